@@ -1,0 +1,1 @@
+"""Bundled class sets, prompt templates and word lists (YAML and text files)."""

@@ -1,0 +1,264 @@
+"""The settings of a segmentation: every default stated once, here.
+
+Layers, weakest first: defaults, a YAML file, flags. A preset speaks within its own layer: what the
+same layer says outright beats it, and a stronger layer's preset beats a weaker layer's word.
+"""
+
+import dataclasses
+import difflib
+import types
+import typing
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, Self
+
+import yaml
+
+from rsclip.errors import OptionError
+from rsclip.types import Score
+
+__all__ = ["PRESETS", "Blend", "Precision", "SegmentConfig", "build_config", "read_config_file"]
+
+Blend = Literal["hann", "mean", "gaussian"]
+Precision = Literal["fp32", "bf16", "fp16"]
+Preset = Literal["fast", "balanced", "paper"]
+
+PRESETS: Mapping[str, Mapping[str, Any]] = {
+    "fast": {"overlap": 0.25},
+    "balanced": {"overlap": 0.5},
+    "paper": {"overlap": 0.5, "blend": "mean"},
+}
+
+
+def _option(default: Any, text: str, metavar: str | None = None) -> Any:
+    """Declare a field with its default and the help text that the command line shows."""
+    metadata = {"help": text, "metavar": metavar}
+    if isinstance(default, dict):
+        return field(default_factory=lambda: dict(default), metadata=metadata)
+    return field(default=default, metadata=metadata)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SegmentConfig:
+    """Settings of `rsclip.segment` and `rsclip segment`.
+
+    Raises:
+        OptionError: A value is of the wrong type or out of range.
+    """
+
+    model: str = _option("auto", "Model: nano, ARCH/TAG or an architecture with --weights.", "NAME")
+    weights: str | None = _option(
+        None, "Weights file (safetensors or state dict) for --model.", "FILE"
+    )
+    method: str = _option("clearclip", "Dense method.", "NAME")
+    method_option: Mapping[str, Any] = _option({}, "Option of the method; repeatable.", "NAME=VALUE")
+    templates: str = _option(
+        "imagenet80", "Prompt templates: imagenet80, simple, remote-sensing or a file.", "NAME"
+    )
+    background: str | None = _option(
+        None, "Background words that compete and are written as 0.", "WORDS"
+    )
+    window: int | None = _option(
+        None, "Window side in pixels [default: the model's image size].", "PIXELS"
+    )
+    stride: int | None = _option(
+        None, "Step between windows [default: half the window, in whole patches].", "PIXELS"
+    )
+    overlap: float | None = _option(
+        None, "Overlap of windows, 0 to 0.9, in place of --stride.", "SHARE"
+    )
+    preset: Preset | None = _option(
+        None, "fast: overlap 0.25; balanced: 0.5; paper: 0.5 with mean blend."
+    )
+    blend: Blend = _option("hann", "Weights that blend overlapping windows.")
+    logit_scale: float = _option(50.0, "Factor from cosine similarity to logits.", "NUMBER")
+    threshold: float | None = _option(
+        None, "Lowest score (0 to 1) that keeps a label; below it: 0, unclassified.", "SCORE"
+    )
+    score: Score = _option(
+        "class", "Score: softmax over classes, or over all words as in the papers."
+    )
+    gsd: float | None = _option(
+        None, "Work at this pixel size; labels come back on the scene's grid.", "METRES"
+    )
+    bidx: tuple[int, ...] | None = _option(
+        None, "Bands as red, green, blue (1-based), such as 4,1,2.", "BANDS"
+    )
+    stretch: str | None = _option(
+        None,
+        "none, minmax, percentile:LO,HI or range:LO,HI "
+        "[default: none for uint8, else percentile:2,98].",
+        "STRETCH",
+    )
+    nodata: float | None = _option(None, "Nodata value in place of the scene's own.", "VALUE")
+    device: str = _option("auto", "auto, cpu, cuda, cuda:N or mps.", "DEVICE")
+    precision: Precision = _option("fp32", "Arithmetic of the encoder.")
+    batch_size: int | None = _option(
+        None, "Windows per forward pass [default: by model and device].", "N"
+    )
+    overwrite: bool = _option(False, "Replace outputs that exist.")
+
+    def __post_init__(self) -> None:
+        for item in dataclasses.fields(self):
+            value = _coerce(item.name, getattr(self, item.name), _TYPES[item.name])
+            object.__setattr__(self, item.name, value)
+        _check_ranges(self)
+
+    def replace(self, **changes: Any) -> Self:
+        """Return a copy with some fields changed."""
+        return dataclasses.replace(self, **changes)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain values, ready for JSON."""
+        return {
+            item.name: _plain(getattr(self, item.name)) for item in dataclasses.fields(self)
+        }
+
+
+_TYPES: Mapping[str, Any] = typing.get_type_hints(SegmentConfig)
+
+
+def build_config(*layers: Mapping[str, Any]) -> SegmentConfig:
+    """Merge layers of options, weakest first, into a checked configuration.
+
+    Args:
+        layers: Mappings from option name (underscores) to value. A later layer wins.
+
+    Raises:
+        OptionError: An unknown key, a wrong type or a value out of range.
+    """
+    merged: dict[str, Any] = {}
+    for layer in layers:
+        _refuse_unknown(layer)
+        preset = layer.get("preset")
+        if preset is not None:
+            merged = {**merged, "stride": None, **_preset(preset)}
+        # --stride and --overlap say the same thing: a stronger layer's one replaces the other.
+        for one, other in (("stride", "overlap"), ("overlap", "stride")):
+            if layer.get(one) is not None and layer.get(other) is None:
+                merged.pop(other, None)
+        methods = {**merged.get("method_option", {}), **(layer.get("method_option") or {})}
+        merged.update(layer)
+        if methods:
+            merged["method_option"] = methods
+    return SegmentConfig(**merged)
+
+
+def read_config_file(path: str | Path) -> dict[str, Any]:
+    """Read a YAML configuration into one layer; keys may use dashes or underscores.
+
+    Raises:
+        OptionError: The file is missing, is not YAML, or is not a mapping of known keys.
+    """
+    path = Path(path)
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise OptionError("no such configuration file", where=path) from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise OptionError(f"cannot read the configuration file: {error}", where=path) from error
+    except yaml.YAMLError as error:
+        raise OptionError(f"not valid YAML: {' '.join(str(error).split())}", where=path) from error
+    if content is None:
+        return {}
+    if not isinstance(content, dict):
+        raise OptionError("a configuration file holds `option: value` lines", where=path)
+    layer = {str(key).replace("-", "_"): value for key, value in content.items()}
+    try:
+        _refuse_unknown(layer)
+        SegmentConfig(**layer)
+    except OptionError as error:
+        raise OptionError(str(error), where=path) from error
+    return layer
+
+
+def _refuse_unknown(layer: Mapping[str, Any]) -> None:
+    for key in layer:
+        if key not in _TYPES:
+            near = difflib.get_close_matches(key, _TYPES, n=1)
+            hint = f"Did you mean `{near[0]}`?" if near else f"Known: {', '.join(_TYPES)}."
+            raise OptionError(f"unknown option `{key}`", remedy=hint)
+
+
+def _preset(name: object) -> Mapping[str, Any]:
+    if name not in PRESETS:
+        raise OptionError(
+            f"unknown preset {name!r}", where="preset", remedy=f"Choose {', '.join(PRESETS)}."
+        )
+    return PRESETS[str(name)]
+
+
+def _coerce(name: str, value: object, kind: Any) -> object:
+    """Bring a YAML or Python value to its field's type, refusing what does not fit."""
+    if typing.get_origin(kind) is types.UnionType:
+        if value is None:
+            return None
+        kind = next(part for part in typing.get_args(kind) if part is not type(None))
+    if typing.get_origin(kind) is Literal:
+        choices = typing.get_args(kind)
+        if value in choices:
+            return value
+        raise _wrong(name, value, f"Choose {', '.join(choices)}.")
+    if kind is bool and isinstance(value, bool):
+        return value
+    if kind is str and isinstance(value, str | Path) and str(value):
+        return str(value)
+    if kind is int and isinstance(value, int) and not isinstance(value, bool):
+        return value
+    if kind is float and isinstance(value, int | float) and not isinstance(value, bool):
+        return float(value)
+    if typing.get_origin(kind) is tuple and isinstance(value, list | tuple):
+        if all(isinstance(part, int) and not isinstance(part, bool) for part in value):
+            return tuple(value)
+    elif kind is not str and isinstance(value, Mapping):
+        return dict(value)
+    raise _wrong(name, value, f"It takes {_describe(kind)}.")
+
+
+def _describe(kind: Any) -> str:
+    names = {bool: "true or false", str: "text", int: "a whole number", float: "a number"}
+    if kind in names:
+        return names[kind]
+    return "a list of whole numbers" if typing.get_origin(kind) is tuple else "name: value pairs"
+
+
+def _wrong(name: str, value: object, remedy: str) -> OptionError:
+    return OptionError(f"{value!r} does not fit", where=_flag(name), remedy=remedy)
+
+
+def _flag(name: str) -> str:
+    return "--" + name.replace("_", "-")
+
+
+def _check_ranges(config: SegmentConfig) -> None:
+    """Refuse values that no model or scene could make right."""
+    ranges: list[tuple[str, float | None, float, float]] = [
+        ("window", config.window, 1, 1e6),
+        ("stride", config.stride, 1, 1e6),
+        ("overlap", config.overlap, 0, 0.9),
+        ("threshold", config.threshold, 0, 1),
+        ("logit_scale", config.logit_scale, 1e-6, 1e6),
+        ("gsd", config.gsd, 1e-6, 1e6),
+        ("batch_size", config.batch_size, 1, 1e6),
+    ]
+    for name, value, low, high in ranges:
+        # `not (...)` also catches NaN.
+        if value is not None and not (low <= value <= high):
+            raise _wrong(name, value, f"It lies between {low:g} and {high:g}.")
+    if config.stride is not None and config.overlap is not None:
+        raise OptionError("--stride and --overlap say the same thing", remedy="Give one of them.")
+    if config.stride is not None and config.window is not None and config.stride > config.window:
+        raise OptionError(
+            f"the stride {config.stride} is larger than the window {config.window}",
+            where="--stride",
+            remedy="Pixels between windows would be lost: choose a stride up to the window.",
+        )
+    if config.bidx is not None and len(config.bidx) not in (1, 3):
+        raise _wrong("bidx", config.bidx, "Give three bands (red, green, blue) or one.")
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, tuple):
+        return list(value)
+    return dict(value) if isinstance(value, Mapping) else value

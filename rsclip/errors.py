@@ -1,0 +1,106 @@
+"""Every error and warning of rsclip, in one tree.
+
+    RsclipError
+    ├── InputError            wrong before any pixel is read          exit 2
+    │   ├── OptionError       an option or a configuration key or value
+    │   ├── LegendError       class words or a class file
+    │   ├── SceneError        a scene that cannot be opened or used
+    │   ├── ModelError        a model or its weights
+    │   ├── DeviceError       a compute device that is not there
+    │   └── OutputError       an output that exists or cannot be written
+    └── RunError              anything after                          exit 1
+        ├── ReadError         pixels that cannot be read
+        ├── EncodeError       the encoder failed (memory, device)
+        └── WriteError        an output that cannot be finished
+
+Exit codes are read from here by the command line only.
+"""
+
+__all__ = [
+    "DeviceError",
+    "EncodeError",
+    "InputError",
+    "LegendError",
+    "ModelError",
+    "OptionError",
+    "OutputError",
+    "ReadError",
+    "RsclipError",
+    "RsclipWarning",
+    "RunError",
+    "SceneError",
+    "WriteError",
+]
+
+
+class RsclipError(Exception):
+    """Base of every error a user can cause or meet.
+
+    Args:
+        what: What is wrong, one clause without a full stop.
+        where: The file, option, class or window concerned.
+        remedy: What the user can do about it, one sentence.
+    """
+
+    exit_code = 1
+
+    def __init__(self, what: str, *, where: object = None, remedy: str | None = None) -> None:
+        self.what = what
+        self.where = None if where is None else str(where)
+        self.remedy = remedy
+        super().__init__(str(self))
+
+    def __str__(self) -> str:
+        """One message: where: what. Remedy."""
+        text = f"{self.where}: {self.what}" if self.where else self.what
+        return f"{text}. {self.remedy}" if self.remedy else text
+
+
+class InputError(RsclipError):
+    """Something is wrong before any pixel is read."""
+
+    exit_code = 2
+
+
+class OptionError(InputError):
+    """An option, or a configuration key or value, is wrong."""
+
+
+class LegendError(InputError):
+    """The class words or the class file are wrong."""
+
+
+class SceneError(InputError):
+    """The scene cannot be opened, or is of a kind that cannot be segmented."""
+
+
+class ModelError(InputError):
+    """The model is unknown, absent or does not fit its weights."""
+
+
+class DeviceError(InputError):
+    """The compute device asked for is not there."""
+
+
+class OutputError(InputError):
+    """An output exists already, or its folder cannot be written."""
+
+
+class RunError(RsclipError):
+    """Something failed after the work had begun."""
+
+
+class ReadError(RunError):
+    """Pixels of a scene cannot be read."""
+
+
+class EncodeError(RunError):
+    """The encoder failed: out of memory, or a device error."""
+
+
+class WriteError(RunError):
+    """An output cannot be written to its end."""
+
+
+class RsclipWarning(UserWarning):
+    """Something the user should know, though the work goes on."""
