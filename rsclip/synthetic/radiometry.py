@@ -30,7 +30,7 @@ def sense(
     lut8 = np.floor(lut + 0.5).astype(np.uint8)
     out = np.empty(refl.shape, np.uint16 if reflectance else np.uint8)
     mean = refl[:3].mean(axis=0) if grey > 0.02 else None
-    for band in range(4):
+    for band in range(len(refl)):
         field = refl[band]
         if mean is not None and band < 3:
             field = field + (mean - field) * np.float32(grey)
