@@ -191,7 +191,7 @@ def _preset(name: object) -> Mapping[str, Any]:
 
 def _coerce(name: str, value: object, kind: Any) -> object:
     """Bring a YAML or Python value to its field's type, refusing what does not fit."""
-    if typing.get_origin(kind) is types.UnionType:
+    if typing.get_origin(kind) in (types.UnionType, typing.Union):
         if value is None:
             return None
         kind = next(part for part in typing.get_args(kind) if part is not type(None))

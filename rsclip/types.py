@@ -10,7 +10,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["BoolArray", "Chip", "FloatArray", "Score", "Shape", "Tile", "Window"]
+__all__ = ["BoolArray", "Chip", "FloatArray", "Rows", "Score", "Shape", "Tile", "Window"]
 
 Shape = tuple[int, int]
 """(height, width)."""
@@ -80,3 +80,18 @@ class Chip:
     tile: Tile
     image: FloatArray
     valid: BoolArray
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """Finished rows of the patch grid.
+
+    Attributes:
+        start: First patch row.
+        similarities: float32 (Q, n, columns), zero where not covered.
+        covered: bool (n, columns), False where every window was skipped.
+    """
+
+    start: int
+    similarities: FloatArray
+    covered: BoolArray

@@ -1,0 +1,51 @@
+# Everything starts from nothing: each target makes the environment it needs.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+# Two threads at most: the tests are small, and more only fight.
+export OMP_NUM_THREADS ?= 2
+
+.PHONY: help install demo test test-all lint types check wheel-test nano clean
+
+help:
+	@echo "make demo      segment a sample tile with the embedded model, from nothing"
+	@echo "make test      the default tests, from nothing"
+	@echo "make test-all  the long tests too"
+	@echo "make lint      ruff; make types: mypy; make wheel-test: a wheel in an empty environment"
+	@echo "make nano      train the embedded model anew"
+
+$(STAMP): pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable ".[dev]"
+	touch $@
+
+install: $(STAMP)
+
+demo: $(STAMP)
+	$(BIN)/rsclip segment sample_tiles/town_river.tif --classes sample_tiles/classes.yaml \
+		--model nano --output-dir demo-output --overwrite
+	@echo "The outputs are in $(CURDIR)/demo-output: open town_river_mask.tif in QGIS."
+
+test: $(STAMP)
+	$(BIN)/python -m pytest
+
+test-all: $(STAMP)
+	$(BIN)/python -m pytest -m "long or not long"
+
+lint: $(STAMP)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(STAMP)
+	$(BIN)/mypy
+
+wheel-test: $(STAMP)
+	bash tests/wheel.sh $(PYTHON)
+
+nano: $(STAMP)
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable ".[dev,train]"
+	$(BIN)/python -m rsclip.training.nano --output rsclip/data/nano
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info demo-output

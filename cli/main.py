@@ -1,0 +1,48 @@
+"""The `rsclip` command: a group whose commands load only when called."""
+
+import importlib
+from typing import Any
+
+import click
+
+from rsclip.version import __version__
+
+__all__ = ["cli", "main"]
+
+_COMMANDS = {
+    "info": "Describe a scene as rsclip sees it.",
+    "segment": "Segment scenes by class words into georeferenced masks.",
+}
+
+
+class _LazyGroup(click.Group):
+    """Import a command's module only when the command is used: `--help` loads no torch."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in _COMMANDS:
+            return None
+        module = importlib.import_module(f"{__package__}.{cmd_name}")
+        command: click.Command = module.command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(sorted(_COMMANDS.items()))
+
+
+@click.group(cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="rsclip")
+def cli() -> None:
+    """Turn words into maps: segment GeoTIFFs of any size with a frozen CLIP.
+
+    \b
+    rsclip segment scene.tif --classes "building|house, road, water" -o out
+    """
+
+
+def main(**settings: Any) -> None:
+    """Run the command line."""
+    cli.main(prog_name="rsclip", **settings)

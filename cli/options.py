@@ -1,0 +1,90 @@
+"""Options shared by commands, made from the configuration's own fields."""
+
+import dataclasses
+import types
+import typing
+from collections.abc import Callable
+from typing import Any
+
+import click
+
+from rsclip.config import SegmentConfig, build_config, read_config_file
+
+__all__ = ["config_options", "gather_config", "output_options"]
+
+F = typing.TypeVar("F", bound=Callable[..., Any])
+
+
+def config_options(function: F) -> F:
+    """Add one flag per field of `SegmentConfig`, and --config; all default to "not given"."""
+    hints = typing.get_type_hints(SegmentConfig)
+    for item in reversed(dataclasses.fields(SegmentConfig)):
+        function = _flag(item, hints[item.name])(function)
+    return click.option(
+        "--config", "config_file", metavar="FILE.yaml", help="Options from a YAML file; flags win."
+    )(function)
+
+
+def output_options(function: F) -> F:
+    """Add --quiet, --verbose and --json."""
+    for names, text in (
+        (("--json", "as_json"), "Print the result as JSON."),
+        (("--verbose",), "Show details and, on an error, the traceback."),
+        (("--quiet",), "Print errors only."),
+    ):
+        function = click.option(*names, is_flag=True, help=text)(function)
+    return function
+
+
+def gather_config(config_file: str | None, flags: dict[str, Any]) -> SegmentConfig:
+    """Merge a configuration file and the flags that were given.
+
+    Raises:
+        OptionError: A bad key or value in either.
+    """
+    layer = {name: value for name, value in flags.items() if value not in (None, ())}
+    return build_config(read_config_file(config_file) if config_file else {}, layer)
+
+
+def _flag(item: "dataclasses.Field[Any]", kind: Any) -> Callable[[F], F]:
+    name = "--" + item.name.replace("_", "-")
+    text = item.metadata["help"]
+    default = None if item.default is dataclasses.MISSING else item.default
+    if default not in (None, False):
+        text += f"  [default: {default:g}]" if isinstance(default, float) else f"  [default: {default}]"
+    if typing.get_origin(kind) in (types.UnionType, typing.Union):
+        kind = next(part for part in typing.get_args(kind) if part is not type(None))
+    settings: dict[str, Any] = {"help": text, "default": None}
+    if kind is bool:
+        return click.option(name, is_flag=True, **settings)
+    settings["metavar"] = item.metadata["metavar"]
+    if item.name == "bidx":
+        settings["callback"] = _bands
+    elif item.name == "method_option":
+        settings.update(multiple=True, callback=_pairs)
+    elif typing.get_origin(kind) is typing.Literal:
+        settings["type"] = click.Choice(typing.get_args(kind))
+    else:
+        settings["type"] = kind
+    return click.option(name, **settings)
+
+
+def _bands(_ctx: click.Context, _param: click.Parameter, value: str | None) -> tuple[int, ...] | None:
+    if value is None:
+        return None
+    try:
+        return tuple(int(part) for part in value.split(","))
+    except ValueError as error:
+        raise click.BadParameter(f"{value!r} is not a list of bands such as 4,1,2.") from error
+
+
+def _pairs(
+    _ctx: click.Context, _param: click.Parameter, value: tuple[str, ...]
+) -> dict[str, str] | None:
+    pairs = {}
+    for part in value:
+        name, sign, text = part.partition("=")
+        if not sign or not name:
+            raise click.BadParameter(f"{part!r} is not NAME=VALUE.")
+        pairs[name.strip()] = text.strip()
+    return pairs or None

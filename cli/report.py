@@ -1,0 +1,121 @@
+"""What a person sees: progress, warnings, errors and exit codes."""
+
+import contextlib
+import signal
+import sys
+import time
+import traceback
+import warnings
+from collections.abc import Iterator
+from typing import Any
+
+import click
+
+from rsclip.errors import RsclipError, RsclipWarning
+
+__all__ = ["ProgressLine", "fail", "guard"]
+
+_PLAIN_SECONDS = 15.0
+
+
+@contextlib.contextmanager
+def guard(*, quiet: bool = False, verbose: bool = False) -> Iterator[None]:
+    """Show warnings as one line each, and end on an error with one message and its exit code."""
+    shown: set[str] = set()
+
+    def show(message: Warning | str, *_: Any, **__: Any) -> None:
+        text = str(message)
+        if not quiet and text not in shown:
+            shown.add(text)
+            click.echo(f"Warning: {text}", err=True)
+
+    def interrupt(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    # A queue's or a shell's SIGTERM ends like Ctrl-C: with the temporary files removed.
+    with contextlib.suppress(ValueError):
+        signal.signal(signal.SIGTERM, interrupt)
+    with warnings.catch_warnings():
+        warnings.simplefilter("default" if verbose else "ignore")
+        warnings.filterwarnings("always", category=RsclipWarning)
+        warnings.showwarning = show
+        try:
+            yield
+        except RsclipError as error:
+            fail(error, verbose=verbose)
+            sys.exit(error.exit_code)
+        except KeyboardInterrupt:
+            click.echo("Interrupted: the scene at work left no output.", err=True)
+            sys.exit(1)
+        except click.ClickException:
+            raise
+        except Exception as error:
+            if verbose:
+                traceback.print_exc()
+            click.echo(
+                f"Error: unexpected {type(error).__name__}: {error}. "
+                "Run again with --verbose for the traceback, and please report it.",
+                err=True,
+            )
+            sys.exit(1)
+
+
+def fail(error: RsclipError, *, verbose: bool = False) -> None:
+    """Print one error, with its traceback if asked for."""
+    if verbose:
+        traceback.print_exception(error)
+    click.echo(f"Error: {error}", err=True)
+
+
+class ProgressLine:
+    """Windows done, rate and time left: a bar on a terminal, plain lines otherwise.
+
+    One object serves scene after scene: it begins anew when the count does.
+    """
+
+    def __init__(self, *, quiet: bool) -> None:
+        self._quiet = quiet
+        self._terminal = sys.stderr.isatty()
+        self._bar: Any = None
+        self._done = 0
+        self._began = self._last = time.monotonic()
+
+    def __call__(self, done: int, total: int) -> None:
+        """Show that `done` of `total` windows are behind us."""
+        if self._quiet:
+            return
+        if done < self._done:
+            self.close()
+        self._done = done
+        if self._terminal:
+            self._draw(done, total)
+        else:
+            self._print(done, total)
+        if done == total:
+            self.close()
+
+    def close(self) -> None:
+        """Take the bar off the screen and begin anew."""
+        if self._bar is not None:
+            self._bar.close()
+            self._bar = None
+        self._done = 0
+        self._began = self._last = time.monotonic()
+
+    def _draw(self, done: int, total: int) -> None:
+        if self._bar is None:
+            from tqdm import tqdm
+
+            self._bar = tqdm(total=total, desc="windows", unit="win", leave=False)
+        self._bar.update(done - self._bar.n)
+
+    def _print(self, done: int, total: int) -> None:
+        now = time.monotonic()
+        if now - self._last < _PLAIN_SECONDS and done < total:
+            return
+        self._last = now
+        rate = done / max(now - self._began, 1e-9)
+        left = (total - done) / max(rate, 1e-9)
+        click.echo(
+            f"{done} of {total} windows, {rate:.1f} a second, {left:.0f} s left", err=True
+        )

@@ -1,0 +1,78 @@
+"""`rsclip segment`: scenes and words in, masks out."""
+
+import json
+import sys
+from typing import Any
+
+import click
+
+from rsclip_cli.options import config_options, gather_config, output_options
+from rsclip_cli.report import ProgressLine, fail, guard
+
+__all__ = ["command"]
+
+
+@click.command("segment")
+@click.argument("scenes", metavar="SCENE...", nargs=-1, required=True)
+@click.option(
+    "--classes",
+    metavar="CLASSES",
+    required=True,
+    help='Words ("building|house, road"), a class file, or set:NAME.',
+)
+@click.option(
+    "-o", "--output-dir", metavar="DIR", default=".", help="Output folder, created if missing."
+)
+@config_options
+@output_options
+def command(
+    scenes: tuple[str, ...],
+    classes: str,
+    output_dir: str,
+    config_file: str | None,
+    quiet: bool,
+    verbose: bool,
+    as_json: bool,
+    **flags: Any,
+) -> None:
+    """Segment each SCENE (a file, URL or GDAL virtual path) by class words.
+
+    Writes <stem>_mask.tif, <stem>_mask.tif.aux.xml and <stem>_run.json for each.
+
+    \b
+    Exit codes: 0 done; 2 wrong before any pixel was read; 1 anything after.
+    """
+    with guard(quiet=quiet, verbose=verbose):
+        from rsclip.api import Failure, segment_scenes
+
+        config = gather_config(config_file, flags)
+        progress = ProgressLine(quiet=quiet)
+        outcomes, failures = [], []
+        protect = [path for path in (classes, config_file) if path]
+        for outcome in segment_scenes(
+            scenes, classes, output_dir, config=config, progress=progress, protect=protect
+        ):
+            progress.close()
+            if isinstance(outcome, Failure):
+                failures.append(outcome.error)
+                fail(outcome.error, verbose=verbose)
+                outcomes.append({"scene": outcome.scene, "error": str(outcome.error)})
+                continue
+            outcomes.append(
+                {
+                    "scene": outcome.scene,
+                    "mask": str(outcome.mask),
+                    "record": str(outcome.record),
+                    "shares": dict(outcome.shares),
+                }
+            )
+            if not (quiet or as_json):
+                click.echo(outcome.mask)
+                for name, share in outcome.shares.items():
+                    click.echo(f"  {share:7.2%}  {name}")
+        if as_json:
+            click.echo(json.dumps(outcomes, indent=2, ensure_ascii=False))
+        if failures:
+            # "Wrong before any pixel is read" holds only if it holds for every scene.
+            untouched = len(failures) == len(scenes)
+            sys.exit(min(error.exit_code for error in failures) if untouched else 1)

@@ -1,0 +1,53 @@
+"""rsclip turns words into maps: training-free segmentation of GeoTIFFs with a frozen CLIP.
+
+    import rsclip
+    result = rsclip.segment("scene.tif", "building|house, road, water", "out")
+    result.mask, result.shares
+
+Names load on first use, so that `import rsclip` stays light.
+"""
+
+from typing import TYPE_CHECKING, Any
+
+from rsclip.version import __version__
+
+if TYPE_CHECKING:
+    from rsclip.api import SegmentResult, segment
+    from rsclip.backbone import Backbone, wrap
+    from rsclip.config import SegmentConfig
+    from rsclip.legend import Legend, load_legend
+    from rsclip.similarity import similarity
+
+__all__ = [
+    "Backbone",
+    "Legend",
+    "SegmentConfig",
+    "SegmentResult",
+    "__version__",
+    "load_legend",
+    "segment",
+    "similarity",
+    "wrap",
+]
+
+_HOMES = {
+    "Backbone": "rsclip.backbone",
+    "Legend": "rsclip.legend",
+    "SegmentConfig": "rsclip.config",
+    "SegmentResult": "rsclip.api",
+    "load_legend": "rsclip.legend",
+    "segment": "rsclip.api",
+    "similarity": "rsclip.similarity",
+    "wrap": "rsclip.backbone",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'rsclip' has no attribute {name!r}")
+    import importlib
+
+    # `similarity` is a module and its function: the function is what users mean.
+    value = getattr(importlib.import_module(_HOMES[name]), name)
+    globals()[name] = value
+    return value

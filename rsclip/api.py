@@ -1,0 +1,337 @@
+"""The library's front door: `segment` one scene, or many with one loaded model."""
+
+import contextlib
+import datetime
+import platform
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import rasterio
+
+from rsclip.config import SegmentConfig, build_config
+from rsclip.errors import OutputError, RsclipError
+from rsclip.legend import Legend, load_legend
+from rsclip.pipeline import Counts, Encoder, Progress, SceneRun
+from rsclip.prompts import Query, class_queries, load_templates
+from rsclip.scene import Scene, gdal_env
+from rsclip.version import __version__
+from rsclip.writers.mask import MaskWriter
+from rsclip.writers.pam import write_pam
+from rsclip.writers.record import provenance_tags, write_record
+from rsclip.writers.staging import Staging
+
+if TYPE_CHECKING:
+    from rsclip.backbone import Backbone
+
+__all__ = ["Failure", "Model", "SegmentResult", "load_model", "output_names", "segment", "segment_scenes"]
+
+
+@dataclass(frozen=True)
+class SegmentResult:
+    """What a finished segmentation left behind.
+
+    Attributes:
+        scene: The scene as it was named.
+        mask: Path of the mask, a COG on the scene's grid.
+        record: Path of the run record (JSON).
+        legend: Classes with values and colours; 0 is unclassified, `legend.nodata` no data.
+        shares: Class name -> share (0 to 1) of the valid pixels, "unclassified" included.
+        run: The run record as a mapping.
+    """
+
+    scene: str
+    mask: Path
+    record: Path
+    legend: Legend
+    shares: Mapping[str, float]
+    run: Mapping[str, Any] = field(repr=False)
+
+    def labels(self) -> np.ndarray:
+        """Read the mask: legend.dtype (H, W)."""
+        with rasterio.open(self.mask) as dataset:
+            labels: np.ndarray = dataset.read(1)
+        return labels
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A scene of several that could not be segmented."""
+
+    scene: str
+    error: RsclipError
+
+
+@dataclass(frozen=True)
+class Model:
+    """An encoder ready for a legend's words, and what the record says of it.
+
+    Attributes:
+        encoder: Gives similarities; one channel per query.
+        queries: The queries, in the encoder's order.
+        facts: Name, weights hash and whatever else describes the model, for the record.
+    """
+
+    encoder: Encoder
+    queries: Sequence[Query]
+    facts: Mapping[str, Any]
+
+
+ModelLoader = Callable[[Legend, SegmentConfig], Model]
+
+
+def segment(
+    scene: str | Path,
+    classes: "str | Path | Sequence[str] | Mapping[str, Any] | Legend",
+    output_dir: str | Path = ".",
+    *,
+    config: SegmentConfig | None = None,
+    backbone: "Backbone | None" = None,
+    progress: Progress | None = None,
+    **options: Any,
+) -> SegmentResult:
+    """Segment one scene by class words into a georeferenced mask.
+
+    Args:
+        scene: A file, URL or GDAL virtual path.
+        classes: Words ("building|house, road"), a class file, "set:NAME", or a `Legend`.
+        output_dir: Where `<stem>_mask.tif`, its `.aux.xml` and `<stem>_run.json` go.
+        config: Settings; `options` beat them.
+        backbone: A ready model (`rsclip.wrap`), in place of `model` and `weights`.
+        progress: Called with (windows done, windows in all).
+        **options: Fields of `SegmentConfig`, such as overlap=0.25.
+
+    Raises:
+        InputError: Something is wrong before any pixel is read.
+        RunError: Something failed after; nothing is left under a final name.
+    """
+    settings = _merge(config, options)
+    (result,) = segment_scenes(
+        [scene], classes, output_dir, config=settings, backbone=backbone, progress=progress
+    )
+    if isinstance(result, Failure):
+        raise result.error
+    return result
+
+
+def segment_scenes(
+    scenes: Sequence[str | Path],
+    classes: "str | Path | Sequence[str] | Mapping[str, Any] | Legend",
+    output_dir: str | Path = ".",
+    *,
+    config: SegmentConfig | None = None,
+    backbone: "Backbone | None" = None,
+    model_loader: ModelLoader | None = None,
+    progress: Progress | None = None,
+    protect: Sequence[str | Path] = (),
+) -> Iterator[SegmentResult | Failure]:
+    """Segment scenes one after the other with one loaded model.
+
+    Args:
+        scenes: Files, URLs or GDAL virtual paths, each with a stem of its own.
+        classes, output_dir, config, backbone, progress: As `segment` takes them.
+        model_loader: Builds the encoder in place of `load_model` (tests, benchmarks).
+        protect: Further files that no output may replace, such as the class file.
+
+    Yields:
+        A result, or the failure of one scene; the others still run.
+
+    Raises:
+        InputError: Classes, options, output names or the model are wrong: no scene is begun.
+    """
+    settings = config or SegmentConfig()
+    legend = load_legend(classes, background=settings.background)
+    folder = Path(output_dir)
+    stems = _unique_stems(scenes)
+    inputs = [str(path) for path in (*scenes, *protect)]
+    # Scenes that cannot be opened are known before the model is loaded, which takes longer.
+    unusable: dict[int, RsclipError] = {}
+    for index, scene in enumerate(scenes):
+        try:
+            _open(scene, settings).close()
+        except RsclipError as error:
+            unusable[index] = error
+    for index, stem in enumerate(stems):
+        if index not in unusable:
+            Staging.check(folder, output_names(stem), overwrite=settings.overwrite, inputs=inputs)
+    model = None
+    if len(unusable) < len(scenes):
+        loader = model_loader or _default_loader(backbone)
+        model = loader(legend, settings)
+    for index, (scene, stem) in enumerate(zip(scenes, stems, strict=True)):
+        if index in unusable:
+            yield Failure(str(scene), unusable[index])
+            continue
+        assert model is not None
+        try:
+            yield _segment_one(scene, stem, folder, legend, settings, model, inputs, progress)
+        except RsclipError as error:
+            yield Failure(str(scene), error)
+
+
+def load_model(
+    legend: Legend, config: SegmentConfig, backbone: "Backbone | None" = None
+) -> Model:
+    """Load the backbone that a configuration names, with a legend's words encoded.
+
+    Raises:
+        InputError: The model, its weights, method, templates or device are wrong.
+    """
+    from rsclip.backbone import load_backbone
+    from rsclip.methods import get_method, parse_options
+    from rsclip.segmenter import Segmenter
+
+    queries = class_queries(legend, load_templates(config.templates))
+    method = get_method(config.method)
+    method_options = parse_options(config.method, config.method_option)
+    backbone = backbone or load_backbone(config.model, config.weights)
+    segmenter = Segmenter(
+        backbone,
+        [query.prompts for query in queries],
+        method=config.method,
+        options=method_options,
+        device=config.device,
+        precision=config.precision,
+        batch_size=config.batch_size,
+    )
+    facts = {**backbone.facts(), "method": method.name, "device": str(segmenter.device)}
+    return Model(segmenter, queries, facts)
+
+
+def output_names(stem: str) -> dict[str, str]:
+    """Return the file names of a scene's outputs, the record (the mark of completeness) last."""
+    return {
+        "mask": f"{stem}_mask.tif",
+        "names": f"{stem}_mask.tif.aux.xml",
+        "record": f"{stem}_run.json",
+    }
+
+
+def _merge(config: SegmentConfig | None, options: Mapping[str, Any]) -> SegmentConfig:
+    if config is None:
+        return build_config(options)
+    return build_config(config.to_dict(), options) if options else config
+
+
+def _default_loader(backbone: "Backbone | None") -> ModelLoader:
+    return lambda legend, config: load_model(legend, config, backbone)
+
+
+def _open(scene: str | Path, config: SegmentConfig) -> Scene:
+    return Scene.open(scene, bidx=config.bidx, nodata=config.nodata, gsd=config.gsd)
+
+
+def _unique_stems(scenes: Sequence[str | Path]) -> list[str]:
+    stems = [Scene.stem_of(scene) for scene in scenes]
+    for index, stem in enumerate(stems):
+        # Case too: Windows and macOS file systems would write one over the other.
+        twins = [other for other in stems[:index] if other.lower() == stem.lower()]
+        if twins:
+            first = scenes[stems.index(twins[0])]
+            raise OutputError(
+                f"both would be written as {output_names(stem)['mask']}",
+                where=f"{first} and {scenes[index]}",
+                remedy="Run them one at a time into folders of their own (-o).",
+            )
+    return stems
+
+
+def _segment_one(
+    source: str | Path,
+    stem: str,
+    folder: Path,
+    legend: Legend,
+    config: SegmentConfig,
+    model: Model,
+    inputs: Sequence[str],
+    progress: Progress | None,
+) -> SegmentResult:
+    names = output_names(stem)
+    index = [query.class_index for query in model.queries]
+    with gdal_env(), contextlib.ExitStack() as stack:
+        scene = stack.enter_context(_open(source, config))
+        run = SceneRun(scene, model.encoder, legend, index, config)
+        staging = stack.enter_context(
+            Staging(folder, names, overwrite=config.overwrite, inputs=inputs)
+        )
+        began = datetime.datetime.now(datetime.UTC)
+        record = _describe(scene, run, legend, config, model, began)
+        writer = MaskWriter(
+            staging.path("mask"), scene.shape, scene.crs, scene.transform, legend,
+            provenance_tags(record),
+        )
+        counts = run.write(writer, progress)
+        record.update(_outcome(run, counts, legend, scene))
+        write_pam(staging.path("names"), legend)
+        write_record(staging.path("record"), record)
+        paths = staging.publish()
+    if record["valid_pixels"] == 0:
+        warnings.warn(f"{source}: no valid pixel: the mask is nodata throughout", RsclipWarning, 2)
+    return SegmentResult(
+        str(source), paths["mask"], paths["record"], legend,
+        {item["name"]: item["share"] for item in record["results"]}, record,
+    )
+
+
+def _describe(
+    scene: Scene,
+    run: SceneRun,
+    legend: Legend,
+    config: SegmentConfig,
+    model: Model,
+    began: datetime.datetime,
+) -> dict[str, Any]:
+    """Return what is known of a run before its first pixel."""
+    grid = run.grid
+    return {
+        "software": {"rsclip": __version__, "python": platform.python_version()},
+        "started": began.isoformat(timespec="seconds"),
+        "scene": {
+            "source": scene.source,
+            "shape": scene.shape,
+            "crs": scene.crs.to_wkt() if scene.crs else None,
+            "transform": tuple(scene.transform)[:6],
+            "bands": scene.bands,
+            "valid_source": scene.valid_source,
+            "working_shape": scene.working_shape,
+        },
+        "model": dict(model.facts),
+        "classes": legend.to_dict(),
+        "queries": [
+            {"text": query.text, "class": legend.classes[query.class_index].name}
+            for query in model.queries
+        ],
+        "settings": config.to_dict(),
+        "windows": {
+            "size": grid.window,
+            "stride": grid.stride,
+            "patch": grid.patch,
+            "total": len(grid),
+        },
+    }
+
+
+def _outcome(run: SceneRun, counts: Counts, legend: Legend, scene: Scene) -> dict[str, Any]:
+    """Return what the record gains when the last pixel is written."""
+    assert run.radiometry is not None
+    total = int(counts.pixels.sum())
+    valid = total - int(counts.pixels[legend.nodata])
+    entries = [(0, "unclassified"), *((item.value, item.name) for item in legend.foreground)]
+    return {
+        "radiometry": run.radiometry.to_dict(),
+        "skipped_windows": counts.skipped,
+        "pixels": total,
+        "valid_pixels": valid,
+        "results": [
+            {
+                "value": value,
+                "name": name,
+                "pixels": int(counts.pixels[value]),
+                "share": float(counts.pixels[value] / valid) if valid else 0.0,
+            }
+            for value, name in entries
+        ],
+        "seconds": {name: round(value, 3) for name, value in counts.seconds.items()},
+    }

@@ -1,0 +1,220 @@
+"""From finished rows of the patch grid to labels of pixels, a strip at a time.
+
+Similarities are interpolated bilinearly between patch centres (half-pixel centres, clamped at the
+border), one query at a time with a running maximum: memory is a few planes of one strip, whatever
+the number of classes. Every operation works on single pixels, so that the cut into strips and
+chunks never changes a value.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from rsclip.legend import Legend
+from rsclip.types import FloatArray, Rows, Score, Shape
+
+__all__ = ["LabelStrip", "Labeller"]
+
+_CHUNK_PIXELS = 1 << 18
+
+
+@dataclass(frozen=True, slots=True)
+class LabelStrip:
+    """Finished rows of pixels, full width.
+
+    Attributes:
+        start: First pixel row.
+        labels: legend.dtype (n, W); 0 is unclassified. Nodata is not known here.
+        score: float32 (n, W) in 0..1, or None where no score was asked for.
+    """
+
+    start: int
+    labels: np.ndarray
+    score: FloatArray | None
+
+
+class Labeller:
+    """Turn finished patch rows into labels on the scene's own grid.
+
+    Args:
+        shape: (height, width) of the scene in pixels.
+        cells: (rows, columns) of the patch grid, padding included.
+        cell_size: (rows, columns) of scene pixels that one patch covers; fractions are fine.
+        legend: Classes; background classes and scores below a threshold become 0.
+        class_index: Position in `legend.classes` of each query's class.
+        logit_scale: Factor from cosine similarity to logits.
+        score: "class" for softmax over classes (max over a class's queries first), "paper" for
+            softmax over all queries, the class having the best of its queries (METHODS of
+            ClearCLIP and SegEarth-OV). Both choose the same label.
+        threshold: Lowest score that keeps a label, unless the class has its own.
+        with_score: Compute the score even if no threshold asks for it.
+    """
+
+    def __init__(
+        self,
+        shape: Shape,
+        cells: Shape,
+        cell_size: tuple[float, float],
+        legend: Legend,
+        class_index: Sequence[int],
+        *,
+        logit_scale: float,
+        score: Score = "class",
+        threshold: float | None = None,
+        with_score: bool = False,
+    ) -> None:
+        self._shape = shape
+        self._rows = _Axis(shape[0], cells[0], cell_size[0])
+        self._cols = _Axis(shape[1], cells[1], cell_size[1])
+        self._class_index = np.asarray(class_index)
+        self._values = np.array([item.value for item in legend.classes], legend.dtype)
+        self._scale = np.float32(logit_scale)
+        self._paper = score == "paper"
+        self._thresholds = np.array(
+            [
+                (item.threshold if item.threshold is not None else threshold) or 0
+                for item in legend.classes
+            ],
+            np.float32,
+        )
+        self._with_score = with_score
+        self._scored = with_score or bool(self._thresholds.any())
+        self._held: Rows | None = None
+        self._next_row = 0
+
+    def add(self, rows: Rows) -> Iterator[LabelStrip]:
+        """Take the next patch rows and yield the pixel rows that they complete.
+
+        Args:
+            rows: The rows that follow those added before.
+        """
+        held = rows if self._held is None else _join(self._held, rows)
+        stop = held.start + held.covered.shape[0]
+        last = self._rows.complete_below(stop)
+        step = max(_CHUNK_PIXELS // self._shape[1], 1)
+        for start in range(self._next_row, last, step):
+            yield self._strip(held, start, min(start + step, last))
+        self._next_row = last
+        # The next strip begins between the last patch row and the one to come.
+        keep = int(self._rows.low[last]) - held.start if last < self._shape[0] else 0
+        self._held = Rows(
+            held.start + keep, held.similarities[:, keep:].copy(), held.covered[keep:].copy()
+        )
+
+    def _strip(self, held: Rows, start: int, stop: int) -> LabelStrip:
+        shape = (stop - start, self._shape[1])
+        labels = np.empty(shape, self._values.dtype)
+        score = np.empty(shape, np.float32) if self._with_score else None
+        low = self._rows.low[start:stop] - held.start
+        high = self._rows.high[start:stop] - held.start
+        part = self._rows.part[start:stop, None]
+        step = max(_CHUNK_PIXELS // (stop - start), 1)
+        for first in range(0, shape[1], step):
+            columns = slice(first, min(first + step, shape[1]))
+            # Only the patch columns under this chunk are interpolated along the rows.
+            left = int(self._cols.low[columns][0])
+            right = int(self._cols.high[columns][-1]) + 1
+            across = (
+                self._cols.low[columns] - left,
+                self._cols.high[columns] - left,
+                self._cols.part[columns],
+            )
+            window = held.similarities[:, :, left:right]
+            mixed = _lerp(window[:, low], window[:, high], part)
+            cover = None
+            if not held.covered[low[0] : high[-1] + 1, left:right].all():
+                covered = held.covered[:, left:right].astype(np.float32)
+                cover = _across(_lerp(covered[low], covered[high], part), *across)
+            best, scores = self._label(mixed, across, cover)
+            chosen = self._values[best]
+            if scores is not None:
+                chosen[scores < self._thresholds[best]] = 0
+                if score is not None:
+                    score[:, columns] = scores
+            labels[:, columns] = chosen
+        return LabelStrip(start, labels, score)
+
+    def _label(
+        self,
+        mixed: FloatArray,
+        across: tuple[np.ndarray, np.ndarray, FloatArray],
+        cover: FloatArray | None,
+    ) -> tuple[np.ndarray, FloatArray | None]:
+        """Return each pixel's class position (n, w) and its score, or None."""
+        shape = (mixed.shape[1], len(across[0]))
+        best = np.full(shape, -np.inf, np.float32)
+        label = np.zeros(shape, np.int32)
+        total = np.zeros(shape, np.float32) if self._scored else None
+        for position in range(len(self._values)):
+            queries = np.flatnonzero(self._class_index == position)
+            strongest: FloatArray | None = None
+            for query in queries:
+                value = _across(mixed[query], *across)
+                if cover is not None:
+                    # Patches that no window covered hold zero: weigh them out.
+                    value /= np.where(cover > 0, cover, 1)
+                if total is not None and self._paper:
+                    _accumulate(total, np.maximum(best, _or(strongest, best)), value, self._scale)
+                strongest = value if strongest is None else np.maximum(strongest, value)
+            if strongest is None:
+                continue
+            if total is not None and not self._paper:
+                _accumulate(total, best, strongest, self._scale)
+            np.copyto(label, position, where=strongest > best)
+            np.maximum(best, strongest, out=best)
+        # The best logit's own share of the softmax: exp(0) over the sum.
+        return label, None if total is None else 1 / total
+
+
+class _Axis:
+    """Where the pixels of one axis lie between patch centres.
+
+    Attributes:
+        low, high: int64 (pixels,) patch before and after each pixel's centre.
+        part: float32 (pixels,) in 0..1, the weight of `high`.
+    """
+
+    def __init__(self, pixels: int, cells: int, cell_size: float) -> None:
+        position = np.clip((np.arange(pixels) + 0.5) / cell_size - 0.5, 0, cells - 1)
+        self.low = np.minimum(np.floor(position).astype(np.int64), max(cells - 2, 0))
+        self.high = np.minimum(self.low + 1, cells - 1)
+        self.part = (position - self.low).astype(np.float32)
+
+    def complete_below(self, cells: int) -> int:
+        """Return how many leading pixels need only the first `cells` patches."""
+        return int(np.searchsorted(self.high, cells))
+
+
+def _join(first: Rows, second: Rows) -> Rows:
+    return Rows(
+        first.start,
+        np.concatenate([first.similarities, second.similarities], axis=1),
+        np.concatenate([first.covered, second.covered]),
+    )
+
+
+def _lerp(low: FloatArray, high: FloatArray, part: FloatArray) -> FloatArray:
+    mixed = high - low
+    mixed *= part
+    mixed += low
+    return mixed
+
+
+def _across(rows: FloatArray, low: np.ndarray, high: np.ndarray, part: FloatArray) -> FloatArray:
+    """Interpolate (n, columns of patches) to (n, columns of pixels)."""
+    return _lerp(rows[:, low], rows[:, high], part)
+
+
+def _or(values: FloatArray | None, other: FloatArray) -> FloatArray:
+    return other if values is None else values
+
+
+def _accumulate(
+    total: FloatArray, best: FloatArray, value: FloatArray, scale: np.float32
+) -> None:
+    """Add exp(scale * value) to a running softmax sum held relative to the running maximum."""
+    maximum = np.maximum(best, value)
+    # -inf - finite is -inf: exp gives the empty sum's 0.
+    total *= np.exp(scale * (best - maximum))
+    total += np.exp(scale * (value - maximum))

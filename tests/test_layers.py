@@ -1,0 +1,86 @@
+"""Imports point downward only; the command line and the configuration stay light."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+
+# A module may import what stands in a lower layer, or what stands beside it in its own package.
+LAYERS = [
+    {"errors", "types", "version", "resources", "concurrency"},
+    {"config", "tiling", "palette", "legend", "legend_files", "prompts", "vocabulary"},
+    {"scene", "bands", "validity", "geometry", "radiometry"},
+    {"backbone", "stitcher", "labelling", "writers", "synthetic"},
+    {"methods"},
+    {"segmenter"},
+    {"similarity", "pipeline"},
+    {"api"},
+    {"training"},
+]
+# Modules of one layer that may use one another: they are one stage in several files.
+FAMILIES = [
+    {"legend", "legend_files", "palette"},
+    {"scene", "bands", "validity", "geometry", "radiometry"},
+    {"legend", "prompts"},
+    {"errors", "types", "resources"},
+]
+LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
+
+
+def modules():
+    for path in sorted((ROOT / "rsclip").rglob("*.py")):
+        parts = path.relative_to(ROOT / "rsclip").with_suffix("").parts
+        if parts != ("__init__",):
+            yield path, parts[0]
+
+
+def imported(path):
+    """Yield the first name below rsclip of every import, lazy ones included."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            names = [node.module]
+            if node.module == "rsclip":
+                names = [f"rsclip.{alias.name}" for alias in node.names]
+        elif isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        else:
+            continue
+        for name in names:
+            head, _, rest = name.partition(".")
+            if head in ("rsclip", "rsclip_cli", "cli"):
+                yield node.lineno, head, rest.partition(".")[0]
+
+
+@pytest.mark.parametrize(("path", "own"), modules(), ids=lambda value: str(value)[-40:])
+def test_imports_point_downward(path, own):
+    assert own in LEVEL, f"{own} has no layer yet: give it one in {Path(__file__).name}"
+    for line, head, name in imported(path):
+        where = f"{path.relative_to(ROOT)}:{line}"
+        assert head == "rsclip", f"{where}: the library imports the command line"
+        if name in ("", own) or name.startswith("__"):
+            continue
+        family = any(own in members and name in members for members in FAMILIES)
+        assert family or LEVEL[name] < LEVEL[own], f"{where}: {own} imports {name}, not below it"
+
+
+@pytest.mark.parametrize("module", ["rsclip", "rsclip_cli.main", "rsclip_cli.segment"])
+def test_light_modules_load_no_heavy_library(module):
+    heavy = ["torch", "open_clip", "rasterio", "pyproj"]
+    code = f"import sys, {module}; print([name for name in {heavy} if name in sys.modules])"
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT
+    )
+    assert done.stdout.strip() == "[]"
+
+
+def test_no_file_needs_a_table_of_contents():
+    sizes = {
+        str(path.relative_to(ROOT)): len(path.read_text(encoding="utf-8").splitlines())
+        for folder in ("rsclip", "cli")
+        for path in (ROOT / folder).rglob("*.py")
+    }
+    assert {name: size for name, size in sizes.items() if size > 450} == {}
