@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 # Two threads at most: the tests are small, and more only fight.
 export OMP_NUM_THREADS ?= 2
 
-.PHONY: help install demo test test-all lint types check wheel-test nano clean
+.PHONY: help install demo test test-all lint types check wheel-test docs nano clean
 
 help:
 	@echo "make demo      segment a sample tile with the embedded model, from nothing"
@@ -42,6 +42,9 @@ types: $(STAMP)
 
 wheel-test: $(STAMP)
 	bash tests/wheel.sh $(PYTHON)
+
+docs: $(STAMP)
+	$(BIN)/python docs/reference.py
 
 nano: $(STAMP)
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable ".[dev,train]"

@@ -1,0 +1,84 @@
+"""Shared by all tests: small models with seeded weights, small scenes, and the command line."""
+
+import json
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+import rasterio
+from click.testing import CliRunner
+
+# No test may ask a hub for anything.
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+
+TINY = {
+    "embed_dim": 32,
+    "vision_cfg": {
+        "layers": 2, "width": 64, "head_width": 32, "patch_size": 8, "image_size": 32,
+    },
+    "text_cfg": {
+        "context_length": 77, "vocab_size": 49408, "width": 32, "heads": 1, "layers": 1,
+    },
+}  # fmt: skip
+
+
+@pytest.fixture(scope="session")
+def tiny_model(tmp_path_factory) -> str:
+    """A folder in open_clip's hub form: a CLIP of random weights that means nothing."""
+    import torch
+    from safetensors.torch import save_file
+
+    from rsclip.backbone.compat import import_open_clip
+    from tests.data.parity.recipe import seeded_weights
+
+    open_clip = import_open_clip()
+    model = open_clip.model.CLIP(quick_gelu=False, **TINY)
+    shapes = {name: tuple(value.shape) for name, value in model.state_dict().items()}
+    weights = {name: torch.from_numpy(a) for name, a in seeded_weights(shapes, 7).items()}
+    folder = tmp_path_factory.mktemp("tiny")
+    save_file(weights, folder / "open_clip_model.safetensors")
+    config = {"model_cfg": TINY, "preprocess_cfg": {"mean": [0.5] * 3, "std": [0.25] * 3}}
+    (folder / "open_clip_config.json").write_text(json.dumps(config))
+    return str(folder)
+
+
+@pytest.fixture
+def make_scene(tmp_path):
+    """Return a function that writes a small GeoTIFF of blobs and returns its path."""
+
+    def make(name="scene.tif", shape=(70, 90), count=3, dtype="uint8", nodata=None, **profile):
+        rng = np.random.default_rng(3)
+        coarse = rng.uniform(20, 250, (count, -(-shape[0] // 16), -(-shape[1] // 16)))
+        pixels = np.kron(coarse, np.ones((1, 16, 16)))[:, : shape[0], : shape[1]]
+        pixels = (pixels + rng.normal(0, 3, pixels.shape)).clip(1, 255)
+        if dtype == "uint16":
+            pixels = pixels * 40
+        path = tmp_path / name
+        settings = {
+            "crs": "EPSG:32633", "transform": rasterio.Affine(0.5, 0, 5e5, 0, -0.5, 5e6), **profile
+        }  # fmt: skip
+        with rasterio.open(
+            path, "w", driver="GTiff", height=shape[0], width=shape[1], count=count, dtype=dtype,
+            nodata=nodata, **settings,
+        ) as dataset:  # fmt: skip
+            dataset.write(pixels.astype(dtype))
+        return path
+
+    return make
+
+
+@pytest.fixture
+def rsclip():
+    """Run the command line in this process; return click's result."""
+    from rsclip_cli.main import cli
+
+    def run(*arguments):
+        return CliRunner().invoke(cli, [str(argument) for argument in arguments])
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def repository() -> Path:
+    return Path(__file__).resolve().parent.parent

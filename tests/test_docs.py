@@ -1,0 +1,38 @@
+"""The documentation tells the truth: options, commands and links."""
+
+import importlib.util
+import re
+import shlex
+
+import pytest
+
+
+@pytest.fixture
+def readme(repository):
+    return (repository / "README.md").read_text(encoding="utf-8")
+
+
+def test_the_reference_is_the_help(repository):
+    spec = importlib.util.spec_from_file_location("reference", repository / "docs/reference.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    written = (repository / "docs/reference.md").read_text(encoding="utf-8")
+    assert written == module.reference(), "run `make docs`"
+
+
+def test_links_lead_somewhere(repository):
+    for page in [repository / "README.md", *(repository / "docs").glob("*.md")]:
+        for target in re.findall(r"\]\(([^)#]+)\)", page.read_text(encoding="utf-8")):
+            if not target.startswith("http"):
+                assert (page.parent / target).exists(), f"{page.name}: {target}"
+
+
+def test_readme_commands_run(readme, rsclip, repository, tmp_path, monkeypatch):
+    """Every `rsclip segment` and `rsclip info` line of the README works on the sample tiles."""
+    commands = re.findall(r"^rsclip (?:segment|info) .*$", readme, flags=re.MULTILINE)
+    assert len(commands) >= 2
+    (tmp_path / "sample_tiles").symlink_to(repository / "sample_tiles")
+    monkeypatch.chdir(tmp_path)
+    for command in commands:
+        done = rsclip(*shlex.split(command, comments=True)[1:])
+        assert done.exit_code == 0, f"{command}\n{done.output}"
