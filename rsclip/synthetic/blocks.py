@@ -30,16 +30,17 @@ def _place(
     x, y, angle = grid.frame.world(mid_u + u, mid_v + v)
     if quarter:
         angle += np.pi / 2
-    patch = canvas.rect(x, y, angle, half_u, half_v)
-    if patch is None or not canvas.free(patch):
-        return None
-    return patch, angle
+    for factor in (1.0, 0.8, 0.62):  # where the street bends, a smaller one may still fit
+        patch = canvas.rect(x, y, angle, half_u * factor, half_v * factor)
+        if patch is not None and canvas.free(patch):
+            return patch, angle
+    return None
 
 
 def _house(canvas: Canvas, grid: Grid, index: int, u: float, v: float) -> None:
     """A house of one or two wings."""
     rng = canvas.rng
-    half_u, half_v = 5.0 + 3.0 * rng.random(), 3.8 + 1.8 * rng.random()
+    half_u, half_v = 5.0 + 3.5 * rng.random(), 4.2 + 2.0 * rng.random()
     placed = _place(canvas, grid, index, u, v, half_u, half_v, bool(rng.random() < 0.4))
     if placed is None:
         return
@@ -57,8 +58,8 @@ def houses(canvas: Canvas, grid: Grid, index: int, patch: Patch, pools: float = 
     """Rows of houses in gardens, along both long sides of the block."""
     rng = canvas.rng
     draw_grassland(canvas, patch)
-    step = 15 + 7 * rng.random()
-    rows = max(1, round(2 * patch.half_v / 26))
+    step = 14 + 6 * rng.random()
+    rows = max(1, round(2 * patch.half_v / 23))
     for row in range(rows):
         v = (row + 0.5) / rows * 2 * patch.half_v - patch.half_v
         towards_street = np.sign(v) * min(4.0, abs(v) / 3)
@@ -70,6 +71,9 @@ def houses(canvas: Canvas, grid: Grid, index: int, patch: Patch, pools: float = 
             if rng.random() < 0.94:
                 _house(canvas, grid, index, float(u + rng.normal()), float(v + towards_street))
     area = 4 * patch.half_u * patch.half_v
+    for _ in range(int(area / 260)):  # infill, sheds and back houses
+        u, v = (2 * rng.random(2) - 1) * (patch.half_u - 5, patch.half_v - 5)
+        _house(canvas, grid, index, float(u), float(v))
     scatter_trees(canvas, patch, int(area * garden_trees / 350))
 
 
@@ -79,7 +83,10 @@ def _pool_at(canvas: Canvas, grid: Grid, index: int, u: float, v: float, half_u:
     x, y, angle = grid.frame.world(mid_u + u, mid_v + v)
     if round_shape is None:
         round_shape = bool(canvas.rng.random() < 0.35)
-    return draw_pool(canvas, x, y, angle, half_u, half_v, round_shape, deck)
+    return any(  # a smaller one where the first does not fit
+        draw_pool(canvas, x, y, angle, half_u * factor, half_v * factor, round_shape, deck)
+        for factor in (1.0, 0.75)
+    )
 
 
 def villas(canvas: Canvas, grid: Grid, index: int, patch: Patch) -> None:
@@ -95,15 +102,15 @@ def flats(canvas: Canvas, grid: Grid, index: int, patch: Patch) -> None:
     else:
         draw_parking(canvas, patch, plaza=bool(rng.random() < 0.4))
     height = 9 + 12 * rng.random()
-    deep = 5.5 + 2 * rng.random()
+    deep = 6 + 3 * rng.random()
     reach_u, reach_v = patch.half_u - deep - 1, patch.half_v - deep - 1
     if rng.random() < 0.5 and min(reach_u, reach_v) > deep + 4:
         ring = [(0.0, -reach_v, patch.half_u - 1, False), (0.0, reach_v, patch.half_u - 1, False),
                 (-reach_u, 0.0, reach_v - deep, True), (reach_u, 0.0, reach_v - deep, True)]
     else:
-        gap = 2 * deep + 12 + 10 * rng.random()
+        gap = 2 * deep + 9 + 8 * rng.random()
         places = np.arange(deep + 1 - patch.half_v, patch.half_v - deep, gap)
-        ring = [(0.0, float(v), patch.half_u * (0.6 + 0.3 * rng.random()), False) for v in places]
+        ring = [(0.0, float(v), patch.half_u * (0.7 + 0.25 * rng.random()), False) for v in places]
     ridged = rng.random() < 0.45
     for u, v, half_u, quarter in ring:
         placed = _place(canvas, grid, index, u, v, half_u, deep, quarter)
@@ -125,8 +132,8 @@ def halls(canvas: Canvas, grid: Grid, index: int, patch: Patch, solar: float = 0
     width = patch.half_u / parts
     for part in range(parts):
         u = (2 * part + 1) * width - patch.half_u
-        half_u, half_v = width - 2 - 3 * rng.random(), patch.half_v * (0.45 + 0.35 * rng.random())
-        v = (patch.half_v - half_v - 1) * (1 if rng.random() < 0.5 else -1)
+        half_u, half_v = width - 2 - 3 * rng.random(), patch.half_v * (0.5 + 0.4 * rng.random())
+        v = max(0.0, patch.half_v - half_v - 3) * (1 if rng.random() < 0.5 else -1)
         placed = _place(canvas, grid, index, u, v, half_u, half_v)
         if placed is None or rng.random() < 0.1:
             continue
@@ -186,16 +193,22 @@ def site(canvas: Canvas, grid: Grid, index: int, patch: Patch) -> None:
 def baths(canvas: Canvas, grid: Grid, index: int, patch: Patch) -> None:
     """Public baths or a hotel garden: large pools on decks in a lawn, and a building."""
     rng = canvas.rng
-    draw_grassland(canvas, patch)
+    if rng.random() < 0.35:
+        draw_parking(canvas, patch, plaza=True)
+    else:
+        draw_grassland(canvas, patch)
     placed = _place(canvas, grid, index, 0, 7.5 - patch.half_v, patch.half_u * 0.7, 6.5)
     if placed is not None:
         draw_flat(canvas, placed[0], 8 + 14 * rng.random())
         canvas.lock(placed[0])
-    step = 22 + 12 * rng.random()
+    if rng.random() < 0.5:  # one large lagoon
+        _pool_at(canvas, grid, index, 0.0, 6.0, patch.half_u * 0.75, (patch.half_v - 8) * 0.7,
+                 True, deck=3.0)
+    step = 22 + 14 * rng.random()
     for v in np.arange(24 - patch.half_v, patch.half_v - 5, step * 0.75):
         for u in np.arange(step / 2 - patch.half_u, patch.half_u, step * 1.15):
-            half_u = step * (0.34 + 0.14 * rng.random())
-            half_v = min(half_u, step * (0.2 + 0.12 * rng.random()))
+            half_u = step * (0.38 + 0.12 * rng.random())
+            half_v = min(half_u, step * (0.22 + 0.08 * rng.random()))
             _pool_at(canvas, grid, index, float(u), float(v), half_u, half_v, deck=2.5)
     scatter_trees(canvas, patch, int(patch.half_u * patch.half_v / 110))
 
@@ -224,12 +237,15 @@ def solar_field(canvas: Canvas, grid: Grid, index: int, patch: Patch) -> None:
     draw_grassland(canvas, patch)
     parts = max(1, round(patch.half_u / 30))
     width = patch.half_u / parts
+    hut = _place(canvas, grid, index, 5 - patch.half_u, 5 - patch.half_v, 4.5, 3.5)
+    if hut is not None:
+        draw_flat(canvas, hut[0], 3)
+        canvas.lock(hut[0])
     for part in range(parts):
-        u = (2 * part + 1) * width - patch.half_u
-        placed = _place(canvas, grid, index, u, 0, width - 3, patch.half_v - 3)
-        if placed is not None:
-            draw_panels(canvas, placed[0], 2.0)
-            canvas.lock(placed[0])
-    placed = _place(canvas, grid, index, 0, 0, 4.5, 3.5)
-    if placed is not None:
-        draw_flat(canvas, placed[0], 3)
+        # An array follows its field's outline, so it is cut out of the field, not a rectangle.
+        shift = np.float32((2 * part + 1) * width - patch.half_u)
+        mask = patch.mask & ~canvas.locked[patch.window]
+        array = Patch(patch.window, mask, patch.u - shift, patch.v, width - 1, patch.half_v)
+        array = array.inset(2.0)
+        draw_panels(canvas, array, 2.0)
+        canvas.lock(array)

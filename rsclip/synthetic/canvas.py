@@ -45,7 +45,11 @@ class Patch:
 
 @dataclass(frozen=True)
 class Trees:
-    """Crowns to be drawn last: middles and radii in metres, what they are, and their colour."""
+    """Crowns to be drawn last: middles and radii in metres, what they are, and their colour.
+
+    Crowns whose middle no longer lies on one of the labels in `ground` are dropped, since
+    something else was drawn there after they were planted.
+    """
 
     x: Array
     y: Array
@@ -54,6 +58,7 @@ class Trees:
     colours: tuple[Colour, ...]
     cone: bool
     height: float
+    ground: tuple[int, ...]
 
 
 @dataclass
@@ -156,6 +161,12 @@ class Canvas:
     def lock(self, patch: Patch) -> None:
         """Keep later objects off the patch."""
         self.locked[patch.window] |= patch.mask
+
+    def axes(self, patch: Patch, angle: float) -> tuple[Array, Array]:
+        """Metres along and across a direction of the ground, whatever the patch's own frame."""
+        cos, sin = np.float32(np.cos(angle)), np.float32(np.sin(angle))
+        x, y = self.x[:, patch.window[1]], self.y[patch.window[0]]
+        return x * cos + y * sin, y * cos - x * sin
 
     def cut(self, scale: int, shape: tuple[int, int]) -> Array:
         """Shorthand for a random cut of the noise bank."""

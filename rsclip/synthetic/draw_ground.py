@@ -22,6 +22,15 @@ def draw_grassland(canvas: Canvas, patch: Patch) -> None:
         canvas.blend(patch, canvas.palette.soil, path)
 
 
+def draw_base(canvas: Canvas) -> None:
+    """Grass or, at times, bare soil over the whole canvas."""
+    if canvas.rng.random() < 0.7:
+        draw_grassland(canvas, canvas.whole())
+    else:
+        draw_bare_soil(canvas, canvas.whole())
+        canvas.height[:] = 0
+
+
 def draw_cropland(canvas: Canvas, patch: Patch) -> None:
     """Parallel rows of plants or furrows, wheel tracks, and headlands across the ends."""
     rng, shape = canvas.rng, patch.shape
@@ -77,8 +86,7 @@ def draw_sand(canvas: Canvas, patch: Patch) -> None:
     """Bright sand with wind ripples and, at random, the lee slopes of dunes."""
     rng, shape = canvas.rng, patch.shape
     angle = canvas.palette.wind_angle + 0.3 * rng.random()
-    cos, sin = np.float32(np.cos(angle)), np.float32(np.sin(angle))
-    along = patch.u * cos + patch.v * sin + canvas.cut(2, shape) * np.float32(0.9)
+    along = canvas.axes(patch, angle)[0] + canvas.cut(2, shape) * np.float32(0.9)
     along = along + canvas.cut(3, shape) * np.float32(2.0)
     period = np.float32(2.4 + 3.0 * rng.random())
     strength = np.float32(0.05 + 0.05 * rng.random())

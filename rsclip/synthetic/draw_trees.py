@@ -1,11 +1,16 @@
 """Forests, orchards and single trees: crowns lit from the sun's side."""
 
+from dataclasses import replace
+
 import numpy as np
 
 from rsclip.synthetic.canvas import Canvas, Patch, Trees
-from rsclip.synthetic.classes import FOREST, ORCHARD
+from rsclip.synthetic.classes import BARE_SOIL, FOREST, GRASSLAND, ORCHARD, PARKING, SAND
 from rsclip.synthetic.noise import Array
 from rsclip.synthetic.palette import TREES, jitter, pick
+
+
+OPEN_GROUND = (GRASSLAND, BARE_SOIL, PARKING, SAND)
 
 
 def _lattice(canvas: Canvas, patch: Patch, step: float, wobble: float) -> tuple[Array, Array]:
@@ -45,7 +50,8 @@ def draw_forest(canvas: Canvas, patch: Patch) -> None:
     x, y = _lattice(canvas, patch, step, 0.75)
     radius = np.float32(step) * (np.float32(0.5) + np.float32(0.28) * rng.random(x.size, np.float32))
     colours = palette.trees if rng.random() < 0.7 else palette.trees[:1]
-    canvas.trees.append(Trees(x, y, radius, FOREST, colours, cone, 9 + 7 * rng.random()))
+    height = 9 + 7 * rng.random()
+    canvas.trees.append(Trees(x, y, radius, FOREST, colours, cone, height, (FOREST,)))
 
 
 def draw_orchard(canvas: Canvas, patch: Patch) -> None:
@@ -78,7 +84,7 @@ def draw_orchard(canvas: Canvas, patch: Patch) -> None:
     base = np.float32(step_u * (0.30 + 0.14 * rng.random()))
     radius = base * (np.float32(0.9) + np.float32(0.2) * rng.random(x.size, np.float32))
     colour = jitter(rng, palette.trees[0], 0.2) if rng.random() < 0.6 else pick(rng, TREES)
-    canvas.trees.append(Trees(x, y, radius, ORCHARD, (colour,), False, 3.5))
+    canvas.trees.append(Trees(x, y, radius, ORCHARD, (colour,), False, 3.5, (ORCHARD,)))
 
 
 def scatter_trees(canvas: Canvas, patch: Patch, count: int) -> None:
@@ -92,14 +98,23 @@ def scatter_trees(canvas: Canvas, patch: Patch, count: int) -> None:
     open_ground = patch.only(~canvas.locked[patch.window])
     x, y = _inside(canvas, open_ground, x.astype(np.float32), y.astype(np.float32))
     radius = np.float32(2.5) + np.float32(2.5) * rng.random(x.size, np.float32)
-    canvas.trees.append(Trees(x, y, radius, FOREST, canvas.palette.trees, False, 7.0))
+    canvas.trees.append(Trees(x, y, radius, FOREST, canvas.palette.trees, False, 7.0, OPEN_GROUND))
+
+
+def _still_standing(canvas: Canvas, trees: Trees) -> Trees:
+    """The crowns whose middle still lies on the ground they were planted on."""
+    rows, cols = canvas.labels.shape
+    row = np.clip(np.floor(trees.y / np.float32(canvas.gsd)).astype(np.intp), 0, rows - 1)
+    col = np.clip(np.floor(trees.x / np.float32(canvas.gsd)).astype(np.intp), 0, cols - 1)
+    kept = np.isin(canvas.labels[row, col], trees.ground)
+    return replace(trees, x=trees.x[kept], y=trees.y[kept], radius=trees.radius[kept])
 
 
 def paint_trees(canvas: Canvas) -> None:
     """Draw all crowns collected on the canvas, the higher over the lower."""
     if not canvas.trees:
         return
-    groups = canvas.trees
+    groups = [_still_standing(canvas, group) for group in canvas.trees]
     x = np.concatenate([group.x for group in groups])
     if not x.size:
         return

@@ -17,9 +17,7 @@ def draw_water(canvas: Canvas, patch: Patch, shore: Array | None = None) -> None
     """
     rng, shape, palette = canvas.rng, patch.shape, canvas.palette
     wind = np.float32(0.05 + 0.22 * palette.wind)
-    cos, sin = np.float32(np.cos(palette.wind_angle)), np.float32(np.sin(palette.wind_angle))
-    fetch = patch.u * cos + patch.v * sin
-    side = patch.v * cos - patch.u * sin
+    fetch, side = canvas.axes(patch, palette.wind_angle)
     bent = fetch + canvas.cut(2, shape) * np.float32(1.1)
     long = wave(bent / np.float32(6.5) + canvas.cut(3, shape) * np.float32(0.25))
     short = wave((bent + np.float32(0.35) * side) / np.float32(2.7))
@@ -34,6 +32,18 @@ def draw_water(canvas: Canvas, patch: Patch, shore: Array | None = None) -> None
     sparkle = swell + canvas.cut(-1, shape) * np.float32(0.45)
     level = np.float32(1.9 - 0.8 * rng.random() - 0.5 * palette.wind)
     canvas.blend(patch, SKY, np.clip((sparkle - level) * 0.7, 0, 0.5))
+
+
+def draw_pond(canvas: Canvas, patch: Patch) -> None:
+    """A round or square-cornered pond in the patch; the ground around it stays."""
+    if canvas.rng.random() < 0.5:
+        reach = np.sqrt((patch.u / np.float32(patch.half_u)) ** 2
+                        + (patch.v / np.float32(patch.half_v)) ** 2)
+        gap = (1 - reach) * np.float32(patch.half_v)
+    else:
+        gap = np.minimum(patch.half_u - np.abs(patch.u), patch.half_v - np.abs(patch.v)) - 2
+    gap = gap + np.clip(canvas.cut(3, patch.shape) * 2 - 1, -5, 1)
+    draw_water(canvas, patch.only(gap > 0), gap)
 
 
 def _paint_pool(canvas: Canvas, patch: Patch, inside: Mask, depth: Array, lanes: bool) -> None:

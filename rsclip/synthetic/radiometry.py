@@ -22,18 +22,22 @@ def sense(
     haze = 0.10 * rng.random() ** 2
     sigma = 0.25 + 0.55 * rng.random()
     grain = 0.004 + 0.016 * rng.random() ** 2
-    gain = (0.95 + 0.75 * rng.random()) * (1 + 0.14 * (2 * rng.random(4) - 1))
+    # Exposed for the scene's mean, as cameras are; whole numbers, so that no sum rounds.
+    total = int((refl[:3] * np.float32(REFLECTANCE_SCALE)).astype(np.int64).sum())
+    mean = total / (3 * refl[0].size * REFLECTANCE_SCALE) + haze
+    exposure = min(3.0, max(0.7, (0.19 + 0.28 * rng.random()) / mean))
+    gain = exposure * (1 + 0.11 * (2 * rng.random(4) - 1))
     gamma = 0.55 + 0.4 * rng.random()
     grey = 0.35 * rng.random() ** 2
     tint = np.array((0.8, 0.95, 1.2, 0.5)) * haze
     lut = (np.arange(_LEVELS + 1) / _LEVELS) ** gamma * 254 + 1
     lut8 = np.floor(lut + 0.5).astype(np.uint8)
     out = np.empty(refl.shape, np.uint16 if reflectance else np.uint8)
-    mean = refl[:3].mean(axis=0) if grey > 0.02 else None
+    dull = refl[:3].mean(axis=0) if grey > 0.02 else None
     for band in range(len(refl)):
         field = refl[band]
-        if mean is not None and band < 3:
-            field = field + (mean - field) * np.float32(grey)
+        if dull is not None and band < 3:
+            field = field + (dull - field) * np.float32(grey)
         field = ndimage.gaussian_filter1d(field, sigma, axis=0, truncate=2.5)
         field = ndimage.gaussian_filter1d(field, sigma, axis=1, truncate=2.5)
         field = field * np.float32(1 - haze) + np.float32(tint[band])

@@ -14,7 +14,7 @@ from rsclip.synthetic.draw_ground import (
     draw_sand,
 )
 from rsclip.synthetic.draw_trees import draw_forest, draw_orchard, scatter_trees
-from rsclip.synthetic.draw_water import draw_water
+from rsclip.synthetic.draw_water import draw_pond, draw_water
 from rsclip.synthetic.layout import Frame, Grid, make_grid
 from rsclip.synthetic.networks import (
     add_railway,
@@ -50,7 +50,7 @@ FILLERS: Mapping[str, blocks.Block] = {
     "sand": _on_ground(draw_sand),
     "wood": _on_ground(draw_forest),
     "orchard": _on_ground(draw_orchard),
-    "lake": _on_ground(draw_water),
+    "lake": _on_ground(draw_pond),
 }
 
 
@@ -78,7 +78,6 @@ def _settle(canvas: Canvas, mix: Mapping[str, float], wide: Range, tall: Range,
 def _parcels(canvas: Canvas, mix: Mapping[str, float], wide: Range, tall: Range,
              bend: float = 8.0) -> None:
     """Fields side by side, with narrow grass balks, over everything not locked yet."""
-    draw_grassland(canvas, canvas.whole())
     grid = make_grid(canvas, Frame.draw(canvas, bend, 300.0), wide, tall)
     margin = 0.6 + 1.2 * canvas.rng.random()
     _fill_cells(canvas, grid, margin, mix)
@@ -108,7 +107,7 @@ def town(canvas: Canvas) -> None:
         add_railway(canvas)
     if rng.random() < 0.6:
         add_road(canvas, 6 + rng.random())
-    mix = {"houses": 3.0, "flats": 4.0, "halls": 1.0, "car park": 1.5, "plaza": 0.8, "park": 1.0,
+    mix = {"houses": 3.0, "flats": 5.0, "halls": 1.5, "car park": 1.0, "plaza": 0.8, "park": 1.0,
            "site": 0.5, "baths": 0.6}
     _settle(canvas, mix, (50, 90), (38, 60), 3.6 + 1.5 * rng.random(), 10 * rng.random())
 
@@ -131,7 +130,7 @@ def industrial(canvas: Canvas) -> None:
         add_railway(canvas, 5 + 5 * rng.random())
     if rng.random() < 0.5:
         add_road(canvas, 6 + rng.random())
-    mix = {"halls": 5.0, "car park": 3.0, "soil": 1.0, "grass": 0.6, "solar": 0.6, "sand": 0.3}
+    mix = {"halls": 7.0, "car park": 1.5, "soil": 0.8, "grass": 0.6, "solar": 0.6, "sand": 0.3}
     _settle(canvas, mix, (70, 120), (55, 85), 4.5 + 1.5 * rng.random(), 4 * rng.random())
 
 
@@ -160,7 +159,7 @@ def farmland(canvas: Canvas) -> None:
     if rng.random() < 0.7:
         add_road(canvas)
     _farmyard(canvas)
-    mix = {"crop": 6.0, "grass": 1.2, "soil": 1.0, "wood": 0.8, "orchard": 0.7, "solar": 0.2}
+    mix = {"crop": 6.0, "grass": 1.2, "soil": 1.0, "wood": 0.8, "orchard": 0.7, "solar": 0.2, "glass": 0.4}
     _parcels(canvas, mix, (50, 140), (35, 90))
     scatter_trees(canvas, canvas.whole(), 25)
 
@@ -171,7 +170,7 @@ def orchards(canvas: Canvas) -> None:
     if rng.random() < 0.6:
         add_road(canvas)
     _farmyard(canvas)
-    mix = {"orchard": 5.0, "crop": 1.5, "grass": 0.8, "soil": 0.6, "glass": 0.6, "wood": 0.4}
+    mix = {"orchard": 5.0, "crop": 1.5, "grass": 0.8, "soil": 0.6, "glass": 1.2, "wood": 0.4}
     _parcels(canvas, mix, (50, 120), (40, 90))
 
 
@@ -235,7 +234,7 @@ def resort(canvas: Canvas) -> None:
     rng = canvas.rng
     if rng.random() < 0.4:
         add_road(canvas)
-    mix = {"baths": 6.0, "villas": 2.0, "flats": 0.6, "plaza": 0.6, "car park": 0.7, "sand": 0.9,
+    mix = {"baths": 8.0, "villas": 2.0, "flats": 0.6, "plaza": 0.6, "car park": 0.7, "sand": 0.9,
            "park": 0.6}
     _settle(canvas, mix, (60, 110), (50, 85), 3.6 + rng.random(), 14.0)
 
@@ -258,7 +257,6 @@ def wild(canvas: Canvas) -> None:
     rng = canvas.rng
     shape = canvas.labels.shape
     whole = canvas.whole()
-    draw_grassland(canvas, whole)
     lie = canvas.cut(4, shape) + canvas.cut(3, shape) * np.float32(0.35)
     lie += canvas.cut(2, shape) * np.float32(0.08)
     other = canvas.cut(4, shape) + canvas.cut(3, shape) * np.float32(0.3)
@@ -284,16 +282,16 @@ def quarry(canvas: Canvas) -> None:
 
 
 RECIPES: Mapping[str, tuple[Callable[[Canvas], None], float]] = {
-    "town": (town, 1.2),
+    "town": (town, 1.5),
     "suburb": (suburb, 1.1),
     "industrial": (industrial, 1.1),
-    "railyard": (railyard, 0.9),
+    "railyard": (railyard, 1.4),
     "farmland": (farmland, 1.0),
     "orchards": (orchards, 0.9),
-    "horticulture": (horticulture, 1.0),
+    "horticulture": (horticulture, 1.5),
     "solar-park": (solar_park, 1.0),
     "coast": (coast, 1.0),
-    "resort": (resort, 1.6),
+    "resort": (resort, 2.7),
     "river": (river, 1.0),
     "wild": (wild, 0.8),
     "quarry": (quarry, 0.8),

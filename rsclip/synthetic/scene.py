@@ -7,6 +7,7 @@ import numpy.typing as npt
 
 from rsclip.synthetic.canvas import Canvas
 from rsclip.synthetic.classes import NODATA_LABEL
+from rsclip.synthetic.draw_ground import draw_base
 from rsclip.synthetic.draw_trees import paint_trees
 from rsclip.synthetic.light import cast_shadows
 from rsclip.synthetic.palette import Palette
@@ -72,6 +73,8 @@ def generate(
     valid_rng = np.random.Generator(np.random.PCG64(int(rng.integers(2**62))))
     camera = np.random.Generator(np.random.PCG64(int(rng.integers(2**62))))
     canvas = Canvas.blank(rng, Palette.draw(rng), shape, gsd)
+    # Verges and other left-over ground show this base.
+    draw_base(canvas)
     RECIPES[name][0](canvas)
     paint_trees(canvas)
     cast_shadows(canvas, 0.45 + 0.25 * camera.random())
