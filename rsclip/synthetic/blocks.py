@@ -22,7 +22,13 @@ Block = Callable[[Canvas, Grid, int, Patch], None]
 
 
 def _place(
-    canvas: Canvas, grid: Grid, index: int, u: float, v: float, half_u: float, half_v: float,
+    canvas: Canvas,
+    grid: Grid,
+    index: int,
+    u: float,
+    v: float,
+    half_u: float,
+    half_v: float,
     quarter: bool = False,
 ) -> tuple[Patch, float] | None:
     """The free rectangle at (u, v) of a block, and its direction; None without room."""
@@ -53,8 +59,14 @@ def _house(canvas: Canvas, grid: Grid, index: int, u: float, v: float) -> None:
     canvas.lock(patch)
 
 
-def houses(canvas: Canvas, grid: Grid, index: int, patch: Patch, pools: float = 0.15,
-           garden_trees: float = 1.0) -> None:
+def houses(
+    canvas: Canvas,
+    grid: Grid,
+    index: int,
+    patch: Patch,
+    pools: float = 0.15,
+    garden_trees: float = 1.0,
+) -> None:
     """Rows of houses in gardens, along both long sides of the block."""
     rng = canvas.rng
     draw_grassland(canvas, patch)
@@ -66,8 +78,15 @@ def houses(canvas: Canvas, grid: Grid, index: int, patch: Patch, pools: float = 
         for u in np.arange(step / 2 - patch.half_u, patch.half_u - step / 3, step):
             if rng.random() < pools:
                 side = v - towards_street * 2 + (9 if rng.random() < 0.5 else -9)
-                _pool_at(canvas, grid, index, float(u), float(side), 4.2 + 2.5 * rng.random(),
-                         3.2 + 1.0 * rng.random())
+                _pool_at(
+                    canvas,
+                    grid,
+                    index,
+                    float(u),
+                    float(side),
+                    4.2 + 2.5 * rng.random(),
+                    3.2 + 1.0 * rng.random(),
+                )
             if rng.random() < 0.94:
                 _house(canvas, grid, index, float(u + rng.normal()), float(v + towards_street))
     area = 4 * patch.half_u * patch.half_v
@@ -77,8 +96,17 @@ def houses(canvas: Canvas, grid: Grid, index: int, patch: Patch, pools: float = 
     scatter_trees(canvas, patch, int(area * garden_trees / 350))
 
 
-def _pool_at(canvas: Canvas, grid: Grid, index: int, u: float, v: float, half_u: float,
-             half_v: float, round_shape: bool | None = None, deck: float = 1.5) -> bool:
+def _pool_at(
+    canvas: Canvas,
+    grid: Grid,
+    index: int,
+    u: float,
+    v: float,
+    half_u: float,
+    half_v: float,
+    round_shape: bool | None = None,
+    deck: float = 1.5,
+) -> bool:
     mid_u, mid_v = grid.middle(index)
     x, y, angle = grid.frame.world(mid_u + u, mid_v + v)
     if round_shape is None:
@@ -105,8 +133,12 @@ def flats(canvas: Canvas, grid: Grid, index: int, patch: Patch) -> None:
     deep = 6 + 3 * rng.random()
     reach_u, reach_v = patch.half_u - deep - 1, patch.half_v - deep - 1
     if rng.random() < 0.5 and min(reach_u, reach_v) > deep + 4:
-        ring = [(0.0, -reach_v, patch.half_u - 1, False), (0.0, reach_v, patch.half_u - 1, False),
-                (-reach_u, 0.0, reach_v - deep, True), (reach_u, 0.0, reach_v - deep, True)]
+        ring = [
+            (0.0, -reach_v, patch.half_u - 1, False),
+            (0.0, reach_v, patch.half_u - 1, False),
+            (-reach_u, 0.0, reach_v - deep, True),
+            (reach_u, 0.0, reach_v - deep, True),
+        ]
     else:
         gap = 2 * deep + 9 + 8 * rng.random()
         places = np.arange(deep + 1 - patch.half_v, patch.half_v - deep, gap)
@@ -141,8 +173,15 @@ def halls(canvas: Canvas, grid: Grid, index: int, patch: Patch, solar: float = 0
         canvas.lock(placed[0])
     for _ in range(int(rng.integers(0, 4))):
         size = 4 + 5 * rng.random()
-        placed = _place(canvas, grid, index, (rng.random() - 0.5) * 1.6 * patch.half_u,
-                        (rng.random() - 0.5) * 1.6 * patch.half_v, size, size)
+        placed = _place(
+            canvas,
+            grid,
+            index,
+            (rng.random() - 0.5) * 1.6 * patch.half_u,
+            (rng.random() - 0.5) * 1.6 * patch.half_v,
+            size,
+            size,
+        )
         if placed is not None:
             draw_round(canvas, placed[0], 6 + 5 * rng.random())
             canvas.lock(placed[0])
@@ -202,8 +241,17 @@ def baths(canvas: Canvas, grid: Grid, index: int, patch: Patch) -> None:
         draw_flat(canvas, placed[0], 8 + 14 * rng.random())
         canvas.lock(placed[0])
     if rng.random() < 0.5:  # one large lagoon
-        _pool_at(canvas, grid, index, 0.0, 6.0, patch.half_u * 0.75, (patch.half_v - 8) * 0.7,
-                 True, deck=3.0)
+        _pool_at(
+            canvas,
+            grid,
+            index,
+            0.0,
+            6.0,
+            patch.half_u * 0.75,
+            (patch.half_v - 8) * 0.7,
+            True,
+            deck=3.0,
+        )
     step = 22 + 14 * rng.random()
     for v in np.arange(24 - patch.half_v, patch.half_v - 5, step * 0.75):
         for u in np.arange(step / 2 - patch.half_u, patch.half_u, step * 1.15):
@@ -233,7 +281,6 @@ def glasshouses(canvas: Canvas, grid: Grid, index: int, patch: Patch) -> None:
 
 def solar_field(canvas: Canvas, grid: Grid, index: int, patch: Patch) -> None:
     """Arrays of panels with grass lanes between them and a transformer hut."""
-    rng = canvas.rng
     draw_grassland(canvas, patch)
     parts = max(1, round(patch.half_u / 30))
     width = patch.half_u / parts

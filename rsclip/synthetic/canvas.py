@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-from rsclip.synthetic.noise import Array, NoiseBank
+from rsclip.synthetic.noise import Array, Field, NoiseBank
 from rsclip.synthetic.palette import Colour, Palette
 
 Mask = npt.NDArray[np.bool_]
@@ -139,7 +139,7 @@ class Canvas:
         """Whether the patch has pixels and none of them is locked."""
         return bool(patch.mask.any()) and not bool((patch.mask & self.locked[patch.window]).any())
 
-    def fill(self, patch: Patch, label: int, colour: Colour, shade: Array) -> None:
+    def fill(self, patch: Patch, label: int, colour: Colour, shade: Field) -> None:
         """Set the patch to `label` and to `colour` times `shade` (h, w), at height 0."""
         mask = patch.mask
         self.labels[patch.window][mask] = label
@@ -147,14 +147,14 @@ class Canvas:
         for band in range(4):
             np.copyto(self.refl[band][patch.window], shade * colour[band], where=mask)
 
-    def blend(self, patch: Patch, colour: Colour, weight: Array) -> None:
+    def blend(self, patch: Patch, colour: Colour, weight: Field) -> None:
         """Move the patch's pixels towards `colour` by `weight` (h, w), 0..1; label unchanged."""
         part = weight * patch.mask
         for band in range(4):
             under = self.refl[band][patch.window]
             under += (colour[band] - under) * part
 
-    def raise_to(self, patch: Patch, height: Array | float) -> None:
+    def raise_to(self, patch: Patch, height: Field | float) -> None:
         """Set the patch's height in metres."""
         np.copyto(self.height[patch.window], np.float32(height), where=patch.mask)
 

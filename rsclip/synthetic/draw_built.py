@@ -4,17 +4,18 @@ import numpy as np
 
 from rsclip.synthetic.canvas import Canvas, Patch
 from rsclip.synthetic.classes import BUILDING, GREENHOUSE, SOLAR
-from rsclip.synthetic.noise import Array, saw
+from rsclip.synthetic.noise import Array, Field, saw
 from rsclip.synthetic.palette import GLASSES, PAINT, PANELS, ROOFS, Colour, jitter, pick
 
 
-def _light(canvas: Canvas, angle: float, side: Array, pitch: float) -> Array:
+def _light(canvas: Canvas, angle: float, side: Field, pitch: float) -> Array:
     """Brightness of roof faces that fall towards `angle` where `side` is 1, back where -1."""
     sun = canvas.palette.sun
     facing = np.float32(np.cos(angle) * sun[0] + np.sin(angle) * sun[1])
     tilt, flat = np.float32(np.sin(pitch)), np.float32(np.cos(pitch))
     lit = (side * facing * tilt + flat * np.float32(sun[2])) / np.float32(sun[2])
-    return np.clip(lit, 0.35, 1.5).astype(np.float32)
+    clipped: Array = np.clip(lit, 0.35, 1.5).astype(np.float32)
+    return clipped
 
 
 def _roof_colour(canvas: Canvas) -> Colour:
@@ -24,8 +25,9 @@ def _roof_colour(canvas: Canvas) -> Colour:
     return pick(rng, ROOFS)
 
 
-def draw_ridged(canvas: Canvas, patch: Patch, angle: float, eaves: float,
-                colour: Colour | None = None) -> None:
+def draw_ridged(
+    canvas: Canvas, patch: Patch, angle: float, eaves: float, colour: Colour | None = None
+) -> None:
     """A gabled or hipped roof with its ridge along u, tile courses, and chimneys."""
     rng = canvas.rng
     tone = _roof_colour(canvas) if colour is None else colour
@@ -49,8 +51,11 @@ def draw_ridged(canvas: Canvas, patch: Patch, angle: float, eaves: float,
         spot = np.abs(patch.u - np.float32((rng.random() - 0.5) * patch.half_u)) < 0.6
         spot &= np.abs(patch.v - np.float32(0.3 * patch.half_v)) < 0.6
         chimney = patch.only(spot)
-        canvas.blend(chimney, jitter(rng, canvas.palette.roofs[0] * np.float32(0.6)),
-                     np.ones(patch.shape, np.float32))
+        canvas.blend(
+            chimney,
+            jitter(rng, canvas.palette.roofs[0] * np.float32(0.6)),
+            np.ones(patch.shape, np.float32),
+        )
         canvas.raise_to(chimney, eaves + patch.half_v + 1)
 
 
@@ -84,10 +89,14 @@ def draw_flat(canvas: Canvas, patch: Patch, height: float, panels: bool = False)
         u = (rng.random() - 0.5) * 1.4 * patch.half_u
         v = (rng.random() - 0.5) * 1.4 * patch.half_v
         size = 1.0 + 1.5 * rng.random()
-        box = patch.only((np.abs(patch.u - np.float32(u)) < size)
-                         & (np.abs(patch.v - np.float32(v)) < size) & (gap > 0.8))
-        canvas.blend(box, jitter(rng, np.full(4, 0.5, np.float32), 0.3),
-                     np.full(shape, 0.9, np.float32))
+        box = patch.only(
+            (np.abs(patch.u - np.float32(u)) < size)
+            & (np.abs(patch.v - np.float32(v)) < size)
+            & (gap > 0.8)
+        )
+        canvas.blend(
+            box, jitter(rng, np.full(4, 0.5, np.float32), 0.3), np.full(shape, 0.9, np.float32)
+        )
         canvas.raise_to(box, height + 2)
 
 
@@ -151,6 +160,7 @@ def draw_greenhouse(canvas: Canvas, patch: Patch) -> None:
     bars = saw(patch.u / np.float32(3.0 + 2.0 * rng.random())) < 0.14
     canvas.blend(patch, PAINT, bars * np.float32(0.22))
     glint = (rng.random(64) < 0.08).astype(np.float32)[
-        np.floor(patch.v / span * 2).astype(np.int32) & 63]
+        np.floor(patch.v / span * 2).astype(np.int32) & 63
+    ]
     canvas.blend(patch, np.full(4, 0.95, np.float32), glint * np.float32(0.5))
     canvas.raise_to(patch, np.float32(3.5) + rise * np.float32(2))

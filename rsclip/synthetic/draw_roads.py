@@ -4,7 +4,7 @@ import numpy as np
 
 from rsclip.synthetic.canvas import Canvas, Mask, Patch
 from rsclip.synthetic.classes import PARKING, RAILWAY, ROAD
-from rsclip.synthetic.noise import Array, saw
+from rsclip.synthetic.noise import Field, saw
 from rsclip.synthetic.palette import CARS, PAINT, jitter
 
 _CARS = np.array(CARS, np.float32)
@@ -19,8 +19,14 @@ def _asphalt(canvas: Canvas, patch: Patch, label: int, pavement: bool) -> None:
     canvas.fill(patch, label, jitter(rng, colour, 0.08), shade)
 
 
-def draw_road(canvas: Canvas, patch: Patch, along: Array, across: Array, half: float,
-              plain: Mask | None = None) -> None:
+def draw_road(
+    canvas: Canvas,
+    patch: Patch,
+    along: Field,
+    across: Field,
+    half: float,
+    plain: Mask | None = None,
+) -> None:
     """Asphalt with pavements, edge lines, a broken middle line, and worn wheel paths.
 
     `along` and `across` (h, w) float32 metres; no marks where `plain` (h, w) is true.
@@ -46,8 +52,9 @@ def draw_road(canvas: Canvas, patch: Patch, along: Array, across: Array, half: f
         canvas.blend(shown, PAINT, np.clip(1.2 - lanes * 2.6, 0, 1) * dash * line)
 
 
-def draw_cars_along(canvas: Canvas, patch: Patch, along: Array, across: Array, half: float,
-                    every: float) -> None:
+def draw_cars_along(
+    canvas: Canvas, patch: Patch, along: Field, across: Field, half: float, every: float
+) -> None:
     """Vehicles in two lanes, one in about `every` metres of each lane; labels unchanged."""
     rng = canvas.rng
     table = rng.random((2, 64)).astype(np.float32)
@@ -61,7 +68,7 @@ def draw_cars_along(canvas: Canvas, patch: Patch, along: Array, across: Array, h
     paint_cars(canvas, patch.only(body), (table[key] * 53 % 1 * 8).astype(np.int32), place)
 
 
-def paint_cars(canvas: Canvas, cars: Patch, colour: np.ndarray, place: Array) -> None:
+def paint_cars(canvas: Canvas, cars: Patch, colour: np.ndarray, place: Field) -> None:
     """Colour the cars' pixels; `colour` (h, w) int32 indexes CARS, `place` is metres along."""
     if not cars.mask.any():
         return
@@ -105,7 +112,7 @@ def draw_parking(canvas: Canvas, patch: Patch, plaza: bool = False) -> None:
         canvas.blend(patch, canvas.palette.pavement * np.float32(0.5), stain)
 
 
-def draw_railway(canvas: Canvas, patch: Patch, along: Array, across: Array, half: float) -> None:
+def draw_railway(canvas: Canvas, patch: Patch, along: Field, across: Field, half: float) -> None:
     """Ballast with pairs of rails on sleepers, tracks 4.6 m apart, and perhaps a train."""
     rng, shape, palette = canvas.rng, patch.shape, canvas.palette
     shade = 1 + canvas.cut(-1, shape) * np.float32(0.10) + canvas.cut(2, shape) * np.float32(0.06)

@@ -9,7 +9,6 @@ from rsclip.synthetic.classes import BARE_SOIL, FOREST, GRASSLAND, ORCHARD, PARK
 from rsclip.synthetic.noise import Array
 from rsclip.synthetic.palette import TREES, jitter, pick
 
-
 OPEN_GROUND = (GRASSLAND, BARE_SOIL, PARKING, SAND)
 
 
@@ -48,7 +47,9 @@ def draw_forest(canvas: Canvas, patch: Patch) -> None:
     shade = 1 + canvas.cut(0, patch.shape) * np.float32(0.15)
     canvas.fill(patch, FOREST, floor, shade)
     x, y = _lattice(canvas, patch, step, 0.75)
-    radius = np.float32(step) * (np.float32(0.5) + np.float32(0.28) * rng.random(x.size, np.float32))
+    radius = np.float32(step) * (
+        np.float32(0.5) + np.float32(0.28) * rng.random(x.size, np.float32)
+    )
     colours = palette.trees if rng.random() < 0.7 else palette.trees[:1]
     height = 9 + 7 * rng.random()
     canvas.trees.append(Trees(x, y, radius, FOREST, colours, cone, height, (FOREST,)))
@@ -69,7 +70,10 @@ def draw_orchard(canvas: Canvas, patch: Patch) -> None:
     # The patch's frame may be turned: its axes are read off the u and v of three pixels.
     u0, v0 = float(patch.u[0, 0]), float(patch.v[0, 0])
     tall, wide = shape
-    du = (float(patch.u[0, -1]) - u0) / max(1, wide - 1), (float(patch.u[-1, 0]) - u0) / max(1, tall - 1)
+    du = (
+        (float(patch.u[0, -1]) - u0) / max(1, wide - 1),
+        (float(patch.u[-1, 0]) - u0) / max(1, tall - 1),
+    )
     scale = du[0] * du[0] + du[1] * du[1]
     if scale <= 0:
         return
@@ -125,10 +129,12 @@ def paint_trees(canvas: Canvas) -> None:
     cone = np.repeat(np.array([group.cone for group in groups]), sizes)
     tall = np.repeat(np.array([group.height for group in groups], np.float32), sizes)
     rng = canvas.rng
-    colour = np.concatenate([
-        np.array(group.colours, np.float32)[rng.integers(0, len(group.colours), group.x.size)]
-        for group in groups
-    ])
+    colour = np.concatenate(
+        [
+            np.array(group.colours, np.float32)[rng.integers(0, len(group.colours), group.x.size)]
+            for group in groups
+        ]
+    )
     colour *= np.float32(1) + np.float32(0.12) * rng.standard_normal((x.size, 1), dtype=np.float32)
     top = tall * (np.float32(0.8) + np.float32(0.4) * rng.random(x.size, np.float32))
 

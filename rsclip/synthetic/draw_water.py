@@ -4,13 +4,13 @@ import numpy as np
 
 from rsclip.synthetic.canvas import Canvas, Mask, Patch
 from rsclip.synthetic.classes import PARKING, POOL, WATER
-from rsclip.synthetic.noise import Array, saw, wave
+from rsclip.synthetic.noise import Field, saw, wave
 from rsclip.synthetic.palette import PAINT, POOLS, Colour, jitter, pick
 
 SKY: Colour = np.array((0.62, 0.70, 0.78, 0.55), np.float32)
 
 
-def draw_water(canvas: Canvas, patch: Patch, shore: Array | None = None) -> None:
+def draw_water(canvas: Canvas, patch: Patch, shore: Field | None = None) -> None:
     """Waves driven by the scene's wind, glint, and a lighter rim of 6 m along the shore.
 
     `shore` (h, w) float32 is the distance to the bank in metres, where it is known.
@@ -37,8 +37,9 @@ def draw_water(canvas: Canvas, patch: Patch, shore: Array | None = None) -> None
 def draw_pond(canvas: Canvas, patch: Patch) -> None:
     """A round or square-cornered pond in the patch; the ground around it stays."""
     if canvas.rng.random() < 0.5:
-        reach = np.sqrt((patch.u / np.float32(patch.half_u)) ** 2
-                        + (patch.v / np.float32(patch.half_v)) ** 2)
+        reach = np.sqrt(
+            (patch.u / np.float32(patch.half_u)) ** 2 + (patch.v / np.float32(patch.half_v)) ** 2
+        )
         gap = (1 - reach) * np.float32(patch.half_v)
     else:
         gap = np.minimum(patch.half_u - np.abs(patch.u), patch.half_v - np.abs(patch.v)) - 2
@@ -46,7 +47,7 @@ def draw_pond(canvas: Canvas, patch: Patch) -> None:
     draw_water(canvas, patch.only(gap > 0), gap)
 
 
-def _paint_pool(canvas: Canvas, patch: Patch, inside: Mask, depth: Array, lanes: bool) -> None:
+def _paint_pool(canvas: Canvas, patch: Patch, inside: Mask, depth: Field, lanes: bool) -> None:
     """A pool in the pixels `inside` (h, w); `depth` 0..1 darkens it."""
     rng, shape = canvas.rng, patch.shape
     colour = canvas.palette.pool if rng.random() < 0.6 else pick(rng, POOLS)
@@ -61,8 +62,16 @@ def _paint_pool(canvas: Canvas, patch: Patch, inside: Mask, depth: Array, lanes:
         canvas.blend(pool.inset(0.5), PAINT, rope * np.float32(0.6))
 
 
-def draw_pool(canvas: Canvas, cx: float, cy: float, angle: float, half_u: float, half_v: float,
-              round_shape: bool = False, deck: float = 2.0) -> bool:
+def draw_pool(
+    canvas: Canvas,
+    cx: float,
+    cy: float,
+    angle: float,
+    half_u: float,
+    half_v: float,
+    round_shape: bool = False,
+    deck: float = 2.0,
+) -> bool:
     """A pool with a paved deck around it; false where there was no room."""
     rng = canvas.rng
     patch = canvas.rect(cx, cy, angle, half_u + deck, half_v + deck)

@@ -1,13 +1,14 @@
 """Where things go: turned and bent frames, grids of cells, and curves across the scene."""
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
 from rsclip.synthetic.canvas import Canvas, Patch
-from rsclip.synthetic.noise import Array, wave
+from rsclip.synthetic.noise import Array, Field, wave
 
 
 @dataclass(frozen=True)
@@ -98,7 +99,7 @@ class Grid:
             u = self.u[window] - np.float32((u0 + u1) / 2)
             v = self.v[window] - np.float32((v0 + v1) / 2)
             half_u, half_v = (u1 - u0) / 2 - margin, (v1 - v0) / 2 - margin
-            found.append((index, Patch(window, mask, u, v, half_u, half_v)))
+            found.append((index, Patch((window[0], window[1]), mask, u, v, half_u, half_v)))
         return found
 
     def middle(self, index: int) -> tuple[float, float]:
@@ -107,13 +108,16 @@ class Grid:
         return float(u0 + u1) / 2, float(v0 + v1) / 2
 
 
-def _cuts(rng: np.random.Generator, low: float, high: float, step: tuple[float, float]) -> Array:
+def _cuts(
+    rng: np.random.Generator, low: float, high: float, step: tuple[float, float]
+) -> npt.NDArray[np.float64]:
     """Rising positions float64 from below `low` to above `high`, steps drawn from a range."""
     count = int((high - low) / step[0]) + 3
     steps = step[0] + (step[1] - step[0]) * rng.random(count)
     places = low - rng.random() * step[0] + np.concatenate(([0.0], np.cumsum(steps)))
     keep = int(np.searchsorted(places, high)) + 1
-    return places[:keep]  # type: ignore[no-any-return]
+    kept: npt.NDArray[np.float64] = places[:keep]
+    return kept
 
 
 def make_grid(
@@ -133,7 +137,7 @@ def make_grid(
         keys.append(cuts[:-1] - low_u + wide[1] + number * span)
         bounds += [
             (float(a), float(b), float(row_cuts[number]), float(row_cuts[number + 1]))
-            for a, b in zip(cuts[:-1], cuts[1:], strict=True)
+            for a, b in pairwise(cuts)
         ]
     row = np.searchsorted(row_cuts.astype(np.float32), v, side="right") - 1
     row = np.clip(row, 0, len(row_cuts) - 2)
@@ -154,7 +158,7 @@ class Curve:
     along: Array
     across: Array
 
-    def patch(self, canvas: Canvas, half: float | Array, keep_locked: bool = True) -> Patch:
+    def patch(self, canvas: Canvas, half: float | Field, keep_locked: bool = True) -> Patch:
         """The pixels within `half` metres of the line (a number or a field)."""
         mask = np.abs(self.across) <= half
         if keep_locked:
@@ -181,9 +185,13 @@ def make_curve(
     swing = np.float32(amplitude)
     line = swing * (wave(u * major + phase) + np.float32(0.35) * wave(u * minor + other))
     quarter = np.float32(0.25)
-    slope = swing * np.float32(2 * np.pi) * (
-        major * wave(u * major + phase + quarter)
-        + np.float32(0.35) * minor * wave(u * minor + other + quarter)
+    slope = (
+        swing
+        * np.float32(2 * np.pi)
+        * (
+            major * wave(u * major + phase + quarter)
+            + np.float32(0.35) * minor * wave(u * minor + other + quarter)
+        )
     )
     across = (v - np.float32(offset) - line) / np.sqrt(1 + slope * slope)
     return Curve(u, across)

@@ -17,8 +17,13 @@ def _offset(canvas: Canvas, spread: float) -> float:
     return float((canvas.rng.random() - 0.5) * spread * min(canvas.size))
 
 
-def add_road(canvas: Canvas, half: float | None = None, frame: Frame | None = None,
-             offset: float | None = None, bent: bool = True) -> None:
+def add_road(
+    canvas: Canvas,
+    half: float | None = None,
+    frame: Frame | None = None,
+    offset: float | None = None,
+    bent: bool = True,
+) -> None:
     """A through road, 7 to 14 m wide, with traffic; it goes over what is there."""
     rng = canvas.rng
     half = 3.5 + 3.5 * rng.random() if half is None else half
@@ -33,8 +38,12 @@ def add_road(canvas: Canvas, half: float | None = None, frame: Frame | None = No
     canvas.lock(curve.patch(canvas, half + 0.5, keep_locked=False))
 
 
-def add_railway(canvas: Canvas, half: float | None = None, frame: Frame | None = None,
-                offset: float | None = None) -> None:
+def add_railway(
+    canvas: Canvas,
+    half: float | None = None,
+    frame: Frame | None = None,
+    offset: float | None = None,
+) -> None:
     """A railway corridor, 7 to 15 m wide unless given, on ballast."""
     rng = canvas.rng
     half = 3.5 + 4.0 * rng.random() if half is None else half
@@ -64,7 +73,6 @@ def add_river(canvas: Canvas, half: float, banks: bool = True) -> None:
         draw_sand(canvas, beach)
     water = curve.patch(canvas, width)
     draw_water(canvas, water, shore)
-    rows, cols = canvas.labels.shape
     sand = canvas.labels == SAND
     canvas.locked |= (shore > -1) | sand
 
@@ -82,8 +90,14 @@ def add_streets(canvas: Canvas, grid: Grid, half: float) -> None:
     # A street has one edge on either side; the sign only parts the two lanes.
     side = np.where(along_u, np.sign(wave(grid.v / 97)), np.sign(wave(grid.u / 97)))
     draw_road(canvas, patch, along, edge, half, crossing)
-    draw_cars_along(canvas, patch.only(~crossing), along, edge * side, half,
-                    float(14 + 40 * canvas.rng.random()))
+    draw_cars_along(
+        canvas,
+        patch.only(~crossing),
+        along,
+        edge * side,
+        half,
+        float(14 + 40 * canvas.rng.random()),
+    )
     canvas.lock(patch)
 
 
@@ -92,7 +106,12 @@ def coast_line(canvas: Canvas) -> Curve:
     rng = canvas.rng
     turned = Frame.draw(canvas)
     frame = Frame(turned.middle, turned.angle + np.pi * float(rng.integers(2)), 0.0, 1.0, (0, 0))
-    curve = make_curve(canvas, frame, -(0.05 + 0.2 * rng.random()) * min(canvas.size),
-                       12 + 14 * rng.random(), 240 + 120 * rng.random())
+    curve = make_curve(
+        canvas,
+        frame,
+        -(0.05 + 0.2 * rng.random()) * min(canvas.size),
+        12 + 14 * rng.random(),
+        240 + 120 * rng.random(),
+    )
     uneven = canvas.cut(3, canvas.labels.shape) * np.float32(2.0)
     return Curve(curve.along, curve.across + uneven)

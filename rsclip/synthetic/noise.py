@@ -1,11 +1,14 @@
 """Random fields and periodic functions that give the same bytes on every processor."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 Array = npt.NDArray[np.float32]
+# What painters work out on the way: numpy widens mixed sums to float64.
+Field = npt.NDArray[np.floating[Any]]
 
 _STEPS = 4096
 # A table, because sin() may differ in its last bit between processors' vector units.
@@ -15,15 +18,17 @@ _SINE: Array = np.sin(np.arange(_STEPS) * (2 * np.pi / _STEPS)).astype(np.float3
 SCALES = (1.2, 3.0, 8.0, 22.0, 60.0)
 
 
-def wave(turns: npt.NDArray[np.floating] | float) -> Array:
+def wave(turns: Field | float) -> Array:
     """Sine of an angle given in turns; float32, -1..1, any shape."""
     steps = np.asarray(turns, dtype=np.float32) * np.float32(_STEPS)
-    return _SINE[np.floor(steps).astype(np.int32) & (_STEPS - 1)]
+    found: Array = _SINE[np.floor(steps).astype(np.int32) & (_STEPS - 1)]
+    return found
 
 
-def saw(turns: npt.NDArray[np.float32]) -> Array:
-    """Fractional part of each value; float32, 0..1."""
-    return turns - np.floor(turns)
+def saw(turns: Field) -> Field:
+    """Fractional part of each value; 0..1, of the values' own type."""
+    part: Field = turns - np.floor(turns)
+    return part
 
 
 def value_noise(rng: np.random.Generator, shape: tuple[int, int], step: float) -> Array:

@@ -66,8 +66,9 @@ def _fill_cells(canvas: Canvas, grid: Grid, margin: float, mix: Mapping[str, flo
             FILLERS[name](canvas, grid, index, free)
 
 
-def _settle(canvas: Canvas, mix: Mapping[str, float], wide: Range, tall: Range,
-            street: float, bend: float) -> None:
+def _settle(
+    canvas: Canvas, mix: Mapping[str, float], wide: Range, tall: Range, street: float, bend: float
+) -> None:
     """Street blocks over everything that is not locked yet."""
     frame = Frame.draw(canvas, bend, 240.0)
     grid = make_grid(canvas, frame, wide, tall)
@@ -75,8 +76,9 @@ def _settle(canvas: Canvas, mix: Mapping[str, float], wide: Range, tall: Range,
     _fill_cells(canvas, grid, street, mix)
 
 
-def _parcels(canvas: Canvas, mix: Mapping[str, float], wide: Range, tall: Range,
-             bend: float = 8.0) -> None:
+def _parcels(
+    canvas: Canvas, mix: Mapping[str, float], wide: Range, tall: Range, bend: float = 8.0
+) -> None:
     """Fields side by side, with narrow grass balks, over everything not locked yet."""
     grid = make_grid(canvas, Frame.draw(canvas, bend, 300.0), wide, tall)
     margin = 0.6 + 1.2 * canvas.rng.random()
@@ -90,9 +92,13 @@ def _farmyard(canvas: Canvas) -> None:
     x, y = wide * (0.2 + 0.6 * rng.random()), tall * (0.2 + 0.6 * rng.random())
     angle = np.pi * rng.random()
     for step in range(int(rng.integers(2, 5))):
-        patch = canvas.rect(x + 20 * np.cos(angle) * step, y + 20 * np.sin(angle) * step,
-                            angle + np.pi / 2 * (step % 2), 8 + 7 * rng.random(),
-                            5 + 3 * rng.random())
+        patch = canvas.rect(
+            x + 20 * np.cos(angle) * step,
+            y + 20 * np.sin(angle) * step,
+            angle + np.pi / 2 * (step % 2),
+            8 + 7 * rng.random(),
+            5 + 3 * rng.random(),
+        )
         if patch is not None and canvas.free(patch):
             draw_ridged(canvas, patch, angle + np.pi / 2 * (step % 2), 5 + 2 * rng.random())
             canvas.lock(patch)
@@ -107,8 +113,16 @@ def town(canvas: Canvas) -> None:
         add_railway(canvas)
     if rng.random() < 0.6:
         add_road(canvas, 6 + rng.random())
-    mix = {"houses": 3.0, "flats": 5.0, "halls": 1.5, "car park": 1.0, "plaza": 0.8, "park": 1.0,
-           "site": 0.5, "baths": 0.6}
+    mix = {
+        "houses": 3.0,
+        "flats": 5.0,
+        "halls": 1.5,
+        "car park": 1.0,
+        "plaza": 0.8,
+        "park": 1.0,
+        "site": 0.5,
+        "baths": 0.6,
+    }
     _settle(canvas, mix, (50, 90), (38, 60), 3.6 + 1.5 * rng.random(), 10 * rng.random())
 
 
@@ -159,7 +173,15 @@ def farmland(canvas: Canvas) -> None:
     if rng.random() < 0.7:
         add_road(canvas)
     _farmyard(canvas)
-    mix = {"crop": 6.0, "grass": 1.2, "soil": 1.0, "wood": 0.8, "orchard": 0.7, "solar": 0.2, "glass": 0.4}
+    mix = {
+        "crop": 6.0,
+        "grass": 1.2,
+        "soil": 1.0,
+        "wood": 0.8,
+        "orchard": 0.7,
+        "solar": 0.2,
+        "glass": 0.4,
+    }
     _parcels(canvas, mix, (50, 140), (35, 90))
     scatter_trees(canvas, canvas.whole(), 25)
 
@@ -179,8 +201,16 @@ def horticulture(canvas: Canvas) -> None:
     rng = canvas.rng
     if rng.random() < 0.4:
         add_road(canvas)
-    mix = {"glass": 5.0, "crop": 1.2, "lake": 0.4, "houses": 0.7, "orchard": 0.6, "grass": 0.5,
-           "soil": 0.4, "car park": 0.3}
+    mix = {
+        "glass": 5.0,
+        "crop": 1.2,
+        "lake": 0.4,
+        "houses": 0.7,
+        "orchard": 0.6,
+        "grass": 0.5,
+        "soil": 0.4,
+        "car park": 0.3,
+    }
     _settle(canvas, mix, (60, 130), (45, 85), 3.5 + rng.random(), 4.0)
 
 
@@ -234,8 +264,15 @@ def resort(canvas: Canvas) -> None:
     rng = canvas.rng
     if rng.random() < 0.4:
         add_road(canvas)
-    mix = {"baths": 8.0, "villas": 2.0, "flats": 0.6, "plaza": 0.6, "car park": 0.7, "sand": 0.9,
-           "park": 0.6}
+    mix = {
+        "baths": 8.0,
+        "villas": 2.0,
+        "flats": 0.6,
+        "plaza": 0.6,
+        "car park": 0.7,
+        "sand": 0.9,
+        "park": 0.6,
+    }
     _settle(canvas, mix, (60, 110), (50, 85), 3.6 + rng.random(), 14.0)
 
 
@@ -247,8 +284,15 @@ def river(canvas: Canvas) -> None:
         add_road(canvas)
     if rng.random() < 0.25:
         add_railway(canvas)
-    mix = {"wood": 2.0, "grass": 2.0, "crop": 1.5, "sand": 0.7, "houses": 0.7, "soil": 0.5,
-           "orchard": 0.4}
+    mix = {
+        "wood": 2.0,
+        "grass": 2.0,
+        "crop": 1.5,
+        "sand": 0.7,
+        "houses": 0.7,
+        "soil": 0.5,
+        "orchard": 0.4,
+    }
     _parcels(canvas, mix, (45, 120), (40, 90), bend=18.0)
 
 
