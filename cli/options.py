@@ -51,7 +51,9 @@ def _flag(item: "dataclasses.Field[Any]", kind: Any) -> Callable[[F], F]:
     text = item.metadata["help"]
     default = None if item.default is dataclasses.MISSING else item.default
     if default not in (None, False):
-        text += f"  [default: {default:g}]" if isinstance(default, float) else f"  [default: {default}]"
+        text += (
+            f"  [default: {default:g}]" if isinstance(default, float) else f"  [default: {default}]"
+        )
     if typing.get_origin(kind) in (types.UnionType, typing.Union):
         kind = next(part for part in typing.get_args(kind) if part is not type(None))
     settings: dict[str, Any] = {"help": text, "default": None}
@@ -69,7 +71,9 @@ def _flag(item: "dataclasses.Field[Any]", kind: Any) -> Callable[[F], F]:
     return click.option(name, **settings)
 
 
-def _bands(_ctx: click.Context, _param: click.Parameter, value: str | None) -> tuple[int, ...] | None:
+def _bands(
+    _ctx: click.Context, _param: click.Parameter, value: str | None
+) -> tuple[int, ...] | None:
     if value is None:
         return None
     try:

@@ -116,6 +116,4 @@ class ProgressLine:
         self._last = now
         rate = done / max(now - self._began, 1e-9)
         left = (total - done) / max(rate, 1e-9)
-        click.echo(
-            f"{done} of {total} windows, {rate:.1f} a second, {left:.0f} s left", err=True
-        )
+        click.echo(f"{done} of {total} windows, {rate:.1f} a second, {left:.0f} s left", err=True)

@@ -3,6 +3,7 @@
 import contextlib
 import datetime
 import platform
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,7 +13,7 @@ import numpy as np
 import rasterio
 
 from rsclip.config import SegmentConfig, build_config
-from rsclip.errors import OutputError, RsclipError
+from rsclip.errors import OutputError, RsclipError, RsclipWarning
 from rsclip.legend import Legend, load_legend
 from rsclip.pipeline import Counts, Encoder, Progress, SceneRun
 from rsclip.prompts import Query, class_queries, load_templates
@@ -26,7 +27,15 @@ from rsclip.writers.staging import Staging
 if TYPE_CHECKING:
     from rsclip.backbone import Backbone
 
-__all__ = ["Failure", "Model", "SegmentResult", "load_model", "output_names", "segment", "segment_scenes"]
+__all__ = [
+    "Failure",
+    "Model",
+    "SegmentResult",
+    "load_model",
+    "output_names",
+    "segment",
+    "segment_scenes",
+]
 
 
 @dataclass(frozen=True)
@@ -131,7 +140,11 @@ def segment_scenes(
 
     Args:
         scenes: Files, URLs or GDAL virtual paths, each with a stem of its own.
-        classes, output_dir, config, backbone, progress: As `segment` takes them.
+        classes: As `segment` takes them.
+        output_dir: One folder for all.
+        config: Settings.
+        backbone: A ready model, in place of the configuration's.
+        progress: Called with (windows done, windows in all), anew for each scene.
         model_loader: Builds the encoder in place of `load_model` (tests, benchmarks).
         protect: Further files that no output may replace, such as the class file.
 
@@ -171,9 +184,7 @@ def segment_scenes(
             yield Failure(str(scene), error)
 
 
-def load_model(
-    legend: Legend, config: SegmentConfig, backbone: "Backbone | None" = None
-) -> Model:
+def load_model(legend: Legend, config: SegmentConfig, backbone: "Backbone | None" = None) -> Model:
     """Load the backbone that a configuration names, with a legend's words encoded.
 
     Raises:
@@ -258,20 +269,32 @@ def _segment_one(
         )
         began = datetime.datetime.now(datetime.UTC)
         record = _describe(scene, run, legend, config, model, began)
-        writer = MaskWriter(
-            staging.path("mask"), scene.shape, scene.crs, scene.transform, legend,
-            provenance_tags(record),
+        writer = stack.enter_context(
+            MaskWriter(
+                staging.path("mask"),
+                scene.shape,
+                scene.crs,
+                scene.transform,
+                legend,
+                provenance_tags(record),
+            )
         )
         counts = run.write(writer, progress)
-        record.update(_outcome(run, counts, legend, scene))
+        record.update(_outcome(run, counts, legend))
         write_pam(staging.path("names"), legend)
         write_record(staging.path("record"), record)
         paths = staging.publish()
     if record["valid_pixels"] == 0:
-        warnings.warn(f"{source}: no valid pixel: the mask is nodata throughout", RsclipWarning, 2)
+        warnings.warn(
+            f"{source}: no valid pixel: the mask is nodata throughout", RsclipWarning, stacklevel=2
+        )
     return SegmentResult(
-        str(source), paths["mask"], paths["record"], legend,
-        {item["name"]: item["share"] for item in record["results"]}, record,
+        str(source),
+        paths["mask"],
+        paths["record"],
+        legend,
+        {item["name"]: item["share"] for item in record["results"]},
+        record,
     )
 
 
@@ -284,7 +307,6 @@ def _describe(
     began: datetime.datetime,
 ) -> dict[str, Any]:
     """Return what is known of a run before its first pixel."""
-    grid = run.grid
     return {
         "software": {"rsclip": __version__, "python": platform.python_version()},
         "started": began.isoformat(timespec="seconds"),
@@ -304,16 +326,11 @@ def _describe(
             for query in model.queries
         ],
         "settings": config.to_dict(),
-        "windows": {
-            "size": grid.window,
-            "stride": grid.stride,
-            "patch": grid.patch,
-            "total": len(grid),
-        },
+        "windows": _windows(run),
     }
 
 
-def _outcome(run: SceneRun, counts: Counts, legend: Legend, scene: Scene) -> dict[str, Any]:
+def _outcome(run: SceneRun, counts: Counts, legend: Legend) -> dict[str, Any]:
     """Return what the record gains when the last pixel is written."""
     assert run.radiometry is not None
     total = int(counts.pixels.sum())
@@ -321,7 +338,7 @@ def _outcome(run: SceneRun, counts: Counts, legend: Legend, scene: Scene) -> dic
     entries = [(0, "unclassified"), *((item.value, item.name) for item in legend.foreground)]
     return {
         "radiometry": run.radiometry.to_dict(),
-        "skipped_windows": counts.skipped,
+        "windows": {**_windows(run), "skipped": counts.skipped},
         "pixels": total,
         "valid_pixels": valid,
         "results": [
@@ -334,4 +351,14 @@ def _outcome(run: SceneRun, counts: Counts, legend: Legend, scene: Scene) -> dic
             for value, name in entries
         ],
         "seconds": {name: round(value, 3) for name, value in counts.seconds.items()},
+    }
+
+
+def _windows(run: SceneRun) -> dict[str, Any]:
+    grid = run.grid
+    return {
+        "size": grid.window,
+        "stride": grid.stride,
+        "patch": grid.patch,
+        "total": len(grid),
     }

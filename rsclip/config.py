@@ -52,7 +52,9 @@ class SegmentConfig:
         None, "Weights file (safetensors or state dict) for --model.", "FILE"
     )
     method: str = _option("clearclip", "Dense method.", "NAME")
-    method_option: Mapping[str, Any] = _option({}, "Option of the method; repeatable.", "NAME=VALUE")
+    method_option: Mapping[str, Any] = _option(
+        {}, "Option of the method; repeatable.", "NAME=VALUE"
+    )
     templates: str = _option(
         "imagenet80", "Prompt templates: imagenet80, simple, remote-sensing or a file.", "NAME"
     )
@@ -111,9 +113,7 @@ class SegmentConfig:
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values, ready for JSON."""
-        return {
-            item.name: _plain(getattr(self, item.name)) for item in dataclasses.fields(self)
-        }
+        return {item.name: _plain(getattr(self, item.name)) for item in dataclasses.fields(self)}
 
 
 _TYPES: Mapping[str, Any] = typing.get_type_hints(SegmentConfig)

@@ -210,9 +210,7 @@ def _or(values: FloatArray | None, other: FloatArray) -> FloatArray:
     return other if values is None else values
 
 
-def _accumulate(
-    total: FloatArray, best: FloatArray, value: FloatArray, scale: np.float32
-) -> None:
+def _accumulate(total: FloatArray, best: FloatArray, value: FloatArray, scale: np.float32) -> None:
     """Add exp(scale * value) to a running softmax sum held relative to the running maximum."""
     maximum = np.maximum(best, value)
     # -inf - finite is -inf: exp gives the empty sum's 0.

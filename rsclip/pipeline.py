@@ -6,17 +6,14 @@ writer thread:  patch rows -> label strips -> mask
 """
 
 import time
-import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 
 from rsclip.concurrency import Worker, prefetch
 from rsclip.config import SegmentConfig
-from rsclip.errors import RsclipWarning
 from rsclip.labelling import Labeller, LabelStrip
 from rsclip.legend import Legend
 from rsclip.radiometry import Radiometry, fit
@@ -161,9 +158,7 @@ class SceneRun:
                 row = 0
                 for batch in prefetch(self._batches(self.radiometry), _QUEUE_DEPTH):
                     start = time.perf_counter()
-                    similarities = (
-                        self._encoder.similarities(batch.images) if batch.tiles else ()
-                    )
+                    similarities = self._encoder.similarities(batch.images) if batch.tiles else ()
                     encode_seconds += time.perf_counter() - start
                     for tile, one in zip(batch.tiles, similarities, strict=True):
                         while grid.row_starts[row] < tile.window.row:

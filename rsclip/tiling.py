@@ -1,8 +1,8 @@
 """Lay windows over a grid of pixels: pure integers, no I/O.
 
-Windows are anchored to the grid's first pixel and step by whole patches, so that overlapping windows
-meet token on token. The grid is padded to a multiple of the patch and to one window at least; the
-last window of a row or column is shifted inward, so every window is whole.
+Windows are anchored to the grid's first pixel and step by whole patches, so that overlapping
+windows meet token on token. The grid is padded to a multiple of the patch and to one window at
+least; the last window of a row or column is shifted inward, so every window is whole.
 """
 
 from collections.abc import Iterator

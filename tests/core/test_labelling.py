@@ -1,5 +1,7 @@
 """Labels and scores against torch's own interpolation and softmax over whole arrays."""
 
+import itertools
+
 import numpy as np
 import pytest
 import torch
@@ -20,7 +22,7 @@ def run(labeller, similarities, cuts, covered=None):
     covered = np.ones(similarities.shape[1:], bool) if covered is None else covered
     strips = []
     edges = [0, *sorted(set(cuts)), rows]
-    for start, stop in zip(edges, edges[1:], strict=False):
+    for start, stop in itertools.pairwise(edges):
         part = Rows(start, similarities[:, start:stop], covered[start:stop])
         strips.extend(labeller.add(part))
     assert [strip.start for strip in strips] == list(
@@ -68,8 +70,14 @@ def test_labels_and_scores_equal_the_reference(rows, cols, patch, score, seed, d
     )
     cuts = data.draw(st.lists(st.integers(1, rows), max_size=3)) if rows > 1 else []
     labeller = Labeller(
-        shape, (rows, cols), (patch, patch), legend, class_index,
-        logit_scale=SCALE, score=score, with_score=True,
+        shape,
+        (rows, cols),
+        (patch, patch),
+        legend,
+        class_index,
+        logit_scale=SCALE,
+        score=score,
+        with_score=True,
     )
     labels, scores = run(labeller, similarities, [cut for cut in cuts if cut < rows])
     expected, probability = reference(similarities, patch, class_index, score)
@@ -116,9 +124,7 @@ def test_threshold_and_background_become_unclassified():
 def test_a_class_threshold_beats_the_common_one():
     legend = load_legend({"classes": [{"name": "a", "threshold": 0.9}, {"name": "b"}]})
     similarities = np.array([[[0.03, 0.0]], [[0.0, 0.03]]], np.float32)  # 0.82 for either
-    labeller = Labeller(
-        (1, 2), (1, 2), (1, 1), legend, [0, 1], logit_scale=SCALE, threshold=0.5
-    )
+    labeller = Labeller((1, 2), (1, 2), (1, 1), legend, [0, 1], logit_scale=SCALE, threshold=0.5)
     assert run(labeller, similarities, [])[0].tolist() == [[0, 2]]
 
 
@@ -128,9 +134,7 @@ def test_cells_of_a_fraction_of_a_pixel_sample_where_they_lie():
     cells, size, pixels = 20, 3.7, 74
     centres = (np.arange(cells) + 0.5) * size
     similarities = np.stack([centres, np.full(cells, 30.2)])[:, None, :].astype(np.float32)
-    labeller = Labeller(
-        (1, pixels), (1, cells), (1, size), legend, [0, 1], logit_scale=1.0
-    )
+    labeller = Labeller((1, pixels), (1, cells), (1, size), legend, [0, 1], logit_scale=1.0)
     labels = run(labeller, similarities, [])[0][0]
     # Pixel k's centre is k + 0.5: class a (the ramp) wins above 30.2.
     expected = np.where(np.arange(pixels) + 0.5 > 30.2, 1, 2)
@@ -141,9 +145,7 @@ def test_skipped_patches_do_not_drag_their_neighbours_down():
     legend = load_legend(["a", "b"])
     similarities = np.array([[[-0.2, 0.0]], [[-0.3, 0.0]]], np.float32)
     covered = np.array([[True, False]])
-    labeller = Labeller(
-        (1, 8), (1, 2), (1, 4), legend, [0, 1], logit_scale=SCALE, with_score=True
-    )
+    labeller = Labeller((1, 8), (1, 2), (1, 4), legend, [0, 1], logit_scale=SCALE, with_score=True)
     labels, scores = run(labeller, similarities, [], covered)
     assert labels[0, :5].tolist() == [1] * 5
     np.testing.assert_allclose(scores[0, :5], scores[0, 0], rtol=1e-5)
@@ -153,9 +155,7 @@ def test_the_uint16_legend_gives_uint16_labels():
     legend = load_legend([f"class{k:03d}" for k in range(300)])
     similarities = np.zeros((300, 2, 2), np.float32)
     similarities[299] = 1
-    labeller = Labeller(
-        (8, 8), (2, 2), (4, 4), legend, list(range(300)), logit_scale=SCALE
-    )
+    labeller = Labeller((8, 8), (2, 2), (4, 4), legend, list(range(300)), logit_scale=SCALE)
     labels, _ = run(labeller, similarities, [])
     assert labels.dtype == np.uint16
     assert (labels == 300).all()
@@ -165,8 +165,6 @@ def test_the_uint16_legend_gives_uint16_labels():
 def test_every_pixel_row_comes_once(rows):
     legend = load_legend(["a", "b"])
     similarities = np.zeros((2, rows, 3), np.float32)
-    labeller = Labeller(
-        (rows * 16 - 3, 40), (rows, 3), (16, 16), legend, [0, 1], logit_scale=SCALE
-    )
+    labeller = Labeller((rows * 16 - 3, 40), (rows, 3), (16, 16), legend, [0, 1], logit_scale=SCALE)
     labels, _ = run(labeller, similarities, list(range(1, rows)))
     assert labels.shape == (rows * 16 - 3, 40)

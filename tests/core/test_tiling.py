@@ -1,5 +1,7 @@
 """Windows cover every pixel, are whole, lie on the patch grid and inside the padded scene."""
 
+import itertools
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -35,7 +37,7 @@ def test_windows_cover_the_scene_and_stay_inside_the_padding(grid):
     ):
         assert starts[0] == 0
         assert starts[-1] + window == size
-        gaps = [after - before for before, after in zip(starts, starts[1:], strict=False)]
+        gaps = [after - before for before, after in itertools.pairwise(starts)]
         assert all(0 < gap <= stride for gap in gaps)
         # Only the last window is shifted inward.
         assert all(gap == stride for gap in gaps[:-1])

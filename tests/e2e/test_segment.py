@@ -92,7 +92,7 @@ def test_nodata_is_nodata_all_the_way(make_scene, tiny_model, tmp_path):
     labels = result.labels()
     np.testing.assert_array_equal(labels == 255, ~valid)
     # Windows wholly inside the collar never reached the encoder.
-    assert result.run["skipped_windows"] > 0
+    assert result.run["windows"]["skipped"] > 0
     assert sum(result.shares.values()) == pytest.approx(1)
 
 

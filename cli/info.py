@@ -1,0 +1,62 @@
+"""`rsclip info`: a scene as rsclip sees it."""
+
+import json
+from typing import Any
+
+import click
+
+from rsclip_cli.options import config_options, gather_config, output_options
+from rsclip_cli.report import guard
+
+__all__ = ["command"]
+
+
+@click.command("info")
+@click.argument("scene", metavar="SCENE")
+@config_options
+@output_options
+def command(
+    scene: str, config_file: str | None, quiet: bool, verbose: bool, as_json: bool, **flags: Any
+) -> None:
+    """Describe SCENE: size, bands, CRS, valid pixels, stretch, windows, estimated memory.
+
+    Takes the options of `rsclip segment`, so that what it says is what a run would do.
+    """
+    with guard(quiet=quiet, verbose=verbose):
+        from rsclip.api import model_shape
+        from rsclip.info import describe_scene
+
+        config = gather_config(config_file, flags)
+        facts = describe_scene(scene, config, model_shape(config))
+        if as_json:
+            click.echo(json.dumps(facts, indent=2, ensure_ascii=False))
+            return
+        for name, value in _lines(facts):
+            click.echo(f"{name + ':':<14}{value}")
+
+
+def _lines(facts: dict[str, Any]) -> list[tuple[str, str]]:
+    height, width = facts["shape"]
+    size = facts["pixel_size_m"]
+    pixel = f"{size[1]:.4g} x {size[0]:.4g} m" if size else "unknown (no CRS)"
+    share = facts["valid_share"]
+    chosen = ", ".join(str(band) for band in facts["chosen_bands"])
+    working = facts["working_shape"]
+    lines = [
+        ("scene", facts["scene"]),
+        ("size", f"{width} x {height} pixels, {facts['bands']} bands, {facts['dtype']}"),
+        ("CRS", facts["crs"] or "none"),
+        ("pixel size", pixel),
+        ("valid", f"{share:.1%} of sampled pixels ({facts['valid_source']})"),
+        ("bands", f"{chosen} as red, green, blue"),
+        ("stretch", facts["stretch"]),
+        (
+            "windows",
+            f"{facts['tiles']} of {facts['window'][1]} x {facts['window'][0]} pixels, "
+            f"stride {facts['stride'][1]} x {facts['stride'][0]}",
+        ),
+        ("memory", f"about {facts['memory_mb']} MB at 20 class words"),
+    ]
+    if tuple(working) != tuple(facts["shape"]):
+        lines.insert(4, ("works at", f"{working[1]} x {working[0]} pixels"))
+    return lines

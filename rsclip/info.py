@@ -1,0 +1,94 @@
+"""What rsclip would do with a scene: bands, valid pixels, stretch, windows, memory."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rsclip.config import SegmentConfig
+from rsclip.pipeline import plan_grid
+from rsclip.radiometry import fit
+from rsclip.scene import GDAL_CACHE_MB, Scene, gdal_env
+from rsclip.types import Shape
+
+__all__ = ["ModelShape", "describe_scene", "estimate_memory_mb"]
+
+# Interpreter, torch, open_clip and GDAL, as tests/benchmarks/memory.py measures them.
+_BASE_MB = 480
+_FLOAT_BYTES = 4
+_OPEN_COPIES = 4  # similarities held at once: open rows, finished rows, two waiting
+
+
+@dataclass(frozen=True, slots=True)
+class ModelShape:
+    """As much of a model as planning needs.
+
+    Attributes:
+        patch: Side of a patch in pixels.
+        window: (height, width) in pixels that the model was trained on.
+        parameters: Number of weights; 0 where unknown.
+    """
+
+    patch: int
+    window: Shape
+    parameters: int = 0
+
+
+def describe_scene(
+    source: str | Path, config: SegmentConfig, model: ModelShape, *, queries: int = 20
+) -> dict[str, Any]:
+    """Describe a scene as `rsclip segment` would read it.
+
+    Args:
+        source: A file, URL or GDAL virtual path.
+        config: Settings: bands, stretch, nodata, gsd, window and stride are used.
+        model: The model's window and patch.
+        queries: Class words that the memory estimate assumes.
+
+    Returns:
+        Plain values, ready for JSON. The valid share is that of the decimated sample that the
+        stretch is taken from.
+
+    Raises:
+        SceneError: The scene cannot be opened or used.
+        ReadError: The sample cannot be read.
+    """
+    with gdal_env(), Scene.open(source, bidx=config.bidx, nodata=config.nodata,
+                                gsd=config.gsd) as scene:  # fmt: skip
+        grid = plan_grid(scene.working_shape, model, config)
+        radiometry = fit(scene, config.stretch)
+        return {
+            "scene": scene.source,
+            "shape": scene.shape,
+            "bands": scene.band_count,
+            "dtype": scene.dtype,
+            "crs": scene.crs.to_string() if scene.crs else None,
+            "transform": tuple(scene.transform)[:6],
+            "pixel_size_m": scene.pixel_size_m,
+            "valid_share": radiometry.valid_share,
+            "valid_source": scene.valid_source,
+            "chosen_bands": scene.bands,
+            "stretch": radiometry.describe(),
+            "working_shape": scene.working_shape,
+            "window": grid.window,
+            "stride": grid.stride,
+            "tiles": len(grid),
+            "memory_mb": estimate_memory_mb(grid.window, grid.cells[1], grid.patch, model, queries),
+        }
+
+
+def estimate_memory_mb(
+    window: Shape, columns: int, patch: int, model: ModelShape, queries: int
+) -> int:
+    """Estimate the peak memory of a run in MB: it depends on the scene's width, hardly on its size.
+
+    Args:
+        window: (height, width) in pixels.
+        columns: Patches across the padded scene.
+        patch: Side of a patch in pixels.
+        model: For its number of weights.
+        queries: Number of class words.
+    """
+    weights = model.parameters * _FLOAT_BYTES
+    rows = window[0] // patch
+    open_rows = _OPEN_COPIES * queries * rows * columns * _FLOAT_BYTES
+    return round(_BASE_MB + GDAL_CACHE_MB + (weights + open_rows) / 2**20)
