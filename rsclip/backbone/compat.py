@@ -50,7 +50,8 @@ def import_open_clip() -> Any:
 def _register_operators() -> None:
     import torch
 
-    library = torch.library.Library("torchvision", "FRAGMENT")
+    untyped: Any = torch.library.Library
+    library = untyped("torchvision", "FRAGMENT")
     _libraries.append(library)
     for name in _OPERATORS:
         if not hasattr(torch.ops.torchvision, name):

@@ -1,0 +1,164 @@
+"""Weights from a file: safetensors or a torch state dict, never a program."""
+
+import hashlib
+import pickle
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from rsclip.errors import ModelError
+
+__all__ = ["file_sha256", "load_weights", "read_weights", "state_sha256"]
+
+# OpenAI's state dicts carry these beside the weights; none is a parameter.
+_NOT_WEIGHTS = ("input_resolution", "context_length", "vocab_size", "attn_mask")
+_SHOWN = 3
+
+
+def read_weights(path: Path) -> dict[str, Tensor]:
+    """Read a state dict onto the CPU, floating point as float32.
+
+    Args:
+        path: A safetensors file, or a torch file that holds tensors only (bare, or under
+            "state_dict"; a "module." prefix goes).
+
+    Raises:
+        ModelError: The file is missing, damaged, a TorchScript program, or holds no state dict.
+    """
+    if not path.is_file():
+        raise ModelError(
+            "no such weights file",
+            where=path,
+            remedy="--weights takes a safetensors or torch file.",
+        )
+    content = _read_safetensors(path) if _is_safetensors(path) else _read_torch(path)
+    if isinstance(content, Mapping) and isinstance(content.get("state_dict"), Mapping):
+        content = content["state_dict"]
+    if not isinstance(content, Mapping) or not content:
+        raise ModelError("the file holds no state dict", where=path)
+    weights = {str(name): value for name, value in content.items()}
+    if all(name.startswith("module.") for name in weights):
+        weights = {name.removeprefix("module."): value for name, value in weights.items()}
+    weights = {name: value for name, value in weights.items() if name not in _NOT_WEIGHTS}
+    for name, value in weights.items():
+        if not isinstance(value, Tensor):
+            raise ModelError(f"{name} in the file is not a tensor", where=path)
+    return {
+        name: value.float() if value.is_floating_point() else value
+        for name, value in weights.items()
+    }
+
+
+def load_weights(model: nn.Module, weights: Mapping[str, Tensor], path: Path, name: str) -> None:
+    """Put weights into a model, every parameter exactly once.
+
+    Raises:
+        ModelError: Names or shapes differ; the message names a few.
+    """
+    own = {key: tuple(value.shape) for key, value in model.state_dict().items()}
+    # Some checkpoints keep the logit scale as one number, some as a vector of one.
+    fitting = {
+        key: value.reshape(own[key]) if value.numel() == 1 and key in own else value
+        for key, value in weights.items()
+    }
+    differing = [
+        f"{key} is {tuple(value.shape)} in the file, {own[key]} in the model"
+        for key, value in fitting.items()
+        if key in own and tuple(value.shape) != own[key]
+    ]
+    missing = [key for key in own if key not in fitting]
+    unknown = [key for key in fitting if key not in own]
+    parts = []
+    if differing:
+        parts.append(_some(differing, "; "))
+    if missing:
+        parts.append(f"without {_some(missing)}")
+    if unknown:
+        parts.append(f"unknown {_some(unknown)}")
+    if parts:
+        raise ModelError(
+            f"the weights do not fit {name}: {'; '.join(parts)}",
+            where=path,
+            remedy="Name the architecture that the weights belong to with --model.",
+        )
+    model.load_state_dict(fitting)
+
+
+def file_sha256(path: Path) -> str:
+    """Return the SHA-256 of a file, in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def state_sha256(model: nn.Module) -> str:
+    """Return the SHA-256 over a model's tensors (name, type, shape, bytes), sorted by name."""
+    digest = hashlib.sha256()
+    for name, value in sorted(model.state_dict().items()):
+        digest.update(f"{name} {value.dtype} {tuple(value.shape)}\n".encode())
+        digest.update(value.detach().cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()
+
+
+def _some(items: list[str], comma: str = ", ") -> str:
+    more = f" and {len(items) - _SHOWN} more" if len(items) > _SHOWN else ""
+    return comma.join(items[:_SHOWN]) + more
+
+
+def _is_safetensors(path: Path) -> bool:
+    with path.open("rb") as file:
+        head = file.read(9)
+    # An 8-byte length, then JSON: cache files and copies need not carry the suffix.
+    return path.suffix == ".safetensors" or head[8:] == b"{"
+
+
+def _read_safetensors(path: Path) -> Any:
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    try:
+        return load_file(path)
+    except (SafetensorError, OSError, ValueError) as error:
+        raise _damaged(path, error) from error
+
+
+def _read_torch(path: Path) -> Any:
+    if _is_torchscript(path):
+        raise ModelError(
+            "this is a TorchScript program (as OpenAI's original .pt files are), not weights",
+            where=path,
+            remedy="Use the safetensors form of the same model (open_clip_model.safetensors).",
+        )
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        if "weights_only" in str(error) or "Weights only" in str(error):
+            raise ModelError(
+                "the file holds more than tensors, which rsclip does not run",
+                where=path,
+                remedy="Save its state dict alone, best as safetensors.",
+            ) from error
+        raise _damaged(path, error) from error
+    except (RuntimeError, EOFError, OSError, ValueError, KeyError) as error:
+        raise _damaged(path, error) from error
+
+
+def _is_torchscript(path: Path) -> bool:
+    if not zipfile.is_zipfile(path):
+        return False
+    with zipfile.ZipFile(path) as archive:
+        return any(
+            name.endswith("/constants.pkl") or "/code/" in name for name in archive.namelist()
+        )
+
+
+def _damaged(path: Path, error: Exception) -> ModelError:
+    reason = str(error).strip().splitlines() or [type(error).__name__]
+    return ModelError(
+        f"the weights file is damaged, cut short or not a weights file ({reason[0][:200]})",
+        where=path,
+        remedy="Copy or download it again.",
+    )

@@ -1,0 +1,39 @@
+"""Dense methods by name."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from rsclip.errors import OptionError
+from rsclip.methods.base import DenseFeatures, Method
+from rsclip.methods.clearclip import CLEARCLIP
+from rsclip.methods.options import nearest, read_options
+
+__all__ = ["METHODS", "DenseFeatures", "Method", "get_method", "parse_options"]
+
+METHODS: dict[str, Method] = {method.name: method for method in (CLEARCLIP,)}
+
+
+def get_method(name: str) -> Method:
+    """Return a method.
+
+    Raises:
+        OptionError: There is none of that name; the message names the nearest.
+    """
+    if name not in METHODS:
+        hint = nearest(name, METHODS) or f"Known: {', '.join(METHODS)}."
+        raise OptionError(f"unknown method {name!r}", where="--method", remedy=hint)
+    return METHODS[name]
+
+
+def parse_options(method_name: str, values: Mapping[str, Any] | None = None) -> Any:
+    """Return the options of a method, typed and complete.
+
+    Args:
+        method_name: The method.
+        values: Option name to text (from NAME=VALUE) or YAML value.
+
+    Raises:
+        OptionError: The method, an option's name or a value is unknown.
+    """
+    method = get_method(method_name)
+    return read_options(method.options, method_name, values or {})

@@ -1,0 +1,242 @@
+"""Images to similarities: backbone, method and text features together, batched, on a device."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F  # noqa: N812 (torch's own name)
+
+from rsclip.backbone import Backbone
+from rsclip.config import Precision
+from rsclip.errors import DeviceError, EncodeError, OptionError
+from rsclip.methods import get_method, parse_options
+from rsclip.types import FloatArray, Shape
+
+__all__ = ["Segmenter", "parse_device"]
+
+# Tokens x channels of 4 and 64 windows of ViT-B/16 at 224 pixels: on a CPU larger batches gain
+# nothing; a GPU wants many, and still holds them in 4 GB.
+_CPU_LOAD = 4 * 197 * 768
+_GPU_LOAD = 64 * 197 * 768
+_MAX_BATCH = 256
+
+
+def parse_device(text: str | torch.device) -> torch.device:
+    """Return the device that auto, cpu, cuda, cuda:N or mps stands for.
+
+    "auto" is cuda where there is one, else mps, else cpu.
+
+    Raises:
+        DeviceError: No such device, here or anywhere.
+    """
+    text = str(text)
+    if text == "auto":
+        text = "cuda" if torch.cuda.is_available() else "mps" if _has_mps() else "cpu"
+    kind, colon, index = text.partition(":")
+    if kind not in ("cpu", "cuda", "mps") or (colon and not (kind == "cuda" and index.isdigit())):
+        raise DeviceError(
+            f"unknown device {text!r}",
+            where="--device",
+            remedy="Choose auto, cpu, cuda, cuda:N or mps.",
+        )
+    if kind == "mps" and not _has_mps():
+        raise DeviceError("no mps device here", where="--device", remedy="Choose auto or cpu.")
+    if kind == "cuda":
+        _check_cuda(text, int(index) if colon else 0)
+    return torch.device(text)
+
+
+class Segmenter:
+    """Gives the similarity of every patch with every query.
+
+    Args:
+        backbone: The model; it is moved to the device in place.
+        text: For each of Q queries its prompts, or ready features float (Q, D).
+        method: Name of the dense method.
+        options: Its options: a mapping, or what `parse_options` returned.
+        device: See `parse_device`.
+        precision: Arithmetic of the image tower; the weights and all similarities stay float32.
+        batch_size: Windows per forward pass. Default: by the model, window and device.
+
+    Attributes:
+        device: The device in use.
+        text_features: float32 (Q, D) on the device, L2-normalised.
+
+    Raises:
+        InputError: The method, an option, the device, the precision or the text does not fit.
+    """
+
+    def __init__(
+        self,
+        backbone: Backbone,
+        text: "Sequence[Sequence[str]] | Tensor | np.ndarray[Any, Any]",
+        method: str = "clearclip",
+        options: Any = None,
+        device: str | torch.device = "auto",
+        precision: Precision = "fp32",
+        batch_size: int | None = None,
+    ) -> None:
+        self._method = get_method(method)
+        if options is None or isinstance(options, Mapping):
+            options = parse_options(method, options)
+        self._options = options
+        self.device = parse_device(device)
+        if precision == "fp16" and self.device.type == "cpu":
+            raise OptionError(
+                "fp16 needs a GPU: a CPU has no fast arithmetic of that type",
+                where="--precision",
+                remedy="Use fp32.",
+            )
+        self._precision = precision
+        self._backbone = backbone.to(self.device, precision)
+        self._batch_size = batch_size
+        self._memory_limit: int | None = None
+        self.text_features = self._ready(text)
+
+    @property
+    def patch(self) -> int:
+        """Side of a patch in pixels."""
+        return self._backbone.patch
+
+    @property
+    def window(self) -> Shape:
+        """(height, width) in pixels that the model was trained on."""
+        return self._backbone.image_shape
+
+    @property
+    def queries(self) -> int:
+        """Number of queries Q."""
+        return len(self.text_features)
+
+    @property
+    def batch_size(self) -> int:
+        """Windows per forward pass, for windows of the model's own size."""
+        return self._batch_size or self._automatic_batch(self.window)
+
+    def similarities(self, images: FloatArray) -> FloatArray:
+        """Encode images and compare their patches with the queries.
+
+        Args:
+            images: float32 (B, 3, H, W) in 0..1, RGB; H and W multiples of the patch. Any B: more
+                than fits a forward pass is split.
+
+        Returns:
+            float32 (B, Q, H / patch, W / patch), cosine in -1..1.
+
+        Raises:
+            OptionError: The images' shape does not fit.
+            EncodeError: The device's memory does not hold one image, or the result is not finite.
+        """
+        if images.ndim != 4 or images.shape[1] != 3:
+            raise OptionError(
+                f"images of shape {images.shape}", where="images", remedy="It is (B, 3, H, W)."
+            )
+        tensor = torch.from_numpy(np.ascontiguousarray(images, np.float32))
+        rows, cols = self._backbone.grid(tensor)
+        if not len(tensor):
+            return np.empty((0, self.queries, rows, cols), np.float32)
+        # Another segmenter may have moved a shared backbone meanwhile.
+        self._backbone.to(self.device, self._precision)
+        result = np.concatenate(list(self._in_batches(tensor)))
+        if not np.isfinite(result).all():
+            raise EncodeError(
+                "the encoder gave values that are not finite",
+                remedy="Use --precision bf16 or fp32: fp16 overflows in some models."
+                if self._precision == "fp16"
+                else "The model's weights or the image hold NaN or infinity.",
+            )
+        return result
+
+    def _in_batches(self, images: Tensor) -> Iterator[FloatArray]:
+        """Yield similarities batch by batch, halving the batch when memory runs out."""
+        height, width = images.shape[-2:]
+        limit = self._batch_size or self._automatic_batch((height, width))
+        if self._memory_limit is not None:
+            limit = min(limit, self._memory_limit)
+        start = 0
+        while start < len(images):
+            batch = images[start : start + limit]
+            try:
+                yield self._encode(batch)
+            except (RuntimeError, MemoryError) as error:
+                if not _is_memory_error(error):
+                    raise EncodeError(f"the encoder failed ({_first_line(error)})") from error
+                if len(batch) == 1:
+                    raise self._out_of_memory(error, height, width) from error
+                limit = self._memory_limit = len(batch) // 2
+            else:
+                start += len(batch)
+                continue
+            # Only here, with the failed pass out of scope, can its memory be given back.
+            if self.device.type == "cuda":
+                torch.cuda.empty_cache()
+
+    @torch.inference_mode()
+    def _encode(self, images: Tensor) -> FloatArray:
+        backbone = self._backbone
+        normalised = backbone.normalise(images.to(self.device))
+        with backbone.autocast():
+            features = self._method.features(backbone, normalised, self._options)
+        tokens = F.normalize(features.tokens.float(), dim=-1)
+        cosine = torch.einsum("bhwd,qd->bqhw", tokens, self.text_features)
+        result: FloatArray = cosine.cpu().numpy()
+        return result
+
+    def _automatic_batch(self, shape: Shape) -> int:
+        tokens = 1 + (shape[0] // self.patch) * (shape[1] // self.patch)
+        load = _CPU_LOAD if self.device.type == "cpu" else _GPU_LOAD
+        return min(max(round(load / (tokens * self._backbone.width)), 1), _MAX_BATCH)
+
+    def _ready(self, text: "Sequence[Sequence[str]] | Tensor | np.ndarray[Any, Any]") -> Tensor:
+        if not isinstance(text, Tensor | np.ndarray):
+            return self._backbone.text_features(text)
+        features = torch.as_tensor(text).to(self.device, torch.float32)
+        if features.ndim != 2 or features.shape[1] != self._backbone.dim or not len(features):
+            raise OptionError(
+                f"text features of shape {tuple(features.shape)}",
+                where="queries",
+                remedy=f"The model takes (Q, {self._backbone.dim}).",
+            )
+        return F.normalize(features, dim=-1)
+
+    def _out_of_memory(self, error: BaseException, height: int, width: int) -> EncodeError:
+        return EncodeError(
+            f"one window of {height} x {width} pixels does not fit the memory of {self.device} "
+            f"({_first_line(error)})",
+            remedy="Use a smaller --window or model, or --device cpu."
+            if self.device.type != "cpu"
+            else "Use a smaller --window or model.",
+        )
+
+
+def _has_mps() -> bool:
+    return torch.backends.mps.is_available()
+
+
+def _check_cuda(text: str, index: int) -> None:
+    if not torch.cuda.is_available():
+        built = (
+            "" if torch.version.cuda or torch.version.hip else ": this torch is built without it"
+        )
+        raise DeviceError(
+            f"no CUDA device here{built}", where="--device", remedy="Choose auto or cpu."
+        )
+    count = torch.cuda.device_count()
+    if index >= count:
+        raise DeviceError(
+            f"no device {text} here", where="--device", remedy=f"The last one is cuda:{count - 1}."
+        )
+
+
+def _is_memory_error(error: BaseException) -> bool:
+    if isinstance(error, MemoryError | torch.OutOfMemoryError):
+        return True
+    text = str(error).lower()
+    return "not enough memory" in text or "out of memory" in text
+
+
+def _first_line(error: BaseException) -> str:
+    lines = str(error).strip().splitlines()
+    return lines[0][:200] if lines else type(error).__name__
