@@ -1,0 +1,227 @@
+"""Grids: pixel size in metres, the working grid, reflection and resampling between grids."""
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyproj
+from numpy.typing import NDArray
+from pyproj.exceptions import CRSError, ProjError
+from rasterio.crs import CRS
+from rasterio.transform import Affine
+
+from rsclip.errors import OptionError, SceneError
+from rsclip.types import BoolArray, Shape
+
+__all__ = ["Taps", "pixel_size_m", "reflect", "resample", "taps", "utm_zone", "working_shape"]
+
+_FARTHEST = 100.0
+_LEAST_WEIGHT = 1e-6
+
+
+def pixel_size_m(crs: CRS | None, transform: Affine, shape: Shape) -> tuple[float, float] | None:
+    """Measure the pixel at a grid's centre along its two edges, on the ellipsoid.
+
+    Args:
+        crs: Any coordinate reference system.
+        transform: From (column, row) to its coordinates; may be rotated.
+        shape: (height, width) in pixels.
+
+    Returns:
+        Metres from one row to the next and from one column to the next. Where the centre has no
+        place on the ellipsoid (a geostationary view past the horizon) the length in the CRS's own
+        units; None without a CRS.
+    """
+    if not crs:
+        return None
+    row, col = shape[0] / 2, shape[1] / 2
+    ends = [(col, row - 0.5), (col, row + 0.5), (col - 0.5, row), (col + 0.5, row)]
+    points = [transform * end for end in ends]
+    sizes = _geodesic(crs, points) or _planar(crs, points)
+    if sizes is None or not all(math.isfinite(size) and size > 0 for size in sizes):
+        return None
+    return sizes
+
+
+def _geodesic(crs: CRS, points: list[tuple[float, float]]) -> tuple[float, float] | None:
+    try:
+        own = pyproj.CRS.from_user_input(crs.to_wkt())
+        base = own.geodetic_crs
+        if base is None:
+            return None
+        to_degrees = pyproj.Transformer.from_crs(own, base, always_xy=True)
+        x, y = zip(*points, strict=True)
+        lon, lat = to_degrees.transform(x, y)
+        if not np.isfinite([*lon, *lat]).all() or max(map(abs, lat)) > 90:
+            return None
+        geod = base.get_geod()
+        if geod is None:
+            return None
+        metres = geod.inv([lon[0], lon[2]], [lat[0], lat[2]], [lon[1], lon[3]], [lat[1], lat[3]])[2]
+    except (CRSError, ProjError):
+        return None
+    return float(metres[0]), float(metres[1])
+
+
+def _planar(crs: CRS, points: list[tuple[float, float]]) -> tuple[float, float] | None:
+    if crs.is_geographic:
+        return None
+    try:
+        factor = crs.linear_units_factor[1]
+    except Exception:  # rasterio raises its own CRSError or GDAL's, by the kind of CRS
+        return None
+    return (
+        math.dist(points[0], points[1]) * factor,
+        math.dist(points[2], points[3]) * factor,
+    )
+
+
+def working_shape(shape: Shape, size_m: tuple[float, float] | None, gsd: float) -> Shape:
+    """Return the shape of the grid that covers the same extent with pixels of `gsd` metres.
+
+    Raises:
+        SceneError: The pixel size in metres is unknown.
+        OptionError: `gsd` is 100 times off the scene's pixels or more.
+    """
+    if size_m is None:
+        raise SceneError(
+            "--gsd needs to know the pixel size in metres, and the scene's CRS does not tell it",
+            remedy="Leave --gsd away, or give the scene its CRS with `gdal_edit.py -a_srs`.",
+        )
+    for size in size_m:
+        if not size / _FARTHEST < gsd < size * _FARTHEST:
+            raise OptionError(
+                f"{gsd:g} m is more than {_FARTHEST:g} times off the scene's pixels "
+                f"of {size_m[0]:.4g} x {size_m[1]:.4g} m",
+                where="--gsd",
+                remedy="Give the pixel size to work at, in metres, near the scene's own.",
+            )
+    height, width = (
+        max(1, round(pixels * size / gsd)) for pixels, size in zip(shape, size_m, strict=True)
+    )
+    return height, width
+
+
+def utm_zone(lon: float, lat: float) -> str:
+    """Return the EPSG code of the UTM zone of a place, polar stereographic near the poles."""
+    if abs(lat) > 84:
+        return "EPSG:3413" if lat > 0 else "EPSG:3031"
+    zone = int((lon + 180) % 360 // 6) + 1
+    return f"EPSG:{(32600 if lat >= 0 else 32700) + zone}"
+
+
+def reflect(start: int, count: int, size: int) -> NDArray[np.intp]:
+    """Return the pixels that `count` positions from `start` on mirror, as np.pad's "reflect".
+
+    Args:
+        start: First position.
+        count: Number of positions.
+        size: Pixels along the axis; positions outside 0..size-1 are mirrored at the last pixel.
+    """
+    if size == 1:
+        return np.zeros(count, np.intp)
+    position = np.abs(np.arange(start, start + count)) % (2 * size - 2)
+    return np.where(position < size, position, 2 * size - 2 - position)
+
+
+@dataclass(frozen=True, slots=True)
+class Taps:
+    """Which source pixels make up each pixel along one axis.
+
+    Attributes:
+        index: intp (n, k) source pixels.
+        weight: float64 (n, k), each row's sum is 1.
+    """
+
+    index: NDArray[np.intp]
+    weight: NDArray[np.float64]
+
+    @property
+    def start(self) -> int:
+        """First source pixel in use."""
+        return int(self.index.min())
+
+    @property
+    def stop(self) -> int:
+        """One past the last source pixel in use."""
+        return int(self.index.max()) + 1
+
+    def rows(self, start: int, stop: int) -> "Taps":
+        """Return the taps of some of the pixels."""
+        return Taps(self.index[start:stop], self.weight[start:stop])
+
+
+def taps(start: int, stop: int, scale: float, size: int) -> Taps:
+    """Work out the source pixels of the pixels start..stop along one axis.
+
+    A pixel larger than the source's is the mean by overlap; a smaller one is interpolated linearly
+    between pixel centres. A pixel's taps depend on its position alone, never on the window.
+
+    Args:
+        start: First pixel.
+        stop: One past the last pixel.
+        scale: Source pixels per pixel.
+        size: Source pixels along the axis.
+    """
+    position = np.arange(start, stop, dtype=np.float64)
+    if scale < 1:
+        centre = (position + 0.5) * scale - 0.5
+        first = np.floor(centre)
+        weight = np.stack([first + 1 - centre, centre - first], axis=1)
+    else:
+        low, high = position * scale, (position + 1) * scale
+        first = np.floor(low)
+        source = first[:, None] + np.arange(math.ceil(scale) + 1)
+        weight = np.minimum(high[:, None], source + 1) - np.maximum(low[:, None], source)
+        weight = weight.clip(0) / scale
+    weight[weight < _LEAST_WEIGHT] = 0
+    weight /= weight.sum(axis=1, keepdims=True)
+    index = first[:, None].astype(np.intp) + np.arange(weight.shape[1])
+    # Taps without weight stay beside the others, so that no pixel is read for nothing.
+    index = np.where(weight > 0, index, index[:, :1] + (weight[:, :1] == 0))
+    return Taps(index.clip(0, size - 1), weight)
+
+
+def resample(
+    pixels: NDArray[Any], valid: BoolArray, rows: Taps, cols: Taps, origin: Shape
+) -> tuple[NDArray[Any], BoolArray]:
+    """Resample by weighted means of the valid pixels alone.
+
+    Args:
+        pixels: (C, h, w).
+        valid: bool (h, w).
+        rows: Taps along rows.
+        cols: Taps along columns.
+        origin: Source (row, column) of the first pixel of `pixels`.
+
+    Returns:
+        Pixels (C, len(rows), len(cols)) of the same dtype, rounded if that is whole numbers, and
+        valid (len(rows), len(cols)): True where any valid pixel took part.
+    """
+    exact = pixels.dtype.itemsize > 2
+    work = np.float64 if exact else np.float32
+    values = pixels.astype(work)
+    values[:, ~valid] = 0
+    total = _apply(_apply(values, rows, origin[0], 1), cols, origin[1], 2)
+    if valid.all():
+        covered = np.ones(total.shape[1:], np.bool_)
+    else:
+        share = _apply(_apply(valid[None].astype(work), rows, origin[0], 1), cols, origin[1], 2)[0]
+        covered = share > _LEAST_WEIGHT
+        total /= np.where(covered, share, 1)
+    if pixels.dtype.kind != "f":
+        total = np.rint(total)
+    return total.astype(pixels.dtype), covered
+
+
+def _apply(values: NDArray[Any], along: Taps, origin: int, axis: int) -> NDArray[Any]:
+    shape = [1, 1, 1]
+    shape[axis] = -1
+    total: NDArray[Any] | None = None
+    # Tap by tap, not as one matrix product: the order of additions is the same for any window.
+    for tap in range(along.index.shape[1]):
+        part = values.take(along.index[:, tap] - origin, axis=axis)
+        part = part * along.weight[:, tap].astype(values.dtype).reshape(shape)
+        total = part if total is None else np.add(total, part, out=total)
+    return values if total is None else total

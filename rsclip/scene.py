@@ -1,0 +1,405 @@
+"""A raster as the pipeline sees it: three bands, valid pixels, a working grid, windowed reads.
+
+At another resolution (`gsd`) pixels are means of the valid pixels below them, worked out here from
+plain reads and not by a WarpedVRT: that heeds one kind of mask at a time, drops internal masks and
+.msk files, and spreads undeclared NaN. Reads start from the finest overview that is coarse enough.
+"""
+
+import contextlib
+import copy
+import os
+import threading
+import warnings
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import rasterio
+from numpy.typing import NDArray
+from rasterio._err import CPLE_BaseError
+from rasterio.crs import CRS
+from rasterio.errors import NotGeoreferencedWarning, RasterioError
+from rasterio.io import DatasetReader
+from rasterio.transform import Affine
+from rasterio.windows import Window as RasterioWindow
+
+from rsclip.bands import choose_bands
+from rsclip.errors import ReadError, RsclipWarning, SceneError
+from rsclip.geometry import pixel_size_m, reflect, resample, taps, working_shape
+from rsclip.sources import check_usable, is_remote, open_error, stem_of
+from rsclip.types import BoolArray, Shape, Window
+from rsclip.validity import find_validity
+
+__all__ = ["GDAL_CACHE_MB", "Scene", "gdal_env"]
+
+GDAL_CACHE_MB = 64
+
+_CHUNK_PIXELS = 2_000_000
+_READ_ROWS = 256
+_RASTERIO_ERRORS = (RasterioError, CPLE_BaseError, OSError)
+# warnings.catch_warnings changes the whole process.
+_open_lock = threading.Lock()
+
+Pixels = NDArray[Any]
+
+
+def gdal_env() -> rasterio.Env:
+    """Return the GDAL settings that all reading and writing happens under, as a context manager.
+
+    What the user has set in the environment stays.
+    """
+    settings = {
+        # rasterio hands this to GDALSetCacheMax, which counts bytes.
+        "GDAL_CACHEMAX": GDAL_CACHE_MB * 2**20,
+        "GDAL_HTTP_CONNECTTIMEOUT": 10,
+        "GDAL_HTTP_MAX_RETRY": 3,
+        "GDAL_HTTP_RETRY_DELAY": 1,
+    }
+    return rasterio.Env(**{k: v for k, v in settings.items() if k not in os.environ})
+
+
+class Scene:
+    """A raster open for reading; use it as a context manager, in one thread.
+
+    Attributes:
+        source: The scene as it was named.
+        stem: The name that outputs begin with.
+        shape: (height, width) in pixels.
+        crs: Coordinate reference system, or None.
+        transform: From (column, row) to coordinates.
+        dtype: Type of the chosen bands' pixels in the file.
+        band_count: Bands in the file.
+        bands: 1-based bands used as red, green, blue.
+        valid_source: Where the valid mask comes from, in words.
+        pixel_size_m: Metres (from row to row, from column to column) at the centre, or None.
+        working_shape: (height, width) of the working grid.
+        working_transform: From (column, row) of the working grid to coordinates.
+        scale: Scene pixels per working pixel along (rows, columns).
+    """
+
+    def __init__(
+        self,
+        source: str,
+        dataset: DatasetReader,
+        *,
+        bidx: Sequence[int] | None = None,
+        nodata: float | None = None,
+        gsd: float | None = None,
+    ) -> None:
+        self.source = source
+        self.stem = stem_of(source)
+        self.shape: Shape = dataset.shape
+        self.crs: CRS | None = dataset.crs or None
+        self.transform: Affine = dataset.transform
+        self.band_count: int = dataset.count
+        self._bands = choose_bands(dataset, bidx)
+        self._validity = find_validity(dataset, self._bands, nodata)
+        self.bands = self._bands.image
+        self.valid_source = self._validity.words
+        self.dtype = str(np.result_type(*(dataset.dtypes[band - 1] for band in self.bands)))
+        self.pixel_size_m = pixel_size_m(self.crs, self.transform, self.shape)
+        self.working_shape = self.shape
+        if gsd is not None:
+            try:
+                self.working_shape = working_shape(self.shape, self.pixel_size_m, gsd)
+            except SceneError as error:
+                raise SceneError(error.what, where=source, remedy=error.remedy) from None
+        rows, cols = (a / b for a, b in zip(self.shape, self.working_shape, strict=True))
+        self.scale = (rows, cols)
+        self.working_transform = self.transform * Affine.scale(cols, rows)
+        # Overviews average an undeclared nodata value into its neighbours.
+        mixed = nodata is not None and set(dataset.nodatavals) != {nodata}
+        self._overviews = [] if mixed else _overviews(dataset)
+        self._flags = dataset.mask_flag_enums[0]
+        self._datasets: dict[int | None, DatasetReader] = {None: dataset}
+        self._closed = False
+        self._working_level = self._level(min(self.scale))
+
+    @classmethod
+    def open(
+        cls,
+        source: str | Path,
+        *,
+        bidx: Sequence[int] | None = None,
+        nodata: float | None = None,
+        gsd: float | None = None,
+    ) -> Self:
+        """Open a raster and check that it can be segmented; no pixel is read.
+
+        Args:
+            source: A file, URL (http, https, s3, ...) or GDAL virtual path.
+            bidx: 1-based bands as red, green, blue, or one. Default: by names and colour
+                interpretation, else 1, 2, 3; a raster of one or two bands gives its first.
+            nodata: Nodata value in place of the declared one.
+            gsd: Pixel size of the working grid in metres. Default: the scene's own grid.
+
+        Raises:
+            SceneError: It cannot be opened, or is of a kind that cannot be segmented.
+            OptionError: `bidx`, `nodata` or `gsd` does not fit the raster.
+        """
+        name = str(source)
+        try:
+            dataset = _open(name)
+        except _RASTERIO_ERRORS as error:
+            raise open_error(name, _reason(error)) from error
+        try:
+            check_usable(name, dataset)
+            scene = cls(name, dataset, bidx=bidx, nodata=nodata, gsd=gsd)
+        except BaseException:
+            dataset.close()
+            raise
+        _warn_unplaced(name, scene)
+        return scene
+
+    @staticmethod
+    def stem_of(source: str | Path) -> str:
+        """Return the name that the outputs of a source begin with."""
+        return stem_of(source)
+
+    def reopen(self) -> "Scene":
+        """Return the same scene with handles of its own, for use in another thread."""
+        twin = copy.copy(self)
+        twin._datasets = {}
+        twin._closed = False
+        return twin
+
+    def close(self) -> None:
+        """Close the raster."""
+        self._closed = True
+        for dataset in self._datasets.values():
+            dataset.close()
+        self._datasets = {}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def read(self, window: Window) -> tuple[Pixels, BoolArray]:
+        """Read a window of the working grid.
+
+        Positions below the last row or right of the last column mirror the scene, as np.pad's
+        "reflect" does, pixels and valid alike.
+
+        Args:
+            window: On the working grid; may hang over at the bottom and right.
+
+        Returns:
+            Pixels (3, h, w) of the scene's own dtype (palettes: uint8 colours), and valid (h, w):
+            False throughout where no pixel of the window inside the scene is valid. Pixels that
+            are not valid hold anything.
+
+        Raises:
+            ReadError: The pixels cannot be read.
+        """
+        height, width = self.working_shape
+        if window.row_stop <= height and window.col_stop <= width:
+            return self._read_working(window)
+        rows = reflect(window.row, window.height, height)
+        cols = reflect(window.col, window.width, width)
+        row, col = int(rows.min()), int(cols.min())
+        inner = Window(row, col, int(rows.max()) + 1 - row, int(cols.max()) + 1 - col)
+        pixels, valid = self._read_working(inner)
+        index = np.ix_(rows - row, cols - col)
+        pixels, valid = pixels[:, index[0], index[1]], valid[index]
+        inside = valid[: max(0, height - window.row), : max(0, width - window.col)]
+        return pixels, valid if inside.any() else np.zeros_like(valid)
+
+    def read_valid(self, window: Window) -> BoolArray:
+        """Read which pixels of a window of the scene's own grid are valid: bool (h, w).
+
+        Raises:
+            ReadError: The pixels cannot be read.
+        """
+        if self._validity.everywhere:
+            return np.ones(window.shape, np.bool_)
+        return self._read(None, window, image=False)[1]
+
+    def sample(self, max_side: int = 1024) -> tuple[Pixels, BoolArray]:
+        """Read the whole scene decimated (nearest): pixels (3, h, w) and valid (h, w).
+
+        Args:
+            max_side: Longest side of the sample in pixels.
+
+        Raises:
+            ReadError: The pixels cannot be read.
+        """
+        factor = max(1.0, max(self.shape) / max_side)
+        level = self._level(factor)
+        dataset = self._dataset(level)
+        block_height, block_width = dataset.block_shapes[0]
+        rows, cols = (
+            _decimate(size, max(1, round(own / factor)))
+            for size, own in zip(dataset.shape, self.shape, strict=True)
+        )
+        # Where every row of blocks is needed anyway, several are read at once.
+        dense = factor <= block_height
+        step_rows = _whole_blocks(block_height, dataset.height, _READ_ROWS if dense else 1)
+        step_cols = _whole_blocks(block_width, dataset.width, _CHUNK_PIXELS // step_rows)
+        lines = []
+        for line_rows in _groups(rows, step_rows):
+            line = [self._pick(level, line_rows, some) for some in _groups(cols, step_cols)]
+            lines.append([np.concatenate(parts, axis=-1) for parts in zip(*line, strict=True)])
+        pixels, valid = (np.concatenate(parts, axis=-2) for parts in zip(*lines, strict=True))
+        return pixels, valid
+
+    def chunks(self) -> Iterator[tuple[Pixels, BoolArray]]:
+        """Read the whole scene piece by piece, whole blocks at a time.
+
+        Raises:
+            ReadError: The pixels cannot be read.
+        """
+        height, width = self.shape
+        block_height, block_width = self._dataset(None).block_shapes[0]
+        step_rows = _whole_blocks(block_height, height, _READ_ROWS)
+        step_cols = _whole_blocks(block_width, width, _CHUNK_PIXELS // step_rows)
+        for row in range(0, height, step_rows):
+            for col in range(0, width, step_cols):
+                size = min(step_rows, height - row), min(step_cols, width - col)
+                yield self._read(None, Window(row, col, *size))
+
+    def _read_working(self, window: Window) -> tuple[Pixels, BoolArray]:
+        """Read a window of the working grid, inside it."""
+        if self.working_shape == self.shape:
+            return self._read(None, window)
+        level = self._working_level
+        height, width = self._dataset(level).shape
+        scale = height / self.working_shape[0], width / self.working_shape[1]
+        rows = taps(window.row, window.row_stop, scale[0], height)
+        cols = taps(window.col, window.col_stop, scale[1], width)
+        source_width = cols.stop - cols.start
+        step = max(1, int(_CHUNK_PIXELS / (source_width * max(1, scale[0]))))
+        parts = []
+        for start in range(0, window.height, step):
+            some = rows.rows(start, start + step)
+            source = Window(some.start, cols.start, some.stop - some.start, source_width)
+            pixels, valid = self._read(level, source)
+            parts.append(resample(pixels, valid, some, cols, (source.row, source.col)))
+        pixels, valid = (np.concatenate(each, axis=-2) for each in zip(*parts, strict=True))
+        return pixels, valid
+
+    def _pick(
+        self, level: int | None, rows: NDArray[np.intp], cols: NDArray[np.intp]
+    ) -> tuple[Pixels, BoolArray]:
+        """Read the pixels where some rows and columns cross."""
+        row, col = int(rows[0]), int(cols[0])
+        window = Window(row, col, int(rows[-1]) + 1 - row, int(cols[-1]) + 1 - col)
+        pixels, valid = self._read(level, window)
+        index = np.ix_(rows - row, cols - col)
+        return pixels[:, index[0], index[1]], valid[index]
+
+    def _read(
+        self, level: int | None, window: Window, *, image: bool = True
+    ) -> tuple[Pixels, BoolArray]:
+        """Read a window of the scene's own grid or of an overview; the only place that reads."""
+        needed = set(self._validity.bands(self.bands)) | (set(self.bands) if image else set())
+        bands = sorted(needed)
+        place = RasterioWindow(window.col, window.row, window.width, window.height)
+        pixels: dict[int, Pixels] = {}
+        mask = None
+        try:
+            dataset = self._dataset(level)
+            if bands:
+                dtype = np.result_type(*(dataset.dtypes[band - 1] for band in bands))
+                data = dataset.read(bands, window=place, out_dtype=dtype)
+                pixels = dict(zip(bands, data, strict=True))
+            if self._validity.mask:
+                mask = dataset.read_masks(1, window=place)
+        except _RASTERIO_ERRORS as error:
+            grid = "" if level is None else f" of overview {level + 1}"
+            raise ReadError(
+                f"pixels cannot be read: {_reason(error)}",
+                where=f"{self.source}, {window}{grid}",
+                remedy="The file may be damaged or cut short, or the connection may have failed.",
+            ) from error
+        valid = self._validity.of(pixels, mask, self._bands)
+        if valid is None:
+            valid = np.ones(window.shape, np.bool_)
+        if not image:
+            return np.empty((0, *window.shape)), valid
+        if self._bands.palette is not None:
+            return self._bands.palette[pixels[self.bands[0]], :3].transpose(2, 0, 1), valid
+        if tuple(bands) == self.bands:
+            return data, valid
+        return np.stack([pixels[band] for band in self.bands]), valid
+
+    def _dataset(self, level: int | None) -> DatasetReader:
+        """Return the raster's own or an overview's handle, opened on first use."""
+        if self._closed:
+            raise ValueError("the scene is closed")
+        if level not in self._datasets:
+            # "only" hides coarser overviews: what is read is what the level holds.
+            options = {} if level is None else {"overview_level": f"{level}only"}
+            self._datasets[level] = _open(self.source, **options)
+        return self._datasets[level]
+
+    def _level(self, factor: float) -> int | None:
+        """Choose the coarsest overview that is no coarser than `factor`; None for the raster."""
+        fitting = [i for i, each in enumerate(self._overviews) if each <= factor * (1 + 1e-6)]
+        if not fitting:
+            return None
+        level = max(fitting, key=lambda i: self._overviews[i])
+        with contextlib.suppress(*_RASTERIO_ERRORS):
+            # An overview may lack the mask that the raster has.
+            if self._dataset(level).mask_flag_enums[0] == self._flags:
+                return level
+        return None
+
+
+def _open(source: str, **options: Any) -> DatasetReader:
+    settings = {}
+    if is_remote(source) and "GDAL_DISABLE_READDIR_ON_OPEN" not in os.environ:
+        # Masks and overviews beside the file are then asked for by name, not by listing a folder.
+        settings["GDAL_DISABLE_READDIR_ON_OPEN"] = "TRUE"
+    with _open_lock, warnings.catch_warnings():
+        warnings.simplefilter("ignore", NotGeoreferencedWarning)
+        with rasterio.Env(**settings) if settings else contextlib.nullcontext():
+            dataset: DatasetReader = rasterio.open(source, **options)
+            # Found here, under these settings, and remembered by GDAL.
+            _ = dataset.mask_flag_enums if dataset.count else ()
+    return dataset
+
+
+def _overviews(dataset: DatasetReader) -> list[int]:
+    """Return the factors of the overviews that all bands have."""
+    factors = [dataset.overviews(band) for band in dataset.indexes]
+    return factors[0] if all(each == factors[0] for each in factors) else []
+
+
+def _warn_unplaced(source: str, scene: Scene) -> None:
+    if scene.transform.is_identity:
+        what = "no georeference"
+    elif scene.crs is None:
+        what = "no coordinate reference system (CRS)"
+    else:
+        return
+    warnings.warn(
+        f"{source}: {what}: the outputs will have none either", RsclipWarning, stacklevel=3
+    )
+
+
+def _reason(error: BaseException) -> str:
+    """Return GDAL's own words; rasterio often says only that there are some."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    text = getattr(error, "errmsg", None) or str(error)
+    return " ".join(text.split()).rstrip(".")
+
+
+def _decimate(size: int, count: int) -> NDArray[np.intp]:
+    """Return `count` pixels spread evenly over `size`, nearest to the centres."""
+    return ((np.arange(count) + 0.5) * (size / count)).astype(np.intp).clip(0, size - 1)
+
+
+def _groups(index: NDArray[np.intp], step: int) -> list[NDArray[np.intp]]:
+    """Split ascending positions where they pass a multiple of `step`."""
+    return np.split(index, np.flatnonzero(np.diff(index // step)) + 1)
+
+
+def _whole_blocks(block: int, size: int, room: int) -> int:
+    """Return as many whole blocks as have room, in pixels; a block too large is cut."""
+    if block >= size:
+        return min(size, max(1, room, _READ_ROWS))
+    return min(size, block * max(1, room // block))

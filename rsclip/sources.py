@@ -1,0 +1,134 @@
+"""What a scene is called, and whether it is of a kind that can be segmented."""
+
+import re
+import shlex
+from pathlib import Path
+
+import numpy as np
+from rasterio.io import DatasetReader
+
+from rsclip.errors import SceneError
+from rsclip.geometry import utm_zone
+
+__all__ = ["check_usable", "is_remote", "open_error", "stem_of"]
+
+_REMOTE = re.compile(r"(?:https?|ftp|s3|gs|az|oss)://|^/vsi(?:curl|s3|gs|az|adls|oss|swift)")
+_UNSAFE = re.compile(r'[<>:"/\\|?*\x00-\x1f]+')
+_SHOWN = 3
+
+
+def is_remote(source: str) -> bool:
+    """Say whether a source is read over the network."""
+    return bool(_REMOTE.search(source))
+
+
+def stem_of(source: str | Path) -> str:
+    """Return the name that the outputs of a source begin with: its last component's stem.
+
+    "a/b.tif" gives b; "https://host/b.tif?key=1" b; "GTIFF_DIR:2:b.tif" b; 'NETCDF:"b.nc":red'
+    b_red.
+    """
+    name = str(source)
+    if Path(name).exists():
+        return Path(name).stem
+    if "://" in name:
+        name = re.split(r"[?#]", name)[0]
+    parts = [part for part in re.split(r"[/\\!]", name.replace('"', "")) if part.strip("{}")]
+    pieces = (parts[-1] if parts else "").split(":")
+    # Before the file's name a subdataset names its driver, after it the part of the file.
+    first = next((i for i, piece in enumerate(pieces) if Path(piece).suffix), len(pieces) - 1)
+    stem = "_".join([Path(pieces[first].strip("{}")).stem, *pieces[first + 1 :]])
+    return _UNSAFE.sub("_", stem).strip(" .") or "scene"
+
+
+def open_error(source: str, reason: str) -> SceneError:
+    """Say why a source could not be opened.
+
+    Args:
+        source: The scene as it was named.
+        reason: GDAL's words.
+    """
+    if is_remote(source):
+        return SceneError(
+            f"cannot be opened: {reason}",
+            where=source,
+            remedy="Check the address, the network and the credentials.",
+        )
+    path = Path(source)
+    local = not re.match(r"/vsi|[A-Za-z0-9_+]{2,}:", source)
+    if local and not path.exists():
+        return SceneError("no such file", where=source, remedy="Check the path.")
+    if local and path.is_dir():
+        return SceneError("is a folder", where=source, remedy="Name the raster in it.")
+    if "not recognized" in reason and path.exists():
+        return SceneError(
+            "not a raster that GDAL can read",
+            where=source,
+            remedy="`gdalinfo` shows what GDAL makes of a file.",
+        )
+    return SceneError(f"cannot be opened: {reason}", where=source, remedy="Check the path.")
+
+
+def check_usable(source: str, dataset: DatasetReader) -> None:
+    """Refuse what cannot be segmented as it is, with the line that makes it usable.
+
+    Raises:
+        SceneError: No bands, complex pixels, or a place on Earth by GCPs or RPCs only.
+    """
+    if not dataset.count:
+        _refuse_container(source, dataset)
+    stem, place = stem_of(source), shlex.quote(_gdal_name(source))
+    if any(dtype.startswith("complex") for dtype in dataset.dtypes):
+        amplitude = shlex.quote(f"DERIVED_SUBDATASET:AMPLITUDE:{_gdal_name(source)}")
+        raise SceneError(
+            "its pixels are complex numbers, not an image",
+            where=source,
+            remedy="Make one of their amplitude first: "
+            f"gdal_translate {amplitude} {shlex.quote(stem + '_amplitude.tif')}",
+        )
+    if not dataset.transform.is_identity:
+        return
+    target = shlex.quote(f"{stem}_warped.tif")
+    gcps, gcp_crs = dataset.gcps
+    if gcps:
+        zone = "EPSG:4326"
+        if gcp_crs and gcp_crs.is_geographic:
+            zone = utm_zone(
+                float(np.mean([point.x for point in gcps])),
+                float(np.mean([point.y for point in gcps])),
+            )
+        elif gcp_crs:
+            zone = gcp_crs.to_string()
+        raise _unwarped(source, "ground control points", f"-t_srs {zone} {place} {target}")
+    if dataset.rpcs is not None:
+        zone = utm_zone(dataset.rpcs.long_off, dataset.rpcs.lat_off)
+        raise _unwarped(
+            source, "rational polynomials (RPC)", f"-rpc -t_srs {zone} {place} {target}"
+        )
+
+
+def _unwarped(source: str, kind: str, arguments: str) -> SceneError:
+    return SceneError(
+        f"it is placed on Earth by {kind} only, so its pixels are not on a map grid yet",
+        where=source,
+        # The warped image stands askew in its rectangle: alpha tells the corners from data.
+        remedy=f"Warp it first: gdalwarp -r bilinear -dstalpha {arguments}",
+    )
+
+
+def _refuse_container(source: str, dataset: DatasetReader) -> None:
+    names = list(dataset.subdatasets)
+    if not names:
+        raise SceneError("it has no bands", where=source, remedy="Choose another raster.")
+    shown = ", ".join(names[:_SHOWN])
+    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+    raise SceneError(
+        f"it holds {len(names)} rasters and is none itself",
+        where=source,
+        remedy=f"Name one of them: {shown}{more}.",
+    )
+
+
+def _gdal_name(source: str) -> str:
+    """Write URLs as GDAL's own tools take them."""
+    return f"/vsicurl/{source}" if re.match(r"(?:https?|ftp)://", source) else source
