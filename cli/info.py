@@ -23,11 +23,10 @@ def command(
     Takes the options of `rsclip segment`, so that what it says is what a run would do.
     """
     with guard(quiet=quiet, verbose=verbose):
-        from rsclip.api import model_shape
         from rsclip.info import describe_scene
 
         config = gather_config(config_file, flags)
-        facts = describe_scene(scene, config, model_shape(config))
+        facts = describe_scene(scene, config)
         if as_json:
             click.echo(json.dumps(facts, indent=2, ensure_ascii=False))
             return

@@ -1,16 +1,16 @@
 """What rsclip would do with a scene: bands, valid pixels, stretch, windows, memory."""
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from rsclip.backbone import ModelOutline, model_outline
 from rsclip.config import SegmentConfig
 from rsclip.pipeline import plan_grid
 from rsclip.radiometry import fit
 from rsclip.scene import GDAL_CACHE_MB, Scene, gdal_env
 from rsclip.types import Shape
 
-__all__ = ["ModelShape", "describe_scene", "estimate_memory_mb"]
+__all__ = ["describe_scene", "estimate_memory_mb"]
 
 # Interpreter, torch, open_clip and GDAL, as tests/benchmarks/memory.py measures them.
 _BASE_MB = 480
@@ -18,30 +18,14 @@ _FLOAT_BYTES = 4
 _OPEN_COPIES = 4  # similarities held at once: open rows, finished rows, two waiting
 
 
-@dataclass(frozen=True, slots=True)
-class ModelShape:
-    """As much of a model as planning needs.
-
-    Attributes:
-        patch: Side of a patch in pixels.
-        window: (height, width) in pixels that the model was trained on.
-        parameters: Number of weights; 0 where unknown.
-    """
-
-    patch: int
-    window: Shape
-    parameters: int = 0
-
-
 def describe_scene(
-    source: str | Path, config: SegmentConfig, model: ModelShape, *, queries: int = 20
+    source: str | Path, config: SegmentConfig, *, queries: int = 20
 ) -> dict[str, Any]:
     """Describe a scene as `rsclip segment` would read it.
 
     Args:
         source: A file, URL or GDAL virtual path.
-        config: Settings: bands, stretch, nodata, gsd, window and stride are used.
-        model: The model's window and patch.
+        config: Settings: model, bands, stretch, nodata, gsd, window and stride are used.
         queries: Class words that the memory estimate assumes.
 
     Returns:
@@ -49,11 +33,12 @@ def describe_scene(
         stretch is taken from.
 
     Raises:
-        SceneError: The scene cannot be opened or used.
+        InputError: The model is unknown, or the scene cannot be opened or used.
         ReadError: The sample cannot be read.
     """
     with gdal_env(), Scene.open(source, bidx=config.bidx, nodata=config.nodata,
                                 gsd=config.gsd) as scene:  # fmt: skip
+        model = model_outline(config.model)
         grid = plan_grid(scene.working_shape, model, config)
         radiometry = fit(scene, config.stretch)
         return {
@@ -77,7 +62,7 @@ def describe_scene(
 
 
 def estimate_memory_mb(
-    window: Shape, columns: int, patch: int, model: ModelShape, queries: int
+    window: Shape, columns: int, patch: int, model: ModelOutline, queries: int
 ) -> int:
     """Estimate the peak memory of a run in MB: it depends on the scene's width, hardly on its size.
 

@@ -35,8 +35,8 @@ _QUEUE_DEPTH = 2
 _WRITE_ROWS = 128
 
 
-class Encoder(Protocol):
-    """What the pipeline asks of a model: images in, similarities on the patch grid out."""
+class Patched(Protocol):
+    """What windows are laid by."""
 
     @property
     def patch(self) -> int:
@@ -45,6 +45,10 @@ class Encoder(Protocol):
     @property
     def window(self) -> Shape:
         """(height, width) in pixels that the model was trained on."""
+
+
+class Encoder(Patched, Protocol):
+    """What the pipeline asks of a model: images in, similarities on the patch grid out."""
 
     @property
     def batch_size(self) -> int:
@@ -82,16 +86,16 @@ class Counts:
     seconds: dict[str, float]
 
 
-def plan_grid(shape: Shape, encoder: Encoder, config: SegmentConfig) -> Grid:
+def plan_grid(shape: Shape, model: Patched, config: SegmentConfig) -> Grid:
     """Lay the windows of a configuration over a working grid.
 
     Raises:
         OptionError: The window or stride does not fit the model's patch.
     """
-    window = (config.window, config.window) if config.window else encoder.window
+    window = (config.window, config.window) if config.window else model.window
     overlap = DEFAULT_OVERLAP if config.overlap is None else config.overlap
-    stride = choose_stride(window, encoder.patch, stride=config.stride, overlap=overlap)
-    return Grid(shape, window, stride, encoder.patch)
+    stride = choose_stride(window, model.patch, stride=config.stride, overlap=overlap)
+    return Grid(shape, window, stride, model.patch)
 
 
 class SceneRun:

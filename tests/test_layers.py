@@ -13,18 +13,18 @@ ROOT = Path(__file__).resolve().parent.parent
 LAYERS = [
     {"errors", "types", "version", "resources", "concurrency"},
     {"config", "tiling", "palette", "legend", "legend_files", "prompts", "vocabulary"},
-    {"scene", "bands", "validity", "geometry", "radiometry"},
+    {"scene", "sources", "bands", "validity", "geometry", "radiometry"},
     {"backbone", "stitcher", "labelling", "writers", "synthetic"},
     {"methods"},
     {"segmenter"},
     {"similarity", "pipeline"},
-    {"api"},
+    {"api", "info"},
     {"training"},
 ]
 # Modules of one layer that may use one another: they are one stage in several files.
 FAMILIES = [
     {"legend", "legend_files", "palette"},
-    {"scene", "bands", "validity", "geometry", "radiometry"},
+    {"scene", "sources", "bands", "validity", "geometry", "radiometry"},
     {"legend", "prompts"},
     {"errors", "types", "resources"},
 ]

@@ -23,8 +23,9 @@ from rsclip.backbone.names import (
     parse_name,
 )
 from rsclip.errors import ModelError, RsclipWarning
+from rsclip.types import Shape
 
-__all__ = ["cached_weights", "load_backbone"]
+__all__ = ["ModelOutline", "cached_weights", "load_backbone", "model_outline"]
 
 _WEIGHTS_NAMES = ("open_clip_model.safetensors", "open_clip_pytorch_model.bin")
 
@@ -40,6 +41,21 @@ class _Architecture:
 
     config: Mapping[str, Any]
     preprocess: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class ModelOutline:
+    """As much of a model as planning needs.
+
+    Attributes:
+        patch: Side of a patch in pixels.
+        window: (height, width) in pixels that the model was trained on.
+        parameters: Number of weights, roughly.
+    """
+
+    patch: int
+    window: Shape
+    parameters: int
 
 
 def load_backbone(name: str | Path, weights: str | Path | None = None) -> Backbone:
@@ -70,6 +86,25 @@ def load_backbone(name: str | Path, weights: str | Path | None = None) -> Backbo
     return Backbone(
         model, name=text, source=source, hasher=functools.partial(file_sha256, path.resolve())
     )
+
+
+def model_outline(name: str | Path) -> ModelOutline:
+    """Return what planning needs of a model, without its weights.
+
+    Raises:
+        ModelError: The name is unknown.
+    """
+    text = str(name)
+    parsed = parse_name(_automatic(None) if text == AUTO else text)
+    config = _architecture(parsed).config
+    check_config(config, text)
+    vision, words = config["vision_cfg"], config["text_cfg"]
+    size = vision.get("image_size", 224)
+    height, width = (size, size) if isinstance(size, int) else size
+    # A transformer block of width w has about 12 w^2 weights; the token table is the rest.
+    blocks = sum(12 * tower["layers"] * tower["width"] ** 2 for tower in (vision, words))
+    table = words.get("vocab_size", 49408) * words["width"]
+    return ModelOutline(vision["patch_size"], (height, width), blocks + table)
 
 
 def cached_weights(arch: str, tag: str) -> Path | None:
