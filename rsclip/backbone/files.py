@@ -142,7 +142,8 @@ def _read_torch(path: Path) -> Any:
                 remedy="Save its state dict alone, best as safetensors.",
             ) from error
         raise _damaged(path, error) from error
-    except (RuntimeError, EOFError, OSError, ValueError, KeyError) as error:
+    except Exception as error:
+        # A damaged pickle raises whatever its bytes happen to lead to.
         raise _damaged(path, error) from error
 
 
@@ -156,9 +157,9 @@ def _is_torchscript(path: Path) -> bool:
 
 
 def _damaged(path: Path, error: Exception) -> ModelError:
-    reason = str(error).strip().splitlines() or [type(error).__name__]
+    reason = (str(error).strip().splitlines() or [type(error).__name__])[0].partition(". ")[0]
     return ModelError(
-        f"the weights file is damaged, cut short or not a weights file ({reason[0][:200]})",
+        f"the weights file is damaged, cut short or not a weights file ({reason[:200]})",
         where=path,
         remedy="Copy or download it again.",
     )

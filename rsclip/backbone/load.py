@@ -77,11 +77,11 @@ def load_backbone(name: str | Path, weights: str | Path | None = None) -> Backbo
     architecture = _architecture(parsed)
     check_config(architecture.config, text)
     path = Path(weights) if weights is not None else _own_weights(parsed)
-    if parsed.kind == "arch" and parsed.tag is None:
-        _warn_of_activation(parsed.arch, architecture)
     state = read_weights(path)
     model = _build(architecture, text)
     load_weights(model, state, path, text)
+    if parsed.kind == "arch" and parsed.tag is None:
+        _warn_of_activation(parsed.arch, architecture)
     source = "embedded" if text == NANO and weights is None else str(path)
     return Backbone(
         model, name=text, source=source, hasher=functools.partial(file_sha256, path.resolve())

@@ -1,0 +1,78 @@
+"""Options of methods come as text or YAML values, and leave typed."""
+
+from dataclasses import dataclass
+
+import pytest
+
+from rsclip.errors import OptionError
+from rsclip.methods import METHODS, get_method, parse_options
+from rsclip.methods.options import read_options
+
+
+@dataclass(frozen=True)
+class Numbers:
+    count: int = 3
+    share: float = 0.5
+    top_k: int = 1
+
+
+def test_defaults_are_clearclip():
+    options = parse_options("clearclip")
+    assert (options.attention, options.residual, options.ffn) == ("qq", False, False)
+
+
+@pytest.mark.parametrize("yes", ["true", "Yes", "on", "1", True, 1])
+def test_text_and_yaml_values(yes):
+    options = parse_options("clearclip", {"attention": "QK", "residual": yes, "ffn": "off"})
+    assert (options.attention, options.residual, options.ffn) == ("qk", True, False)
+
+
+def test_numbers():
+    found = read_options(Numbers, "any", {"count": "7", "share": 1, "top-k": 2})
+    assert found == Numbers(7, 1.0, 2)
+    assert isinstance(found.share, float)
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"residul": "true"}, "no option 'residul'.*Did you mean residual"),
+        ({"zzz": "true"}, "It has: attention, residual, ffn"),
+        ({"residual": "maybe"}, "'maybe' does not fit. It takes true or false"),
+        ({"attention": "qqk"}, "Did you mean qq"),
+        ({"attention": "zzz"}, "Choose qk, qq, kk"),
+        ({"attention": True}, "Choose qk, qq, kk"),
+    ],
+)
+def test_what_is_refused(values, message):
+    with pytest.raises(OptionError, match=message):
+        parse_options("clearclip", values)
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"count": "2.5"}, "whole number"),
+        ({"count": True}, "whole number"),
+        ({"share": "nan"}, "a number"),
+        ({"share": "much"}, "a number"),
+    ],
+)
+def test_numbers_that_are_none(values, message):
+    with pytest.raises(OptionError, match=message):
+        read_options(Numbers, "any", values)
+
+
+def test_unknown_method():
+    with pytest.raises(OptionError, match="Did you mean clearclip"):
+        get_method("clearclipp")
+    with pytest.raises(OptionError, match="Known: "):
+        get_method("zzz")
+
+
+def test_every_method_describes_itself():
+    for name, method in METHODS.items():
+        assert name == method.name
+        assert method.summary.endswith(".")
+        assert method.citation
+        method.options()
