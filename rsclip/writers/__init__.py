@@ -1,0 +1,1 @@
+"""What a run leaves behind, one file a module; `staging` publishes them whole."""

@@ -1,0 +1,292 @@
+"""Outputs are made in a hidden folder beside their place and moved there when all are whole.
+
+The last output (the run record) is the mark of completeness: it is the first to go when outputs
+are replaced, and the last to come.
+"""
+
+import contextlib
+import errno
+import os
+import shutil
+import tempfile
+import urllib.parse
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from rsclip.errors import OutputError, WriteError
+
+__all__ = ["Staging", "write_error"]
+
+_PREFIX = ".rsclip-"
+_FULL = (errno.ENOSPC, errno.EDQUOT)
+_FULL_TEXTS = ("no space left", "disk full", "disk quota exceeded", "not enough space")
+# Less free space than this is a full disk, whatever the library said.
+_NOTHING_FREE = 1 << 16
+
+
+class Staging:
+    """A hidden folder inside the output folder, and the final names that it stands in for.
+
+    A context manager: without `publish`, or on any error, Ctrl-C included, the folder and what is
+    in it disappear, and so does the output folder if it was made here and is empty.
+
+    Args:
+        folder: The output folder, created if missing.
+        names: Key -> final file name, in the order of publishing; the mark of completeness last.
+        overwrite: Replace outputs that exist.
+        inputs: Files (or URLs, GDAL paths) that no output may replace, whatever `overwrite` says.
+
+    Raises:
+        OutputError: The folder cannot be written, an output exists, or is an input.
+    """
+
+    def __init__(
+        self,
+        folder: str | Path,
+        names: Mapping[str, str],
+        *,
+        overwrite: bool = False,
+        inputs: Iterable[str | Path] = (),
+    ) -> None:
+        self._folder = Path(folder)
+        self._names = dict(names)
+        _refuse_clashes(self._folder, self._names, overwrite, inputs)
+        self._made: list[Path] = []
+        try:
+            self._made = _make_folder(self._folder)
+            self._hidden = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=self._folder))
+        except OSError as error:
+            self._remove_made()
+            raise _unwritable(self._folder, error) from error
+
+    @staticmethod
+    def check(
+        folder: str | Path,
+        names: Mapping[str, str],
+        *,
+        overwrite: bool = False,
+        inputs: Iterable[str | Path] = (),
+    ) -> None:
+        """Raise what making a `Staging` would raise; leave nothing behind.
+
+        Raises:
+            OutputError: The folder cannot be written, an output exists, or is an input.
+        """
+        Staging(folder, names, overwrite=overwrite, inputs=inputs).close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def path(self, key: str) -> Path:
+        """Return where to write the output of a key: its final name in the hidden folder."""
+        return self._hidden / self._names[key]
+
+    def publish(self) -> dict[str, Path]:
+        """Move every output to its final name and remove the hidden folder.
+
+        Returns:
+            Key -> final path.
+
+        Raises:
+            WriteError: An output was not written, or cannot be moved: none is left.
+        """
+        staged = {key: self.path(key) for key in self._names}
+        final = {key: self._folder / name for key, name in self._names.items()}
+        published: list[Path] = []
+        try:
+            for path in staged.values():
+                # A full disk may show only now; better before the first move than after.
+                _sync(path)
+            *_, mark = final.values()
+            with contextlib.suppress(FileNotFoundError):
+                mark.unlink()
+            for key, path in staged.items():
+                # Listed first, so that an interrupt right after the move still takes it back.
+                published.append(final[key])
+                path.replace(final[key])
+            _sync_folder(self._folder)
+        except BaseException as error:
+            self._take_back(published, staged)
+            if isinstance(error, OSError):
+                raise write_error(error, published[-1] if published else self._folder) from error
+            raise
+        self._made = []
+        self.close()
+        return final
+
+    def close(self) -> None:
+        """Remove the hidden folder with all that is in it."""
+        shutil.rmtree(self._hidden, ignore_errors=True)
+        self._remove_made()
+
+    def _take_back(self, published: Sequence[Path], staged: Mapping[str, Path]) -> None:
+        """Remove what was moved: some outputs without the others are worth nothing."""
+        waiting = {path.name for path in staged.values() if path.exists()}
+        for path in published:
+            if path.name not in waiting:
+                with contextlib.suppress(OSError):
+                    path.unlink()
+
+    def _remove_made(self) -> None:
+        for path in reversed(self._made):
+            # Not empty: someone else has put something there.
+            with contextlib.suppress(OSError):
+                path.rmdir()
+        self._made = []
+
+
+def write_error(error: BaseException, path: str | Path, *, needed: int | None = None) -> WriteError:
+    """Say why an output cannot be written; a full disk by name.
+
+    Args:
+        error: What Python or GDAL raised.
+        path: The output.
+        needed: Bytes that the outputs still need, roughly.
+    """
+    path = Path(path)
+    folder = next((item for item in (path, *path.parents) if item.is_dir()), Path())
+    if path.parent.name.startswith(_PREFIX):
+        # Users know the final name only.
+        path = path.parent.parent / path.name
+    try:
+        free = shutil.disk_usage(folder).free
+    except OSError:
+        free = None
+    reasons = [*_chain(error)]
+    full = any(getattr(item, "errno", None) in _FULL for item in reasons) or any(
+        text in str(item).lower() for item in reasons for text in _FULL_TEXTS
+    )
+    # GDAL often reports a full disk as a directory or a block it could not write, and may have
+    # removed the file by then.
+    full = full or (free is not None and free < max(needed or 0, _NOTHING_FREE))
+    if full:
+        room = "" if free is None else f"{_size(free)} are free"
+        need = f", about {_size(needed)} more are needed" if needed else ""
+        return WriteError(
+            f"the disk is full ({room}{need})" if room else "the disk is full",
+            where=path,
+            remedy="Make room, or choose another folder with -o. Nothing was left behind.",
+        )
+    if any(isinstance(item, PermissionError) for item in reasons):
+        remedy = "Is it open in another program, or its folder read-only?"
+    else:
+        remedy = "Check the disk and its folder. Nothing was left behind."
+    reason = " ".join(str(reasons[-1]).split()) or type(error).__name__
+    return WriteError(f"cannot be written: {reason}", where=path, remedy=remedy)
+
+
+def _refuse_clashes(
+    folder: Path, names: Mapping[str, str], overwrite: bool, inputs: Iterable[str | Path]
+) -> None:
+    if folder.exists() and not folder.is_dir():
+        raise OutputError("not a folder", where=folder, remedy="Give -o a folder.")
+    final = [folder / name for name in names.values()]
+    for given in inputs:
+        for path in final:
+            if any(_same(path, item) for item in _files_of(given)):
+                raise OutputError(
+                    f"would be written over the input {given}",
+                    where=path,
+                    remedy="Choose another output folder (-o); inputs are never replaced.",
+                )
+    there = [path for path in final if os.path.lexists(path)]
+    folders = [path for path in there if path.is_dir() and not path.is_symlink()]
+    if folders:
+        raise OutputError("a folder has this name", where=folders[0], remedy="Rename it.")
+    if there and not overwrite:
+        rest = ", ".join(path.name for path in there)
+        raise OutputError(
+            f"outputs exist already: {rest}",
+            where=folder,
+            remedy="Replace them with --overwrite, or choose another folder (-o).",
+        )
+
+
+def _files_of(given: str | Path) -> list[Path]:
+    """Return the files that an input may mean: itself, or what a GDAL path or URL wraps."""
+    text = str(given)
+    parts = [text]
+    if text.startswith("file:"):
+        parts.append(urllib.parse.unquote(urllib.parse.urlsplit(text).path))
+    if ":" in text:
+        # GTIFF_DIR:1:/data/a.tif and NETCDF:"a.nc":band; a drive letter is taken along.
+        pieces = text.replace('"', "").split(":")
+        parts += [piece for start in range(1, len(pieces)) for piece in (":".join(pieces[start:]),)]
+        parts += pieces[1:]
+    if text.startswith("/vsi"):
+        # /vsisubfile/0_100,/data/a.tif, /vsizip//data/a.zip/b.tif
+        parts += [text.split(",")[-1], "/" + text.split("/", 2)[-1].lstrip("/")]
+    return [Path(part).expanduser() for part in parts if part]
+
+
+def _same(path: Path, other: Path) -> bool:
+    try:
+        if path.exists() and other.exists():
+            # Also sees hard links, and file systems that do not tell case apart.
+            return path.samefile(other)
+        return path.resolve() == other.resolve()
+    except (OSError, ValueError, RuntimeError):
+        return False
+
+
+def _make_folder(folder: Path) -> list[Path]:
+    """Create a folder; return those that were missing, outermost first."""
+    missing: list[Path] = []
+    for path in (folder, *folder.parents):
+        if path.exists():
+            break
+        missing.insert(0, path)
+    made = []
+    for path in missing:
+        path.mkdir(exist_ok=True)
+        made.append(path)
+    return made
+
+
+def _unwritable(folder: Path, error: OSError) -> OutputError:
+    return OutputError(
+        f"the output folder cannot be written: {error.strerror or error}",
+        where=folder,
+        remedy="Choose another folder with -o.",
+    )
+
+
+def _sync(path: Path) -> None:
+    with path.open("r+b") as file:
+        os.fsync(file.fileno())
+
+
+def _sync_folder(folder: Path) -> None:
+    # Windows cannot open a folder; some network file systems cannot sync one.
+    with contextlib.suppress(OSError):
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+
+def _chain(error: BaseException) -> list[BaseException]:
+    chain = [error]
+    while (cause := chain[-1].__cause__ or chain[-1].__context__) is not None:
+        if cause in chain:
+            break
+        chain.append(cause)
+    return chain
+
+
+def _size(count: int) -> str:
+    for unit, size in (("GB", 1e9), ("MB", 1e6)):
+        if count >= size:
+            return f"{count / size:.1f} {unit}"
+    return f"{count / 1e3:.0f} kB"

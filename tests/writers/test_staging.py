@@ -1,0 +1,281 @@
+"""Outputs appear whole, together, or not at all."""
+
+import errno
+import os
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pytest
+from affine import Affine
+
+from rsclip.errors import OutputError, WriteError
+from rsclip.legend import load_legend
+from rsclip.writers.mask import MaskWriter
+from rsclip.writers.pam import write_pam
+from rsclip.writers.record import write_record
+from rsclip.writers.staging import Staging, write_error
+
+NAMES = {"mask": "a_mask.tif", "names": "a_mask.tif.aux.xml", "record": "a_run.json"}
+
+
+def fill(staging, text="new"):
+    for key in NAMES:
+        staging.path(key).write_text(f"{text} {key}")
+
+
+def listing(folder):
+    return {str(path.relative_to(folder)) for path in Path(folder).rglob("*")}
+
+
+def deliver(folder, text="old", *, overwrite=False):
+    with Staging(folder, NAMES, overwrite=overwrite) as staging:
+        fill(staging, text)
+        staging.publish()
+
+
+def test_publishing_moves_everything_and_leaves_nothing_else(tmp_path):
+    folder = tmp_path / "deep" / "er"
+    with Staging(folder, NAMES) as staging:
+        fill(staging)
+        assert not any((folder / name).exists() for name in NAMES.values())
+        assert staging.path("mask").name == "a_mask.tif"
+        paths = staging.publish()
+    assert paths == {key: folder / name for key, name in NAMES.items()}
+    assert listing(folder) == set(NAMES.values())
+    assert paths["record"].read_text() == "new record"
+
+
+@pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt, SystemExit])
+def test_a_failure_leaves_nothing_not_even_the_folder(tmp_path, error):
+    def work():
+        with Staging(tmp_path / "out" / "deep", NAMES) as staging:
+            fill(staging)
+            raise error
+
+    with pytest.raises(error):
+        work()
+    assert listing(tmp_path) == set()
+
+
+def test_a_block_left_without_publishing_leaves_nothing(tmp_path):
+    with Staging(tmp_path, NAMES) as staging:
+        fill(staging)
+    assert listing(tmp_path) == set()
+
+
+def test_a_folder_that_was_there_stays_with_what_is_in_it(tmp_path):
+    (tmp_path / "mine.txt").write_text("x")
+    Staging.check(tmp_path, NAMES)
+    Staging(tmp_path, NAMES).close()
+    assert listing(tmp_path) == {"mine.txt"}
+
+
+def test_checking_leaves_nothing(tmp_path):
+    Staging.check(tmp_path / "new" / "er", NAMES)
+    assert listing(tmp_path) == set()
+
+
+def test_outputs_that_exist_need_overwrite(tmp_path):
+    deliver(tmp_path)
+    (tmp_path / NAMES["names"]).unlink()
+    for make in (Staging, Staging.check):
+        with pytest.raises(OutputError) as caught:
+            make(tmp_path, NAMES)
+        text = str(caught.value)
+        assert "a_mask.tif, a_run.json" in text
+        assert "--overwrite" in text
+        assert "aux.xml" not in text
+        assert caught.value.exit_code == 2
+    with Staging(tmp_path, NAMES, overwrite=True) as staging:
+        fill(staging)
+        assert (tmp_path / "a_run.json").read_text() == "old record"
+        staging.publish()
+    assert (tmp_path / "a_mask.tif").read_text() == "new mask"
+    assert listing(tmp_path) == set(NAMES.values())
+
+
+def test_old_outputs_stay_when_the_new_ones_fail(tmp_path):
+    deliver(tmp_path)
+
+    def work():
+        with Staging(tmp_path, NAMES, overwrite=True) as staging:
+            fill(staging)
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        work()
+    assert (tmp_path / "a_run.json").read_text() == "old record"
+    assert listing(tmp_path) == set(NAMES.values())
+
+
+@pytest.mark.parametrize("stop_at", [0, 1, 2])
+@pytest.mark.parametrize("error", [OSError(errno.EIO, "input/output error"), KeyboardInterrupt()])
+def test_no_record_stands_beside_outputs_of_another_run(tmp_path, monkeypatch, stop_at, error):
+    deliver(tmp_path)
+    moved = []
+    replace = Path.replace
+
+    def fail(self, target):
+        if len(moved) == stop_at:
+            raise error
+        moved.append(target)
+        assert not (tmp_path / "a_run.json").exists()
+        return replace(self, target)
+
+    monkeypatch.setattr(Path, "replace", fail)
+    with pytest.raises((WriteError, KeyboardInterrupt)):
+        deliver(tmp_path, "new", overwrite=True)
+    left = listing(tmp_path)
+    assert "a_run.json" not in left
+    assert left == set(list(NAMES.values())[stop_at:2])
+    assert all("old" in (tmp_path / name).read_text() for name in left)
+
+
+def test_an_interrupt_after_the_move_takes_it_back(tmp_path, monkeypatch):
+    replace = Path.replace
+
+    def late(self, target):
+        replace(self, target)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Path, "replace", late)
+    with pytest.raises(KeyboardInterrupt):
+        deliver(tmp_path)
+    assert listing(tmp_path) == set()
+
+
+def test_an_output_that_was_not_written_is_an_error(tmp_path):
+    with Staging(tmp_path, NAMES) as staging:
+        staging.path("mask").write_text("x")
+        with pytest.raises(WriteError, match="cannot be written"):
+            staging.publish()
+    assert listing(tmp_path) == set()
+
+
+def test_no_output_replaces_an_input_whatever_it_is_called(tmp_path, monkeypatch):
+    scene = tmp_path / "a_mask.tif"
+    scene.write_text("scene")
+    linked = tmp_path / "linked.tif"
+    linked.symlink_to(scene)
+    hard = tmp_path / "hard.tif"
+    os.link(scene, hard)
+    monkeypatch.chdir(tmp_path)
+    inputs = [
+        scene,
+        "a_mask.tif",
+        "./x/../a_mask.tif",
+        linked,
+        hard,
+        f"file://{scene}",
+        f"GTIFF_DIR:1:{scene}",
+        f'NETCDF:"{scene}":band',
+        f"/vsisubfile/0_100,{scene}",
+    ]
+    for given in inputs:
+        for make in (Staging, Staging.check):
+            with pytest.raises(OutputError, match="written over the input"):
+                make(tmp_path, NAMES, overwrite=True, inputs=["other.tif", given])
+    assert scene.read_text() == "scene"
+    # An input that is not there yet is one all the same; URLs and words are none.
+    with pytest.raises(OutputError, match="written over the input"):
+        Staging.check(tmp_path, NAMES, inputs=[tmp_path / "a_run.json"])
+    scene.unlink()
+    Staging.check(tmp_path, NAMES, inputs=["s3://bucket/b.tif", "building, road", "set:x", ""])
+
+
+def test_folders_that_cannot_be_used(tmp_path):
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(OutputError, match="not a folder"):
+        Staging(tmp_path / "file", NAMES)
+    with pytest.raises(OutputError, match="cannot be written"):
+        Staging(tmp_path / "file" / "deeper", NAMES)
+    (tmp_path / "a_mask.tif").mkdir()
+    with pytest.raises(OutputError, match="a folder has this name"):
+        Staging(tmp_path, NAMES, overwrite=True)
+
+
+def test_a_read_only_folder_is_refused_before_work(tmp_path, monkeypatch):
+    folder = tmp_path / "shut"
+    folder.mkdir(mode=0o555)
+    if os.access(folder, os.W_OK):
+        # Root writes anywhere: let the system refuse.
+        def refuse(*_, **__):
+            raise PermissionError(errno.EACCES, "Permission denied")
+
+        monkeypatch.setattr("tempfile.mkdtemp", refuse)
+    with pytest.raises(OutputError, match="cannot be written: Permission denied"):
+        Staging(folder / "new", NAMES)
+    assert listing(tmp_path) == {"shut"}
+
+
+def test_errors_name_the_final_file_and_the_reason(tmp_path):
+    with Staging(tmp_path, NAMES) as staging:
+        path = staging.path("mask")
+        full = write_error(OSError(errno.ENOSPC, "No space left on device"), path, needed=10**9)
+        text = str(full)
+        assert "the disk is full" in text
+        assert "about 1.0 GB more are needed" in text
+        assert f"{tmp_path / 'a_mask.tif'}:" in text
+        shut = write_error(PermissionError(errno.EACCES, "Permission denied"), path)
+        assert "open in another program" in str(shut)
+        wrapped = RuntimeError("Write failed")
+        wrapped.__cause__ = OSError(errno.EIO, "Input/output error")
+        assert "Input/output error" in str(write_error(wrapped, path))
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    folder = tmp_path / "small"
+    folder.mkdir()
+    options = ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(folder)]
+    try:
+        mounted = os.geteuid() == 0 and subprocess.run(options, capture_output=True).returncode == 0
+    except (AttributeError, OSError):
+        mounted = False
+    if not mounted:
+        pytest.skip("mounting a small disk needs root on Linux")
+
+    def resize(kilobytes):
+        remount = ["mount", "-o", f"remount,size={kilobytes}k", str(folder)]
+        subprocess.run(remount, check=True)
+        return folder
+
+    yield resize
+    subprocess.run(["umount", str(folder)], check=True)
+
+
+def attempt(folder, labels):
+    """Write a scene's outputs; return the error that stopped it."""
+    legend = load_legend("set:landcover")
+    try:
+        with Staging(folder, NAMES) as staging:
+            path = staging.path("mask")
+            with MaskWriter(path, labels.shape, None, Affine.scale(2), legend, {}) as writer:
+                for row in range(0, len(labels), 50):
+                    writer.write(row, labels[row : row + 50])
+                writer.finish()
+            write_pam(staging.path("names"), legend)
+            write_record(staging.path("record"), {"a": 1})
+            staging.publish()
+    except WriteError as error:
+        return error
+    return None
+
+
+def test_a_full_disk_at_any_moment_leaves_nothing(small_disk):
+    labels = np.random.default_rng(0).integers(0, 15, (600, 600), "uint8")
+    # From too small for the first rows to enough for all.
+    attempts = 0
+    for kilobytes in range(64, 768, 28):
+        attempts += 1
+        folder = small_disk(kilobytes)
+        error = attempt(folder, labels)
+        if error is None:
+            break
+        assert "the disk is full" in str(error)
+        assert error.exit_code == 1
+        assert listing(folder) == set()
+    assert error is None
+    assert listing(folder) == set(NAMES.values())
+    assert attempts > 10
