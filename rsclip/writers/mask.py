@@ -31,6 +31,9 @@ _ROWS = 128
 # The temporary file, the COG, its overviews and their temporary copy, against the first.
 _ALL_FILES = 2.7
 _DESCRIPTION = "class"
+# Every block is read once, so that a large cache and large chunks for overviews only fill memory:
+# at 20,000 pixels a side the COG takes as long with 301 MB as with 167 MB.
+_COPY_SETTINGS = {"GDAL_CACHEMAX": 16 * 2**20, "GDAL_OVR_CHUNK_MAX_SIZE": 2_000_000}
 # SystemError: GDAL failed without a word, as the COG driver may on a full disk.
 _GDAL_ERRORS = (OSError, RasterioError, CPLE_BaseError, SystemError)
 
@@ -136,7 +139,9 @@ class MaskWriter:
         """
         if self._written != self._shape[0]:
             raise ValueError(f"{self._written} of {self._shape[0]} rows were written")
-        with self._guard():
+        # What the user has set in the environment stays.
+        settings = {key: value for key, value in _COPY_SETTINGS.items() if key not in os.environ}
+        with self._guard(), rasterio.Env(**settings):
             self._dataset.close()
             self._dataset = None
             rasterio.shutil.copy(
