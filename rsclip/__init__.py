@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from rsclip.backbone import Backbone, wrap
     from rsclip.config import SegmentConfig
     from rsclip.legend import Legend, load_legend
-    from rsclip.similarity import similarity
+    from rsclip.dense import similarity
 
 __all__ = [
     "Backbone",
@@ -37,7 +37,7 @@ _HOMES = {
     "SegmentResult": "rsclip.api",
     "load_legend": "rsclip.legend",
     "segment": "rsclip.api",
-    "similarity": "rsclip.similarity",
+    "similarity": "rsclip.dense",
     "wrap": "rsclip.backbone",
 }
 
@@ -47,7 +47,6 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module 'rsclip' has no attribute {name!r}")
     import importlib
 
-    # `similarity` is a module and its function: the function is what users mean.
     value = getattr(importlib.import_module(_HOMES[name]), name)
     globals()[name] = value
     return value

@@ -207,6 +207,7 @@ def load_model(legend: Legend, config: SegmentConfig, backbone: "Backbone | None
         precision=config.precision,
         batch_size=config.batch_size,
     )
+    _warn_of_far_words(backbone, legend)
     facts = {**backbone.facts(), "method": method.name, "device": str(segmenter.device)}
     return Model(segmenter, queries, facts)
 
@@ -218,6 +219,28 @@ def output_names(stem: str) -> dict[str, str]:
         "names": f"{stem}_mask.tif.aux.xml",
         "record": f"{stem}_run.json",
     }
+
+
+def _warn_of_far_words(backbone: "Backbone", legend: Legend) -> None:
+    """Name the words that a model of few concepts has not learned: it answers for them anyway."""
+    if backbone.vocabulary is None:
+        return
+    from rsclip.vocabulary import check_words
+
+    def embed(prompts: list[str]) -> np.ndarray:
+        features: np.ndarray = (
+            backbone.text_features([[prompt] for prompt in prompts]).cpu().numpy()
+        )
+        return features
+
+    words = [word for item in legend.classes for word in item.words]
+    for far in check_words(embed, words, backbone.vocabulary):
+        warnings.warn(
+            f"{far.word!r} is far from every word that {backbone.name} has learned (the nearest is "
+            f"{far.nearest!r}): expect nonsense for it, or use a larger model (--model)",
+            RsclipWarning,
+            stacklevel=2,
+        )
 
 
 def _merge(config: SegmentConfig | None, options: Mapping[str, Any]) -> SegmentConfig:

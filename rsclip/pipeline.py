@@ -33,6 +33,8 @@ _QUEUE_DEPTH = 2
 # Rows of labels written at once: a multiple of the temporary file's strips, small beside a window
 # row's similarities, large enough that blocks of the scene's mask are not decoded over and over.
 _WRITE_ROWS = 128
+# The scene's mask is read in pieces: reading it takes several times the memory of the labels.
+_WRITE_COLUMNS = 4096
 
 
 class Patched(Protocol):
@@ -155,8 +157,9 @@ class SceneRun:
             sink = _Sink(own, writer, self._legend.nodata)
 
             def finish(rows: Rows) -> None:
-                for strip in labeller.add(rows):
-                    sink.add(strip)
+                with gdal_env():
+                    for strip in labeller.add(rows):
+                        sink.add(strip)
 
             with Worker(finish, _QUEUE_DEPTH) as worker:
                 row = 0
@@ -238,10 +241,12 @@ class _Sink:
         if not self._waiting:
             return
         labels = np.concatenate(self._waiting)
-        with gdal_env():
-            valid = self._scene.read_valid(Window(self._start, 0, *labels.shape))
-        labels[~valid] = self._nodata
-        self.pixels += np.bincount(labels.ravel(), minlength=len(self.pixels))
+        for col in range(0, labels.shape[1], _WRITE_COLUMNS):
+            part = labels[:, col : col + _WRITE_COLUMNS]
+            part[~self._scene.read_valid(Window(self._start, col, *part.shape))] = self._nodata
+        # Row by row: bincount works on a copy of eight bytes a pixel.
+        for row in labels:
+            self.pixels += np.bincount(row, minlength=len(self.pixels))
         self._writer.write(self._start, labels)
         self._start += len(labels)
         self._waiting, self._height = [], 0

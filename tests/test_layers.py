@@ -17,7 +17,7 @@ LAYERS = [
     {"backbone", "stitcher", "labelling", "writers", "synthetic"},
     {"methods"},
     {"segmenter"},
-    {"similarity", "pipeline"},
+    {"dense", "pipeline"},
     {"api", "info"},
     {"training"},
 ]

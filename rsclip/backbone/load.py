@@ -7,7 +7,7 @@ import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from rsclip.backbone.checks import check_config
 from rsclip.backbone.compat import import_open_clip
@@ -84,7 +84,11 @@ def load_backbone(name: str | Path, weights: str | Path | None = None) -> Backbo
         _warn_of_activation(parsed.arch, architecture)
     source = "embedded" if text == NANO and weights is None else str(path)
     return Backbone(
-        model, name=text, source=source, hasher=functools.partial(file_sha256, path.resolve())
+        model,
+        name=text,
+        source=source,
+        hasher=functools.partial(file_sha256, path.resolve()),
+        vocabulary=_vocabulary(parsed) if weights is None else None,
     )
 
 
@@ -246,6 +250,17 @@ def _warn_of_activation(arch: str, architecture: _Architecture) -> None:
             RsclipWarning,
             stacklevel=3,
         )
+
+
+def _vocabulary(name: ModelName) -> Mapping[str, Any] | None:
+    path = name.path / "vocabulary.json"
+    if name.kind != "folder" or not path.is_file():
+        return None
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ModelError(f"the vocabulary cannot be read ({error})", where=path) from error
+    return cast(Mapping[str, Any], content)
 
 
 def _build(architecture: _Architecture, where: str) -> Any:

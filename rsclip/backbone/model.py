@@ -2,7 +2,7 @@
 
 import contextlib
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Self, cast
 
 import torch
@@ -61,6 +61,8 @@ class Backbone:
         width: Channels of the image tower's tokens.
         mean, std: What images in 0..1 are normalised by, per channel.
         tokenizer: What turns prompts into tokens, or None.
+        vocabulary: The words that a small model has learned (`rsclip.vocabulary`), or None for a
+            model that knows most words a little.
 
     Raises:
         ModelError: The model cannot serve; the message says why.
@@ -74,10 +76,12 @@ class Backbone:
         name: str = "wrapped",
         source: str = "memory",
         hasher: Callable[[], str] | None = None,
+        vocabulary: Mapping[str, Any] | None = None,
     ) -> None:
         open_clip = import_open_clip()
         check_model(open_clip, model, name)
         self.name = name
+        self.vocabulary = vocabulary
         self.source = source
         self.model = model.float().eval().requires_grad_(False)
         self.tokenizer = tokenizer or default_tokenizer(open_clip, model)

@@ -153,7 +153,6 @@ class MaskWriter:
                 PREDICTOR="NO",
                 OVERVIEW_RESAMPLING="MODE",
                 BIGTIFF="IF_SAFER",
-                NUM_THREADS=_threads(),
             )
             # Errors of the last writes can get lost in a close: only reading tells.
             if _checksum_of(self._path) != self._checksum:
@@ -205,19 +204,14 @@ def _colour_table(legend: Legend) -> dict[int, tuple[int, int, int, int]]:
 def _checksum_of(path: Path) -> int:
     """Return the checksum of all labels in row order, and see that overviews can be read."""
     checksum = 0
-    with rasterio.open(path, NUM_THREADS=_threads()) as dataset:
+    with rasterio.open(path) as dataset:
         levels = len(dataset.overviews(1))
         for start in range(0, dataset.height, _BLOCK):
             rows = min(_BLOCK, dataset.height - start)
             labels = dataset.read(1, window=Window(0, start, dataset.width, rows))
             checksum = zlib.crc32(labels.data, checksum)
     for level in range(levels):
-        with rasterio.open(path, overview_level=level, NUM_THREADS=_threads()) as dataset:
+        with rasterio.open(path, overview_level=level) as dataset:
             for _, window in dataset.block_windows(1):
                 dataset.read(1, window=window)
     return checksum
-
-
-def _threads() -> int:
-    # Not all cores of the machine: those this process may use.
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

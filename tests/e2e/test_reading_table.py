@@ -123,7 +123,7 @@ def test_damaged(rsclip, tiny_model, tmp_path):
     assert done.exit_code == 1, done.output
     assert "corrupt.tif" in done.stderr
     assert "rows" in done.stderr
-    assert list((tmp_path / "out").iterdir()) == []
+    assert not (tmp_path / "out").exists()  # made by the run, and empty
 
 
 def test_no_crs(rsclip, tmp_path, tiny_model, make_scene):
