@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from rsclip.api import SegmentResult, segment
     from rsclip.backbone import Backbone, wrap
     from rsclip.config import SegmentConfig
-    from rsclip.legend import Legend, load_legend
     from rsclip.dense import similarity
+    from rsclip.legend import Legend, load_legend
 
 __all__ = [
     "Backbone",

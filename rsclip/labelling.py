@@ -164,7 +164,7 @@ class Labeller:
             np.copyto(label, position, where=strongest > best)
             np.maximum(best, strongest, out=best)
         # The best logit's own share of the softmax: exp(0) over the sum.
-        return label, None if total is None else 1 / total
+        return label, None if total is None else np.reciprocal(total)
 
 
 class _Axis:

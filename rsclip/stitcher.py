@@ -5,6 +5,7 @@ window is high. Memory is queries x window rows x scene columns, in patches, flo
 """
 
 import numpy as np
+from numpy.typing import NDArray
 
 from rsclip.config import Blend
 from rsclip.tiling import Grid
@@ -64,7 +65,8 @@ class Stitcher:
         """
         count = stop - self._first_row
         covered = self._weight[:count] > 0
-        finished = self._sum[:, :count] / np.where(covered, self._weight[:count], 1)
+        weight = np.where(covered, self._weight[:count], np.float32(1))
+        finished: FloatArray = np.divide(self._sum[:, :count], weight, dtype=np.float32)
         for buffer in (self._sum, self._weight):
             # In place along the row axis, the last axis but one.
             buffer[..., : buffer.shape[-2] - count, :] = buffer[..., count:, :].copy()
@@ -84,10 +86,10 @@ def blend_weights(shape: Shape, blend: Blend) -> FloatArray:
     return np.outer(rows, cols).astype(np.float32)
 
 
-def _profile(size: int, blend: Blend) -> np.ndarray:
-    centres = (np.arange(size) + 0.5) / size
+def _profile(size: int, blend: Blend) -> NDArray[np.float64]:
+    centres = (np.arange(size, dtype=np.float64) + 0.5) / size
     if blend == "mean":
         return np.ones(size)
     if blend == "hann":
-        return np.maximum(np.sin(np.pi * centres) ** 2, _HANN_FLOOR)
-    return np.exp(-0.5 * ((centres - 0.5) / _GAUSSIAN_SIGMA) ** 2)
+        return np.maximum(np.square(np.sin(np.pi * centres)), _HANN_FLOOR)
+    return np.exp(-0.5 * np.square((centres - 0.5) / _GAUSSIAN_SIGMA))

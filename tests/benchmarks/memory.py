@@ -50,7 +50,7 @@ def make_scene(path: Path, side: int) -> None:
     }  # fmt: skip
     # Blocks of flat colour with some noise: compresses well, decodes like imagery.
     block = np.kron(rng.integers(1, 255, (3, 16, 16)), np.ones((1, 32, 32))).astype(np.uint8)
-    with rasterio.Env(GDAL_CACHEMAX=64), rasterio.open(path, "w", **profile) as dataset:
+    with rasterio.Env(GDAL_CACHEMAX=64 * 2**20), rasterio.open(path, "w", **profile) as dataset:
         for row in range(0, side, 512):
             for col in range(0, side, 512):
                 height, width = min(512, side - row), min(512, side - col)
