@@ -109,9 +109,8 @@ def main() -> None:
             print(json.dumps(row), flush=True)
         first, last = rows[0], rows[-1]
         print(f"peak memory, last against first: {last['peak_mb'] / first['peak_mb']:.3f}")
-        print(
-            f"time per pixel, last against first: {last['us_per_pixel'] / first['us_per_pixel']:.3f}"
-        )
+        ratio = last["us_per_pixel"] / first["us_per_pixel"]
+        print(f"time per pixel, last against first: {ratio:.3f}")
 
 
 if __name__ == "__main__":
