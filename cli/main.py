@@ -11,6 +11,7 @@ __all__ = ["cli", "main"]
 
 _COMMANDS = {
     "info": "Describe a scene as rsclip sees it.",
+    "models": "Fetch the weights of a model; nothing else downloads.",
     "segment": "Segment scenes by class words into georeferenced masks.",
 }
 

@@ -25,7 +25,7 @@ from rsclip.backbone.names import (
 from rsclip.errors import ModelError, RsclipWarning
 from rsclip.types import Shape
 
-__all__ = ["ModelOutline", "cached_weights", "load_backbone", "model_outline"]
+__all__ = ["ModelOutline", "cached_weights", "hub_files", "load_backbone", "model_outline"]
 
 _WEIGHTS_NAMES = ("open_clip_model.safetensors", "open_clip_pytorch_model.bin")
 
@@ -115,16 +115,29 @@ def cached_weights(arch: str, tag: str) -> Path | None:
     """Return the weights of ARCH/TAG in this machine's hub cache, or None; asks no network."""
     import huggingface_hub
 
-    # A name like ORG/NAME/FILE names its file; ORG/NAME/ leaves it to open_clip's convention.
-    repository, file = os.path.split(_pretrained(arch, tag).get("hf_hub", ""))
-    if not repository:
-        return None
-    files = (str(Path(file).with_suffix(".safetensors")), file) if file else _WEIGHTS_NAMES
-    for one in dict.fromkeys(files):
+    repository, files = hub_files(arch, tag)
+    for one in files:
         found = huggingface_hub.try_to_load_from_cache(repository, one)
         if isinstance(found, str):
             return Path(found)
     return None
+
+
+def hub_files(arch: str, tag: str) -> tuple[str, list[str]]:
+    """Return the hub repository of ARCH/TAG and the files that may hold its weights, best first.
+
+    Both are empty where open_clip knows no repository.
+
+    Raises:
+        ModelError: The architecture or the tag is unknown.
+    """
+    _named_architecture(parse_name(f"{arch}/{tag}"))
+    # A name like ORG/NAME/FILE names its file; ORG/NAME/ leaves it to open_clip's convention.
+    repository, file = os.path.split(_pretrained(arch, tag).get("hf_hub", ""))
+    if not repository:
+        return "", []
+    files = (str(Path(file).with_suffix(".safetensors")), file) if file else _WEIGHTS_NAMES
+    return repository, list(dict.fromkeys(files))
 
 
 def _automatic(weights: str | Path | None) -> str:
@@ -138,9 +151,8 @@ def _automatic(weights: str | Path | None) -> str:
     if cached_weights(arch, tag) is not None:
         return DEFAULT
     warnings.warn(
-        "using nano, the small model that comes with rsclip: it knows everyday land cover words, "
-        f"no more.\nFor a full CLIP: --model {DEFAULT} with its weights "
-        "(--weights FILE, or in the hub cache of this machine).",
+        "using nano, the small model that comes with rsclip: trained on synthetic scenes, it knows "
+        f"land-cover words and little of real imagery.\nFor a real CLIP: rsclip models fetch {DEFAULT}",
         RsclipWarning,
         stacklevel=3,
     )
@@ -221,13 +233,13 @@ def _absent(name: ModelName) -> ModelError:
     from huggingface_hub import constants
 
     assert name.tag is not None
-    repository = os.path.split(_pretrained(name.arch, name.tag).get("hf_hub", ""))[0]
+    repository, _ = hub_files(name.arch, name.tag)
     folder = "models--" + repository.replace("/", "--")
     ways = [f"(1) give a local file: --model {name.text} --weights FILE.safetensors"]
     if repository:
         ways.append(
-            f"(2) copy the folder {folder} from another machine's hub cache "
-            f"into {constants.HF_HUB_CACHE}"
+            f"(2) download them: rsclip models fetch {name.text}; or do so on another machine and "
+            f"copy the folder {folder} of its hub cache into {constants.HF_HUB_CACHE}"
         )
     ways.append(f"({len(ways) + 1}) use the embedded model: --model {NANO}")
     return ModelError(
