@@ -152,7 +152,8 @@ def _automatic(weights: str | Path | None) -> str:
         return DEFAULT
     warnings.warn(
         "using nano, the small model that comes with rsclip: trained on synthetic scenes, it knows "
-        f"land-cover words and little of real imagery.\nFor a real CLIP: rsclip models fetch {DEFAULT}",
+        "land-cover words and little of real imagery.\n"
+        f"For a real CLIP: rsclip models fetch {DEFAULT}",
         RsclipWarning,
         stacklevel=3,
     )
