@@ -1,8 +1,6 @@
-"""Grids: pixel size in metres, the working grid, reflection and resampling between grids."""
+"""Grids: pixel size in metres, the working grid, reflection at the border."""
 
 import math
-from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pyproj
@@ -12,12 +10,11 @@ from rasterio.crs import CRS
 from rasterio.transform import Affine
 
 from rsclip.errors import OptionError, SceneError
-from rsclip.types import BoolArray, Shape
+from rsclip.types import Shape
 
-__all__ = ["Taps", "pixel_size_m", "reflect", "resample", "taps", "utm_zone", "working_shape"]
+__all__ = ["pixel_size_m", "reflect", "utm_zone", "working_shape"]
 
 _FARTHEST = 100.0
-_LEAST_WEIGHT = 1e-6
 
 
 def pixel_size_m(crs: CRS | None, transform: Affine, shape: Shape) -> tuple[float, float] | None:
@@ -123,105 +120,3 @@ def reflect(start: int, count: int, size: int) -> NDArray[np.intp]:
         return np.zeros(count, np.intp)
     position = np.abs(np.arange(start, start + count)) % (2 * size - 2)
     return np.where(position < size, position, 2 * size - 2 - position)
-
-
-@dataclass(frozen=True, slots=True)
-class Taps:
-    """Which source pixels make up each pixel along one axis.
-
-    Attributes:
-        index: intp (n, k) source pixels.
-        weight: float64 (n, k), each row's sum is 1.
-    """
-
-    index: NDArray[np.intp]
-    weight: NDArray[np.float64]
-
-    @property
-    def start(self) -> int:
-        """First source pixel in use."""
-        return int(self.index.min())
-
-    @property
-    def stop(self) -> int:
-        """One past the last source pixel in use."""
-        return int(self.index.max()) + 1
-
-    def rows(self, start: int, stop: int) -> "Taps":
-        """Return the taps of some of the pixels."""
-        return Taps(self.index[start:stop], self.weight[start:stop])
-
-
-def taps(start: int, stop: int, scale: float, size: int) -> Taps:
-    """Work out the source pixels of the pixels start..stop along one axis.
-
-    A pixel larger than the source's is the mean by overlap; a smaller one is interpolated linearly
-    between pixel centres. A pixel's taps depend on its position alone, never on the window.
-
-    Args:
-        start: First pixel.
-        stop: One past the last pixel.
-        scale: Source pixels per pixel.
-        size: Source pixels along the axis.
-    """
-    position = np.arange(start, stop, dtype=np.float64)
-    if scale < 1:
-        centre = (position + 0.5) * scale - 0.5
-        first = np.floor(centre)
-        weight = np.stack([first + 1 - centre, centre - first], axis=1)
-    else:
-        low, high = position * scale, (position + 1) * scale
-        first = np.floor(low)
-        source = first[:, None] + np.arange(math.ceil(scale) + 1)
-        weight = np.minimum(high[:, None], source + 1) - np.maximum(low[:, None], source)
-        weight = weight.clip(0) / scale
-    weight[weight < _LEAST_WEIGHT] = 0
-    weight /= weight.sum(axis=1, keepdims=True)
-    index = first[:, None].astype(np.intp) + np.arange(weight.shape[1])
-    # Taps without weight stay beside the others, so that no pixel is read for nothing.
-    index = np.where(weight > 0, index, index[:, :1] + (weight[:, :1] == 0))
-    return Taps(index.clip(0, size - 1), weight)
-
-
-def resample(
-    pixels: NDArray[Any], valid: BoolArray, rows: Taps, cols: Taps, origin: Shape
-) -> tuple[NDArray[Any], BoolArray]:
-    """Resample by weighted means of the valid pixels alone.
-
-    Args:
-        pixels: (C, h, w).
-        valid: bool (h, w).
-        rows: Taps along rows.
-        cols: Taps along columns.
-        origin: Source (row, column) of the first pixel of `pixels`.
-
-    Returns:
-        Pixels (C, len(rows), len(cols)) of the same dtype, rounded if that is whole numbers, and
-        valid (len(rows), len(cols)): True where any valid pixel took part.
-    """
-    exact = pixels.dtype.itemsize > 2
-    work = np.float64 if exact else np.float32
-    values = pixels.astype(work)
-    values[:, ~valid] = 0
-    total = _apply(_apply(values, rows, origin[0], 1), cols, origin[1], 2)
-    if valid.all():
-        covered = np.ones(total.shape[1:], np.bool_)
-    else:
-        share = _apply(_apply(valid[None].astype(work), rows, origin[0], 1), cols, origin[1], 2)[0]
-        covered = share > _LEAST_WEIGHT
-        total /= np.where(covered, share, 1)
-    if pixels.dtype.kind != "f":
-        total = np.rint(total)
-    return total.astype(pixels.dtype), covered
-
-
-def _apply(values: NDArray[Any], along: Taps, origin: int, axis: int) -> NDArray[Any]:
-    shape = [1, 1, 1]
-    shape[axis] = -1
-    total: NDArray[Any] | None = None
-    # Tap by tap, not as one matrix product: the order of additions is the same for any window.
-    for tap in range(along.index.shape[1]):
-        part = values.take(along.index[:, tap] - origin, axis=axis)
-        part = part * along.weight[:, tap].astype(values.dtype).reshape(shape)
-        total = part if total is None else np.add(total, part, out=total)
-    return values if total is None else total

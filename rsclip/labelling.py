@@ -128,6 +128,9 @@ class Labeller:
                 cover = _across(_lerp(covered[low], covered[high], part), *across)
             best, scores = self._label(mixed, across, cover)
             chosen = self._values[best]
+            if cover is not None:
+                # No window saw anything here: a valid pixel, if there is one, stays unclassified.
+                chosen[cover == 0] = 0
             if scores is not None:
                 chosen[scores < self._thresholds[best]] = 0
                 if score is not None:

@@ -1,9 +1,4 @@
-"""A raster as the pipeline sees it: three bands, valid pixels, a working grid, windowed reads.
-
-At another resolution (`gsd`) pixels are means of the valid pixels below them, worked out here from
-plain reads and not by a WarpedVRT: that heeds one kind of mask at a time, drops internal masks and
-.msk files, and spreads undeclared NaN. Reads start from the finest overview that is coarse enough.
-"""
+"""A raster as the pipeline sees it: three bands, valid pixels, a working grid, windowed reads."""
 
 import contextlib
 import copy
@@ -19,17 +14,20 @@ import rasterio
 from numpy.typing import NDArray
 from rasterio._err import CPLE_BaseError
 from rasterio.crs import CRS
+from rasterio.enums import ColorInterp
 from rasterio.errors import NotGeoreferencedWarning, RasterioError
 from rasterio.io import DatasetReader
 from rasterio.transform import Affine
+from rasterio.vrt import WarpedVRT
 from rasterio.windows import Window as RasterioWindow
 
 from rsclip.bands import choose_bands
 from rsclip.errors import ReadError, RsclipWarning, SceneError
-from rsclip.geometry import pixel_size_m, reflect, resample, taps, working_shape
+from rsclip.geometry import pixel_size_m, reflect, working_shape
 from rsclip.sources import check_usable, is_remote, open_error, stem_of
 from rsclip.types import BoolArray, Shape, Window
 from rsclip.validity import find_validity
+from rsclip.warping import open_warped
 
 __all__ = ["GDAL_CACHE_MB", "Scene", "gdal_env"]
 
@@ -114,7 +112,7 @@ class Scene:
         self._flags = dataset.mask_flag_enums[0]
         self._datasets: dict[int | None, DatasetReader] = {None: dataset}
         self._closed = False
-        self._working_level = self._level(min(self.scale))
+        self._warped: WarpedVRT | None = None
 
     @classmethod
     def open(
@@ -161,12 +159,16 @@ class Scene:
         """Return the same scene with handles of its own, for use in another thread."""
         twin = copy.copy(self)
         twin._datasets = {}
+        twin._warped = None
         twin._closed = False
         return twin
 
     def close(self) -> None:
         """Close the raster."""
         self._closed = True
+        if self._warped is not None:
+            self._warped.close()
+            self._warped = None
         for dataset in self._datasets.values():
             dataset.close()
         self._datasets = {}
@@ -264,21 +266,33 @@ class Scene:
         """Read a window of the working grid, inside it."""
         if self.working_shape == self.shape:
             return self._read(None, window)
-        level = self._working_level
-        height, width = self._dataset(level).shape
-        scale = height / self.working_shape[0], width / self.working_shape[1]
-        rows = taps(window.row, window.row_stop, scale[0], height)
-        cols = taps(window.col, window.col_stop, scale[1], width)
-        source_width = cols.stop - cols.start
-        step = max(1, int(_CHUNK_PIXELS / (source_width * max(1, scale[0]))))
-        parts = []
-        for start in range(0, window.height, step):
-            some = rows.rows(start, start + step)
-            source = Window(some.start, cols.start, some.stop - some.start, source_width)
-            pixels, valid = self._read(level, source)
-            parts.append(resample(pixels, valid, some, cols, (source.row, source.col)))
-        pixels, valid = (np.concatenate(each, axis=-2) for each in zip(*parts, strict=True))
-        return pixels, valid
+        place = RasterioWindow(window.col, window.row, window.width, window.height)
+        with self._reading(window, " of the working grid"):
+            warped = self._warped_dataset()
+            data = warped.read(list(self.bands), window=place)
+            masked = self._validity.alpha is not None or ColorInterp.alpha in warped.colorinterp
+            if masked:
+                alpha = warped.colorinterp.index(ColorInterp.alpha) + 1
+                valid = warped.read(alpha, window=place) > 0
+            else:
+                valid = np.ones(window.shape, np.bool_)
+        if data.dtype.kind == "f":
+            valid &= np.isfinite(data).all(axis=0)
+        if self._bands.palette is not None:
+            colours = self._bands.palette[data[0]]
+            return colours[..., :3].transpose(2, 0, 1), valid & (colours[..., 3] > 0)
+        return data, valid
+
+    def _warped_dataset(self) -> WarpedVRT:
+        if self._warped is None:
+            self._warped = open_warped(
+                self._dataset(None),
+                self._validity,
+                self.working_transform,
+                self.working_shape,
+                palette=self._bands.palette is not None,
+            )
+        return self._warped
 
     def _pick(
         self, level: int | None, rows: NDArray[np.intp], cols: NDArray[np.intp]
@@ -299,7 +313,7 @@ class Scene:
         place = RasterioWindow(window.col, window.row, window.width, window.height)
         pixels: dict[int, Pixels] = {}
         mask = None
-        try:
+        with self._reading(window, "" if level is None else f" of overview {level + 1}"):
             dataset = self._dataset(level)
             if bands:
                 dtype = np.result_type(*(dataset.dtypes[band - 1] for band in bands))
@@ -307,13 +321,6 @@ class Scene:
                 pixels = dict(zip(bands, data, strict=True))
             if self._validity.mask:
                 mask = dataset.read_masks(1, window=place)
-        except _RASTERIO_ERRORS as error:
-            grid = "" if level is None else f" of overview {level + 1}"
-            raise ReadError(
-                f"pixels cannot be read: {_reason(error)}",
-                where=f"{self.source}, {window}{grid}",
-                remedy="The file may be damaged or cut short, or the connection may have failed.",
-            ) from error
         valid = self._validity.of(pixels, mask, self._bands)
         if valid is None:
             valid = np.ones(window.shape, np.bool_)
@@ -324,6 +331,18 @@ class Scene:
         if tuple(bands) == self.bands:
             return data, valid
         return np.stack([pixels[band] for band in self.bands]), valid
+
+    @contextlib.contextmanager
+    def _reading(self, window: Window, grid: str) -> Iterator[None]:
+        """Turn what rasterio raises into a ReadError that names file and window."""
+        try:
+            yield
+        except _RASTERIO_ERRORS as error:
+            raise ReadError(
+                f"pixels cannot be read: {_reason(error)}",
+                where=f"{self.source}, {window}{grid}",
+                remedy="The file may be damaged or cut short, or the connection may have failed.",
+            ) from error
 
     def _dataset(self, level: int | None) -> DatasetReader:
         """Return the raster's own or an overview's handle, opened on first use."""
