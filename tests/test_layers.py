@@ -13,18 +13,18 @@ ROOT = Path(__file__).resolve().parent.parent
 LAYERS = [
     {"errors", "types", "version", "resources", "concurrency"},
     {"config", "tiling", "palette", "legend", "legend_files", "prompts", "vocabulary"},
-    {"scene", "sources", "bands", "validity", "geometry", "warping", "radiometry"},
+    {"scene", "sources", "bands", "validity", "geometry", "warping", "ground", "radiometry"},
     {"backbone", "stitcher", "labelling", "writers", "synthetic"},
     {"methods"},
     {"segmenter"},
-    {"dense", "pipeline"},
+    {"dense", "pipeline", "outputs"},
     {"api", "info"},
     {"training"},
 ]
 # Modules of one layer that may use one another: they are one stage in several files.
 FAMILIES = [
     {"legend", "legend_files", "palette"},
-    {"scene", "sources", "bands", "validity", "geometry", "warping", "radiometry"},
+    {"scene", "sources", "bands", "validity", "geometry", "warping", "ground", "radiometry"},
     {"legend", "prompts"},
     {"errors", "types", "resources"},
 ]
