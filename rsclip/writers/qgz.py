@@ -48,7 +48,7 @@ class ImageLayer:
 
 @dataclass(frozen=True, slots=True)
 class _Layer:
-    id: str
+    id: str  # of more than ten letters, else QGIS makes up another
     name: str
     source: str
     provider: str
@@ -101,10 +101,14 @@ def write_project(
     Raises:
         WriteError: The file cannot be written.
     """
-    pipe = rgb_pipe(image.bands, image.ends, image.alpha) if image.bands else None
+    # QGIS turns a rotated raster north up and fills the corners with zeros.
+    rotated = bool(transform.b or transform.d)
+    pipe = None
+    if image.bands:
+        pipe = rgb_pipe(image.bands, image.ends, image.alpha, clear_black=rotated)
     layers = [
-        _Layer("scene", title, image.source, "gdal", "raster", pipe),
-        _Layer("mask", "classes", f"./{mask}", "gdal", "raster",
+        _Layer("rsclip_layer_scene", title, image.source, "gdal", "raster", pipe),
+        _Layer("rsclip_layer_mask", "classes", f"./{mask}", "gdal", "raster",
                paletted_pipe(legend, _MASK_OPACITY)),
     ]  # fmt: skip
     if polygons is not None:
@@ -112,7 +116,14 @@ def write_project(
         if polygons.lower().endswith(".gpkg"):
             source += "|layername=polygons"
         layers.append(
-            _Layer("polygons", "polygons", source, "ogr", "vector", categorised_renderer(legend))
+            _Layer(
+                "rsclip_layer_polygons",
+                "polygons",
+                source,
+                "ogr",
+                "vector",
+                categorised_renderer(legend),
+            )
         )
     extent = _extent(transform, shape)
     root = ET.Element("qgis", version=VERSION, projectname=title)
@@ -129,8 +140,8 @@ def write_project(
             source=layer.source,
             providerKey=layer.provider,
             # Mask and polygons show the same: one of them is enough to begin with.
-            checked="Qt::Unchecked" if layer.id == "polygons" else "Qt::Checked",
-            expanded="0" if layer.id == "scene" else "1",
+            checked="Qt::Unchecked" if layer.kind == "vector" else "Qt::Checked",
+            expanded="0" if layer.name == title else "1",
         )
     root.append(_canvas(crs, extent))
     order = ET.SubElement(root, "layerorder")
@@ -139,8 +150,13 @@ def write_project(
         container.append(_map_layer(layer, crs, extent))
     for layer in reversed(layers):
         ET.SubElement(order, "layer", id=layer.id)
-    paths = ET.SubElement(ET.SubElement(root, "properties"), "Paths")
+    properties = ET.SubElement(root, "properties")
+    paths = ET.SubElement(properties, "Paths")
     ET.SubElement(paths, "Absolute", type="bool").text = "false"
+    if crs:
+        # Without it QGIS ignores the project's CRS.
+        reference = ET.SubElement(properties, "SpatialRefSys")
+        ET.SubElement(reference, "ProjectionsEnabled", type="int").text = "1"
     view = ET.SubElement(ET.SubElement(root, "ProjectViewSettings", UseProjectScales="0"),
                          "DefaultViewExtent", _ends(extent))  # fmt: skip
     view.append(_reference(crs))

@@ -95,7 +95,11 @@ def paletted_pipe(legend: Legend, opacity: float = 1.0) -> ET.Element:
 
 
 def rgb_pipe(
-    bands: Sequence[int], ends: Sequence[tuple[float, float]] | None, alpha: int | None = None
+    bands: Sequence[int],
+    ends: Sequence[tuple[float, float]] | None,
+    alpha: int | None = None,
+    *,
+    clear_black: bool = False,
 ) -> ET.Element:
     """Return the rendering of an image: `pipe` with three bands as red, green and blue.
 
@@ -103,6 +107,7 @@ def rgb_pipe(
         bands: 1-based bands.
         ends: Per band the values that become black and full colour; None for bytes as they are.
         alpha: 1-based alpha band, if there is one.
+        clear_black: Leave pixels away that are 0 in all bands.
     """
     pipe = ET.Element("pipe")
     names = ("red", "green", "blue")
@@ -115,7 +120,12 @@ def rgb_pipe(
         alphaBand=str(alpha or -1),
         nodataColor="",
     )
-    ET.SubElement(renderer, "rasterTransparency")
+    transparency = ET.SubElement(renderer, "rasterTransparency")
+    if clear_black:
+        values = ET.SubElement(transparency, "threeValuePixelList")
+        ET.SubElement(
+            values, "pixelListEntry", red="0", green="0", blue="0", percentTransparent="100"
+        )
     for name, (low, high) in zip(names, ends or (), strict=False):
         contrast = ET.SubElement(renderer, f"{name}ContrastEnhancement")
         ET.SubElement(contrast, "minValue").text = repr(float(low))
