@@ -25,6 +25,8 @@ from rsclip.writers.record import provenance_tags, write_record
 from rsclip.writers.staging import Staging
 
 if TYPE_CHECKING:
+    import PIL.Image
+
     from rsclip.backbone import Backbone
 
 __all__ = [
@@ -71,6 +73,22 @@ class SegmentResult:
         with rasterio.open(self.mask_path) as dataset:
             labels: np.ndarray = dataset.read(1)
         return labels
+
+    def preview(self) -> "PIL.Image.Image":
+        """Return the preview: the one that was written, else drawn now from scene and mask.
+
+        Raises:
+            InputError: The scene cannot be opened any more.
+            ReadError: Its pixels cannot be read.
+        """
+        import PIL.Image
+
+        from rsclip.outputs import draw_preview
+
+        if "preview" in self.paths:
+            with PIL.Image.open(self.paths["preview"]) as picture:
+                return picture.copy()
+        return draw_preview(self.run, self.mask_path)
 
 
 @dataclass(frozen=True)

@@ -3,12 +3,13 @@
 import contextlib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rsclip.config import SegmentConfig
+from rsclip.errors import RsclipError, SceneError
 from rsclip.legend import Legend
-from rsclip.radiometry import Radiometry
-from rsclip.scene import Scene
+from rsclip.radiometry import Radiometry, fit
+from rsclip.scene import Scene, gdal_env
 from rsclip.writers.areas import write_areas
 from rsclip.writers.cog import CogWriter
 from rsclip.writers.gpkg_style import embed_style
@@ -17,9 +18,13 @@ from rsclip.writers.qgz import ImageLayer, relative_source, write_project
 from rsclip.writers.qml import polygons_qml, write_mask_qml, write_text
 from rsclip.writers.scores import SCORES, score_writer
 from rsclip.writers.sld import mask_sld, polygons_sld
+from rsclip.writers.stac import write_stac
 from rsclip.writers.staging import Staging
 
-__all__ = ["open_scores", "output_names", "write_companions"]
+if TYPE_CHECKING:
+    import PIL.Image
+
+__all__ = ["draw_preview", "open_scores", "output_names", "write_companions"]
 
 
 def output_names(stem: str, config: SegmentConfig | None = None) -> dict[str, str]:
@@ -116,6 +121,64 @@ def write_companions(
             names["mask"],
             names.get("polygons"),
         )
+    if "preview" in names:
+        # Pillow is loaded only where a picture is asked for.
+        from rsclip.writers.preview import render_preview, write_preview
+
+        shares = {item["name"]: item["share"] for item in record["results"]}
+        mask = staging.path("mask")
+        picture = render_preview(mask, legend, scene.stem, shares, scene, radiometry)
+        write_preview(staging.path("preview"), picture)
+    if "stac" in names:
+        write_stac(staging.path("stac"), scene, legend, record, names)
+
+
+def draw_preview(
+    record: Mapping[str, Any], mask: str | Path, *, scene_needed: bool = True
+) -> "PIL.Image.Image":
+    """Draw the preview of a finished run from its record.
+
+    Args:
+        record: The run record, as written.
+        mask: Path of the mask; a scene that was named relatively is looked for from its folder
+            too.
+        scene_needed: Fail without the scene; else the classes stand alone.
+
+    Raises:
+        InputError: The scene cannot be opened any more, or the record is damaged.
+        ReadError: Its pixels cannot be read.
+        OSError: The mask cannot be read.
+    """
+    from rsclip.writers.preview import render_preview
+
+    legend = Legend.from_dict(record["classes"])
+    shares = {item["name"]: item["share"] for item in record["results"]}
+    about = record["scene"]
+    source = str(about["source"])
+    beside = Path(mask).parent / source
+    if not Path(source).exists() and beside.exists():
+        source = str(beside)
+    with gdal_env(), contextlib.ExitStack() as stack:
+        scene = radiometry = None
+        try:
+            scene = stack.enter_context(
+                Scene.open(
+                    source,
+                    bidx=record["settings"].get("bidx"),
+                    nodata=record["settings"].get("nodata"),
+                )
+            )
+            if scene.shape != tuple(about["shape"]):
+                raise SceneError(
+                    "it is not the scene of the mask any more", where=source, remedy="Run again."
+                )
+            radiometry = fit(scene, record["settings"].get("stretch"))
+        except RsclipError:
+            if scene_needed:
+                raise
+            scene = None
+        title = Scene.stem_of(str(about["source"]))
+        return render_preview(mask, legend, title, shares, scene, radiometry)
 
 
 def _style_polygons(staging: Staging, names: Mapping[str, str], legend: Legend) -> None:
