@@ -120,14 +120,10 @@ def _authalic(lat: NDArray[np.float64], geod: pyproj.Geod) -> NDArray[np.float64
     if geod.es <= 0:
         return np.asarray(2 * sine)
     e = math.sqrt(geod.es)
-    return np.asarray(
-        (1 - geod.es) * (sine / (1 - geod.es * sine**2) + np.arctanh(e * sine) / e)
-    )
+    return np.asarray((1 - geod.es) * (sine / (1 - geod.es * sine**2) + np.arctanh(e * sine) / e))
 
 
-def _by_latitude(
-    crs: pyproj.CRS, geod: pyproj.Geod, transform: Affine, shape: Shape
-) -> Metres2:
+def _by_latitude(crs: pyproj.CRS, geod: pyproj.Geod, transform: Affine, shape: Shape) -> Metres2:
     """Return the exact area of a pixel of each row, (H,), of an unrotated grid of degrees."""
     unit = crs.axis_info[0].unit_conversion_factor if crs.axis_info else math.pi / 180
     lat = (transform.f + transform.e * np.arange(shape[0] + 1)) * unit
@@ -136,9 +132,7 @@ def _by_latitude(
     return np.asarray(np.abs(np.diff(q)) * geod.a**2 / 2 * abs(transform.a) * unit)
 
 
-def _quads(
-    lon: NDArray[np.float64], lat: NDArray[np.float64], geod: pyproj.Geod
-) -> Metres2:
+def _quads(lon: NDArray[np.float64], lat: NDArray[np.float64], geod: pyproj.Geod) -> Metres2:
     """Return the areas of the quadrilaterals between grid points: (h + 1, w + 1) to (h, w).
 
     Points go to the authalic sphere, on which every area is the ellipsoid's; there two triangles
@@ -174,4 +168,4 @@ def _planar(crs: CRS, transform: Affine) -> float:
         factor = float(crs.linear_units_factor[1])
     except Exception as error:  # rasterio raises its own CRSError or GDAL's, by the kind of CRS
         raise ValueError("no unit of length") from error
-    return abs(transform.determinant) * factor**2
+    return float(abs(transform.determinant)) * factor**2

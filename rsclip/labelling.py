@@ -54,7 +54,8 @@ class _Choice:
 
 def percent(share: FloatArray) -> np.ndarray:
     """Return shares of 0..1 as whole percent, uint8."""
-    return np.rint(share * np.float32(100)).astype(np.uint8)
+    whole: np.ndarray = np.rint(share * np.float32(100)).astype(np.uint8)
+    return whole
 
 
 class Labeller:
@@ -228,7 +229,8 @@ class Labeller:
 
     def _ratio(self, logit: FloatArray, best: FloatArray) -> FloatArray:
         """Return exp(scale * logit) / exp(scale * best)."""
-        return np.exp(self._scale * (logit - best))
+        ratio: FloatArray = np.exp(self._scale * (logit - best))
+        return ratio
 
 
 class _Axis:

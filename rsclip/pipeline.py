@@ -210,9 +210,7 @@ class SceneRun:
             "write": finished - encoded,
             "total": finished - began,
         }
-        return Counts(
-            len(grid), len(grid) - seen, sink.pixels, sink.m2, sink.confidence, seconds
-        )
+        return Counts(len(grid), len(grid) - seen, sink.pixels, sink.m2, sink.confidence, seconds)
 
     def _has_threshold(self) -> bool:
         own = (item.threshold for item in self._legend.classes)
@@ -258,8 +256,19 @@ class _Sink:
         self._valid = np.empty((0, scene.shape[1]), np.bool_)
         self._valid_start = 0
         self.pixels = np.zeros(nodata + 1, np.int64)
-        self.m2 = None if self._ground is None else np.zeros(nodata + 1)
-        self.confidence: np.ndarray | None = None
+        self._m2 = np.zeros(nodata + 1)
+        self._confidence = np.zeros(nodata + 1)
+        self._scored = False
+
+    @property
+    def m2(self) -> np.ndarray | None:
+        """Ground area of each label value."""
+        return None if self._ground is None else self._m2
+
+    @property
+    def confidence(self) -> np.ndarray | None:
+        """Sum of scores of each label value."""
+        return self._confidence if self._scored else None
 
     def add(self, strip: LabelStrip) -> None:
         """Write the next strip."""
@@ -290,8 +299,7 @@ class _Sink:
     def _count(self, start: int, labels: np.ndarray, score: np.ndarray | None) -> None:
         size = len(self.pixels)
         ground = None if self._ground is None else self._ground.rows(start, start + len(labels))
-        if score is not None and self.confidence is None:
-            self.confidence = np.zeros(size)
+        self._scored = score is not None
         # Row by row: bincount works on a copy of eight bytes a pixel, and sums of whole rows are
         # the same however the strips were cut.
         for index, row in enumerate(labels):
@@ -299,11 +307,11 @@ class _Sink:
             self.pixels += counts
             if ground is not None:
                 area = ground[index]
-                self.m2 += (
+                self._m2 += (
                     counts * area if len(area) == 1 else np.bincount(row, area, minlength=size)
                 )
             if score is not None:
-                self.confidence += np.bincount(row, score[index], minlength=size)
+                self._confidence += np.bincount(row, score[index], minlength=size)
 
     def _valid_from(self, row: int) -> np.ndarray:
         """Return which pixels are valid from a row to the end of its group of rows."""

@@ -69,7 +69,9 @@ def build_view(
     """
     folder = Path(folder)
     if not folder.is_dir():
-        raise InputError("no such folder", where=folder, remedy="Name a folder of rsclip's outputs.")
+        raise InputError(
+            "no such folder", where=folder, remedy="Name a folder of rsclip's outputs."
+        )
     target = Path(output) if output is not None else folder / "index.html"
     records = sorted(folder.glob(f"*{_RECORD_END}"), key=lambda path: path.name.casefold())
     scenes = [scene for path in records if (scene := _read(path)) is not None]
@@ -118,8 +120,8 @@ def _picture(folder: Path, stem: str, record: Mapping[str, Any]) -> bytes | None
     preview, mask = folder / f"{stem}_preview.png", folder / f"{stem}_mask.tif"
     try:
         if preview.is_file():
-            with Image.open(preview) as picture:
-                picture.load()
+            with Image.open(preview) as file:
+                picture = file.convert("RGB")
         else:
             picture = draw_preview(record, mask, scene_needed=False)
     except (OSError, RsclipError, KeyError, TypeError) as error:
@@ -127,7 +129,7 @@ def _picture(folder: Path, stem: str, record: Mapping[str, Any]) -> bytes | None
         warnings.warn(f"{stem}: no preview: {text}", RsclipWarning, stacklevel=4)
         return None
     data = io.BytesIO()
-    picture.convert("RGB").save(data, "WEBP", quality=_QUALITY)
+    picture.save(data, "WEBP", quality=_QUALITY)
     return data.getvalue()
 
 
@@ -154,12 +156,15 @@ def _scene(index: int, scene: ViewedScene, count: int) -> str:
         nav.append(f'<a href="#scene-{index - 1}" rel="prev">previous</a>')
     if index < count:
         nav.append(f'<a href="#scene-{index + 1}" rel="next">next</a>')
+    hectares = sum(item.get("m2") or 0 for item in record["results"]) / 1e4
+    # Four significant digits of the whole, so that the points stand below one another.
+    decimals = min(max(4 - math.ceil(math.log10(hectares)), 0), 6) if hectares > 0 else 0
     return SCENE.substitute(
         index=index,
         stem=html.escape(scene.stem),
         nav=" ".join(nav),
         picture=picture,
-        rows="".join(_row(item, record) for item in _by_share(record["results"])),
+        rows="".join(_row(item, record, decimals) for item in _by_share(record["results"])),
         facts="".join(
             f"<dt>{name}</dt><dd>{html.escape(value)}</dd>" for name, value in _facts(record)
         ),
@@ -171,13 +176,13 @@ def _by_share(results: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
     return sorted(results, key=lambda item: (-item["pixels"], item["value"]))
 
 
-def _row(item: Mapping[str, Any], record: Mapping[str, Any]) -> str:
+def _row(item: Mapping[str, Any], record: Mapping[str, Any], decimals: int) -> str:
     colours = {each["value"]: each["colour"] for each in record["classes"]["classes"]}
     colour = colours[item["value"]] if item["value"] else "#808080"
     area, confidence = item.get("m2"), item.get("mean_confidence")
     cells = [
         f"{item['pixels']:,}",
-        "" if area is None else f"{_digits(area / 1e4)}",
+        "" if area is None else f"{area / 1e4:,.{decimals}f}",
         f"{item['share']:.2%}",
         "" if confidence is None else f"{confidence:.0%}",
     ]
@@ -187,13 +192,6 @@ def _row(item: Mapping[str, Any], record: Mapping[str, Any]) -> str:
         + "".join(f"<td>{cell}</td>" for cell in cells)
         + "</tr>"
     )
-
-
-def _digits(value: float) -> str:
-    """Write a number with four significant digits at least."""
-    if not value:
-        return "0"
-    return f"{value:,.{max(3 - math.floor(math.log10(abs(value))), 0)}f}"
 
 
 def _facts(record: Mapping[str, Any]) -> list[tuple[str, str]]:

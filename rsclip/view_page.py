@@ -43,14 +43,15 @@ section { background: var(--card); border: 1px solid var(--line); border-radius:
 img { display: block; max-width: 100%; height: auto; background: #fff; border-radius: 6px;
   border: 1px solid var(--line); }
 .wide { overflow-x: auto; }
-table { border-collapse: collapse; width: 100%; margin: 1rem 0; font-variant-numeric: tabular-nums; }
+table { border-collapse: collapse; width: 100%; margin: 1rem 0;
+  font-variant-numeric: tabular-nums; }
 caption { text-align: left; padding-bottom: .3rem; }
 th, td { padding: .3rem .6rem; border-bottom: 1px solid var(--line); text-align: right; }
 th:first-child { text-align: left; }
 thead th { color: var(--soft); font-weight: 600; }
 tbody th { font-weight: 400; }
-.swatch { display: inline-block; width: 1em; height: 1em; margin-right: .6em; vertical-align: -.1em;
-  border: 1px solid var(--line); border-radius: 3px; }
+.swatch { display: inline-block; width: 1em; height: 1em; margin-right: .6em;
+  vertical-align: -.1em; border: 1px solid var(--line); border-radius: 3px; }
 dl { display: grid; grid-template-columns: max-content 1fr; gap: .15rem 1rem; margin: 1rem 0; }
 dt { color: var(--soft); }
 dd { margin: 0; overflow-wrap: anywhere; }

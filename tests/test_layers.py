@@ -13,7 +13,17 @@ ROOT = Path(__file__).resolve().parent.parent
 LAYERS = [
     {"errors", "types", "version", "resources", "concurrency", "view_page"},
     {"config", "tiling", "palette", "legend", "legend_files", "prompts", "vocabulary"},
-    {"scene", "sources", "bands", "validity", "geometry", "warping", "ground", "compass", "radiometry"},
+    {
+        "scene",
+        "sources",
+        "bands",
+        "validity",
+        "geometry",
+        "warping",
+        "ground",
+        "compass",
+        "radiometry",
+    },
     {"backbone", "stitcher", "labelling", "writers", "synthetic"},
     {"methods"},
     {"segmenter"},
@@ -24,7 +34,17 @@ LAYERS = [
 # Modules of one layer that may use one another: they are one stage in several files.
 FAMILIES = [
     {"legend", "legend_files", "palette"},
-    {"scene", "sources", "bands", "validity", "geometry", "warping", "ground", "compass", "radiometry"},
+    {
+        "scene",
+        "sources",
+        "bands",
+        "validity",
+        "geometry",
+        "warping",
+        "ground",
+        "compass",
+        "radiometry",
+    },
     {"legend", "prompts"},
     {"errors", "types", "resources"},
 ]

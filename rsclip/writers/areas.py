@@ -8,7 +8,7 @@ from typing import Any
 
 from rsclip.writers.staging import write_error
 
-__all__ = ["COLUMNS", "read_areas", "write_areas"]
+__all__ = ["COLUMNS", "write_areas"]
 
 COLUMNS = ("class", "value", "pixels", "m2", "hectares", "share", "mean_confidence")
 
@@ -44,17 +44,3 @@ def write_areas(path: str | Path, results: Sequence[Mapping[str, Any]]) -> None:
         Path(path).write_text(text.getvalue(), encoding="utf-8", newline="")
     except OSError as error:
         raise write_error(error, path) from error
-
-
-def read_areas(path: str | Path) -> list[dict[str, str]]:
-    """Read the rows of an areas file, cells as text.
-
-    Raises:
-        OSError: The file cannot be read.
-        ValueError: It is not such a file.
-    """
-    with Path(path).open(encoding="utf-8-sig", newline="") as file:
-        reader = csv.DictReader(file)
-        if tuple(reader.fieldnames or ()) != COLUMNS:
-            raise ValueError(f"{path}: not an areas file")
-        return list(reader)

@@ -1,7 +1,7 @@
 """`<stem>_preview.png`: the image, the classes over it, legend, scale and north in one picture.
 
 Read decimated, so that a scene of 40,000 pixels a side takes no more memory than one of 2,000.
-Panels have the proportions of the ground, not of the pixel grid, which in degrees would be squeezed.
+Panels have the proportions of the ground, not of the pixel grid, which degrees would squeeze.
 """
 
 from collections.abc import Mapping

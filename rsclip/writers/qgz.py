@@ -1,6 +1,6 @@
 """`<stem>.qgz`: a QGIS project of scene, mask and polygons that opens without a click.
 
-Paths are relative to the project, so that the folder can be moved; styles are in the project itself.
+Paths are relative to the project, so that the folder can be moved; styles are in the project.
 Written for QGIS 3.22 and later.
 """
 

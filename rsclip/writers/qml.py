@@ -19,8 +19,8 @@ __all__ = [
     "polygons_qml",
     "rgb_pipe",
     "style_entries",
-    "write_text",
     "write_mask_qml",
+    "write_text",
 ]
 
 _DOCTYPE = "<!DOCTYPE qgis PUBLIC 'http://mrcc.com/qgis.dtd' 'SYSTEM'>\n"

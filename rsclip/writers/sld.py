@@ -1,12 +1,11 @@
 """Styles in OGC's Styled Layer Descriptor 1.0, for GeoServer, MapServer and others."""
 
 import xml.etree.ElementTree as ET
-from pathlib import Path
 
 from rsclip.legend import Legend
-from rsclip.writers.qml import hex_colour, style_entries, write_text
+from rsclip.writers.qml import hex_colour, style_entries
 
-__all__ = ["mask_sld", "polygons_sld", "write_sld"]
+__all__ = ["mask_sld", "polygons_sld"]
 
 _SLD = "http://www.opengis.net/sld"
 _OGC = "http://www.opengis.net/ogc"
@@ -71,15 +70,6 @@ def polygons_sld(legend: Legend, name: str = "polygons") -> str:
             for key, text in values.items():
                 ET.SubElement(element, _tag("CssParameter"), name=key).text = text
     return _text(root)
-
-
-def write_sld(path: str | Path, text: str) -> None:
-    """Write a style.
-
-    Raises:
-        WriteError: The file cannot be written.
-    """
-    write_text(path, text)
 
 
 def _tag(name: str) -> str:

@@ -3,6 +3,7 @@
 Extensions: projection 2.0, raster 1.1, classification 2.0 and machine learning model (mlm) 1.4.
 """
 
+import itertools
 import json
 import re
 from collections.abc import Mapping
@@ -63,9 +64,7 @@ def write_stac(
     Raises:
         WriteError: The file cannot be written.
     """
-    item = stac_item(
-        scene.stem, scene.crs, scene.transform, scene.shape, legend, record, names
-    )
+    item = stac_item(scene.stem, scene.crs, scene.transform, scene.shape, legend, record, names)
     text = json.dumps(to_plain(item), indent=2, ensure_ascii=False, allow_nan=False)
     write_text(path, text + "\n")
 
@@ -245,9 +244,7 @@ def _footprint(
     along = np.arange(_EDGE_POINTS) / _EDGE_POINTS
     # Down the left side first: counter-clockwise on a north-up grid.
     cols = np.concatenate([along * 0, along * width, along * 0 + width, (1 - along) * width])
-    rows = np.concatenate(
-        [along * height, along * 0 + height, (1 - along) * height, along * 0]
-    )
+    rows = np.concatenate([along * height, along * 0 + height, (1 - along) * height, along * 0])
     try:
         own = pyproj.CRS.from_user_input(crs.to_wkt())
         to_degrees = pyproj.Transformer.from_crs(own, "EPSG:4326", always_xy=True)
@@ -263,8 +260,7 @@ def _footprint(
         for x, y in zip(lon, lat, strict=True)
     ]
     area = sum(
-        a[0] * b[1] - b[0] * a[1]
-        for a, b in zip(points, [*points[1:], points[0]], strict=True)
+        a[0] * b[1] - b[0] * a[1] for a, b in zip(points, [*points[1:], points[0]], strict=True)
     )
     if area < 0:
         points.reverse()
@@ -274,7 +270,7 @@ def _footprint(
 def _geometry(ring: list[tuple[float, float]]) -> dict[str, Any]:
     """Return a polygon, cut in two at the date line as RFC 7946 asks."""
     west, east = min(x for x, _ in ring), max(x for x, _ in ring)
-    if -180 <= west and east <= 180:
+    if west >= -180 and east <= 180:
         return {"type": "Polygon", "coordinates": [[list(point) for point in ring]]}
     beyond = 1 if east > 180 else -1
     parts = []
@@ -285,12 +281,10 @@ def _geometry(ring: list[tuple[float, float]]) -> dict[str, Any]:
     return {"type": "MultiPolygon", "coordinates": parts}
 
 
-def _clip(
-    ring: list[tuple[float, float]], line: float, side: int
-) -> list[tuple[float, float]]:
+def _clip(ring: list[tuple[float, float]], line: float, side: int) -> list[tuple[float, float]]:
     """Return the part of a ring on one side of a meridian (Sutherland and Hodgman)."""
     part: list[tuple[float, float]] = []
-    for (x0, y0), (x1, y1) in zip(ring[:-1], ring[1:], strict=True):
+    for (x0, y0), (x1, y1) in itertools.pairwise(ring):
         inside, next_inside = (x0 - line) * side >= 0, (x1 - line) * side >= 0
         if inside:
             part.append((x0, y0))
