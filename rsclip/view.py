@@ -81,6 +81,8 @@ def build_view(
             where=folder,
             remedy="Run `rsclip segment ... -o` with this folder first.",
         )
+    if target.suffix.lower() not in (".html", ".htm"):
+        raise OutputError("not a name of a page", where=target, remedy="End it in .html.")
     _refuse_foreign(target, overwrite)
     inputs = [path for path in folder.iterdir() if path.is_file() and path != target]
     names = {"page": target.name}

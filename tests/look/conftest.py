@@ -53,9 +53,12 @@ def in_qgis():
         for key, value in os.environ.items()
         if not key.startswith(("PYTHON", "GDAL", "PROJ", "VIRTUAL"))
     } | {"QT_QPA_PLATFORM": "offscreen"}
-    if not Path(QGIS_PYTHON).exists() or subprocess.run(
-        [QGIS_PYTHON, "-c", probe], capture_output=True, env=environment
-    ).returncode:
+    if (
+        not Path(QGIS_PYTHON).exists()
+        or subprocess.run(
+            [QGIS_PYTHON, "-c", probe], capture_output=True, env=environment
+        ).returncode
+    ):
         pytest.skip("PyQGIS is not installed (Debian: apt-get install python3-qgis)")
 
     def run(code, *arguments):
