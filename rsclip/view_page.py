@@ -69,7 +69,8 @@ pre { overflow: auto; max-height: 32rem; font-size: .82rem; background: var(--gr
 <nav aria-label="Scenes"><ul>$links</ul></nav>
 </header>
 <main id="scenes" tabindex="-1">$scenes</main>
-<footer>Made by rsclip $version. Areas are true ground areas; shares are of the valid pixels.</footer>
+<footer>Made by rsclip $version.
+Areas are true ground areas; shares are of the valid pixels.</footer>
 </body>
 </html>
 """)
