@@ -121,7 +121,8 @@ def _read(path: Path) -> ViewedScene | None:
 def _picture(folder: Path, stem: str, record: Mapping[str, Any]) -> bytes | None:
     preview, mask = folder / f"{stem}_preview.png", folder / f"{stem}_mask.tif"
     try:
-        if preview.is_file():
+        # One that this run did not write may show an earlier run.
+        if record["settings"].get("preview") and preview.is_file():
             with Image.open(preview) as file:
                 picture = file.convert("RGB")
         else:
