@@ -30,7 +30,9 @@ demo: $(STAMP)
 test: $(STAMP)
 	$(BIN)/python -m pytest
 
+# The long tests train a little, which needs the teacher of nano's text tower.
 test-all: $(STAMP)
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable ".[dev,train]"
 	$(BIN)/python -m pytest -m "long or not long"
 
 lint: $(STAMP)

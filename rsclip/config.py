@@ -150,10 +150,10 @@ def build_config(*layers: Mapping[str, Any]) -> SegmentConfig:
         for one, other in (("stride", "overlap"), ("overlap", "stride")):
             if layer.get(one) is not None and layer.get(other) is None:
                 merged.pop(other, None)
-        methods = {**merged.get("method_option", {}), **(layer.get("method_option") or {})}
+        below = merged.get("method_option")
         merged.update(layer)
-        if methods:
-            merged["method_option"] = methods
+        if isinstance(below, Mapping) and isinstance(layer.get("method_option"), Mapping):
+            merged["method_option"] = {**below, **layer["method_option"]}
     return SegmentConfig(**merged)
 
 

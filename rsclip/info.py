@@ -15,6 +15,7 @@ __all__ = ["describe_scene", "estimate_memory_mb"]
 # Interpreter, torch, open_clip and GDAL, as tests/benchmarks/memory.py measures them.
 _BASE_MB = 480
 _FLOAT_BYTES = 4
+_WEIGHT_COPIES = 2  # while loading: the file's tensors and the model's
 _OPEN_COPIES = 4  # similarities held at once: open rows, finished rows, two waiting
 
 
@@ -73,7 +74,7 @@ def estimate_memory_mb(
         model: For its number of weights.
         queries: Number of class words.
     """
-    weights = model.parameters * _FLOAT_BYTES
+    weights = _WEIGHT_COPIES * model.parameters * _FLOAT_BYTES
     rows = window[0] // patch
     open_rows = _OPEN_COPIES * queries * rows * columns * _FLOAT_BYTES
     return round(_BASE_MB + GDAL_CACHE_MB + (weights + open_rows) / 2**20)

@@ -1,0 +1,85 @@
+"""Defaults under a file under flags; a preset speaks within its own layer."""
+
+import dataclasses
+
+import pytest
+
+from rsclip.config import SegmentConfig, build_config, read_config_file
+from rsclip.errors import OptionError
+
+
+def test_later_layers_win():
+    config = build_config({"logit_scale": 40, "window": 64}, {"logit_scale": 30})
+    assert (config.logit_scale, config.window) == (30.0, 64)
+
+
+@pytest.mark.parametrize(
+    ("layers", "overlap", "stride", "blend"),
+    [
+        ([], None, None, "hann"),
+        ([{"preset": "paper"}], 0.5, None, "mean"),
+        ([{"preset": "paper", "blend": "gaussian"}], 0.5, None, "gaussian"),
+        ([{"preset": "paper"}, {"blend": "hann"}], 0.5, None, "hann"),
+        ([{"blend": "gaussian"}, {"preset": "paper"}], 0.5, None, "mean"),
+        ([{"stride": 32}, {"preset": "fast"}], 0.25, None, "hann"),
+        ([{"preset": "fast"}, {"stride": 32}], None, 32, "hann"),
+        ([{"preset": "fast", "stride": 32}], None, 32, "hann"),
+        ([{"stride": 32}, {"overlap": 0.75}], 0.75, None, "hann"),
+    ],
+)
+def test_presets_and_the_two_words_for_the_step(layers, overlap, stride, blend):
+    config = build_config(*layers)
+    assert (config.overlap, config.stride, config.blend) == (overlap, stride, blend)
+
+
+def test_a_built_configuration_builds_itself_again():
+    config = build_config({"preset": "paper", "window": 64, "bidx": [4, 1, 2]})
+    assert build_config(config.to_dict()) == config
+    assert build_config(config.to_dict(), {"stride": 32}).stride == 32
+
+
+@pytest.mark.parametrize(
+    ("layer", "message"),
+    [
+        ({"treshold": 0.5}, "Did you mean `threshold`"),
+        ({"threshold": "high"}, "--threshold.*a number"),
+        ({"threshold": float("nan")}, "--threshold.*between 0 and 1"),
+        ({"window": 64.5}, "--window.*whole number"),
+        ({"window": True}, "--window.*whole number"),
+        ({"blend": "max"}, "--blend.*hann, mean, gaussian"),
+        ({"preset": "slow"}, "unknown preset 'slow'"),
+        ({"overlap": 0.95}, "--overlap.*between 0 and 0.9"),
+        ({"overlap": 0.5, "stride": 32}, "the same thing"),
+        ({"window": 64, "stride": 80}, "stride 80 is larger than the window 64"),
+        ({"bidx": [1, 2]}, "--bidx.*three bands"),
+        ({"overwrite": "yes"}, "--overwrite.*true or false"),
+        ({"batch_size": 0}, "--batch-size"),
+        ({"method_option": ["residual"]}, "--method-option"),
+    ],
+)
+def test_what_does_not_fit_is_refused(layer, message):
+    with pytest.raises(OptionError, match=message):
+        build_config(layer)
+
+
+def test_a_file_that_is_no_configuration(tmp_path):
+    path = tmp_path / "c.yaml"
+    for text, message in (
+        ("- a\n- b\n", "option: value"),
+        ("window: [unclosed", "not valid YAML"),
+        ("wndow: 3", "Did you mean `window`"),
+        ("window: -3", "--window"),
+    ):
+        path.write_text(text)
+        with pytest.raises(OptionError, match=message) as caught:
+            read_config_file(path)
+        assert str(path) in str(caught.value)
+    path.write_text("")
+    assert read_config_file(path) == {}
+    path.write_text("logit-scale: 40\npreset: fast\n")
+    assert build_config(read_config_file(path)).overlap == 0.25
+
+
+def test_every_field_tells_its_purpose():
+    for item in dataclasses.fields(SegmentConfig):
+        assert item.metadata["help"].endswith((".", "]."))
