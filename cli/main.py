@@ -13,6 +13,7 @@ _COMMANDS = {
     "info": "Describe a scene as rsclip sees it.",
     "models": "Fetch the weights of a model; nothing else downloads.",
     "segment": "Segment scenes by class words into georeferenced masks.",
+    "view": "Show a folder's results on one HTML page.",
 }
 
 

@@ -50,13 +50,15 @@ def _flag(item: "dataclasses.Field[Any]", kind: Any) -> Callable[[F], F]:
     name = "--" + item.name.replace("_", "-")
     text = item.metadata["help"]
     default = None if item.default is dataclasses.MISSING else item.default
-    if default not in (None, False):
+    if default is not None and not isinstance(default, bool):
         text += (
             f"  [default: {default:g}]" if isinstance(default, float) else f"  [default: {default}]"
         )
     if typing.get_origin(kind) in (types.UnionType, typing.Union):
         kind = next(part for part in typing.get_args(kind) if part is not type(None))
     settings: dict[str, Any] = {"help": text, "default": None}
+    if kind is bool and default:
+        return click.option(f"{name}/--no-{name[2:]}", **settings)
     if kind is bool:
         return click.option(name, is_flag=True, **settings)
     settings["metavar"] = item.metadata["metavar"]

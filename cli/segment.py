@@ -37,7 +37,8 @@ def command(
 ) -> None:
     """Segment each SCENE (a file, URL or GDAL virtual path) by class words.
 
-    Writes <stem>_mask.tif, <stem>_mask.tif.aux.xml and <stem>_run.json for each.
+    Writes for each <stem>_mask.tif with its names (.aux.xml) and QGIS style (.qml),
+    <stem>_areas.csv and <stem>_run.json; further outputs by option.
 
     \b
     Exit codes: 0 done; 2 wrong before any pixel was read; 1 anything after.
@@ -61,13 +62,14 @@ def command(
             outcomes.append(
                 {
                     "scene": outcome.scene,
-                    "mask": str(outcome.mask),
+                    "mask": str(outcome.mask_path),
                     "record": str(outcome.record),
+                    "outputs": {key: str(path) for key, path in outcome.paths.items()},
                     "shares": dict(outcome.shares),
                 }
             )
             if not (quiet or as_json):
-                click.echo(outcome.mask)
+                click.echo(outcome.mask_path)
                 for name, share in outcome.shares.items():
                     click.echo(f"  {share:7.2%}  {name}")
         if as_json:

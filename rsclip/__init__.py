@@ -2,7 +2,7 @@
 
     import rsclip
     result = rsclip.segment("scene.tif", "building|house, road, water", "out")
-    result.mask, result.shares
+    result.mask_path, result.shares
 
 Names load on first use, so that `import rsclip` stays light.
 """

@@ -15,16 +15,18 @@ import rasterio
 from rsclip.config import SegmentConfig, build_config
 from rsclip.errors import OutputError, RsclipError, RsclipWarning
 from rsclip.legend import Legend, load_legend
+from rsclip.outputs import open_scores, output_names, write_companions
 from rsclip.pipeline import Counts, Encoder, Progress, SceneRun
 from rsclip.prompts import Query, class_queries, load_templates
 from rsclip.scene import Scene, gdal_env
 from rsclip.version import __version__
 from rsclip.writers.mask import MaskWriter
-from rsclip.writers.pam import write_pam
 from rsclip.writers.record import provenance_tags, write_record
 from rsclip.writers.staging import Staging
 
 if TYPE_CHECKING:
+    import PIL.Image
+
     from rsclip.backbone import Backbone
 
 __all__ = [
@@ -44,25 +46,49 @@ class SegmentResult:
 
     Attributes:
         scene: The scene as it was named.
-        mask: Path of the mask, a COG on the scene's grid.
-        record: Path of the run record (JSON).
+        paths: Key ("mask", "areas", "record", ...) -> path of every output; docs/outputs.md.
         legend: Classes with values and colours; 0 is unclassified, `legend.nodata` no data.
         shares: Class name -> share (0 to 1) of the valid pixels, "unclassified" included.
         run: The run record as a mapping.
     """
 
     scene: str
-    mask: Path
-    record: Path
+    paths: Mapping[str, Path]
     legend: Legend
     shares: Mapping[str, float]
     run: Mapping[str, Any] = field(repr=False)
 
-    def labels(self) -> np.ndarray:
-        """Read the mask: legend.dtype (H, W)."""
-        with rasterio.open(self.mask) as dataset:
+    @property
+    def mask_path(self) -> Path:
+        """Path of the mask, a COG on the scene's grid."""
+        return self.paths["mask"]
+
+    @property
+    def record(self) -> Path:
+        """Path of the run record (JSON)."""
+        return self.paths["record"]
+
+    def mask(self) -> np.ndarray:
+        """Read the labels: legend.dtype (H, W)."""
+        with rasterio.open(self.mask_path) as dataset:
             labels: np.ndarray = dataset.read(1)
         return labels
+
+    def preview(self) -> "PIL.Image.Image":
+        """Return the preview: the one that was written, else drawn now from scene and mask.
+
+        Raises:
+            InputError: The scene cannot be opened any more.
+            ReadError: Its pixels cannot be read.
+        """
+        import PIL.Image
+
+        from rsclip.outputs import draw_preview
+
+        if "preview" in self.paths:
+            with PIL.Image.open(self.paths["preview"]) as picture:
+                return picture.copy()
+        return draw_preview(self.run, self.mask_path)
 
 
 @dataclass(frozen=True)
@@ -106,7 +132,7 @@ def segment(
     Args:
         scene: A file, URL or GDAL virtual path.
         classes: Words ("building|house, road"), a class file, "set:NAME", or a `Legend`.
-        output_dir: Where `<stem>_mask.tif`, its `.aux.xml` and `<stem>_run.json` go.
+        output_dir: Where `<stem>_mask.tif` and the other outputs go.
         config: Settings; `options` beat them.
         backbone: A ready model (`rsclip.wrap`), in place of `model` and `weights`.
         progress: Called with (windows done, windows in all).
@@ -168,7 +194,8 @@ def segment_scenes(
             unusable[index] = error
     for index, stem in enumerate(stems):
         if index not in unusable:
-            Staging.check(folder, output_names(stem), overwrite=settings.overwrite, inputs=inputs)
+            names = output_names(stem, settings)
+            Staging.check(folder, names, overwrite=settings.overwrite, inputs=inputs)
     model = None
     if len(unusable) < len(scenes):
         loader = model_loader or _default_loader(backbone)
@@ -210,15 +237,6 @@ def load_model(legend: Legend, config: SegmentConfig, backbone: "Backbone | None
     _warn_of_far_words(backbone, legend)
     facts = {**backbone.facts(), "method": method.name, "device": str(segmenter.device)}
     return Model(segmenter, queries, facts)
-
-
-def output_names(stem: str) -> dict[str, str]:
-    """Return the file names of a scene's outputs, the record (the mark of completeness) last."""
-    return {
-        "mask": f"{stem}_mask.tif",
-        "names": f"{stem}_mask.tif.aux.xml",
-        "record": f"{stem}_run.json",
-    }
 
 
 def _warn_of_far_words(backbone: "Backbone", legend: Legend) -> None:
@@ -282,7 +300,7 @@ def _segment_one(
     inputs: Sequence[str],
     progress: Progress | None,
 ) -> SegmentResult:
-    names = output_names(stem)
+    names = output_names(stem, config)
     index = [query.class_index for query in model.queries]
     with gdal_env(), contextlib.ExitStack() as stack:
         scene = stack.enter_context(_open(source, config))
@@ -292,19 +310,14 @@ def _segment_one(
         )
         began = datetime.datetime.now(datetime.UTC)
         record = _describe(scene, run, legend, config, model, began)
-        writer = stack.enter_context(
-            MaskWriter(
-                staging.path("mask"),
-                scene.shape,
-                scene.crs,
-                scene.transform,
-                legend,
-                provenance_tags(record),
-            )
-        )
-        counts = run.write(writer, progress)
+        tags = provenance_tags(record)
+        grid = scene.shape, scene.crs, scene.transform
+        writer = stack.enter_context(MaskWriter(staging.path("mask"), *grid, legend, tags))
+        scores = open_scores(stack, staging, names, scene, legend, tags)
+        counts = run.write(writer, progress, scores)
         record.update(_outcome(run, counts, legend))
-        write_pam(staging.path("names"), legend)
+        assert run.radiometry is not None
+        write_companions(staging, names, folder, scene, run.radiometry, legend, record)
         write_record(staging.path("record"), record)
         paths = staging.publish()
     if record["valid_pixels"] == 0:
@@ -313,8 +326,7 @@ def _segment_one(
         )
     return SegmentResult(
         str(source),
-        paths["mask"],
-        paths["record"],
+        paths,
         legend,
         {item["name"]: item["share"] for item in record["results"]},
         record,
@@ -364,16 +376,24 @@ def _outcome(run: SceneRun, counts: Counts, legend: Legend) -> dict[str, Any]:
         "windows": {**_windows(run), "skipped": counts.skipped},
         "pixels": total,
         "valid_pixels": valid,
-        "results": [
-            {
-                "value": value,
-                "name": name,
-                "pixels": int(counts.pixels[value]),
-                "share": float(counts.pixels[value] / valid) if valid else 0.0,
-            }
-            for value, name in entries
-        ],
+        "results": [_result(counts, value, name, valid) for value, name in entries],
         "seconds": {name: round(value, 3) for name, value in counts.seconds.items()},
+    }
+
+
+def _result(counts: Counts, value: int, name: str, valid: int) -> dict[str, Any]:
+    """Return a class's line: `share` of the valid pixels, `m2` of ground."""
+    pixels = int(counts.pixels[value])
+    confidence = None
+    if counts.confidence is not None and pixels:
+        confidence = round(float(counts.confidence[value]) / pixels, 6)
+    return {
+        "value": value,
+        "name": name,
+        "pixels": pixels,
+        "share": pixels / valid if valid else 0.0,
+        "m2": None if counts.m2 is None else round(float(counts.m2[value]), 4),
+        "mean_confidence": confidence,
     }
 
 

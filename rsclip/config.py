@@ -99,6 +99,18 @@ class SegmentConfig:
     batch_size: int | None = _option(
         None, "Windows per forward pass [default: by model and device].", "N"
     )
+    confidence: bool = _option(False, "Write <stem>_confidence.tif: the label's score, percent.")
+    margin: bool = _option(
+        False, "Write <stem>_margin.tif: the best class's score less the second's, percent."
+    )
+    probabilities: bool = _option(
+        False, "Write <stem>_probabilities.tif: a band per class, percent."
+    )
+    areas: bool = _option(True, "Write <stem>_areas.csv: pixels, ground area, share per class.")
+    sld: bool = _option(False, "Write styles as SLD too, for GeoServer and others.")
+    qgis_project: bool = _option(False, "Write <stem>.qgz, a QGIS project of all layers.")
+    preview: bool = _option(False, "Write <stem>_preview.png: image, overlay, legend, scale.")
+    stac: bool = _option(False, "Write <stem>_stac.json, a STAC item.")
     overwrite: bool = _option(False, "Replace outputs that exist.")
 
     def __post_init__(self) -> None:

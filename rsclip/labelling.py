@@ -14,9 +14,11 @@ import numpy as np
 from rsclip.legend import Legend
 from rsclip.types import FloatArray, Rows, Score, Shape
 
-__all__ = ["LabelStrip", "Labeller"]
+__all__ = ["LabelStrip", "Labeller", "percent"]
 
 _CHUNK_PIXELS = 1 << 18
+# Logits that are held at once where every class's probability is asked for: 16 MB.
+_CHUNK_LOGITS = 1 << 22
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,12 +28,34 @@ class LabelStrip:
     Attributes:
         start: First pixel row.
         labels: legend.dtype (n, W); 0 is unclassified. Nodata is not known here.
-        score: float32 (n, W) in 0..1, or None where no score was asked for.
+        score: float32 (n, W) in 0..1, the best class's probability, also where a threshold or a
+            background class made the label 0; 0 where no window saw anything. None if not asked
+            for, as the next two.
+        margin: float32 (n, W) in 0..1, the best class's probability less the second best's.
+        probabilities: uint8 (foreground classes, n, W), percent: a quarter of the memory.
     """
 
     start: int
     labels: np.ndarray
     score: FloatArray | None
+    margin: FloatArray | None = None
+    probabilities: np.ndarray | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Choice:
+    """What was made of a chunk of pixels; as `LabelStrip`, with positions of classes as labels."""
+
+    position: np.ndarray
+    score: FloatArray | None
+    margin: FloatArray | None
+    probabilities: np.ndarray | None
+
+
+def percent(share: FloatArray) -> np.ndarray:
+    """Return shares of 0..1 as whole percent, uint8."""
+    whole: np.ndarray = np.rint(share * np.float32(100)).astype(np.uint8)
+    return whole
 
 
 class Labeller:
@@ -48,7 +72,9 @@ class Labeller:
             softmax over all queries, the class having the best of its queries (METHODS of
             ClearCLIP and SegEarth-OV). Both choose the same label.
         threshold: Lowest score that keeps a label, unless the class has its own.
-        with_score: Compute the score even if no threshold asks for it.
+        with_score: Give the score. Labels are the same, whatever is asked for besides.
+        with_margin: Give the margin.
+        with_probabilities: Give every foreground class's probability.
     """
 
     def __init__(
@@ -63,6 +89,8 @@ class Labeller:
         score: Score = "class",
         threshold: float | None = None,
         with_score: bool = False,
+        with_margin: bool = False,
+        with_probabilities: bool = False,
     ) -> None:
         self._shape = shape
         self._rows = _Axis(shape[0], cells[0], cell_size[0])
@@ -79,7 +107,11 @@ class Labeller:
             np.float32,
         )
         self._with_score = with_score
-        self._scored = with_score or bool(self._thresholds.any())
+        self._with_margin = with_margin
+        self._foreground = len(legend.foreground) if with_probabilities else 0
+        self._scored = (
+            with_score or with_margin or with_probabilities or bool(self._thresholds.any())
+        )
         self._held: Rows | None = None
         self._next_row = 0
 
@@ -106,10 +138,13 @@ class Labeller:
         shape = (stop - start, self._shape[1])
         labels = np.empty(shape, self._values.dtype)
         score = np.empty(shape, np.float32) if self._with_score else None
+        margin = np.empty(shape, np.float32) if self._with_margin else None
+        probabilities = np.empty((self._foreground, *shape), np.uint8) if self._foreground else None
         low = self._rows.low[start:stop] - held.start
         high = self._rows.high[start:stop] - held.start
         part = self._rows.part[start:stop, None]
-        step = max(_CHUNK_PIXELS // (stop - start), 1)
+        pixels = min(_CHUNK_PIXELS, _CHUNK_LOGITS // max(self._foreground, 1))
+        step = max(pixels // (stop - start), 1)
         for first in range(0, shape[1], step):
             columns = slice(first, min(first + step, shape[1]))
             # Only the patch columns under this chunk are interpolated along the rows.
@@ -126,29 +161,37 @@ class Labeller:
             if not held.covered[low[0] : high[-1] + 1, left:right].all():
                 covered = held.covered[:, left:right].astype(np.float32)
                 cover = _across(_lerp(covered[low], covered[high], part), *across)
-            best, scores = self._label(mixed, across, cover)
-            chosen = self._values[best]
-            if cover is not None:
-                # No window saw anything here: a valid pixel, if there is one, stays unclassified.
-                chosen[cover == 0] = 0
-            if scores is not None:
-                chosen[scores < self._thresholds[best]] = 0
-                if score is not None:
-                    score[:, columns] = scores
-            labels[:, columns] = chosen
-        return LabelStrip(start, labels, score)
+            choice = self._label(mixed, across, cover)
+            chosen = self._values[choice.position]
+            if choice.score is not None:
+                chosen[choice.score < self._thresholds[choice.position]] = 0
+            # No window saw anything here: a valid pixel, if there is one, stays unclassified.
+            unseen = None if cover is None else cover == 0
+            for target, values in (
+                (labels, chosen),
+                (score, choice.score),
+                (margin, choice.margin),
+                (probabilities, choice.probabilities),
+            ):
+                if target is not None and values is not None:
+                    if unseen is not None:
+                        values[..., unseen] = 0
+                    target[..., columns] = values
+        return LabelStrip(start, labels, score, margin, probabilities)
 
     def _label(
         self,
         mixed: FloatArray,
         across: tuple[np.ndarray, np.ndarray, FloatArray],
         cover: FloatArray | None,
-    ) -> tuple[np.ndarray, FloatArray | None]:
-        """Return each pixel's class position (n, w) and its score, or None."""
+    ) -> _Choice:
+        """Return each pixel's class position (n, w) and what was asked for besides."""
         shape = (mixed.shape[1], len(across[0]))
         best = np.full(shape, -np.inf, np.float32)
         label = np.zeros(shape, np.int32)
         total = np.zeros(shape, np.float32) if self._scored else None
+        second = best.copy() if self._with_margin else None
+        logits = np.full((self._foreground, *shape), -np.inf, np.float32)
         for position in range(len(self._values)):
             queries = np.flatnonzero(self._class_index == position)
             strongest: FloatArray | None = None
@@ -164,10 +207,30 @@ class Labeller:
                 continue
             if total is not None and not self._paper:
                 _accumulate(total, best, strongest, self._scale)
+            if second is not None:
+                np.maximum(second, np.minimum(best, strongest), out=second)
+            if position < self._foreground:
+                logits[position] = strongest
             np.copyto(label, position, where=strongest > best)
             np.maximum(best, strongest, out=best)
+        if total is None:
+            return _Choice(label, None, None, None)
         # The best logit's own share of the softmax: exp(0) over the sum.
-        return label, None if total is None else np.reciprocal(total)
+        score = np.reciprocal(total)
+        margin = None if second is None else score * (1 - self._ratio(second, best))
+        if not self._foreground:
+            return _Choice(label, score, margin, None)
+        probabilities = np.empty(logits.shape, np.uint8)
+        for position, own in enumerate(logits):
+            # A class's share is the best one's times the ratio of the two exponentials: so in
+            # the papers' softmax over all words too, where a class has the best of its words.
+            probabilities[position] = percent(score * self._ratio(own, best))
+        return _Choice(label, score, margin, probabilities)
+
+    def _ratio(self, logit: FloatArray, best: FloatArray) -> FloatArray:
+        """Return exp(scale * logit) / exp(scale * best)."""
+        ratio: FloatArray = np.exp(self._scale * (logit - best))
+        return ratio
 
 
 class _Axis:

@@ -6,7 +6,7 @@ writer thread:  patch rows -> label strips -> mask
 """
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -14,14 +14,17 @@ import numpy as np
 
 from rsclip.concurrency import Worker, prefetch
 from rsclip.config import SegmentConfig
-from rsclip.labelling import Labeller, LabelStrip
+from rsclip.ground import GroundArea
+from rsclip.labelling import Labeller, LabelStrip, percent
 from rsclip.legend import Legend
 from rsclip.radiometry import Radiometry, fit
 from rsclip.scene import Scene, gdal_env
 from rsclip.stitcher import Stitcher
 from rsclip.tiling import Grid, choose_stride
 from rsclip.types import Chip, FloatArray, Rows, Shape, Tile, Window
+from rsclip.writers.cog import CogWriter
 from rsclip.writers.mask import MaskWriter
+from rsclip.writers.scores import NO_SCORE
 
 __all__ = ["Encoder", "Progress", "SceneRun", "plan_grid"]
 
@@ -30,11 +33,11 @@ Progress = Callable[[int, int], None]
 
 DEFAULT_OVERLAP = 0.5
 _QUEUE_DEPTH = 2
-# Rows of labels written at once: a multiple of the temporary file's strips, small beside a window
-# row's similarities, large enough that blocks of the scene's mask are not decoded over and over.
-_WRITE_ROWS = 128
-# The scene's mask is read in pieces: reading it takes several times the memory of the labels.
-_WRITE_COLUMNS = 4096
+# Rows of the scene's mask read at once: small beside a window row's similarities, large enough
+# that its blocks are not decoded over and over.
+_VALID_ROWS = 128
+# In pieces: reading a mask takes several times the memory of the labels.
+_VALID_COLUMNS = 4096
 
 
 class Patched(Protocol):
@@ -79,12 +82,16 @@ class Counts:
         windows: Windows of the grid.
         skipped: Windows without a valid pixel, which the encoder never saw.
         pixels: int64 (values,) pixels of each label value, nodata included.
+        m2: float64 (values,) their true ground area; None where the scene has no place on Earth.
+        confidence: float64 (values,) sums of their scores (0 to 1); None if none was computed.
         seconds: Wall time of the stages.
     """
 
     windows: int
     skipped: int
     pixels: np.ndarray
+    m2: np.ndarray | None
+    confidence: np.ndarray | None
     seconds: dict[str, float]
 
 
@@ -130,8 +137,19 @@ class SceneRun:
         self.grid = plan_grid(scene.working_shape, encoder, config)
         self.radiometry: Radiometry | None = None
 
-    def write(self, writer: MaskWriter, progress: Progress | None = None) -> Counts:
+    def write(
+        self,
+        writer: MaskWriter,
+        progress: Progress | None = None,
+        scores: Mapping[str, CogWriter] | None = None,
+    ) -> Counts:
         """Segment the scene into an open mask writer.
+
+        Args:
+            writer: Takes the labels.
+            progress: Called with (windows done, windows in all).
+            scores: Writers of what is asked for besides: "confidence", "margin", "probabilities".
+                Labels are the same with and without them.
 
         Raises:
             RunError: A read, the encoder or a write failed.
@@ -151,10 +169,14 @@ class SceneRun:
             logit_scale=config.logit_scale,
             score=config.score,
             threshold=config.threshold,
+            # Where the score is worked out anyway, its mean is known for nothing.
+            with_score=bool(scores) or self._has_threshold(),
+            with_margin="margin" in (scores or ()),
+            with_probabilities="probabilities" in (scores or ()),
         )
         encode_seconds, seen = 0.0, 0
         with self._scene.reopen() as own:
-            sink = _Sink(own, writer, self._legend.nodata)
+            sink = _Sink(own, writer, scores or {}, self._legend.nodata)
 
             def finish(rows: Rows) -> None:
                 with gdal_env():
@@ -177,9 +199,9 @@ class SceneRun:
                         progress(batch.done, len(grid))
                 for last in range(row, len(grid.row_starts)):
                     worker.put(stitcher.take(grid.final_cell_rows(last)))
-            sink.flush()
         encoded = time.perf_counter()
-        writer.finish()
+        for each in (writer, *(scores or {}).values()):
+            each.finish()
         finished = time.perf_counter()
         seconds = {
             "stretch": fitted - began,
@@ -188,7 +210,11 @@ class SceneRun:
             "write": finished - encoded,
             "total": finished - began,
         }
-        return Counts(len(grid), len(grid) - seen, sink.pixels, seconds)
+        return Counts(len(grid), len(grid) - seen, sink.pixels, sink.m2, sink.confidence, seconds)
+
+    def _has_threshold(self) -> bool:
+        own = (item.threshold for item in self._legend.classes)
+        return any(value is not None for value in (self._config.threshold, *own))
 
     def chips(self, radiometry: Radiometry) -> Iterator[Chip | None]:
         """Yield each tile's chip in row-major order; None for one without a valid pixel."""
@@ -213,43 +239,92 @@ class SceneRun:
 
 
 class _Sink:
-    """Gather label strips into writes of aligned height, with nodata put in."""
+    """Put nodata into label strips, count them and hand them to the writers.
 
-    def __init__(self, scene: Scene, writer: MaskWriter, nodata: int) -> None:
+    Attributes:
+        pixels, m2, confidence: As in `Counts`.
+    """
+
+    def __init__(
+        self, scene: Scene, writer: MaskWriter, scores: Mapping[str, CogWriter], nodata: int
+    ) -> None:
         self._scene = scene
         self._writer = writer
+        self._scores = scores
         self._nodata = nodata
-        self._waiting: list[np.ndarray] = []
-        self._start = 0
-        self._height = 0
+        self._ground = GroundArea.measure(scene.crs, scene.transform, scene.shape)
+        self._valid = np.empty((0, scene.shape[1]), np.bool_)
+        self._valid_start = 0
         self.pixels = np.zeros(nodata + 1, np.int64)
+        self._m2 = np.zeros(nodata + 1)
+        self._confidence = np.zeros(nodata + 1)
+        self._scored = False
+
+    @property
+    def m2(self) -> np.ndarray | None:
+        """Ground area of each label value."""
+        return None if self._ground is None else self._m2
+
+    @property
+    def confidence(self) -> np.ndarray | None:
+        """Sum of scores of each label value."""
+        return self._confidence if self._scored else None
 
     def add(self, strip: LabelStrip) -> None:
-        """Take the next strip; write what has become whole."""
-        labels = strip.labels
-        while self._height + len(labels) >= _WRITE_ROWS:
-            room = _WRITE_ROWS - self._height
-            self._waiting.append(labels[:room])
-            labels = labels[room:]
-            self.flush()
-        if len(labels):
-            self._waiting.append(labels)
-            self._height += len(labels)
+        """Write the next strip."""
+        rows = len(strip.labels)
+        done = 0
+        while done < rows:
+            valid = self._valid_from(strip.start + done)
+            part = slice(done, min(done + len(valid), rows))
+            done = part.stop
+            self._write(strip, part, ~valid[: part.stop - part.start])
 
-    def flush(self) -> None:
-        """Write what waits."""
-        if not self._waiting:
-            return
-        labels = np.concatenate(self._waiting)
-        for col in range(0, labels.shape[1], _WRITE_COLUMNS):
-            part = labels[:, col : col + _WRITE_COLUMNS]
-            part[~self._scene.read_valid(Window(self._start, col, *part.shape))] = self._nodata
-        # Row by row: bincount works on a copy of eight bytes a pixel.
-        for row in labels:
-            self.pixels += np.bincount(row, minlength=len(self.pixels))
-        self._writer.write(self._start, labels)
-        self._start += len(labels)
-        self._waiting, self._height = [], 0
+    def _write(self, strip: LabelStrip, part: slice, nodata: np.ndarray) -> None:
+        start, labels = strip.start + part.start, strip.labels[part]
+        labels[nodata] = self._nodata
+        self._count(start, labels, None if strip.score is None else strip.score[part])
+        self._writer.write(start, labels)
+        for name, writer in self._scores.items():
+            if name == "probabilities":
+                assert strip.probabilities is not None
+                values = strip.probabilities[:, part]
+            else:
+                share = strip.score if name == "confidence" else strip.margin
+                assert share is not None
+                values = percent(share[part])
+            values[..., nodata] = NO_SCORE
+            writer.write(start, values)
+
+    def _count(self, start: int, labels: np.ndarray, score: np.ndarray | None) -> None:
+        size = len(self.pixels)
+        ground = None if self._ground is None else self._ground.rows(start, start + len(labels))
+        self._scored = score is not None
+        # Row by row: bincount works on a copy of eight bytes a pixel, and sums of whole rows are
+        # the same however the strips were cut.
+        for index, row in enumerate(labels):
+            counts = np.bincount(row, minlength=size)
+            self.pixels += counts
+            if ground is not None:
+                area = ground[index]
+                self._m2 += (
+                    counts * area if len(area) == 1 else np.bincount(row, area, minlength=size)
+                )
+            if score is not None:
+                self._confidence += np.bincount(row, score[index], minlength=size)
+
+    def _valid_from(self, row: int) -> np.ndarray:
+        """Return which pixels are valid from a row to the end of its group of rows."""
+        group = row - row % _VALID_ROWS
+        if not len(self._valid) or group != self._valid_start:
+            height, width = self._scene.shape
+            rows = min(_VALID_ROWS, height - group)
+            self._valid = np.empty((rows, width), np.bool_)
+            self._valid_start = group
+            for col in range(0, width, _VALID_COLUMNS):
+                window = Window(group, col, rows, min(_VALID_COLUMNS, width - col))
+                self._valid[:, col : window.col_stop] = self._scene.read_valid(window)
+        return self._valid[row - group :]
 
 
 def _batch(chips: Iterable[Chip], done: int) -> _Batch:

@@ -69,6 +69,8 @@ class Scene:
         dtype: Type of the chosen bands' pixels in the file.
         band_count: Bands in the file.
         bands: 1-based bands used as red, green, blue.
+        alpha: 1-based alpha band, or None.
+        has_palette: The band's pixels are colours of a palette.
         valid_source: Where the valid mask comes from, in words.
         pixel_size_m: Metres (from row to row, from column to column) at the centre, or None.
         working_shape: (height, width) of the working grid.
@@ -94,6 +96,8 @@ class Scene:
         self._bands = choose_bands(dataset, bidx)
         self._validity = find_validity(dataset, self._bands, nodata)
         self.bands = self._bands.image
+        self.alpha = self._bands.alpha
+        self.has_palette = self._bands.palette is not None
         self.valid_source = self._validity.words
         self.dtype = str(np.result_type(*(dataset.dtypes[band - 1] for band in self.bands)))
         self.pixel_size_m = pixel_size_m(self.crs, self.transform, self.shape)

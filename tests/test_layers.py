@@ -11,20 +11,40 @@ ROOT = Path(__file__).resolve().parent.parent
 
 # A module may import what stands in a lower layer, or what stands beside it in its own package.
 LAYERS = [
-    {"errors", "types", "version", "resources", "concurrency"},
+    {"errors", "types", "version", "resources", "concurrency", "view_page"},
     {"config", "tiling", "palette", "legend", "legend_files", "prompts", "vocabulary"},
-    {"scene", "sources", "bands", "validity", "geometry", "warping", "radiometry"},
+    {
+        "scene",
+        "sources",
+        "bands",
+        "validity",
+        "geometry",
+        "warping",
+        "ground",
+        "compass",
+        "radiometry",
+    },
     {"backbone", "stitcher", "labelling", "writers", "synthetic"},
     {"methods"},
     {"segmenter"},
-    {"dense", "pipeline"},
-    {"api", "info"},
+    {"dense", "pipeline", "outputs"},
+    {"api", "info", "view"},
     {"training"},
 ]
 # Modules of one layer that may use one another: they are one stage in several files.
 FAMILIES = [
     {"legend", "legend_files", "palette"},
-    {"scene", "sources", "bands", "validity", "geometry", "warping", "radiometry"},
+    {
+        "scene",
+        "sources",
+        "bands",
+        "validity",
+        "geometry",
+        "warping",
+        "ground",
+        "compass",
+        "radiometry",
+    },
     {"legend", "prompts"},
     {"errors", "types", "resources"},
 ]

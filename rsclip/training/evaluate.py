@@ -84,7 +84,7 @@ def segment_all(
         for result, truth in zip(results, truths, strict=True):
             if isinstance(result, Failure):
                 raise result.error
-            total += count(truth, result.labels())
+            total += count(truth, result.mask())
     return scores(total)
 
 

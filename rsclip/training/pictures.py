@@ -68,7 +68,7 @@ def held_out_picture(indices: list[int], model: str) -> Bytes:
             path = Path(folder) / f"scene-{index}.tif"
             write_scene(scene, path)
             result = segment(path, list(CLASSES), folder, model=model)
-            found = paint(result.labels(), result.legend)
+            found = paint(result.mask(), result.legend)
             truth = paint(scene.labels, result.legend)
             parts = [_fit(_read(path), SIDE, True), _fit(truth, SIDE, False)]
             rows += [_row([*parts, _fit(found, SIDE, False)]), np.full((GAP, 1, 3), 255, np.uint8)]
@@ -80,7 +80,7 @@ def real_picture(path: Path, classes: list[str], model: str) -> Bytes:
     """A real scene and its prediction side by side."""
     with tempfile.TemporaryDirectory() as folder:
         result = segment(path, classes, folder, model=model, bidx=(1, 2, 3))
-        found = paint(result.labels(), result.legend)
+        found = paint(result.mask(), result.legend)
         for item in result.legend.foreground:
             print(f"{item.name:14} {result.shares[item.name]:.3f}  #{bytes(item.colour).hex()}")
     side = SIDE + SIDE // 2

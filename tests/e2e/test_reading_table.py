@@ -52,7 +52,7 @@ READABLE = {
 def test_readable(name, tiny_model, tmp_path):
     scene = raster(name)
     result = library.segment(scene, CLASSES, tmp_path, model=tiny_model, overlap=0)
-    with rasterio.open(scene) as source, rasterio.open(result.mask) as mask:
+    with rasterio.open(scene) as source, rasterio.open(result.mask_path) as mask:
         assert mask.crs == source.crs
         assert mask.transform == source.transform
         assert mask.shape == source.shape
@@ -71,7 +71,7 @@ def test_all_nodata(tiny_model, tmp_path):
     scene = raster("rasterio/all-nodata.tif")
     with pytest.warns(RsclipWarning, match="no valid pixel"):
         result = library.segment(scene, CLASSES, tmp_path, model=tiny_model)
-    assert (result.labels() == 255).all()
+    assert (result.mask() == 255).all()
 
 
 def test_south_up(make_scene, tiny_model, tmp_path):
@@ -85,10 +85,10 @@ def test_south_up(make_scene, tiny_model, tmp_path):
     with rasterio.open(down, "w", **profile) as target:
         target.write(pixels)
     result = library.segment(down, CLASSES, tmp_path / "out", model=tiny_model)
-    with rasterio.open(result.mask) as mask:
+    with rasterio.open(result.mask_path) as mask:
         assert mask.transform == profile["transform"]
     same = library.segment(upright, CLASSES, tmp_path / "out", model=tiny_model)
-    np.testing.assert_array_equal(result.labels(), same.labels())
+    np.testing.assert_array_equal(result.mask(), same.mask())
 
 
 def test_bands_change_what_is_seen(tiny_model, tmp_path):
@@ -99,7 +99,7 @@ def test_bands_change_what_is_seen(tiny_model, tmp_path):
     )
     assert list(plain.run["scene"]["bands"]) == [1, 2, 3]
     assert list(infrared.run["scene"]["bands"]) == [4, 1, 2]
-    assert np.mean(plain.labels() != infrared.labels()) > 0.01
+    assert np.mean(plain.mask() != infrared.mask()) > 0.01
 
 
 def test_ground_control_points_only(rsclip, tiny_model, tmp_path):

@@ -25,7 +25,10 @@ def names(folder):
     return sorted(path.name for path in folder.iterdir())
 
 
-OUTPUTS = ["scene_mask.tif", "scene_mask.tif.aux.xml", "scene_run.json"]
+OUTPUTS = [
+    "scene_areas.csv", "scene_mask.qml", "scene_mask.tif", "scene_mask.tif.aux.xml",
+    "scene_run.json",
+]  # fmt: skip
 
 
 def test_the_command_line_equals_the_library(rsclip, make_scene, tiny_model, tmp_path):
@@ -35,7 +38,7 @@ def test_the_command_line_equals_the_library(rsclip, make_scene, tiny_model, tmp
     assert done.exit_code == 0, done.output
     result = library.segment(scene, CLASSES, tmp_path / "lib", model=tiny_model, overlap=0.25)
     assert names(tmp_path / "cli") == names(tmp_path / "lib") == OUTPUTS
-    by_cli, by_library = read(tmp_path / "cli/scene_mask.tif"), read(result.mask)
+    by_cli, by_library = read(tmp_path / "cli/scene_mask.tif"), read(result.mask_path)
     np.testing.assert_array_equal(by_cli[0], by_library[0])
     assert by_cli[1] == by_library[1]
     (said,) = json.loads(done.stdout)
@@ -46,7 +49,7 @@ def test_the_command_line_equals_the_library(rsclip, make_scene, tiny_model, tmp
 def test_mask_has_the_scenes_grid_and_says_how_it_was_made(make_scene, tiny_model, tmp_path):
     scene = make_scene(transform=rasterio.Affine(0.4, 0.3, 5e5, 0.3, -0.4, 5e6))
     result = library.segment(scene, CLASSES, tmp_path / "out", model=tiny_model)
-    labels, profile, tags = read(result.mask)
+    labels, profile, tags = read(result.mask_path)
     with rasterio.open(scene) as dataset:
         assert profile["crs"] == dataset.crs
         assert profile["transform"] == dataset.transform
@@ -65,7 +68,7 @@ def test_mask_has_the_scenes_grid_and_says_how_it_was_made(make_scene, tiny_mode
     assert counts == {value: int((labels == value).sum()) for value in range(4)}
     # 70 x 90 at window 32, stride 16, padded to 72 x 96.
     assert record["windows"]["total"] == 4 * 5
-    np.testing.assert_array_equal(result.labels(), labels)
+    np.testing.assert_array_equal(result.mask(), labels)
 
 
 def test_a_second_run_and_another_batch_size_agree(make_scene, tiny_model, tmp_path):
@@ -73,7 +76,7 @@ def test_a_second_run_and_another_batch_size_agree(make_scene, tiny_model, tmp_p
     masks = [
         library.segment(
             scene, CLASSES, tmp_path / str(index), model=tiny_model, batch_size=size
-        ).labels()
+        ).mask()
         for index, size in enumerate((3, 3, 1, 64))
     ]
     np.testing.assert_array_equal(masks[0], masks[1])
@@ -89,7 +92,7 @@ def test_nodata_is_nodata_all_the_way(make_scene, tiny_model, tmp_path):
         dataset.write(pixels)
         valid = dataset.dataset_mask() > 0
     result = library.segment(scene, CLASSES, tmp_path / "out", model=tiny_model)
-    labels = result.labels()
+    labels = result.mask()
     np.testing.assert_array_equal(labels == 255, ~valid)
     # Windows wholly inside the collar never reached the encoder.
     assert result.run["windows"]["skipped"] > 0
@@ -99,11 +102,11 @@ def test_nodata_is_nodata_all_the_way(make_scene, tiny_model, tmp_path):
 def test_threshold_background_and_scores(make_scene, tiny_model, tmp_path):
     scene = make_scene()
     sure = library.segment(scene, CLASSES, tmp_path / "a", model=tiny_model, threshold=0.999)
-    assert (sure.labels() == 0).mean() > 0.5
-    plain = library.segment(scene, CLASSES, tmp_path / "b", model=tiny_model).labels()
+    assert (sure.mask() == 0).mean() > 0.5
+    plain = library.segment(scene, CLASSES, tmp_path / "b", model=tiny_model).mask()
     paper = library.segment(
         scene, CLASSES, tmp_path / "c", model=tiny_model, score="paper", threshold=0.01
-    ).labels()
+    ).mask()
     np.testing.assert_array_equal(plain, paper)
     alone = library.segment(scene, "water", tmp_path / "d", model=tiny_model)
     assert [item.name for item in alone.legend.foreground] == ["water"]
@@ -113,7 +116,7 @@ def test_threshold_background_and_scores(make_scene, tiny_model, tmp_path):
 def test_working_at_another_resolution_keeps_the_scenes_grid(make_scene, tiny_model, tmp_path):
     scene = make_scene(shape=(200, 240))
     result = library.segment(scene, CLASSES, tmp_path / "out", model=tiny_model, gsd=1.3)
-    labels, profile, _ = read(result.mask)
+    labels, profile, _ = read(result.mask_path)
     with rasterio.open(scene) as dataset:
         assert profile["transform"] == dataset.transform
         assert labels.shape == dataset.shape

@@ -1,0 +1,202 @@
+"""What a run leaves beside its mask: which files there are, and their writing."""
+
+import contextlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rsclip.config import SegmentConfig
+from rsclip.errors import RsclipError, SceneError
+from rsclip.legend import Legend
+from rsclip.radiometry import Radiometry, fit
+from rsclip.scene import Scene, gdal_env
+from rsclip.writers.areas import write_areas
+from rsclip.writers.cog import CogWriter
+from rsclip.writers.gpkg_style import embed_style
+from rsclip.writers.pam import write_pam
+from rsclip.writers.qgz import ImageLayer, relative_source, write_project
+from rsclip.writers.qml import polygons_qml, write_mask_qml, write_text
+from rsclip.writers.scores import SCORES, score_writer
+from rsclip.writers.sld import mask_sld, polygons_sld
+from rsclip.writers.stac import write_stac
+from rsclip.writers.staging import Staging
+
+if TYPE_CHECKING:
+    import PIL.Image
+
+__all__ = ["draw_preview", "open_scores", "output_names", "write_companions"]
+
+
+def output_names(stem: str, config: SegmentConfig | None = None) -> dict[str, str]:
+    """Return the file names of a scene's outputs, the record (the mark of completeness) last.
+
+    Args:
+        stem: The scene's.
+        config: Settings: its flags choose the outputs.
+    """
+    config = config or SegmentConfig()
+    names = {
+        "mask": f"{stem}_mask.tif",
+        "names": f"{stem}_mask.tif.aux.xml",
+        "style": f"{stem}_mask.qml",
+    }
+    names |= {kind: f"{stem}_{kind}.tif" for kind in SCORES if getattr(config, kind)}
+    if config.areas:
+        names["areas"] = f"{stem}_areas.csv"
+    if config.sld:
+        names["mask_sld"] = f"{stem}_mask.sld"
+        if "polygons" in names:
+            names["polygons_sld"] = f"{stem}_polygons.sld"
+    if config.qgis_project:
+        names["project"] = f"{stem}.qgz"
+    if config.preview:
+        names["preview"] = f"{stem}_preview.png"
+    if config.stac:
+        names["stac"] = f"{stem}_stac.json"
+    return {**names, "record": f"{stem}_run.json"}
+
+
+def open_scores(
+    stack: contextlib.ExitStack,
+    staging: Staging,
+    names: Mapping[str, str],
+    scene: Scene,
+    legend: Legend,
+    tags: Mapping[str, str],
+) -> dict[str, CogWriter]:
+    """Open a writer for every score raster that was asked for; the stack closes them.
+
+    Raises:
+        WriteError: A file cannot be made.
+    """
+    grid = scene.shape, scene.crs, scene.transform
+    return {
+        kind: stack.enter_context(score_writer(kind, staging.path(kind), *grid, legend, tags))
+        for kind in SCORES
+        if kind in names
+    }
+
+
+def write_companions(
+    staging: Staging,
+    names: Mapping[str, str],
+    folder: Path,
+    scene: Scene,
+    radiometry: Radiometry,
+    legend: Legend,
+    record: Mapping[str, Any],
+) -> None:
+    """Write all that is made from the finished mask and the record, but not the record itself.
+
+    Polygons, if there are any in `names`, are written already.
+
+    Args:
+        staging: Holds the finished mask.
+        names: As `output_names` gives them.
+        folder: The output folder.
+        scene: The open scene.
+        radiometry: Its stretch.
+        legend: Classes.
+        record: The run record.
+
+    Raises:
+        RunError: A read or a write failed.
+    """
+    write_pam(staging.path("names"), legend)
+    write_mask_qml(staging.path("style"), legend)
+    if "areas" in names:
+        write_areas(staging.path("areas"), record["results"])
+    if "mask_sld" in names:
+        write_text(staging.path("mask_sld"), mask_sld(legend, Path(names["mask"]).stem))
+    _style_polygons(staging, names, legend)
+    if "project" in names:
+        write_project(
+            staging.path("project"),
+            scene.stem,
+            scene.crs,
+            scene.transform,
+            scene.shape,
+            legend,
+            _image_layer(scene, radiometry, folder),
+            names["mask"],
+            names.get("polygons"),
+        )
+    if "preview" in names:
+        # Pillow is loaded only where a picture is asked for.
+        from rsclip.writers.preview import render_preview, write_preview
+
+        shares = {item["name"]: item["share"] for item in record["results"]}
+        mask = staging.path("mask")
+        picture = render_preview(mask, legend, scene.stem, shares, scene, radiometry)
+        write_preview(staging.path("preview"), picture)
+    if "stac" in names:
+        write_stac(staging.path("stac"), scene, legend, record, names)
+
+
+def draw_preview(
+    record: Mapping[str, Any], mask: str | Path, *, scene_needed: bool = True
+) -> "PIL.Image.Image":
+    """Draw the preview of a finished run from its record.
+
+    Args:
+        record: The run record, as written.
+        mask: Path of the mask; a scene that was named relatively is looked for from its folder
+            too.
+        scene_needed: Fail without the scene; else the classes stand alone.
+
+    Raises:
+        InputError: The scene cannot be opened any more, or the record is damaged.
+        ReadError: Its pixels cannot be read.
+        OSError: The mask cannot be read.
+    """
+    from rsclip.writers.preview import render_preview
+
+    legend = Legend.from_dict(record["classes"])
+    shares = {item["name"]: item["share"] for item in record["results"]}
+    about = record["scene"]
+    source = str(about["source"])
+    beside = Path(mask).parent / source
+    if not Path(source).exists() and beside.exists():
+        source = str(beside)
+    with gdal_env(), contextlib.ExitStack() as stack:
+        scene = radiometry = None
+        try:
+            scene = stack.enter_context(
+                Scene.open(
+                    source,
+                    bidx=record["settings"].get("bidx"),
+                    nodata=record["settings"].get("nodata"),
+                )
+            )
+            if scene.shape != tuple(about["shape"]):
+                raise SceneError(
+                    "it is not the scene of the mask any more", where=source, remedy="Run again."
+                )
+            radiometry = fit(scene, record["settings"].get("stretch"))
+        except RsclipError:
+            if scene_needed:
+                raise
+            scene = None
+        title = Scene.stem_of(str(about["source"]))
+        return render_preview(mask, legend, title, shares, scene, radiometry)
+
+
+def _style_polygons(staging: Staging, names: Mapping[str, str], legend: Legend) -> None:
+    if "polygons" in names and names["polygons"].endswith(".gpkg"):
+        embed_style(staging.path("polygons"), legend)
+    if "polygons_style" in names:
+        write_text(staging.path("polygons_style"), polygons_qml(legend))
+    if "polygons_sld" in names:
+        write_text(staging.path("polygons_sld"), polygons_sld(legend))
+
+
+def _image_layer(scene: Scene, radiometry: Radiometry, folder: Path) -> ImageLayer:
+    ends = None
+    if not (scene.dtype == "uint8" and radiometry.stretch.kind == "none"):
+        ends = list(zip(radiometry.low, radiometry.high, strict=True))
+    return ImageLayer(
+        relative_source(scene.source, folder),
+        None if scene.has_palette else scene.bands,
+        ends,
+        scene.alpha,
+    )

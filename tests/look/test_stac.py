@@ -1,0 +1,77 @@
+"""The STAC item against pystac: its object model, its extensions and the core schema it bundles.
+
+The extensions' own schemas lie on the network and are not fetched.
+"""
+
+import itertools
+import json
+
+import pystac
+import pytest
+from pystac.extensions.mlm import MLMExtension
+from rasterio.crs import CRS
+from rasterio.transform import Affine
+
+from rsclip.writers.stac import _bbox, _footprint, _geometry
+
+
+@pytest.fixture
+def item(finished):
+    return pystac.Item.from_file(str(finished.paths["stac"]))
+
+
+def test_the_item_is_valid_at_its_core(item):
+    mapping = item.to_dict(include_self_link=False)
+    # Their schemas cannot be reached here.
+    mapping["stac_extensions"] = []
+    assert pystac.Item.from_dict(mapping).validate()
+
+
+def test_fields_of_all_extensions(item, finished, legend):
+    assert item.id == "scene"
+    assert item.ext.proj.code == "EPSG:32633"
+    assert item.ext.proj.shape == [160, 192]
+    assert item.ext.proj.transform[:6] == pytest.approx([0.4, 0.3, 5e5, 0.3, -0.4, 5e6])
+    mask = item.assets["mask"]
+    assert mask.ext.raster.bands[0].nodata == 255
+    classes = {each.value: each for each in mask.ext.classification.classes}
+    assert {value: each.properties["title"] for value, each in classes.items()} == legend.names
+    assert {classes[value].name for value in (1, 2, 3)} == {"Geb_ude", "road_rail", "class_3"}
+    model = MLMExtension.ext(item)
+    assert model.output[0].tasks == ["semantic-segmentation"]
+    assert model.hyperparameters.to_dict()["method"] == "clearclip"
+    assert len(item.assets["probabilities"].ext.raster.bands) == 3
+
+
+def test_every_asset_is_there(item, finished):
+    folder = finished.record.parent
+    for key, asset in item.assets.items():
+        if key != "model":
+            assert (folder / asset.href).is_file(), key
+    assert {path.name for path in finished.paths.values()} - {
+        asset.href.removeprefix("./") for asset in item.assets.values()
+    } == {"scene_mask.tif.aux.xml", "scene_stac.json"}
+    json.dumps(item.to_dict())
+
+
+def test_the_footprint_turns_with_the_scene(item):
+    west, south, east, north = item.bbox
+    (ring,) = item.geometry["coordinates"]
+    assert ring[0] == ring[-1]
+    assert 15 <= west < east < 15.01
+    assert 45.1 < south < north < 45.2
+    area = sum(a[0] * b[1] - b[0] * a[1] for a, b in itertools.pairwise(ring))
+    assert area > 0  # counter-clockwise, as RFC 7946 asks
+
+
+def test_a_footprint_over_the_date_line_is_cut():
+    crs = CRS.from_epsg(4326)
+    ring = _footprint(crs, Affine(0.1, 0, 179, 0, -0.1, 10), (10, 30))
+    assert _bbox(ring) == [179.0, 9.0, -178.0, 10.0]
+    geometry = _geometry(ring)
+    assert geometry["type"] == "MultiPolygon"
+    spans = [
+        (min(x for x, _ in part[0]), max(x for x, _ in part[0])) for part in geometry["coordinates"]
+    ]
+    assert spans == [(179.0, 180.0), (-180.0, -178.0)]
+    assert _footprint(None, Affine.identity(), (5, 5)) is None
