@@ -1,8 +1,6 @@
 """The library's front door: `segment` one scene, or many with one loaded model."""
 
 import contextlib
-import datetime
-import platform
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -16,10 +14,10 @@ from rsclip.config import SegmentConfig, build_config
 from rsclip.errors import OutputError, RsclipError, RsclipWarning
 from rsclip.legend import Legend, load_legend
 from rsclip.outputs import open_scores, output_names, write_companions
-from rsclip.pipeline import Counts, Encoder, Progress, SceneRun
+from rsclip.pipeline import Encoder, Progress, SceneRun
 from rsclip.prompts import Query, class_queries, load_templates
+from rsclip.provenance import describe_outcome, describe_run
 from rsclip.scene import Scene, gdal_env
-from rsclip.version import __version__
 from rsclip.writers.mask import MaskWriter
 from rsclip.writers.record import provenance_tags, write_record
 from rsclip.writers.staging import Staging
@@ -308,14 +306,13 @@ def _segment_one(
         staging = stack.enter_context(
             Staging(folder, names, overwrite=config.overwrite, inputs=inputs)
         )
-        began = datetime.datetime.now(datetime.UTC)
-        record = _describe(scene, run, legend, config, model, began)
+        record = describe_run(scene, run, legend, config, model.queries, model.facts)
         tags = provenance_tags(record)
         grid = scene.shape, scene.crs, scene.transform
         writer = stack.enter_context(MaskWriter(staging.path("mask"), *grid, legend, tags))
         scores = open_scores(stack, staging, names, scene, legend, tags)
         counts = run.write(writer, progress, scores)
-        record.update(_outcome(run, counts, legend))
+        record.update(describe_outcome(run, counts, legend))
         assert run.radiometry is not None
         write_companions(staging, names, folder, scene, run.radiometry, legend, record)
         write_record(staging.path("record"), record)
@@ -331,77 +328,3 @@ def _segment_one(
         {item["name"]: item["share"] for item in record["results"]},
         record,
     )
-
-
-def _describe(
-    scene: Scene,
-    run: SceneRun,
-    legend: Legend,
-    config: SegmentConfig,
-    model: Model,
-    began: datetime.datetime,
-) -> dict[str, Any]:
-    """Return what is known of a run before its first pixel."""
-    return {
-        "software": {"rsclip": __version__, "python": platform.python_version()},
-        "started": began.isoformat(timespec="seconds"),
-        "scene": {
-            "source": scene.source,
-            "shape": scene.shape,
-            "crs": scene.crs.to_wkt() if scene.crs else None,
-            "transform": tuple(scene.transform)[:6],
-            "bands": scene.bands,
-            "valid_source": scene.valid_source,
-            "working_shape": scene.working_shape,
-        },
-        "model": dict(model.facts),
-        "classes": legend.to_dict(),
-        "queries": [
-            {"text": query.text, "class": legend.classes[query.class_index].name}
-            for query in model.queries
-        ],
-        "settings": config.to_dict(),
-        "windows": _windows(run),
-    }
-
-
-def _outcome(run: SceneRun, counts: Counts, legend: Legend) -> dict[str, Any]:
-    """Return what the record gains when the last pixel is written."""
-    assert run.radiometry is not None
-    total = int(counts.pixels.sum())
-    valid = total - int(counts.pixels[legend.nodata])
-    entries = [(0, "unclassified"), *((item.value, item.name) for item in legend.foreground)]
-    return {
-        "radiometry": run.radiometry.to_dict(),
-        "windows": {**_windows(run), "skipped": counts.skipped},
-        "pixels": total,
-        "valid_pixels": valid,
-        "results": [_result(counts, value, name, valid) for value, name in entries],
-        "seconds": {name: round(value, 3) for name, value in counts.seconds.items()},
-    }
-
-
-def _result(counts: Counts, value: int, name: str, valid: int) -> dict[str, Any]:
-    """Return a class's line: `share` of the valid pixels, `m2` of ground."""
-    pixels = int(counts.pixels[value])
-    confidence = None
-    if counts.confidence is not None and pixels:
-        confidence = round(float(counts.confidence[value]) / pixels, 6)
-    return {
-        "value": value,
-        "name": name,
-        "pixels": pixels,
-        "share": pixels / valid if valid else 0.0,
-        "m2": None if counts.m2 is None else round(float(counts.m2[value]), 4),
-        "mean_confidence": confidence,
-    }
-
-
-def _windows(run: SceneRun) -> dict[str, Any]:
-    grid = run.grid
-    return {
-        "size": grid.window,
-        "stride": grid.stride,
-        "patch": grid.patch,
-        "total": len(grid),
-    }

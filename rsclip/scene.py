@@ -31,7 +31,8 @@ from rsclip.warping import open_warped
 
 __all__ = ["GDAL_CACHE_MB", "Scene", "gdal_env"]
 
-GDAL_CACHE_MB = 64
+# Freed blocks stay with the thread that read them: peak memory may hold this much twice.
+GDAL_CACHE_MB = 32
 
 _CHUNK_PIXELS = 2_000_000
 _READ_ROWS = 256

@@ -28,6 +28,7 @@ LAYERS = [
     {"methods"},
     {"segmenter"},
     {"dense", "pipeline", "outputs"},
+    {"provenance"},
     {"api", "info", "view"},
     {"training"},
 ]

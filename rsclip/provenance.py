@@ -1,0 +1,99 @@
+"""The run record: what went in, what came out, how long it took."""
+
+import datetime
+import platform
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from rsclip.config import SegmentConfig
+from rsclip.legend import UNCLASSIFIED_NAME, Legend
+from rsclip.pipeline import Counts, SceneRun
+from rsclip.prompts import Query
+from rsclip.scene import Scene
+from rsclip.version import __version__
+
+__all__ = ["describe_outcome", "describe_run"]
+
+
+def describe_run(
+    scene: Scene,
+    run: SceneRun,
+    legend: Legend,
+    config: SegmentConfig,
+    queries: Sequence[Query],
+    model: Mapping[str, Any],
+) -> dict[str, Any]:
+    """Return what is known of a run before its first pixel, ready for `write_record`.
+
+    Args:
+        scene: The open scene.
+        run: Its windows.
+        legend: Classes.
+        config: Settings.
+        queries: What the model was asked for.
+        model: Its name, weights hash and the like.
+    """
+    began = datetime.datetime.now(datetime.UTC)
+    return {
+        "software": {"rsclip": __version__, "python": platform.python_version()},
+        "started": began.isoformat(timespec="seconds"),
+        "scene": {
+            "source": scene.source,
+            "shape": scene.shape,
+            "crs": scene.crs.to_wkt() if scene.crs else None,
+            "transform": tuple(scene.transform)[:6],
+            "bands": scene.bands,
+            "valid_source": scene.valid_source,
+            "working_shape": scene.working_shape,
+        },
+        "model": dict(model),
+        "classes": legend.to_dict(),
+        "queries": [
+            {"text": query.text, "class": legend.classes[query.class_index].name}
+            for query in queries
+        ],
+        "settings": config.to_dict(),
+        "windows": _windows(run),
+    }
+
+
+def describe_outcome(run: SceneRun, counts: Counts, legend: Legend) -> dict[str, Any]:
+    """Return what the record gains when the last pixel is written."""
+    assert run.radiometry is not None
+    total = int(counts.pixels.sum())
+    valid = total - int(counts.pixels[legend.nodata])
+    entries = [(0, UNCLASSIFIED_NAME), *((item.value, item.name) for item in legend.foreground)]
+    return {
+        "radiometry": run.radiometry.to_dict(),
+        "windows": {**_windows(run), "skipped": counts.skipped},
+        "pixels": total,
+        "valid_pixels": valid,
+        "results": [_result(counts, value, name, valid) for value, name in entries],
+        "seconds": {name: round(value, 3) for name, value in counts.seconds.items()},
+    }
+
+
+def _result(counts: Counts, value: int, name: str, valid: int) -> dict[str, Any]:
+    """Return a class's line: `share` of the valid pixels, `m2` of ground."""
+    pixels = int(counts.pixels[value])
+    confidence = None
+    if counts.confidence is not None and pixels:
+        confidence = round(float(counts.confidence[value]) / pixels, 6)
+    return {
+        "value": value,
+        "name": name,
+        "pixels": pixels,
+        "share": pixels / valid if valid else 0.0,
+        "m2": None if counts.m2 is None else round(float(counts.m2[value]), 4),
+        "mean_confidence": confidence,
+    }
+
+
+def _windows(run: SceneRun) -> dict[str, Any]:
+    grid = run.grid
+    return {
+        "size": grid.window,
+        "stride": grid.stride,
+        "patch": grid.patch,
+        "total": len(grid),
+    }
