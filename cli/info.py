@@ -44,7 +44,7 @@ def _lines(facts: dict[str, Any]) -> list[tuple[str, str]]:
     lines = [
         ("scene", facts["scene"]),
         ("size", f"{width} x {height} pixels, {facts['bands']} bands, {facts['dtype']}"),
-        ("CRS", facts["crs"] or "none"),
+        ("CRS", _crs_name(facts["crs"])),
         ("pixel size", pixel),
         ("valid", f"{share:.1%} of sampled pixels ({facts['valid_source']})"),
         ("bands", f"{chosen} as red, green, blue"),
@@ -59,3 +59,11 @@ def _lines(facts: dict[str, Any]) -> list[tuple[str, str]]:
     if tuple(working) != tuple(facts["shape"]):
         lines.insert(4, ("works at", f"{working[1]} x {working[0]} pixels"))
     return lines
+
+
+def _crs_name(text: str | None) -> str:
+    """Return a code such as EPSG:32633, or the name out of a WKT that has no code."""
+    if not text:
+        return "none"
+    parts = text.split('"', 2)
+    return f"{parts[1]} (no code)" if "[" in text and len(parts) == 3 else text

@@ -1,0 +1,59 @@
+"""`rsclip info` says what a run would do."""
+
+import json
+
+import numpy as np
+import pytest
+import rasterio
+
+
+def test_json_and_text_say_the_same(rsclip, make_scene, tiny_model):
+    scene = make_scene(shape=(200, 240), count=4, dtype="uint16", nodata=0)
+    with rasterio.open(scene, "r+") as dataset:
+        pixels = dataset.read()
+        pixels[:, :100] = 0
+        dataset.write(pixels)
+    done = rsclip("info", scene, "--model", tiny_model, "--bidx", "4,1,2", "--gsd", "1", "--json")
+    assert done.exit_code == 0, done.output
+    facts = json.loads(done.stdout)
+    assert facts["shape"] == [200, 240]
+    assert facts["bands"] == 4
+    assert facts["dtype"] == "uint16"
+    assert facts["crs"] == "EPSG:32633"
+    assert facts["chosen_bands"] == [4, 1, 2]
+    assert facts["pixel_size_m"] == pytest.approx([0.5, 0.5], rel=1e-3)
+    assert facts["valid_share"] == 0.5
+    assert "nodata value 0" in facts["valid_source"]
+    assert facts["working_shape"] == [100, 120]
+    # 100 x 120 at window 32, stride 16, padded to 104 x 120.
+    assert facts["tiles"] == 6 * 7
+    assert facts["stretch"].startswith("percentile:2,98")
+    text = rsclip("info", scene, "--model", tiny_model, "--bidx", "4,1,2", "--gsd", "1").stdout
+    for part in ("240 x 200 pixels", "50.0%", "4, 1, 2 as red", "42 of 32 x 32", "120 x 100"):
+        assert part in text
+
+
+def test_a_crs_without_a_code_shows_its_name(rsclip, make_scene, tiny_model):
+    crs = "+proj=laea +lat_0=12 +lon_0=34 +datum=WGS84 +units=m"
+    done = rsclip("info", make_scene(crs=crs), "--model", tiny_model)
+    line = next(line for line in done.stdout.splitlines() if line.startswith("CRS:"))
+    assert "(no code)" in line
+    assert "[" not in line
+
+
+def test_the_estimate_is_not_below_what_a_run_holds(rsclip, make_scene, tiny_model):
+    narrow = make_scene("narrow.tif", shape=(64, 64))
+    wide = make_scene("wide.tif", shape=(64, 20000))
+    narrow, wide = (
+        json.loads(rsclip("info", scene, "--model", tiny_model, "--json").stdout)["memory_mb"]
+        for scene in (narrow, wide)
+    )
+    # Similarities of 20 words over 2,500 patches of four rows: the part that grows with the width.
+    assert wide > narrow
+    assert np.isclose(wide - narrow, 4 * 20 * 4 * 2500 * 4 / 2**20, atol=2)
+
+
+def test_what_cannot_be_read_is_refused(rsclip, tmp_path, tiny_model):
+    done = rsclip("info", tmp_path / "none.tif", "--model", tiny_model)
+    assert done.exit_code == 2
+    assert "none.tif" in done.stderr
