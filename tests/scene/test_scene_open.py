@@ -13,7 +13,7 @@ from rasterio.enums import ColorInterp
 
 from rsclip.errors import OptionError, ReadError, RsclipWarning, SceneError
 from rsclip.radiometry import fit
-from rsclip.scene import Scene, gdal_env
+from rsclip.scene import GDAL_CACHE_MB, Scene, gdal_env
 from rsclip.types import Window
 from tests.rasters import raster, write_raster
 
@@ -200,7 +200,7 @@ def test_infinity_is_no_data(make, whole):
 
 def test_settings_of_gdal_leave_the_users_alone(monkeypatch):
     monkeypatch.delenv("GDAL_CACHEMAX", raising=False)
-    assert gdal_env().options["GDAL_CACHEMAX"] == 64 * 2**20
+    assert gdal_env().options["GDAL_CACHEMAX"] == GDAL_CACHE_MB * 2**20
     monkeypatch.setenv("GDAL_CACHEMAX", "512")
     assert "GDAL_CACHEMAX" not in gdal_env().options
 
