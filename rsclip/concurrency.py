@@ -2,7 +2,7 @@
 
 import queue
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from typing import Generic, TypeVar
 
 __all__ = ["Worker", "prefetch"]
@@ -17,17 +17,23 @@ def prefetch(items: Iterable[T], depth: int) -> Iterator[T]:
     """Yield from an iterable that runs ahead in a thread of its own.
 
     Args:
-        items: Consumed in the thread; an exception there is raised here, in order.
+        items: Consumed, and closed if it is a generator, in the thread; an exception there is
+            raised here, in order.
         depth: How many items may wait.
     """
     waiting: queue.Queue[object] = queue.Queue(depth)
     stopped = threading.Event()
 
     def run() -> None:
+        source = iter(items)
         try:
-            for item in items:
+            for item in source:
                 if not _offer(waiting, item, stopped):
-                    return
+                    break
+            # A generator left half-way must end here: what it holds, such as a GDAL environment,
+            # belongs to this thread.
+            if isinstance(source, Generator):
+                source.close()
         except BaseException as error:
             _offer(waiting, _Failure(error), stopped)
         else:
@@ -65,11 +71,17 @@ class Worker(Generic[T]):
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        if kind is None:
-            _offer(self._waiting, _END, self._stopped)
-        else:
+        try:
+            if kind is None:
+                _offer(self._waiting, _END, self._stopped)
+            else:
+                self._stopped.set()
+            self._thread.join()
+        except BaseException:
+            # Ctrl-C while waiting: what the function works on is about to go away.
             self._stopped.set()
-        self._thread.join()
+            self._thread.join()
+            raise
         if kind is None:
             self._raise()
 

@@ -101,7 +101,7 @@ def find_validity(dataset: DatasetReader, bands: Bands, nodata: float | None = N
         for index in colours:
             _refuse_impossible(dataset, index, nodata)
         values = dict.fromkeys(colours, nodata)
-    elif MaskFlags.nodata in flags:
+    elif MaskFlags.nodata in flags and not alpha:
         values = {
             index: value
             for index, value in zip(dataset.indexes, dataset.nodatavals, strict=True)

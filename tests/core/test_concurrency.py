@@ -44,20 +44,44 @@ def test_prefetch_raises_after_what_came_before():
 
 
 def test_leaving_prefetch_early_stops_the_thread_and_closes_the_source():
-    closed = threading.Event()
+    closed = []
 
     def items():
         try:
             while True:
                 yield 0
         finally:
-            closed.set()
+            closed.append(threading.current_thread().name)
 
-    stream = prefetch(items(), depth=1)
+    source = items()
+    stream = prefetch(source, depth=1)
     next(stream)
     stream.close()
     assert threads() == []
-    assert closed.wait(5)
+    # In the thread that ran it: it may hold what belongs to a thread.
+    assert closed == ["rsclip-reader"]
+
+
+def test_an_interrupt_while_waiting_for_the_worker_stops_it(monkeypatch):
+    done = []
+
+    def slow(item):
+        time.sleep(0.05)
+        done.append(item)
+
+    join, interrupts = threading.Thread.join, [KeyboardInterrupt]
+
+    def interrupted(thread, timeout=None):
+        if interrupts:
+            raise interrupts.pop()
+        join(thread, timeout)
+
+    monkeypatch.setattr(threading.Thread, "join", interrupted)
+    with pytest.raises(KeyboardInterrupt), Worker(slow, depth=50) as worker:
+        for number in range(50):
+            worker.put(number)
+    assert threads() == []
+    assert len(done) < 50
 
 
 def test_worker_consumes_all_before_the_block_ends():

@@ -101,6 +101,49 @@ def test_nodata_never_bleeds_into_means(make, kind, gsd):
     assert not valid[:, : int(22 * shape[1] / 70) - 1].any()
 
 
+@pytest.mark.parametrize("gsd", [0.15, 0.5, 1.0, 3.3])
+@pytest.mark.parametrize("declared", ["declared", "given"])
+@pytest.mark.parametrize("kind", ["alpha", "internal mask", "msk"])
+def test_a_mask_meets_a_nodata_value(make, kind, declared, gsd):
+    """A declared value yields to mask and alpha, a given one adds to them: warped or not."""
+    hole = np.zeros((60, 70), bool)
+    hole[:, :23] = True
+    stripe = np.zeros((60, 70), bool)
+    stripe[20:40, 40:60] = True
+    pixels = np.full((3, 60, 70), 200, np.uint8)
+    pixels[:, hole] = 90
+    pixels[:, stripe] = 7
+    if kind == "alpha":
+        pixels = np.concatenate([pixels, np.where(hole, 0, 255).astype(np.uint8)[None]])
+    path = make(pixels, nodata=7 if declared == "declared" else None)
+    if kind != "alpha":
+        with (
+            rasterio.Env(GDAL_TIFF_INTERNAL_MASK=kind != "msk"),
+            rasterio.open(path, "r+") as dataset,
+        ):
+            dataset.write_mask(~hole)
+    given = 7 if declared == "given" else None
+    with Scene.open(path, gsd=gsd, nodata=given) as scene:
+        whole = scene.read_valid(Window(0, 0, 60, 70))
+        height, width = scene.working_shape
+        got, valid = scene.read(Window(0, 0, height, width))
+    np.testing.assert_array_equal(whole, ~hole if declared == "declared" else ~hole & ~stripe)
+    # Far enough from an edge to hold one kind of pixel only.
+    rows, cols = np.mgrid[:height, :width]
+    rows, cols = (rows + 0.5) * 60 / height, (cols + 0.5) * 70 / width
+    reach = 4.5
+    in_stripe = (abs(rows - 30) < 10 - reach) & (abs(cols - 50) < 10 - reach)
+    assert in_stripe.any()
+    assert not valid[cols < 23 - reach].any()
+    assert (got[:, valid & in_stripe] == 7).all()
+    assert valid[in_stripe].all() == (declared == "declared")
+    assert not valid[in_stripe].any() == (declared == "given")
+    assert (got[:, valid & (cols < 40 - reach)] == 200).all()
+    if declared == "given":
+        assert (got[:, valid] == 200).all()
+        assert valid[(cols > 23 + reach) & (cols < 40 - reach)].all()
+
+
 @pytest.mark.parametrize("gsd", [0.13, 0.7, 1.0, 4.4])
 def test_windows_equal_the_whole_bit_for_bit(make, noise, gsd):
     pixels = noise(3, 90, 120).astype("float32") / 7
