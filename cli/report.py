@@ -1,6 +1,7 @@
 """What a person sees: progress, warnings, errors and exit codes."""
 
 import contextlib
+import os
 import signal
 import sys
 import time
@@ -32,11 +33,16 @@ def guard(*, quiet: bool = False, verbose: bool = False) -> Iterator[None]:
     def interrupt(*_: Any) -> None:
         raise KeyboardInterrupt
 
-    # A queue's or a shell's SIGTERM ends like Ctrl-C: with the temporary files removed.
-    with contextlib.suppress(ValueError):
-        signal.signal(signal.SIGTERM, interrupt)
+    # A queue's SIGTERM and a lost terminal end like Ctrl-C: with the temporary files removed.
+    for name in ("SIGTERM", "SIGHUP"):
+        with contextlib.suppress(ValueError, AttributeError):
+            signal.signal(getattr(signal, name), interrupt)
     with warnings.catch_warnings():
-        warnings.simplefilter("default" if verbose else "ignore")
+        warnings.simplefilter("ignore")
+        if verbose:
+            # Deprecations are for developers of the libraries, not for those who run them.
+            warnings.simplefilter("default", UserWarning)
+            warnings.simplefilter("default", RuntimeWarning)
         warnings.filterwarnings("always", category=RsclipWarning)
         warnings.showwarning = show
         try:
@@ -49,6 +55,10 @@ def guard(*, quiet: bool = False, verbose: bool = False) -> Iterator[None]:
             sys.exit(1)
         except click.ClickException:
             raise
+        except BrokenPipeError:
+            # `rsclip ... | head`: nobody reads on. Python would complain once more as it ends.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            sys.exit(1)
         except Exception as error:
             if verbose:
                 traceback.print_exc()
@@ -75,7 +85,8 @@ class ProgressLine:
 
     def __init__(self, *, quiet: bool) -> None:
         self._quiet = quiet
-        self._terminal = sys.stderr.isatty()
+        # A service may run without any standard error.
+        self._terminal = sys.stderr is not None and sys.stderr.isatty()
         self._bar: Any = None
         self._done = 0
         self._began = self._last = time.monotonic()

@@ -49,7 +49,7 @@ def command(
         config = gather_config(config_file, flags)
         progress = ProgressLine(quiet=quiet)
         outcomes, failures = [], []
-        protect = [path for path in (classes, config_file) if path]
+        protect = [config_file] if config_file else []
         for outcome in segment_scenes(
             scenes, classes, output_dir, config=config, progress=progress, protect=protect
         ):

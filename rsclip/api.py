@@ -11,12 +11,14 @@ import numpy as np
 import rasterio
 
 from rsclip.config import SegmentConfig, build_config
-from rsclip.errors import OutputError, RsclipError, RsclipWarning
+from rsclip.errors import OutputError, RsclipError, RsclipWarning, RunError
+from rsclip.inputs import files_read
 from rsclip.legend import Legend, load_legend
 from rsclip.outputs import open_scores, output_names, write_companions
-from rsclip.pipeline import Encoder, Progress, SceneRun
+from rsclip.pipeline import Encoder, Progress, SceneRun, plan_grid
 from rsclip.prompts import Query, class_queries, load_templates
 from rsclip.provenance import describe_outcome, describe_run
+from rsclip.radiometry import parse_stretch
 from rsclip.scene import Scene, gdal_env
 from rsclip.writers.mask import MaskWriter
 from rsclip.writers.record import provenance_tags, write_record
@@ -180,14 +182,17 @@ def segment_scenes(
     """
     settings = config or SegmentConfig()
     legend = load_legend(classes, background=settings.background)
+    if settings.stretch is not None:
+        parse_stretch(settings.stretch)
     folder = Path(output_dir)
     stems = _unique_stems(scenes)
-    inputs = [str(path) for path in (*scenes, *protect)]
+    inputs = [str(path) for path in (*scenes, *protect, *files_read(classes, settings))]
     # Scenes that cannot be opened are known before the model is loaded, which takes longer.
     unusable: dict[int, RsclipError] = {}
-    for index, scene in enumerate(scenes):
+    for index, source in enumerate(scenes):
         try:
-            _open(scene, settings).close()
+            with _open(source, settings) as opened:
+                inputs += opened.files
         except RsclipError as error:
             unusable[index] = error
     for index, stem in enumerate(stems):
@@ -198,6 +203,8 @@ def segment_scenes(
     if len(unusable) < len(scenes):
         loader = model_loader or _default_loader(backbone)
         model = loader(legend, settings)
+        # A window that does not fit the model fits it in no scene.
+        plan_grid((1, 1), model.encoder, settings)
     for index, (scene, stem) in enumerate(zip(scenes, stems, strict=True)):
         if index in unusable:
             yield Failure(str(scene), unusable[index])
@@ -207,6 +214,8 @@ def segment_scenes(
             yield _segment_one(scene, stem, folder, legend, settings, model, inputs, progress)
         except RsclipError as error:
             yield Failure(str(scene), error)
+        except MemoryError:
+            yield Failure(str(scene), _out_of_memory(scene))
 
 
 def load_model(legend: Legend, config: SegmentConfig, backbone: "Backbone | None" = None) -> Model:
@@ -271,6 +280,14 @@ def _default_loader(backbone: "Backbone | None") -> ModelLoader:
 
 def _open(scene: str | Path, config: SegmentConfig) -> Scene:
     return Scene.open(scene, bidx=config.bidx, nodata=config.nodata, gsd=config.gsd)
+
+
+def _out_of_memory(source: str | Path) -> RunError:
+    return RunError(
+        "the memory of this machine does not suffice",
+        where=source,
+        remedy="Try a smaller --batch-size, or fewer classes; `rsclip info` estimates the need.",
+    )
 
 
 def _unique_stems(scenes: Sequence[str | Path]) -> list[str]:

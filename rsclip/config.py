@@ -1,7 +1,8 @@
 """The settings of a segmentation: every default stated once, here.
 
 Layers, weakest first: defaults, a YAML file, flags. A preset speaks within its own layer: what the
-same layer says outright beats it, and a stronger layer's preset beats a weaker layer's word.
+same layer says outright beats it, and a stronger layer's preset beats a weaker layer's word, and
+its preset altogether.
 """
 
 import dataclasses
@@ -13,16 +14,30 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Self
 
-import yaml
-
 from rsclip.errors import OptionError
+from rsclip.strict_yaml import parse_yaml
 from rsclip.types import Score
 
-__all__ = ["PRESETS", "Blend", "Precision", "SegmentConfig", "build_config", "read_config_file"]
+__all__ = [
+    "DEFAULT_OVERLAP",
+    "DEFAULT_STRETCH",
+    "PRESETS",
+    "Blend",
+    "Precision",
+    "SegmentConfig",
+    "build_config",
+    "read_config_file",
+]
 
 Blend = Literal["hann", "mean", "gaussian"]
 Precision = Literal["fp32", "bf16", "fp16"]
 Preset = Literal["fast", "balanced", "paper"]
+
+DEFAULT_OVERLAP = 0.5
+"""Overlap of windows where neither it nor a stride is given."""
+DEFAULT_BLEND = "hann"
+DEFAULT_STRETCH = "percentile:2,98"
+"""Stretch of scenes that are not 8-bit."""
 
 PRESETS: Mapping[str, Mapping[str, Any]] = {
     "fast": {"overlap": 0.25},
@@ -65,15 +80,20 @@ class SegmentConfig:
         None, "Window side in pixels [default: the model's image size].", "PIXELS"
     )
     stride: int | None = _option(
-        None, "Step between windows [default: half the window, in whole patches].", "PIXELS"
+        None, "Step between windows [default: by the overlap, in whole patches].", "PIXELS"
     )
     overlap: float | None = _option(
-        None, "Overlap of windows, 0 to 0.9, in place of --stride.", "SHARE"
+        None,
+        f"Overlap of windows, 0 to 0.9, in place of --stride [default: {DEFAULT_OVERLAP:g}].",
+        "SHARE",
     )
     preset: Preset | None = _option(
         None, "fast: overlap 0.25; balanced: 0.5; paper: 0.5 with mean blend."
     )
-    blend: Blend = _option("hann", "Weights that blend overlapping windows.")
+    # None stands for "as the preset has it"; a built configuration always holds one.
+    blend: Blend = _option(
+        None, f"Weights that blend overlapping windows [default: {DEFAULT_BLEND}]."
+    )
     logit_scale: float = _option(50.0, "Factor from cosine similarity to logits.", "NUMBER")
     threshold: float | None = _option(
         None, "Lowest score (0 to 1) that keeps a label; below it: 0, unclassified.", "SCORE"
@@ -90,7 +110,7 @@ class SegmentConfig:
     stretch: str | None = _option(
         None,
         "none, minmax, percentile:LO,HI or range:LO,HI "
-        "[default: none for uint8, else percentile:2,98].",
+        f"[default: none for uint8, else {DEFAULT_STRETCH}].",
         "STRETCH",
     )
     nodata: float | None = _option(None, "Nodata value in place of the scene's own.", "VALUE")
@@ -114,10 +134,19 @@ class SegmentConfig:
     overwrite: bool = _option(False, "Replace outputs that exist.")
 
     def __post_init__(self) -> None:
+        for name, value in self._unsaid().items():
+            object.__setattr__(self, name, value)
         for item in dataclasses.fields(self):
             value = _coerce(item.name, getattr(self, item.name), _TYPES[item.name])
             object.__setattr__(self, item.name, value)
         _check_ranges(self)
+
+    def _unsaid(self) -> dict[str, Any]:
+        """Return what the preset says on matters that nobody else has decided."""
+        values = {"blend": DEFAULT_BLEND, **(_preset(self.preset) if self.preset else {})}
+        if self.stride is not None:
+            values.pop("overlap", None)
+        return {name: value for name, value in values.items() if getattr(self, name) is None}
 
     def replace(self, **changes: Any) -> Self:
         """Return a copy with some fields changed."""
@@ -143,9 +172,12 @@ def build_config(*layers: Mapping[str, Any]) -> SegmentConfig:
     merged: dict[str, Any] = {}
     for layer in layers:
         _refuse_unknown(layer)
-        preset = layer.get("preset")
-        if preset is not None:
-            merged = {**merged, "stride": None, **_preset(preset)}
+        if layer.get("preset") is not None:
+            values = _preset(layer["preset"])
+            # What the preset decides is no longer what a weaker layer said; a word that only
+            # repeats the preset goes with it.
+            merged = {**merged, "stride": None, **dict.fromkeys(values)}
+            layer = {key: word for key, word in layer.items() if values.get(key) != word}
         # --stride and --overlap say the same thing: a stronger layer's one replaces the other.
         for one, other in (("stride", "overlap"), ("overlap", "stride")):
             if layer.get(one) is not None and layer.get(other) is None:
@@ -165,18 +197,19 @@ def read_config_file(path: str | Path) -> dict[str, Any]:
     """
     path = Path(path)
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        content = parse_yaml(path.read_text(encoding="utf-8"), path, OptionError)
     except FileNotFoundError as error:
         raise OptionError("no such configuration file", where=path) from error
     except (OSError, UnicodeDecodeError) as error:
         raise OptionError(f"cannot read the configuration file: {error}", where=path) from error
-    except yaml.YAMLError as error:
-        raise OptionError(f"not valid YAML: {' '.join(str(error).split())}", where=path) from error
     if content is None:
         return {}
     if not isinstance(content, dict):
         raise OptionError("a configuration file holds `option: value` lines", where=path)
     layer = {str(key).replace("-", "_"): value for key, value in content.items()}
+    if len(layer) < len(content):
+        twice = next(key for key in layer if key not in content or key.replace("_", "-") in content)
+        raise OptionError(f"the key `{twice}` stands twice", where=path)
     try:
         _refuse_unknown(layer)
         SegmentConfig(**layer)
@@ -194,11 +227,11 @@ def _refuse_unknown(layer: Mapping[str, Any]) -> None:
 
 
 def _preset(name: object) -> Mapping[str, Any]:
-    if name not in PRESETS:
+    if not isinstance(name, str) or name not in PRESETS:
         raise OptionError(
             f"unknown preset {name!r}", where="preset", remedy=f"Choose {', '.join(PRESETS)}."
         )
-    return PRESETS[str(name)]
+    return PRESETS[name]
 
 
 def _coerce(name: str, value: object, kind: Any) -> object:

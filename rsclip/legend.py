@@ -30,6 +30,7 @@ __all__ = [
     "LegendClass",
     "LegendSpec",
     "bundled_sets",
+    "class_file",
     "load_legend",
 ]
 
@@ -225,11 +226,22 @@ def bundled_sets() -> tuple[str, ...]:
     return tuple(sorted(path.stem for path in config_path("classes").glob("*.yaml")))
 
 
+def class_file(spec: LegendSpec) -> Path | None:
+    """Return the class file that a specification names, of a user's own; None for anything else."""
+    if isinstance(spec, Path):
+        return spec
+    if not isinstance(spec, str):
+        return None
+    text = spec.strip()
+    named = text.lower().endswith(FILE_SUFFIXES) and not text.lower().startswith(_SET_PREFIX)
+    return Path(text).expanduser() if named else None
+
+
 def _drafts(spec: LegendSpec) -> Drafts:
     if isinstance(spec, Legend):
         return Drafts([_draft(item) for item in spec.classes], dict(spec.about))
-    if isinstance(spec, Path):
-        return read_class_file(spec)
+    if (path := class_file(spec)) is not None:
+        return read_class_file(path)
     if isinstance(spec, str):
         return _drafts_of_text(spec)
     if isinstance(spec, Mapping):
@@ -248,8 +260,6 @@ def _drafts_of_text(text: str) -> Drafts:
     text = text.strip()
     if text.lower().startswith(_SET_PREFIX):
         return read_class_file(_set_file(text[len(_SET_PREFIX) :].strip()))
-    if text.lower().endswith(FILE_SUFFIXES):
-        return read_class_file(Path(text).expanduser())
     if Path(text).suffix and _is_file(text):
         raise LegendError(
             "not a class file", where=text, remedy=f"Class files end in {', '.join(FILE_SUFFIXES)}."
@@ -317,6 +327,12 @@ def _check(drafts: Sequence[Draft]) -> None:
                 f"the class {draft.name!r} is there twice (see {twin.where})",
                 where=draft.where,
                 remedy="Rename one, or make them one class with synonyms.",
+            )
+        if draft.name.casefold() == UNCLASSIFIED_NAME and not draft.background:
+            raise LegendError(
+                f"the name {draft.name!r} is taken by the value 0",
+                where=draft.where,
+                remedy="Name it otherwise, or make it a background class.",
             )
         if not draft.words or not all(word and word.isascii() for word in draft.words):
             raise LegendError("the class needs English words", where=draft.where)

@@ -15,10 +15,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NoReturn
 
-import yaml
-
 from rsclip.errors import LegendError
 from rsclip.palette import RGB, parse_colour
+from rsclip.strict_yaml import parse_yaml
 
 __all__ = [
     "FILE_SUFFIXES",
@@ -180,16 +179,7 @@ def _read_txt(text: str, path: Path) -> Drafts:
 
 
 def _read_yaml(text: str, path: Path) -> Drafts:
-    try:
-        content = yaml.load(text, Loader=_StrictLoader)
-    except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        line = f" at line {mark.line + 1}" if mark else ""
-        raise LegendError(f"not valid YAML{line}: {error.problem}", where=path) from error
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        reason = " ".join(str(error).split())
-        raise LegendError(f"not valid YAML: {reason}", where=path) from error
-    return drafts_of_content(content, str(path))
+    return drafts_of_content(parse_yaml(text, path, LegendError), str(path))
 
 
 def _read_json(text: str, path: Path) -> Drafts:
@@ -249,21 +239,6 @@ _READERS: Mapping[str, Callable[[str, Path], Drafts]] = {
     ".csv": _read_csv,
 }
 FILE_SUFFIXES: tuple[str, ...] = tuple(_READERS)
-
-
-class _StrictLoader(yaml.SafeLoader):
-    """SafeLoader that refuses a key written twice, where YAML would keep the last."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        seen = set()
-        for key, _ in node.value:
-            if not isinstance(key, yaml.ScalarNode):
-                continue
-            if key.value in seen:
-                problem = f"the key `{key.value}` stands twice"
-                raise yaml.constructor.ConstructorError(None, None, problem, key.start_mark)
-            seen.add(key.value)
-        return super().construct_mapping(node, deep)
 
 
 def _of_synonyms(synonyms: Sequence[str], where: str, *, background: bool = False) -> Draft:

@@ -13,7 +13,7 @@ from typing import Protocol
 import numpy as np
 
 from rsclip.concurrency import Worker, prefetch
-from rsclip.config import SegmentConfig
+from rsclip.config import DEFAULT_OVERLAP, SegmentConfig
 from rsclip.ground import GroundArea
 from rsclip.labelling import Labeller, LabelStrip, percent
 from rsclip.legend import Legend
@@ -31,7 +31,6 @@ __all__ = ["Encoder", "Progress", "SceneRun", "plan_grid"]
 Progress = Callable[[int, int], None]
 """Called with (windows done, windows in all)."""
 
-DEFAULT_OVERLAP = 0.5
 _QUEUE_DEPTH = 2
 # Rows of the scene's mask read at once: small beside a window row's similarities, large enough
 # that its blocks are not decoded over and over.

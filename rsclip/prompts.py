@@ -9,7 +9,7 @@ from rsclip.errors import OptionError
 from rsclip.legend import Legend, LegendClass
 from rsclip.resources import config_path
 
-__all__ = ["TEMPLATES", "Query", "class_queries", "load_templates", "word_prompts"]
+__all__ = ["TEMPLATES", "Query", "class_queries", "load_templates", "template_file", "word_prompts"]
 
 TEMPLATES = ("imagenet80", "simple", "remote-sensing")
 """Bundled templates. imagenet80: CLIP's own, as the papers use; simple: its best seven;
@@ -64,11 +64,11 @@ def load_templates(name_or_file: str | Path) -> tuple[str, ...]:
             not hold exactly one `{}`.
     """
     text = str(name_or_file)
+    path = template_file(name_or_file)
+    if path is not None:
+        return _read(path)
     if text in TEMPLATES:
         return _read(config_path("templates", f"{text}.txt"))
-    path = Path(text).expanduser()
-    if isinstance(name_or_file, Path) or path.suffix.lower() == ".txt" or path.is_file():
-        return _read(path)
     near = difflib.get_close_matches(text.lower(), TEMPLATES, n=1)
     raise OptionError(
         f"unknown templates {text!r}",
@@ -76,6 +76,15 @@ def load_templates(name_or_file: str | Path) -> tuple[str, ...]:
         remedy=(f"Did you mean {near[0]}? " if near else "")
         + f"Choose {', '.join(TEMPLATES)}, or give a .txt file.",
     )
+
+
+def template_file(name_or_file: str | Path) -> Path | None:
+    """Return the file of a user's own that is meant; None for the name of bundled templates."""
+    if name_or_file in TEMPLATES:
+        return None
+    path = Path(name_or_file).expanduser()
+    meant = isinstance(name_or_file, Path) or path.suffix.lower() == ".txt" or path.is_file()
+    return path if meant else None
 
 
 def _queries_of(item: LegendClass, index: int, templates: Sequence[str]) -> Iterator[Query]:

@@ -7,6 +7,7 @@ from typing import Any, Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from rsclip.config import DEFAULT_STRETCH
 from rsclip.errors import OptionError
 from rsclip.types import BoolArray, FloatArray
 
@@ -14,7 +15,6 @@ __all__ = ["Radiometry", "Stretch", "fit", "parse_stretch"]
 
 Kind = Literal["none", "minmax", "percentile", "range"]
 
-DEFAULT_PERCENTILES = (2.0, 98.0)
 _EXAMPLES = "Examples: none, minmax, percentile:2,98, range:0,3000."
 # Enough for percentiles to a tenth of a percent.
 _ENOUGH_PIXELS = 10_000
@@ -64,7 +64,9 @@ def parse_stretch(text: str) -> Stretch:
         low, high = (float(part) for part in ends.split(","))
     except ValueError:
         raise _wrong(text) from None
-    if not (math.isfinite(low) and math.isfinite(high) and low < high):
+    if not (math.isfinite(low) and math.isfinite(high)):
+        raise _wrong(text, "Both ends must be finite. ")
+    if not low < high:
         raise _wrong(text, "The first number must be the smaller one. ")
     if kind == "percentile" and not 0 <= low < high <= 100:
         raise _wrong(text, "Percentiles lie between 0 and 100. ")
@@ -137,7 +139,7 @@ def fit(scene: _Source, stretch: str | None = None) -> Radiometry:
     Args:
         scene: An open scene.
         stretch: none, minmax, percentile:LO,HI or range:LO,HI. Default: none for 8-bit pixels,
-            else percentile:2,98.
+            else `config.DEFAULT_STRETCH`.
 
     Raises:
         OptionError: `stretch` is none of these.
@@ -151,9 +153,7 @@ def fit(scene: _Source, stretch: str | None = None) -> Radiometry:
     if not values.shape[1]:
         values = _search(scene, values)
     if asked is None:
-        asked = (
-            Stretch("none") if dtype == np.uint8 else Stretch("percentile", *DEFAULT_PERCENTILES)
-        )
+        asked = Stretch("none") if dtype == np.uint8 else parse_stretch(DEFAULT_STRETCH)
     ends = [_ends(asked, band, dtype) for band in values]
     seen = np.ones(values.shape[1], np.bool_)
     fill = [

@@ -63,6 +63,7 @@ class Scene:
 
     Attributes:
         source: The scene as it was named.
+        files: The files that GDAL reads for it; of a mosaic (VRT), those it is made of too.
         stem: The name that outputs begin with.
         shape: (height, width) in pixels.
         crs: Coordinate reference system, or None.
@@ -89,6 +90,7 @@ class Scene:
         gsd: float | None = None,
     ) -> None:
         self.source = source
+        self.files: tuple[str, ...] = tuple(dataset.files)
         self.stem = stem_of(source)
         self.shape: Shape = dataset.shape
         self.crs: CRS | None = dataset.crs or None

@@ -11,7 +11,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 # A module may import what stands in a lower layer, or what stands beside it in its own package.
 LAYERS = [
-    {"errors", "types", "version", "resources", "concurrency", "view_page"},
+    {"errors", "types", "version", "resources", "concurrency", "view_page", "strict_yaml"},
     {"config", "tiling", "palette", "legend", "legend_files", "prompts", "vocabulary"},
     {
         "scene",
@@ -24,7 +24,7 @@ LAYERS = [
         "compass",
         "radiometry",
     },
-    {"backbone", "stitcher", "labelling", "writers", "synthetic"},
+    {"backbone", "stitcher", "labelling", "writers", "synthetic", "inputs"},
     {"methods"},
     {"segmenter"},
     {"dense", "pipeline", "outputs"},
@@ -47,7 +47,7 @@ FAMILIES = [
         "radiometry",
     },
     {"legend", "prompts"},
-    {"errors", "types", "resources"},
+    {"errors", "types", "resources", "strict_yaml"},
 ]
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
 

@@ -22,6 +22,8 @@ __all__ = ["Staging", "write_error"]
 _PREFIX = ".rsclip-"
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 _FULL_TEXTS = ("no space left", "disk full", "disk quota exceeded", "not enough space")
+# File systems take 255 bytes; drafts and GDAL's own temporary files are named after the final one.
+_LONGEST_NAME = 255 - len("-draft.tif.aux.xml")
 # Less free space than this is a full disk, whatever the library said.
 _NOTHING_FREE = 1 << 16
 
@@ -52,6 +54,7 @@ class Staging:
     ) -> None:
         self._folder = Path(folder)
         self._names = dict(names)
+        self._overwrite = overwrite
         _refuse_clashes(self._folder, self._names, overwrite, inputs)
         self._made: list[Path] = []
         try:
@@ -98,27 +101,36 @@ class Staging:
             Key -> final path.
 
         Raises:
-            WriteError: An output was not written, or cannot be moved: none is left.
+            WriteError: An output was not written, cannot be moved, or (without `overwrite`) exists
+                by now: none of this run is left.
         """
         staged = {key: self.path(key) for key in self._names}
         final = {key: self._folder / name for key, name in self._names.items()}
-        published: list[Path] = []
+        published: list[str] = []
+        folder = self._folder
         try:
             for path in staged.values():
                 # A full disk may show only now; better before the first move than after.
                 _sync(path)
-            *_, mark = final.values()
-            with contextlib.suppress(FileNotFoundError):
-                mark.unlink()
+            if self._overwrite:
+                *_, mark = final.values()
+                mark.unlink(missing_ok=True)
             for key, path in staged.items():
                 # Listed first, so that an interrupt right after the move still takes it back.
-                published.append(final[key])
-                path.replace(final[key])
+                published.append(key)
+                _move(path, final[key], overwrite=self._overwrite)
             _sync_folder(self._folder)
         except BaseException as error:
-            self._take_back(published, staged)
+            for key in published:
+                _take_back(staged[key], final[key])
+            if isinstance(error, FileExistsError):
+                raise WriteError(
+                    "another run has written it meanwhile",
+                    where=final[published[-1]],
+                    remedy="That one stays; nothing of this run was left behind.",
+                ) from error
             if isinstance(error, OSError):
-                raise write_error(error, published[-1] if published else self._folder) from error
+                raise write_error(error, final[published[-1]] if published else folder) from error
             raise
         self._made = []
         self.close()
@@ -129,20 +141,38 @@ class Staging:
         shutil.rmtree(self._hidden, ignore_errors=True)
         self._remove_made()
 
-    def _take_back(self, published: Sequence[Path], staged: Mapping[str, Path]) -> None:
-        """Remove what was moved: some outputs without the others are worth nothing."""
-        waiting = {path.name for path in staged.values() if path.exists()}
-        for path in published:
-            if path.name not in waiting:
-                with contextlib.suppress(OSError):
-                    path.unlink()
-
     def _remove_made(self) -> None:
         for path in reversed(self._made):
             # Not empty: someone else has put something there.
             with contextlib.suppress(OSError):
                 path.rmdir()
         self._made = []
+
+
+def _move(source: Path, target: Path, *, overwrite: bool) -> None:
+    """Give a file its final name; without `overwrite`, never over a file of that name."""
+    if overwrite:
+        source.replace(target)
+        return
+    try:
+        # Unlike a rename, a link fails where the name is taken, however late it was.
+        os.link(source, target)
+    except FileExistsError:
+        raise
+    except OSError:
+        # No hard links on this file system: look first, which leaves a blink for another run.
+        if os.path.lexists(target):
+            raise FileExistsError(target) from None
+        source.replace(target)
+    else:
+        source.unlink()
+
+
+def _take_back(source: Path, target: Path) -> None:
+    """Remove what was moved: some outputs without the others are worth nothing."""
+    with contextlib.suppress(OSError):
+        if not source.exists() or source.samefile(target):
+            target.unlink()
 
 
 def write_error(error: BaseException, path: str | Path, *, needed: int | None = None) -> WriteError:
@@ -190,6 +220,13 @@ def _refuse_clashes(
 ) -> None:
     if folder.exists() and not folder.is_dir():
         raise OutputError("not a folder", where=folder, remedy="Give -o a folder.")
+    for name in names.values():
+        if len(os.fsencode(name)) > _LONGEST_NAME:
+            raise OutputError(
+                f"the output's name has {len(name)} letters, too many for most file systems",
+                where=folder / name,
+                remedy="Rename the scene.",
+            )
     final = [folder / name for name in names.values()]
     for given in inputs:
         for path in final:
@@ -216,6 +253,8 @@ def _files_of(given: str | Path) -> list[Path]:
     """Return the files that an input may mean: itself, or what a GDAL path or URL wraps."""
     text = str(given)
     parts = [text]
+    if text.startswith("vrt://"):
+        parts.append(text.removeprefix("vrt://").partition("?")[0])
     if text.startswith("file:"):
         parts.append(urllib.parse.unquote(urllib.parse.urlsplit(text).path))
     if ":" in text:

@@ -21,6 +21,9 @@ def test_later_layers_win():
         ([{"preset": "paper", "blend": "gaussian"}], 0.5, None, "gaussian"),
         ([{"preset": "paper"}, {"blend": "hann"}], 0.5, None, "hann"),
         ([{"blend": "gaussian"}, {"preset": "paper"}], 0.5, None, "mean"),
+        ([{"preset": "paper"}, {"preset": "fast"}], 0.25, None, "hann"),
+        ([build_config({"preset": "paper"}).to_dict(), {"preset": "fast"}], 0.25, None, "hann"),
+        ([{"blend": "gaussian"}, {"preset": "fast"}], 0.25, None, "gaussian"),
         ([{"stride": 32}, {"preset": "fast"}], 0.25, None, "hann"),
         ([{"preset": "fast"}, {"stride": 32}], None, 32, "hann"),
         ([{"preset": "fast", "stride": 32}], None, 32, "hann"),
@@ -30,6 +33,12 @@ def test_later_layers_win():
 def test_presets_and_the_two_words_for_the_step(layers, overlap, stride, blend):
     config = build_config(*layers)
     assert (config.overlap, config.stride, config.blend) == (overlap, stride, blend)
+
+
+def test_a_preset_means_the_same_in_python():
+    assert SegmentConfig(preset="paper") == build_config({"preset": "paper"})
+    assert SegmentConfig(preset="paper", blend="hann").blend == "hann"
+    assert SegmentConfig(preset="fast", stride=32).overlap is None
 
 
 def test_a_built_configuration_builds_itself_again():
@@ -48,6 +57,7 @@ def test_a_built_configuration_builds_itself_again():
         ({"window": True}, "--window.*whole number"),
         ({"blend": "max"}, "--blend.*hann, mean, gaussian"),
         ({"preset": "slow"}, "unknown preset 'slow'"),
+        ({"preset": ["paper"]}, "unknown preset"),
         ({"overlap": 0.95}, "--overlap.*between 0 and 0.9"),
         ({"overlap": 0.5, "stride": 32}, "the same thing"),
         ({"window": 64, "stride": 80}, "stride 80 is larger than the window 64"),
@@ -69,6 +79,8 @@ def test_a_file_that_is_no_configuration(tmp_path):
         ("window: [unclosed", "not valid YAML"),
         ("wndow: 3", "Did you mean `window`"),
         ("window: -3", "--window"),
+        ("window: 32\nwindow: 64", "not valid YAML at line 2: the key `window` stands twice"),
+        ("batch-size: 2\nbatch_size: 4", "the key `batch_size` stands twice"),
     ):
         path.write_text(text)
         with pytest.raises(OptionError, match=message) as caught:

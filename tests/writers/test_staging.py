@@ -132,17 +132,44 @@ def test_no_record_stands_beside_outputs_of_another_run(tmp_path, monkeypatch, s
     assert all("old" in (tmp_path / name).read_text() for name in left)
 
 
-def test_an_interrupt_after_the_move_takes_it_back(tmp_path, monkeypatch):
-    replace = Path.replace
+@pytest.mark.parametrize(
+    ("module", "move", "overwrite"), [(Path, "replace", True), (os, "link", False)]
+)
+def test_an_interrupt_after_the_move_takes_it_back(tmp_path, monkeypatch, module, move, overwrite):
+    right = getattr(module, move)
 
-    def late(self, target):
-        replace(self, target)
+    def late(source, target):
+        right(source, target)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(Path, "replace", late)
+    monkeypatch.setattr(module, move, late)
     with pytest.raises(KeyboardInterrupt):
-        deliver(tmp_path)
+        deliver(tmp_path, overwrite=overwrite)
     assert listing(tmp_path) == set()
+
+
+@pytest.mark.parametrize("hard_links", [True, False])
+def test_of_two_runs_into_one_folder_the_first_wins(tmp_path, monkeypatch, hard_links):
+    if not hard_links:
+
+        def refuse(*_):
+            raise OSError(errno.EPERM, "Operation not permitted")
+
+        monkeypatch.setattr(os, "link", refuse)
+    with Staging(tmp_path, NAMES) as first, Staging(tmp_path, NAMES) as second:
+        fill(first, "first")
+        fill(second, "second")
+        first.publish()
+        with pytest.raises(WriteError, match="another run has written it meanwhile"):
+            second.publish()
+    assert listing(tmp_path) == set(NAMES.values())
+    assert all("first" in (tmp_path / name).read_text() for name in NAMES.values())
+
+
+def test_a_name_too_long_for_the_disk_is_refused_before_work(tmp_path):
+    names = {"mask": f"{'é' * 120}_mask.tif"}
+    with pytest.raises(OutputError, match="too many for most file systems.*Rename the scene"):
+        Staging.check(tmp_path, names)
 
 
 def test_an_output_that_was_not_written_is_an_error(tmp_path):
@@ -171,6 +198,7 @@ def test_no_output_replaces_an_input_whatever_it_is_called(tmp_path, monkeypatch
         f"GTIFF_DIR:1:{scene}",
         f'NETCDF:"{scene}":band',
         f"/vsisubfile/0_100,{scene}",
+        f"vrt://{scene}?bands=1",
     ]
     for given in inputs:
         for make in (Staging, Staging.check):
