@@ -1,6 +1,7 @@
 """The library's front door: `segment` one scene, or many with one loaded model."""
 
 import contextlib
+import dataclasses
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -228,7 +229,8 @@ def load_model(legend: Legend, config: SegmentConfig, backbone: "Backbone | None
     from rsclip.methods import get_method, parse_options
     from rsclip.segmenter import Segmenter
 
-    queries = class_queries(legend, load_templates(config.templates))
+    templates = load_templates(config.templates)
+    queries = class_queries(legend, templates)
     method = get_method(config.method)
     method_options = parse_options(config.method, config.method_option)
     backbone = backbone or load_backbone(config.model, config.weights)
@@ -242,7 +244,14 @@ def load_model(legend: Legend, config: SegmentConfig, backbone: "Backbone | None
         batch_size=config.batch_size,
     )
     _warn_of_far_words(backbone, legend)
-    facts = {**backbone.facts(), "method": method.name, "device": str(segmenter.device)}
+    facts = {
+        **backbone.facts(),
+        "method": method.name,
+        "method_options": dataclasses.asdict(method_options),
+        "templates": list(templates),
+        "device": str(segmenter.device),
+        "batch_size": segmenter.batch_size,
+    }
     return Model(segmenter, queries, facts)
 
 

@@ -63,14 +63,21 @@ def similarity(
 
 
 def _prompts(queries: Sequence[str], templates: str) -> list[Sequence[str]]:
-    if isinstance(queries, str) or not len(queries):
+    words = () if isinstance(queries, str) else queries
+    # CLIP reads English; what its vocabulary lacks it does not refuse, it misreads.
+    if not words or not all(isinstance(word, str) and word.strip() for word in words):
         raise OptionError(
             "queries are a list of words, or features (Q, D)",
             where="queries",
             remedy='Such as ["building", "road"].',
         )
+    foreign = next((word for word in words if not word.isascii()), None)
+    if foreign is not None:
+        raise OptionError(
+            f"{foreign!r} is not plain English", where="queries", remedy="CLIP reads English."
+        )
     filled = load_templates(templates)
-    return [word_prompts(word, filled) for word in queries]
+    return [word_prompts(word, filled) for word in words]
 
 
 def _pixels(images: "np.ndarray[Any, Any] | Tensor") -> "np.ndarray[Any, Any]":

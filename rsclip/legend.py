@@ -1,6 +1,7 @@
 """The classes of a run: values, names, words, colours; background classes compete as 0."""
 
 import difflib
+import re
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -40,6 +41,7 @@ UNCLASSIFIED_NAME = "unclassified"
 _MAX_UINT8 = 254
 _MAX_CLASSES = 65534
 _SET_PREFIX = "set:"
+_LIKE_A_FILE = re.compile(r"^set:|\.[a-z]{3,5}$|\\", re.IGNORECASE)
 _ABOUT = ("name", "description", "source", "licence")
 
 
@@ -201,6 +203,8 @@ def load_legend(spec: LegendSpec, background: str | None = None) -> Legend:
         classes += drafts_of_words(background, "background words", background=True)
     foreground = [item for item in classes if not item.background]
     behind = [item for item in classes if item.background]
+    for item in classes:
+        _warn_of_files(item)
     # Against one another first, so that the line at fault can be named.
     _check([*foreground, *behind])
     if len(foreground) == 1 and not behind:
@@ -354,6 +358,17 @@ def _check(drafts: Sequence[Draft]) -> None:
         raise LegendError(
             f"{count} classes", remedy=f"A mask of uint16 holds {_MAX_CLASSES}: merge some."
         )
+
+
+def _warn_of_files(draft: Draft) -> None:
+    """Say where a word looks like a file or a set that was meant to be read."""
+    for word in draft.words:
+        if _LIKE_A_FILE.search(word):
+            warnings.warn(
+                f"the class word {word!r} looks like a file or a set: it is taken as a word",
+                RsclipWarning,
+                stacklevel=3,
+            )
 
 
 def _bundled_background(words: Sequence[str]) -> list[Draft]:

@@ -1,9 +1,13 @@
 """The run record: what went in, what came out, how long it took."""
 
 import datetime
+import importlib.metadata
 import platform
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
+
+import rasterio
 
 from rsclip.config import SegmentConfig
 from rsclip.legend import UNCLASSIFIED_NAME, Legend
@@ -13,6 +17,8 @@ from rsclip.scene import Scene
 from rsclip.version import __version__
 
 __all__ = ["describe_outcome", "describe_run"]
+
+_LIBRARIES = ("torch", "open_clip_torch", "rasterio", "numpy")
 
 
 def describe_run(
@@ -35,10 +41,10 @@ def describe_run(
     """
     began = datetime.datetime.now(datetime.UTC)
     return {
-        "software": {"rsclip": __version__, "python": platform.python_version()},
+        "software": _software(),
         "started": began.isoformat(timespec="seconds"),
         "scene": {
-            "source": scene.source,
+            "source": _without_secrets(scene.source),
             "shape": scene.shape,
             "crs": scene.crs.to_wkt() if scene.crs else None,
             "transform": tuple(scene.transform)[:6],
@@ -71,6 +77,25 @@ def describe_outcome(run: SceneRun, counts: Counts, legend: Legend) -> dict[str,
         "results": [_result(counts, value, name, valid) for value, name in entries],
         "seconds": {name: round(value, 3) for name, value in counts.seconds.items()},
     }
+
+
+def _software() -> dict[str, str]:
+    """Return the versions of what the labels depend on."""
+    return {
+        "rsclip": __version__,
+        "python": platform.python_version(),
+        "gdal": rasterio.__gdal_version__,
+        **{name: importlib.metadata.version(name) for name in _LIBRARIES},
+    }
+
+
+def _without_secrets(source: str) -> str:
+    """Return a source as it may be passed on: a signed URL's values and passwords left out."""
+    if "://" not in source:
+        return source
+    address, mark, query = source.partition("?")
+    address = re.sub(r"://[^/@]*@", "://", address)
+    return address + mark + re.sub(r"=[^&]*", "=...", query)
 
 
 def _result(counts: Counts, value: int, name: str, valid: int) -> dict[str, Any]:

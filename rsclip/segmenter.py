@@ -14,7 +14,7 @@ from rsclip.errors import DeviceError, EncodeError, OptionError
 from rsclip.methods import get_method, parse_options
 from rsclip.types import FloatArray, Shape
 
-__all__ = ["Segmenter", "parse_device"]
+__all__ = ["Segmenter", "automatic_batch", "parse_device"]
 
 # Tokens x channels of 4 and 64 windows of ViT-B/16 at 224 pixels: on a CPU larger batches gain
 # nothing; a GPU wants many, and still holds them in 4 GB.
@@ -46,6 +46,18 @@ def parse_device(text: str | torch.device) -> torch.device:
     if kind == "cuda":
         _check_cuda(text, int(index) if colon else 0)
     return torch.device(text)
+
+
+def automatic_batch(tokens: int, width: int, *, cpu: bool) -> int:
+    """Return the windows per forward pass that suit a model.
+
+    Args:
+        tokens: Of one window, CLS included.
+        width: Channels of the image tower.
+        cpu: The work is on a CPU.
+    """
+    load = _CPU_LOAD if cpu else _GPU_LOAD
+    return min(max(round(load / (tokens * width)), 1), _MAX_BATCH)
 
 
 class Segmenter:
@@ -186,8 +198,7 @@ class Segmenter:
 
     def _automatic_batch(self, shape: Shape) -> int:
         tokens = 1 + (shape[0] // self.patch) * (shape[1] // self.patch)
-        load = _CPU_LOAD if self.device.type == "cpu" else _GPU_LOAD
-        return min(max(round(load / (tokens * self._backbone.width)), 1), _MAX_BATCH)
+        return automatic_batch(tokens, self._backbone.width, cpu=self.device.type == "cpu")
 
     def _ready(self, text: "Sequence[Sequence[str]] | Tensor | np.ndarray[Any, Any]") -> Tensor:
         if not isinstance(text, Tensor | np.ndarray):
@@ -199,6 +210,8 @@ class Segmenter:
                 where="queries",
                 remedy=f"The model takes (Q, {self._backbone.dim}).",
             )
+        if not (features.isfinite().all() and features.norm(dim=-1).all()):
+            raise OptionError("text features hold NaN, infinity or a row of zeros", where="queries")
         return F.normalize(features, dim=-1)
 
     def _out_of_memory(self, error: BaseException, height: int, width: int) -> EncodeError:

@@ -50,11 +50,13 @@ class ModelOutline:
     Attributes:
         patch: Side of a patch in pixels.
         window: (height, width) in pixels that the model was trained on.
+        width: Channels of the image tower.
         parameters: Number of weights, roughly.
     """
 
     patch: int
     window: Shape
+    width: int
     parameters: int
 
 
@@ -108,7 +110,7 @@ def model_outline(name: str | Path) -> ModelOutline:
     # A transformer block of width w has about 12 w^2 weights; the token table is the rest.
     blocks = sum(12 * tower["layers"] * tower["width"] ** 2 for tower in (vision, words))
     table = words.get("vocab_size", 49408) * words["width"]
-    return ModelOutline(vision["patch_size"], (height, width), blocks + table)
+    return ModelOutline(vision["patch_size"], (height, width), vision["width"], blocks + table)
 
 
 def cached_weights(arch: str, tag: str) -> Path | None:

@@ -1,4 +1,4 @@
-"""An encoder that looks at brightness only, and can be told to fail: the pipeline without a model."""
+"""An encoder that looks at brightness only and can be told to fail: no model is needed."""
 
 import numpy as np
 

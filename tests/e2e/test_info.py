@@ -53,6 +53,17 @@ def test_the_estimate_is_not_below_what_a_run_holds(rsclip, make_scene, tiny_mod
     assert np.isclose(wide - narrow, 4 * 20 * 4 * 2500 * 4 / 2**20, atol=2)
 
 
+def test_the_estimate_grows_with_window_and_batch(rsclip, make_scene, tiny_model):
+    def estimate(*options):
+        done = rsclip("info", make_scene(), "--model", tiny_model, "--json", *options)
+        return json.loads(done.stdout)["memory_mb"]
+
+    plain = estimate("--batch-size", 1)
+    # A window of 1024 pixels: 16,384 tokens of 64 channels, some ten times, and its pixels.
+    assert estimate("--batch-size", 1, "--window", 1024) - plain > 40
+    assert estimate("--batch-size", 64, "--window", 256) - plain > 150
+
+
 def test_what_cannot_be_read_is_refused(rsclip, tmp_path, tiny_model):
     done = rsclip("info", tmp_path / "none.tif", "--model", tiny_model)
     assert done.exit_code == 2

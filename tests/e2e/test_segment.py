@@ -12,6 +12,7 @@ import pytest
 import rasterio
 
 import rsclip as library
+from rsclip import provenance
 
 CLASSES = "building|house, road, water"
 
@@ -64,11 +65,21 @@ def test_mask_has_the_scenes_grid_and_says_how_it_was_made(make_scene, tiny_mode
     assert [item["name"] for item in record["results"]] == [
         "unclassified", "building", "road", "water",
     ]  # fmt: skip
+    assert record["model"]["method_options"]["attention"] == "qq"
+    assert "itap of a {}." in record["model"]["templates"]
+    assert record["model"]["batch_size"] >= 1
+    assert {"rsclip", "torch", "gdal"} <= set(record["software"])
     counts = {item["value"]: item["pixels"] for item in record["results"]}
     assert counts == {value: int((labels == value).sum()) for value in range(4)}
     # 70 x 90 at window 32, stride 16, padded to 72 x 96.
     assert record["windows"]["total"] == 4 * 5
     np.testing.assert_array_equal(result.mask(), labels)
+
+
+def test_the_record_keeps_no_secret():
+    kept = provenance._without_secrets("https://me:pw@host/a.tif?key=abc&X-Sig=d%3D&b")
+    assert kept == "https://host/a.tif?key=...&X-Sig=...&b"
+    assert provenance._without_secrets("/data/a=b?.tif") == "/data/a=b?.tif"
 
 
 def test_a_second_run_and_another_batch_size_agree(make_scene, tiny_model, tmp_path):

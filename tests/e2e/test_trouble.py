@@ -1,9 +1,13 @@
 """What goes wrong in the middle of a run: one message, the next scene runs, nothing is left."""
 
 import _thread
+import os
 import shutil
+import signal
 import subprocess
+import sys
 import threading
+import time
 
 import numpy as np
 import pytest
@@ -82,9 +86,46 @@ def test_a_disk_that_fills_between_windows(make_scene, tmp_path):
 def test_a_window_that_fits_no_scene_is_said_once(make_scene, tmp_path):
     scenes = [make_scene("first.tif"), make_scene("second.tif")]
     for options in ({"window": 60}, {"stretch": "foo"}, {"stretch": "range:0,inf"}):
-        with pytest.raises(OptionError, match="--window|--stretch"):
+        with pytest.raises(OptionError, match=r"--window|--stretch"):
             run(scenes, tmp_path / "out", StubEncoder(), **options)
     assert not (tmp_path / "out").exists()
+
+
+def test_a_lost_terminal_ends_like_an_interrupt_and_a_closed_pipe_quietly(
+    make_scene, tiny_model, tmp_path
+):
+    code = "from rsclip_cli.main import main; main()"
+    command = [
+        sys.executable,
+        "-c",
+        code,
+        "segment",
+        str(make_scene(shape=(900, 900))),
+        "--classes",
+        "bright, dark",
+        "--model",
+        tiny_model,
+        "-o",
+        str(tmp_path / "out"),
+    ]
+    process = subprocess.Popen([*command, "--batch-size", "1"], stderr=subprocess.PIPE, text=True)
+    deadline = time.monotonic() + 60
+    while not (tmp_path / "out").exists() and time.monotonic() < deadline:
+        time.sleep(0.02)
+    time.sleep(0.3)
+    process.send_signal(signal.SIGHUP)
+    said = process.communicate(timeout=60)[1]
+    assert (process.returncode, "Interrupted" in said) == (1, True), said
+    assert not (tmp_path / "out").exists()
+    read, write = os.pipe()
+    os.close(read)
+    done = subprocess.run(
+        [*command[:3], "info", command[4], "--model", tiny_model],
+        stdout=write, stderr=subprocess.PIPE, text=True, check=False,
+    )  # fmt: skip
+    os.close(write)
+    assert done.returncode == 1
+    assert done.stderr == ""
 
 
 def test_nothing_that_a_run_reads_is_replaced(make_scene, tiny_model, tmp_path, monkeypatch):

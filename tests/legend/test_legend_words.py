@@ -229,3 +229,15 @@ def test_legends_made_by_hand_are_checked():
         Legend((LegendClass("road", (), value=1),))
     with pytest.raises(LegendError, match="only background"):
         Legend((LegendClass("sky", ("sky",), background=True),))
+
+
+def test_unclassified_is_taken():
+    with pytest.raises(LegendError, match="'Unclassified' is taken by the value 0"):
+        load_legend("water, Unclassified")
+    assert load_legend(["water", {"name": "unclassified", "background": True}]).background
+
+
+@pytest.mark.parametrize("word", ["set:loveda", "roads.yaml|road", "a\\b"])
+def test_a_word_like_a_file_is_questioned(word):
+    with pytest.warns(RsclipWarning, match="looks like a file or a set"):
+        load_legend(f"water, {word}, tree")

@@ -168,7 +168,7 @@ def test_of_two_runs_into_one_folder_the_first_wins(tmp_path, monkeypatch, hard_
 
 def test_a_name_too_long_for_the_disk_is_refused_before_work(tmp_path):
     names = {"mask": f"{'é' * 120}_mask.tif"}
-    with pytest.raises(OutputError, match="too many for most file systems.*Rename the scene"):
+    with pytest.raises(OutputError, match=r"too many for most file systems.*Rename the scene"):
         Staging.check(tmp_path, names)
 
 
