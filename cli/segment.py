@@ -62,6 +62,7 @@ def command(
             outcomes.append(
                 {
                     "scene": outcome.scene,
+                    "status": outcome.status,
                     "mask": str(outcome.mask_path),
                     "record": str(outcome.record),
                     "outputs": {key: str(path) for key, path in outcome.paths.items()},
@@ -69,7 +70,8 @@ def command(
                 }
             )
             if not (quiet or as_json):
-                click.echo(outcome.mask_path)
+                note = "  (finished before)" if outcome.status == "skipped" else ""
+                click.echo(f"{outcome.mask_path}{note}")
                 for name, share in outcome.shares.items():
                     click.echo(f"  {share:7.2%}  {name}")
         if as_json:

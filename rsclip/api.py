@@ -6,13 +6,15 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import rasterio
 
+from rsclip.checkpoint import Checkpoint
 from rsclip.config import SegmentConfig, build_config
 from rsclip.errors import OutputError, RsclipError, RsclipWarning, RunError
+from rsclip.fingerprint import finished_record, input_facts, settings_hash
 from rsclip.inputs import files_read
 from rsclip.legend import Legend, load_legend
 from rsclip.outputs import open_scores, output_names, write_companions
@@ -51,6 +53,7 @@ class SegmentResult:
         legend: Classes with values and colours; 0 is unclassified, `legend.nodata` no data.
         shares: Class name -> share (0 to 1) of the valid pixels, "unclassified" included.
         run: The run record as a mapping.
+        status: "done", or "skipped" where it was finished before (`resume`).
     """
 
     scene: str
@@ -58,6 +61,7 @@ class SegmentResult:
     legend: Legend
     shares: Mapping[str, float]
     run: Mapping[str, Any] = field(repr=False)
+    status: Literal["done", "skipped"] = "done"
 
     @property
     def mask_path(self) -> Path:
@@ -114,6 +118,8 @@ class Model:
     queries: Sequence[Query]
     facts: Mapping[str, Any]
 
+
+_KEPT = "Finished rows are kept: --resume goes on from there."
 
 ModelLoader = Callable[[Legend, SegmentConfig], Model]
 
@@ -199,7 +205,9 @@ def segment_scenes(
     for index, stem in enumerate(stems):
         if index not in unusable:
             names = output_names(stem, settings)
-            Staging.check(folder, names, overwrite=settings.overwrite, inputs=inputs)
+            # Whether what is there may stay is known only with the model.
+            replace = settings.overwrite or settings.resume
+            Staging.check(folder, names, overwrite=replace, inputs=inputs)
     model = None
     if len(unusable) < len(scenes):
         loader = model_loader or _default_loader(backbone)
@@ -328,29 +336,62 @@ def _segment_one(
     index = [query.class_index for query in model.queries]
     with gdal_env(), contextlib.ExitStack() as stack:
         scene = stack.enter_context(_open(source, config))
+        identity = {
+            "settings_hash": settings_hash(legend, config, model.facts),
+            "input": input_facts(scene),
+        }
+        if config.resume and (done := finished_record(folder, names, identity)):
+            return _result(
+                source, {k: folder / v for k, v in names.items()}, legend, done, "skipped"
+            )
         run = SceneRun(scene, model.encoder, legend, index, config)
         staging = stack.enter_context(
             Staging(folder, names, overwrite=config.overwrite, inputs=inputs)
         )
-        record = describe_run(scene, run, legend, config, model.queries, model.facts)
+        checkpoint = Checkpoint(staging.work, identity, resume=config.resume)
+        stack.callback(checkpoint.close)
+        if checkpoint.discarded:
+            _warn(f"{source}: begun with other settings or another input: starts over")
+        record = describe_run(scene, run, legend, config, model.queries, model.facts) | identity
         tags = provenance_tags(record)
         grid = scene.shape, scene.crs, scene.transform
         writer = stack.enter_context(MaskWriter(staging.path("mask"), *grid, legend, tags))
         scores = open_scores(stack, staging, names, scene, legend, tags)
-        counts = run.write(writer, progress, scores)
-        record.update(describe_outcome(run, counts, legend))
-        assert run.radiometry is not None
-        write_companions(staging, names, folder, scene, run.radiometry, legend, record)
-        write_record(staging.path("record"), record)
-        paths = staging.publish()
+        with _keeping(staging, checkpoint):
+            counts = run.write(writer, progress, scores, checkpoint)
+            record.update(describe_outcome(run, counts, legend))
+            assert run.radiometry is not None
+            write_companions(staging, names, folder, scene, run.radiometry, legend, record)
+            write_record(staging.path("record"), record)
+            paths = staging.publish()
     if record["valid_pixels"] == 0:
-        warnings.warn(
-            f"{source}: no valid pixel: the mask is nodata throughout", RsclipWarning, stacklevel=2
-        )
-    return SegmentResult(
-        str(source),
-        paths,
-        legend,
-        {item["name"]: item["share"] for item in record["results"]},
-        record,
-    )
+        _warn(f"{source}: no valid pixel: the mask is nodata throughout")
+    return _result(source, paths, legend, record, "done")
+
+
+@contextlib.contextmanager
+def _keeping(staging: Staging, checkpoint: Checkpoint) -> Iterator[None]:
+    """Keep finished rows for --resume, whatever stops the work."""
+    try:
+        yield
+    except BaseException as error:
+        if checkpoint.committed:
+            staging.keep_work()
+            if isinstance(error, RsclipError):
+                error.remedy = " ".join(filter(None, [error.remedy, _KEPT]))
+        raise
+
+
+def _result(
+    source: str | Path,
+    paths: Mapping[str, Path],
+    legend: Legend,
+    record: Mapping[str, Any],
+    status: Literal["done", "skipped"],
+) -> SegmentResult:
+    shares = {item["name"]: item["share"] for item in record["results"]}
+    return SegmentResult(str(source), paths, legend, shares, record, status)
+
+
+def _warn(text: str) -> None:
+    warnings.warn(text, RsclipWarning, stacklevel=3)

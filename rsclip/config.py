@@ -132,6 +132,9 @@ class SegmentConfig:
     preview: bool = _option(False, "Write <stem>_preview.png: image, overlay, legend, scale.")
     stac: bool = _option(False, "Write <stem>_stac.json, a STAC item.")
     overwrite: bool = _option(False, "Replace outputs that exist.")
+    resume: bool = _option(
+        False, "Go on where a killed run stopped; leave a finished scene as it is."
+    )
 
     def __post_init__(self) -> None:
         for name, value in self._unsaid().items():

@@ -6,7 +6,7 @@ the number of classes. Every operation works on single pixels, so that the cut i
 chunks never changes a value.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -133,6 +133,21 @@ class Labeller:
         self._held = Rows(
             held.start + keep, held.similarities[:, keep:].copy(), held.covered[keep:].copy()
         )
+
+    def state(self) -> dict[str, np.ndarray]:
+        """Return the rows still needed, which `restore` goes on from."""
+        assert self._held is not None
+        return {
+            "held": self._held.similarities,
+            "covered": self._held.covered,
+            "held_start": np.asarray(self._held.start),
+            "next_row": np.asarray(self._next_row),
+        }
+
+    def restore(self, state: Mapping[str, np.ndarray]) -> None:
+        """Go on from a state of the same scene and settings."""
+        self._held = Rows(int(state["held_start"]), state["held"], state["covered"])
+        self._next_row = int(state["next_row"])
 
     def _strip(self, held: Rows, start: int, stop: int) -> LabelStrip:
         shape = (stop - start, self._shape[1])

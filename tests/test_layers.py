@@ -24,11 +24,11 @@ LAYERS = [
         "compass",
         "radiometry",
     },
-    {"backbone", "stitcher", "labelling", "writers", "synthetic", "inputs"},
+    {"backbone", "stitcher", "labelling", "writers", "synthetic", "inputs", "checkpoint"},
     {"methods"},
     {"segmenter"},
-    {"dense", "pipeline", "outputs"},
-    {"provenance"},
+    {"dense", "pipeline", "sink", "outputs"},
+    {"provenance", "fingerprint"},
     {"api", "info", "view"},
     {"training"},
 ]
@@ -47,6 +47,8 @@ FAMILIES = [
         "radiometry",
     },
     {"legend", "prompts"},
+    {"pipeline", "sink"},
+    {"writers", "checkpoint"},
     {"errors", "types", "resources", "strict_yaml"},
 ]
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
