@@ -296,7 +296,14 @@ def _default_loader(backbone: "Backbone | None") -> ModelLoader:
 
 
 def _open(scene: str | Path, config: SegmentConfig) -> Scene:
-    return Scene.open(scene, bidx=config.bidx, nodata=config.nodata, gsd=config.gsd)
+    return Scene.open(
+        scene,
+        bidx=config.bidx,
+        nodata=config.nodata,
+        gsd=config.gsd,
+        aoi=config.aoi,
+        on_read_error=config.on_read_error,
+    )
 
 
 def _out_of_memory(source: str | Path) -> RunError:
@@ -364,6 +371,9 @@ def _segment_one(
             write_companions(staging, names, folder, scene, run.radiometry, legend, record)
             write_record(staging.path("record"), record)
             paths = staging.publish()
+    if record["unreadable"]:
+        count = len(record["unreadable"])
+        _warn(f"{source}: {count} blocks could not be read: they are nodata ({names['record']})")
     if record["valid_pixels"] == 0:
         _warn(f"{source}: no valid pixel: the mask is nodata throughout")
     return _result(source, paths, legend, record, "done")

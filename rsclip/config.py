@@ -23,6 +23,7 @@ __all__ = [
     "DEFAULT_STRETCH",
     "PRESETS",
     "Blend",
+    "OnReadError",
     "Precision",
     "SegmentConfig",
     "build_config",
@@ -31,6 +32,7 @@ __all__ = [
 
 Blend = Literal["hann", "mean", "gaussian"]
 Precision = Literal["fp32", "bf16", "fp16"]
+OnReadError = Literal["fail", "nodata"]
 Preset = Literal["fast", "balanced", "paper"]
 
 DEFAULT_OVERLAP = 0.5
@@ -114,6 +116,12 @@ class SegmentConfig:
         "STRETCH",
     )
     nodata: float | None = _option(None, "Nodata value in place of the scene's own.", "VALUE")
+    aoi: str | None = _option(
+        None, "Area of interest: a vector file, WKT or box; outside is nodata.", "AREA"
+    )
+    on_read_error: OnReadError = _option(
+        "fail", "Where pixels cannot be read: fail, or leave the block as nodata and list it."
+    )
     device: str = _option("auto", "auto, cpu, cuda, cuda:N or mps.", "DEVICE")
     precision: Precision = _option("fp32", "Arithmetic of the encoder.")
     batch_size: int | None = _option(

@@ -6,7 +6,7 @@ writer thread:  patch rows -> label strips -> mask
 """
 
 import time
-from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -22,7 +22,7 @@ from rsclip.scene import Scene, gdal_env
 from rsclip.sink import MASK, Sink
 from rsclip.stitcher import Stitcher
 from rsclip.tiling import Grid, choose_stride
-from rsclip.types import Chip, FloatArray, Rows, Shape, Tile
+from rsclip.types import Chip, FloatArray, Rows, Shape, Tile, Window
 from rsclip.writers.cog import CogWriter
 from rsclip.writers.mask import MaskWriter
 from rsclip.writers.scores import SCORES
@@ -36,6 +36,8 @@ _QUEUE_DEPTH = 2
 # Whole batches between points where a run can be taken up again: there the last batch is cut
 # short, so that batches, and with them the last bits of a result, are the same after a restart.
 _LEG_BATCHES = 32
+# A label is interpolated between patch centres: from one patch beyond its own.
+_HALO_CELLS = 2
 
 
 class Patched(Protocol):
@@ -135,6 +137,11 @@ class SceneRun:
         self._config = config
         self.grid = plan_grid(scene.working_shape, encoder, config)
         self.radiometry: Radiometry | None = None
+
+    @property
+    def unreadable(self) -> Set[Window]:
+        """Windows of the scene that could not be read and count as without data."""
+        return self._scene.unreadable
 
     def write(
         self,
@@ -250,7 +257,7 @@ class SceneRun:
         return any(value is not None for value in (self._config.threshold, *own))
 
     def chips(self, first_row: int = 0) -> Iterator[Chip | None]:
-        """Yield each tile's chip in row-major order; None for one without a valid pixel.
+        """Yield each tile's chip in row-major order; None for one that no label needs.
 
         Args:
             first_row: Number of the row of windows to begin with.
@@ -258,6 +265,9 @@ class SceneRun:
         assert self.radiometry is not None
         with self._scene.reopen() as scene:
             for tile in self.grid.tiles(first_row):
+                if not scene.wanted(_around(tile.window, _HALO_CELLS * self.grid.patch)):
+                    yield None
+                    continue
                 pixels, valid = scene.read(tile.window)
                 image = self.radiometry.apply(pixels, valid) if valid.any() else None
                 yield Chip(tile, image, valid) if image is not None else None
@@ -280,6 +290,12 @@ class SceneRun:
                     yield _batch(waiting, done)
                     waiting = []
             yield _batch(waiting, done)
+
+
+def _around(window: Window, halo: int) -> Window:
+    return Window(
+        window.row - halo, window.col - halo, window.height + 2 * halo, window.width + 2 * halo
+    )
 
 
 def _batch(chips: Iterable[Chip], done: int, leg: int | None = None) -> _Batch:

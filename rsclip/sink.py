@@ -79,6 +79,7 @@ class Sink:
             "m2": self._m2,
             "confidence": self._confidence,
             "scored": np.asarray(self._scored),
+            "unreadable": np.array([tuple(each) for each in self._scene.unreadable], np.int64),
         }
 
     def restore(self, state: State, checkpoint: Checkpoint) -> None:
@@ -87,6 +88,8 @@ class Sink:
         self._m2 = state["m2"]
         self._confidence = state["confidence"]
         self._scored = bool(state["scored"])
+        for place in state["unreadable"].reshape(-1, 4).tolist():
+            self._scene.unreadable.add(Window(*place))
         for name, row, pixels in checkpoint.replay():
             self._writers[name].write(row, pixels)
 
