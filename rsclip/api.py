@@ -250,6 +250,7 @@ def load_model(legend: Legend, config: SegmentConfig, backbone: "Backbone | None
         device=config.device,
         precision=config.precision,
         batch_size=config.batch_size,
+        tta=config.tta,
     )
     _warn_of_far_words(backbone, legend)
     facts = {

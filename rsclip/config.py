@@ -26,12 +26,14 @@ __all__ = [
     "OnReadError",
     "Precision",
     "SegmentConfig",
+    "Tta",
     "build_config",
     "read_config_file",
 ]
 
 Blend = Literal["hann", "mean", "gaussian"]
 Precision = Literal["fp32", "bf16", "fp16"]
+Tta = Literal["none", "flips", "d4"]
 OnReadError = Literal["fail", "nodata"]
 Preset = Literal["fast", "balanced", "paper"]
 
@@ -124,6 +126,9 @@ class SegmentConfig:
     )
     device: str = _option("auto", "auto, cpu, cuda, cuda:N or mps.", "DEVICE")
     precision: Precision = _option("fp32", "Arithmetic of the encoder.")
+    tta: Tta = _option(
+        "none", "Mean over flipped (4 times the work) or flipped and turned (8) windows."
+    )
     batch_size: int | None = _option(
         None, "Windows per forward pass [default: by model and device].", "N"
     )

@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.nn import functional as F  # noqa: N812 (torch's own name)
 
 from rsclip.backbone import Backbone
-from rsclip.config import Precision
+from rsclip.config import Precision, Tta
 from rsclip.errors import DeviceError, EncodeError, OptionError
 from rsclip.methods import get_method, parse_options
 from rsclip.types import FloatArray, Shape
@@ -21,6 +21,12 @@ __all__ = ["Segmenter", "automatic_batch", "parse_device"]
 _CPU_LOAD = 4 * 197 * 768
 _GPU_LOAD = 64 * 197 * 768
 _MAX_BATCH = 256
+# (quarter turns, mirrored first): the four symmetries of a rectangle, the eight of a square.
+_VIEWS: dict[Tta, list[tuple[int, bool]]] = {
+    "none": [(0, False)],
+    "flips": [(0, False), (0, True), (2, False), (2, True)],
+    "d4": [(turns, flip) for turns in range(4) for flip in (False, True)],
+}
 
 
 def parse_device(text: str | torch.device) -> torch.device:
@@ -71,6 +77,7 @@ class Segmenter:
         device: See `parse_device`.
         precision: Arithmetic of the image tower; the weights and all similarities stay float32.
         batch_size: Windows per forward pass. Default: by the model, window and device.
+        tta: Mean over flipped ("flips", four views) or flipped and turned ("d4", eight) images.
 
     Attributes:
         device: The device in use.
@@ -89,7 +96,9 @@ class Segmenter:
         device: str | torch.device = "auto",
         precision: Precision = "fp32",
         batch_size: int | None = None,
+        tta: Tta = "none",
     ) -> None:
+        self._views = _VIEWS[tta]
         self._method = get_method(method)
         if options is None or isinstance(options, Mapping):
             options = parse_options(method, options)
@@ -171,7 +180,7 @@ class Segmenter:
         while start < len(images):
             batch = images[start : start + limit]
             try:
-                yield self._encode(batch)
+                yield self._averaged(batch)
             except (RuntimeError, MemoryError) as error:
                 if not _is_memory_error(error):
                     raise EncodeError(f"the encoder failed ({_first_line(error)})") from error
@@ -184,6 +193,19 @@ class Segmenter:
             # Only here, with the failed pass out of scope, can its memory be given back.
             if self.device.type == "cuda":
                 torch.cuda.empty_cache()
+
+    def _averaged(self, images: Tensor) -> FloatArray:
+        """Encode images as they are, and turned and flipped if asked for; return the mean."""
+        found = self._encode(images)
+        if len(self._views) == 1:
+            return found
+        total = found.astype(np.float64)
+        for turns, flip in self._views[1:]:
+            view = images.flip(-1) if flip else images
+            back = self._encode(torch.rot90(view, turns, (-2, -1)))
+            back = np.rot90(back, -turns, (-2, -1))
+            total += back[..., ::-1] if flip else back
+        return (total / len(self._views)).astype(np.float32)
 
     @torch.inference_mode()
     def _encode(self, images: Tensor) -> FloatArray:
