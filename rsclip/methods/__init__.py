@@ -1,16 +1,27 @@
-"""Dense methods by name."""
+"""Dense methods by name. A module of this package that holds a METHOD is one; nothing else is."""
 
+import importlib
+import pkgutil
 from collections.abc import Mapping
 from typing import Any
 
 from rsclip.errors import OptionError
-from rsclip.methods.base import DenseFeatures, Method
-from rsclip.methods.clearclip import CLEARCLIP
+from rsclip.methods.base import DenseFeatures, Method, MethodOptions
 from rsclip.methods.options import nearest, read_options
 
-__all__ = ["METHODS", "DenseFeatures", "Method", "get_method", "parse_options"]
+__all__ = ["METHODS", "DenseFeatures", "Method", "MethodOptions", "get_method", "parse_options"]
 
-METHODS: dict[str, Method] = {method.name: method for method in (CLEARCLIP,)}
+
+def _find_methods() -> dict[str, Method]:
+    modules = (
+        importlib.import_module(f"{__name__}.{info.name}")
+        for info in pkgutil.iter_modules(__path__)
+    )
+    methods = [module.METHOD for module in modules if hasattr(module, "METHOD")]
+    return {method.name: method for method in sorted(methods, key=lambda method: method.name)}
+
+
+METHODS: dict[str, Method] = _find_methods()
 
 
 def get_method(name: str) -> Method:

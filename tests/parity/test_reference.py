@@ -7,6 +7,7 @@ from torch.nn import functional as F  # noqa: N812
 
 import rsclip
 import rsclip.prompts
+from rsclip.backbone import Trunk
 from rsclip.methods import METHODS, parse_options
 from tests.parity.cases import ATTENTION, load_case
 
@@ -27,9 +28,8 @@ def test_tokens_and_similarities(name, kind, kept):
     if f"{key}.tokens" in arrays:
         images = torch.from_numpy(arrays["image"]).permute(2, 0, 1)[None] / 255
         with torch.inference_mode():
-            dense = METHODS["clearclip"].features(
-                backbone, backbone.normalise(images), parse_options("clearclip", options)
-            )
+            trunk = Trunk(backbone, backbone.normalise(images))
+            dense = METHODS["clearclip"].features(trunk, parse_options("clearclip", options))
         tokens = dense.tokens.reshape(-1, backbone.dim).numpy()
         np.testing.assert_allclose(tokens, arrays[f"{key}.tokens"], rtol=0, atol=1e-4)
     found = rsclip.similarity(backbone, arrays["image"][None], case["queries"], **options)
@@ -70,8 +70,8 @@ def test_cls_follows_the_unchanged_model():
     images = backbone.normalise(torch.from_numpy(arrays["image"]).permute(2, 0, 1)[None] / 255)
     options = parse_options("clearclip", {"attention": "qk", "residual": True, "ffn": True})
     with torch.inference_mode():
-        dense = METHODS["clearclip"].features(backbone, images, options)
+        dense = METHODS["clearclip"].features(Trunk(backbone, images), options)
         whole = backbone.model.encode_image(images)
-    assert dense.cls is not None
-    assert F.cosine_similarity(dense.cls, whole).item() > 1 - 1e-6
-    torch.testing.assert_close(dense.cls, whole, rtol=0, atol=1e-4)
+        cls = dense.cls()
+    assert F.cosine_similarity(cls, whole).item() > 1 - 1e-6
+    torch.testing.assert_close(cls, whole, rtol=0, atol=1e-4)
