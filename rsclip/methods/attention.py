@@ -9,9 +9,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F  # noqa: N812 (torch's own name)
 
+from rsclip.errors import OptionError
 from rsclip.types import Shape
 
-__all__ = ["gaussian", "merge_heads", "split_heads"]
+__all__ = ["changed_blocks", "gaussian", "merge_heads", "split_heads"]
 
 
 def split_heads(block: Any, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -42,3 +43,18 @@ def gaussian(grid: Shape, std: float, like: Tensor) -> Tensor:
     places = torch.cartesian_prod(rows, cols)
     squared = (places[:, None] - places[None]).square().sum(-1)
     return F.pad(torch.exp(-squared / (2 * std * std)), (1, 0, 1, 0)).to(like.dtype)
+
+
+def changed_blocks(depth: int, blocks: int, method: str) -> int:
+    """Return the first of the last `blocks` blocks.
+
+    Raises:
+        OptionError: The model has fewer.
+    """
+    if blocks > depth:
+        raise OptionError(
+            f"{method} changes the last {blocks} blocks; this model has {depth}",
+            where="--method",
+            remedy=f"Give --method-option blocks=N, N up to {depth}.",
+        )
+    return depth - blocks
