@@ -229,7 +229,9 @@ class Backbone:
                 self._positions.clear()
             plane = trained[1:].T.reshape(1, -1, *self._grid)
             if exact:
-                plane = F.interpolate(plane, size=grid, mode="bicubic", antialias=True)
+                # Rows, then columns: both at once torch 2.13 gives wrong values for one column.
+                for size in ((grid[0], plane.shape[3]), grid):
+                    plane = F.interpolate(plane, size=size, mode="bicubic", antialias=True)
             else:
                 factors = [(new + 0.1) / old for new, old in zip(grid, self._grid, strict=True)]
                 plane = F.interpolate(plane, scale_factor=factors, mode="bicubic")
@@ -263,7 +265,7 @@ class Backbone:
 
     def head(self, tokens: Tensor) -> Tensor:
         """Return LN_post and projection of tokens (..., C): float32 (..., D)."""
-        x = self._visual.ln_post(tokens)
+        x = self._visual.ln_post(tokens.float())
         if self._visual.proj is not None:
             x = x @ self._visual.proj
         return cast(Tensor, x.float())
