@@ -66,9 +66,9 @@ class SegmentConfig:
     weights: str | None = _option(
         None, "Weights file (safetensors or state dict) for --model.", "FILE"
     )
-    method: str = _option("clearclip", "Dense method.", "NAME")
+    method: str = _option("clearclip", "Dense method; `rsclip methods` lists them.", "NAME")
     method_option: Mapping[str, Any] = _option(
-        {}, "Option of the method; repeatable.", "NAME=VALUE"
+        {}, "Option of the method; repeatable. `rsclip methods NAME` explains them.", "NAME=VALUE"
     )
     templates: str = _option(
         "imagenet80", "Prompt templates: imagenet80, simple, remote-sensing or a file.", "NAME"

@@ -33,7 +33,7 @@ class MethodOptions:
     """Options that every method has.
 
     Attributes:
-        bias_lambda: Factor of the global bias of SegEarth-OV (equation 9): cosine(CLS, query)
+        bias_lambda: Factor of SegEarth-OV's global bias (Li et al., CVPR 2025): cosine(CLS, query)
             times this is added to every patch's similarity; below 0 it takes away what the image
             as a whole says.
     """

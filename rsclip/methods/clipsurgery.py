@@ -11,7 +11,7 @@ queries have in common: with s = cosine(patch, query),
     s' = w s - mean over queries of (w s)
 
 Source: Li et al., CLIP Surgery for Better Explainability with Enhancement in Open-Vocabulary
-Tasks, 2023, sections 3.2 and 3.3.
+Tasks, arXiv 2304.05653, 2023.
 """
 
 from dataclasses import dataclass
@@ -69,7 +69,7 @@ METHOD = Method(
     name="clipsurgery",
     summary="Last blocks with a second path of v-v attention; feature surgery as an option.",
     citation="Li et al., CLIP Surgery for Better Explainability with Enhancement in "
-    "Open-Vocabulary Tasks, 2023 (Pattern Recognition 2025)",
+    "Open-Vocabulary Tasks, arXiv 2304.05653, 2023",
     options=SurgeryOptions(),
     features=_features,
     first_block=lambda depth, options: changed_blocks(depth, options.blocks, "clipsurgery"),

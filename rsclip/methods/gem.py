@@ -9,7 +9,7 @@ tau = mean norm of LN1(X)'s tokens / sqrt(d_head), an image's own:
     output = OutProj( (A_q v + A_k v + A_v v) / 3 )
     Y      = Y + output  with the residual, output  without
 
-Source: Bousselham et al., Grounding Everything, CVPR 2024, section 3.
+Source: Bousselham et al., Grounding Everything, CVPR 2024.
 """
 
 from dataclasses import dataclass

@@ -10,7 +10,7 @@ A(a, b) = softmax(a b^T / sqrt(d_head)):
 R(X) is X, or what `beta` and `normalised` leave of it. All earlier blocks run untouched; CLS takes
 part in the attention of the changed block.
 
-Source: Lan et al., ClearCLIP, ECCV 2024, sections 3.2 and 4 (equations 3 to 8).
+Source: Lan et al., ClearCLIP, ECCV 2024.
 """
 
 from dataclasses import dataclass

@@ -34,6 +34,13 @@ class OptionFacts:
     takes: str
     text: str
 
+    @property
+    def written(self) -> str:
+        """The default as it would be given after NAME=."""
+        if isinstance(self.default, bool):
+            return str(self.default).lower()
+        return f"{self.default:g}" if isinstance(self.default, float) else str(self.default)
+
 
 def option(default: T, text: str, *, low: float = -math.inf, high: float = math.inf) -> T:
     """Declare a field of an options dataclass.

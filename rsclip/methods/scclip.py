@@ -7,7 +7,8 @@ sum; M = 3 (S - mean S), entries below 0 set to -inf; S = f f^T with f = normali
     attend(x) = OutProj( (softmax(M) + A(k, k)) / 2 v ) + 0.3 CLS     no residual, no FFN
     x = N(S') ( attend(x) + attend(F_3 + ... + F_9) ),  S' as S from F_3, not mended
 
-Source: Bai et al., Self-Calibrated CLIP for Training-Free Open-Vocabulary Segmentation, 2024.
+Source: Bai et al., Self-Calibrated CLIP for Training-Free Open-Vocabulary Segmentation,
+arXiv 2411.15869, 2024.
 Right on any grid shape and batch: the outlier quantile and mean S are an image's own.
 """
 
@@ -145,7 +146,7 @@ METHOD = Method(
     name="scclip",
     summary="Anomalous patches mended, patches aggregated by similarity in middle layers.",
     citation="Bai et al., Self-Calibrated CLIP for Training-Free Open-Vocabulary Segmentation, "
-    "2024 (IEEE TIP 2025)",
+    "arXiv 2411.15869, 2024",
     options=SelfCalibratedOptions(),
     features=_features,
     first_block=lambda depth, options: _Layers.of(depth, options).first,
