@@ -15,14 +15,14 @@ import numpy as np
 from rsclip.checkpoint import Checkpoint, State
 from rsclip.concurrency import Worker, prefetch
 from rsclip.config import DEFAULT_OVERLAP, SegmentConfig
-from rsclip.labelling import Labeller
+from rsclip.labelling import Guide, Labeller
 from rsclip.legend import Legend
 from rsclip.radiometry import Radiometry, fit
 from rsclip.scene import Scene, gdal_env
 from rsclip.sink import MASK, Sink
 from rsclip.stitcher import Stitcher
 from rsclip.tiling import Grid, choose_stride
-from rsclip.types import Chip, FloatArray, Rows, Shape, Tile
+from rsclip.types import BoolArray, Chip, FloatArray, Rows, Shape, Tile, Window
 from rsclip.writers.cog import CogWriter
 from rsclip.writers.mask import MaskWriter
 from rsclip.writers.scores import SCORES
@@ -161,7 +161,8 @@ class SceneRun:
         writers = {MASK: writer, **(scores or {})}
         with self._scene.reopen() as own:
             sink = Sink(own, writers, self._legend.nodata, checkpoint)
-            encode_seconds, seen = self._windows(sink, set(writers), progress, checkpoint)
+            labeller = self._labeller(set(writers), own)
+            encode_seconds, seen = self._windows(labeller, sink, progress, checkpoint)
         encoded = time.perf_counter()
         for each in writers.values():
             each.finish()
@@ -178,15 +179,14 @@ class SceneRun:
 
     def _windows(
         self,
+        labeller: Labeller,
         sink: Sink,
-        outputs: Container[str],
         progress: Progress | None,
         checkpoint: Checkpoint | None,
     ) -> tuple[float, int]:
         """Run all windows into the sink; return the encoder's seconds and the windows it saw."""
         grid = self.grid
         stitcher = Stitcher(grid, self._encoder.queries, self._config.blend)
-        labeller = self._labeller(outputs)
         encode_seconds, seen, row = 0.0, 0, 0
         if checkpoint is not None and checkpoint.state is not None:
             state = checkpoint.state
@@ -227,7 +227,9 @@ class SceneRun:
                 worker.put(stitcher.take(grid.final_cell_rows(last)))
         return encode_seconds, seen
 
-    def _labeller(self, outputs: Container[str]) -> Labeller:
+    def _labeller(self, outputs: Container[str], own: Scene) -> Labeller:
+        """Make the labeller; `own` is for the thread that it works in."""
+        assert self.radiometry is not None
         config, patch = self._config, self.grid.patch
         rows_scale, cols_scale = self._scene.scale
         return Labeller(
@@ -243,6 +245,7 @@ class SceneRun:
             with_score=any(kind in outputs for kind in SCORES) or self._has_threshold(),
             with_margin="margin" in outputs,
             with_probabilities="probabilities" in outputs,
+            guide=_guide(own, self.radiometry) if config.refine else None,
         )
 
     def _has_threshold(self) -> bool:
@@ -280,6 +283,16 @@ class SceneRun:
                     yield _batch(waiting, done)
                     waiting = []
             yield _batch(waiting, done)
+
+
+def _guide(scene: Scene, radiometry: Radiometry) -> Guide:
+    """Give the scene's own pixels, stretched."""
+
+    def read(window: Window) -> tuple[FloatArray, BoolArray]:
+        pixels, valid = scene.read_own(window)
+        return radiometry.apply(pixels, valid), valid
+
+    return read
 
 
 def _batch(chips: Iterable[Chip], done: int, leg: int | None = None) -> _Batch:

@@ -23,6 +23,7 @@ LAYERS = [
         "ground",
         "compass",
         "radiometry",
+        "refinement",
     },
     {"backbone", "stitcher", "labelling", "writers", "synthetic", "inputs", "checkpoint"},
     {"methods"},
