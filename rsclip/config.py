@@ -32,7 +32,6 @@ __all__ = [
 Blend = Literal["hann", "mean", "gaussian"]
 Precision = Literal["fp32", "bf16", "fp16"]
 Preset = Literal["fast", "balanced", "paper"]
-Refine = Literal["pamr"]
 
 DEFAULT_OVERLAP = 0.5
 """Overlap of windows where neither it nor a stride is given."""
@@ -102,8 +101,11 @@ class SegmentConfig:
     score: Score = _option(
         "class", "Score: softmax over classes, or over all words as in the papers."
     )
-    refine: Refine | None = _option(
-        None, "pamr: draw class borders to the edges of the image; takes its time."
+    refine: str | None = _option(
+        None,
+        "Draw class borders to the edges of the image: pamr, or pamr:D,D,... with other dilations "
+        "than 8,16 pixels.",
+        "METHOD",
     )
     gsd: float | None = _option(
         None, "Work at this pixel size; labels come back on the scene's grid.", "METRES"

@@ -13,13 +13,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from rsclip.legend import Legend
-from rsclip.refinement import HALO, PixelRefiner
-from rsclip.types import BoolArray, FloatArray, Rows, Score, Shape, Window
+from rsclip.refinement import PixelRefiner, Refinement
+from rsclip.types import FloatArray, Rows, Score, Shape, Window
 
-__all__ = ["Guide", "LabelStrip", "Labeller", "percent"]
-
-Guide = Callable[[Window], tuple[FloatArray, BoolArray]]
-"""Gives the scene's own pixels in a window: image float32 (3, h, w) in 0..1 and valid (h, w)."""
+__all__ = ["LabelStrip", "Labeller", "percent"]
 
 _CHUNK_PIXELS = 1 << 18
 # Logits that are held at once where every class's probability is asked for: 16 MB.
@@ -86,7 +83,7 @@ class Labeller:
         with_score: Give the score. Labels are the same, whatever is asked for besides.
         with_margin: Give the margin.
         with_probabilities: Give every foreground class's probability.
-        guide: Refine the similarities by the image that this gives; None leaves them as they are.
+        refinement: Refine the similarities by an image; None leaves them as they are.
     """
 
     def __init__(
@@ -103,7 +100,7 @@ class Labeller:
         with_score: bool = False,
         with_margin: bool = False,
         with_probabilities: bool = False,
-        guide: Guide | None = None,
+        refinement: Refinement | None = None,
     ) -> None:
         self._shape = shape
         self._rows = _Axis(shape[0], cells[0], cell_size[0])
@@ -125,12 +122,12 @@ class Labeller:
         self._scored = (
             with_score or with_margin or with_probabilities or bool(self._thresholds.any())
         )
-        self._guide = guide
-        self._halo = HALO if guide else 0
+        self._refinement = refinement
+        self._halo = refinement.halo if refinement else 0
         self._step = max(_CHUNK_PIXELS // shape[1], 1)
-        if guide:
+        if refinement:
             self._step = min(max(_REFINED_PIXELS // shape[1], 1), _REFINED_ROWS)
-        self._least_columns = _REFINED_COLUMNS if guide else 1
+        self._least_columns = _REFINED_COLUMNS if refinement else 1
         self._held: Rows | None = None
         self._next_row = 0
 
@@ -143,7 +140,7 @@ class Labeller:
         held = rows if self._held is None else _join(self._held, rows)
         stop = held.start + held.covered.shape[0]
         last = self._rows.complete_below(stop)
-        if self._guide and last < self._shape[0]:
+        if self._refinement and last < self._shape[0]:
             # Whole strips only: each costs its halo.
             ready = max(last - self._halo - self._next_row, 0)
             last = self._next_row + ready // self._step * self._step
@@ -184,7 +181,9 @@ class Labeller:
             columns = slice(first, min(first + step, shape[1]))
             window = Window(start, first, stop - start, columns.stop - first)
             query_values, cover = (
-                self._refined(held, window) if self._guide else self._interpolated(held, window)
+                self._refined(held, window)
+                if self._refinement
+                else self._interpolated(held, window)
             )
             choice = self._label(query_values, window.shape)
             chosen = self._values[choice.position]
@@ -240,18 +239,18 @@ class Labeller:
 
     def _refined(self, held: Rows, window: Window) -> tuple[_Values, FloatArray | None]:
         """Return what `_interpolated` does, refined by the guide."""
-        assert self._guide is not None
+        assert self._refinement is not None
         height, width = self._shape
         top, left = max(window.row - self._halo, 0), max(window.col - self._halo, 0)
         bottom = min(window.row_stop + self._halo, height)
         right = min(window.col_stop + self._halo, width)
         around = Window(top, left, bottom - top, right - left)
         values, cover = self._interpolated(held, around)
-        image, valid = self._guide(around)
+        image, valid = self._refinement.guide(around)
         if cover is not None:
             valid = valid & (cover > 0)
         cut = top > 0, bottom < height, left > 0, right < width
-        refiner = PixelRefiner(image, valid, cut)
+        refiner = PixelRefiner(image, valid, cut, self._refinement.dilations)
         own = np.s_[
             window.row - top : window.row_stop - top, window.col - left : window.col_stop - left
         ]

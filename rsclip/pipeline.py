@@ -15,9 +15,10 @@ import numpy as np
 from rsclip.checkpoint import Checkpoint, State
 from rsclip.concurrency import Worker, prefetch
 from rsclip.config import DEFAULT_OVERLAP, SegmentConfig
-from rsclip.labelling import Guide, Labeller
+from rsclip.labelling import Labeller
 from rsclip.legend import Legend
 from rsclip.radiometry import Radiometry, fit
+from rsclip.refinement import Refinement, parse_dilations
 from rsclip.scene import Scene, gdal_env
 from rsclip.sink import MASK, Sink
 from rsclip.stitcher import Stitcher
@@ -229,7 +230,6 @@ class SceneRun:
 
     def _labeller(self, outputs: Container[str], own: Scene) -> Labeller:
         """Make the labeller; `own` is for the thread that it works in."""
-        assert self.radiometry is not None
         config, patch = self._config, self.grid.patch
         rows_scale, cols_scale = self._scene.scale
         return Labeller(
@@ -245,8 +245,20 @@ class SceneRun:
             with_score=any(kind in outputs for kind in SCORES) or self._has_threshold(),
             with_margin="margin" in outputs,
             with_probabilities="probabilities" in outputs,
-            guide=_guide(own, self.radiometry) if config.refine else None,
+            refinement=self._refinement(own),
         )
+
+    def _refinement(self, own: Scene) -> Refinement | None:
+        if self._config.refine is None:
+            return None
+        radiometry = self.radiometry
+        assert radiometry is not None
+
+        def guide(window: Window) -> tuple[FloatArray, BoolArray]:
+            pixels, valid = own.read_own(window)
+            return radiometry.apply(pixels, valid), valid
+
+        return Refinement(guide, parse_dilations(self._config.refine))
 
     def _has_threshold(self) -> bool:
         own = (item.threshold for item in self._legend.classes)
@@ -283,16 +295,6 @@ class SceneRun:
                     yield _batch(waiting, done)
                     waiting = []
             yield _batch(waiting, done)
-
-
-def _guide(scene: Scene, radiometry: Radiometry) -> Guide:
-    """Give the scene's own pixels, stretched."""
-
-    def read(window: Window) -> tuple[FloatArray, BoolArray]:
-        pixels, valid = scene.read_own(window)
-        return radiometry.apply(pixels, valid), valid
-
-    return read
 
 
 def _batch(chips: Iterable[Chip], done: int, leg: int | None = None) -> _Batch:

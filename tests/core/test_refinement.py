@@ -6,11 +6,13 @@ import torch
 from torch.nn import functional as F  # noqa: N812
 
 from rsclip import labelling
+from rsclip.errors import OptionError
 from rsclip.labelling import Labeller
 from rsclip.legend import load_legend
-from rsclip.refinement import HALO, PixelRefiner
+from rsclip.refinement import PixelRefiner, Refinement, parse_dilations
 from rsclip.types import Rows
 
+HALO = 160
 WHOLE = (False, False, False, False)
 
 
@@ -41,12 +43,13 @@ def picture(height, width, seed=0):
     return (image + rng.normal(0, 0.02, image.shape)).clip(0, 1).astype(np.float32)
 
 
+@pytest.mark.parametrize("dilations", [(8, 16), (1, 2, 5)])
 @pytest.mark.parametrize("shape", [(60, 90), (5, 70), (1, 1), (17, 16)])
-def test_the_formula(shape):
+def test_the_formula(shape, dilations):
     image = picture(*shape)
     values = np.random.default_rng(1).uniform(-1, 1, shape).astype(np.float32)
-    found = PixelRefiner(image, np.ones(shape, bool), WHOLE).refine(values)
-    np.testing.assert_allclose(found, formula(image, values), rtol=0, atol=2e-5)
+    found = PixelRefiner(image, np.ones(shape, bool), WHOLE, dilations).refine(values)
+    np.testing.assert_allclose(found, formula(image, values, dilations), rtol=0, atol=2e-5)
 
 
 def test_a_block_with_its_halo_is_the_whole_bit_for_bit():
@@ -105,7 +108,8 @@ def labels_of(image, valid, similarities, covered, cuts, patch, **options):
 
     labeller = Labeller(
         shape, similarities.shape[1:], (patch, patch), load_legend(["a", "b", "c"]), [0, 1, 2, 2],
-        logit_scale=40, with_score=True, with_probabilities=True, guide=guide, **options,
+        logit_scale=40, with_score=True, with_probabilities=True, refinement=Refinement(guide),
+        **options,
     )  # fmt: skip
     strips = []
     for start, stop in zip([0, *cuts], [*cuts, similarities.shape[1]], strict=True):
@@ -144,3 +148,17 @@ def test_strips_and_chunks_change_nothing(monkeypatch, rows, columns, pixels):
     plain = np.repeat(np.repeat(similarities, patch, 1), patch, 2)[:, : shape[0], : shape[1]]
     agreement = (plain[:3].argmax(0) + 1 == expected[0])[valid].mean()
     assert 0.2 < agreement < 0.99
+
+
+def test_how_it_is_written():
+    assert parse_dilations("pamr") == (8, 16)
+    assert parse_dilations(" pamr:4, 1,2,1") == (1, 2, 4)
+    assert Refinement(None, (1, 2, 4)).halo == 40
+
+
+@pytest.mark.parametrize(
+    "text", ["crf", "pamr:", "pamr:0", "pamr:33", "pamr:1.5", "pamr:-1", "pamr:1,2,3,4,5,6,7", ""]
+)
+def test_what_is_no_refinement(text):
+    with pytest.raises(OptionError, match=r"--refine.*pamr:1,2,4,8"):
+        parse_dilations(text)
