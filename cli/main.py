@@ -11,6 +11,7 @@ __all__ = ["cli", "main"]
 
 _COMMANDS = {
     "info": "Describe a scene as rsclip sees it.",
+    "methods": "List the dense methods and their options.",
     "models": "Fetch the weights of a model; nothing else downloads.",
     "segment": "Segment scenes by class words into georeferenced masks.",
     "view": "Show a folder's results on one HTML page.",

@@ -22,6 +22,7 @@ from rsclip.pipeline import Encoder, Progress, SceneRun, plan_grid
 from rsclip.prompts import Query, class_queries, load_templates
 from rsclip.provenance import describe_outcome, describe_run
 from rsclip.radiometry import parse_stretch
+from rsclip.refinement import parse_dilations
 from rsclip.scene import Scene, gdal_env
 from rsclip.writers.mask import MaskWriter
 from rsclip.writers.record import provenance_tags, write_record
@@ -191,6 +192,8 @@ def segment_scenes(
     legend = load_legend(classes, background=settings.background)
     if settings.stretch is not None:
         parse_stretch(settings.stretch)
+    if settings.refine is not None:
+        parse_dilations(settings.refine)
     folder = Path(output_dir)
     stems = _unique_stems(scenes)
     inputs = [str(path) for path in (*scenes, *protect, *files_read(classes, settings))]

@@ -70,9 +70,9 @@ class SegmentConfig:
     weights: str | None = _option(
         None, "Weights file (safetensors or state dict) for --model.", "FILE"
     )
-    method: str = _option("clearclip", "Dense method.", "NAME")
+    method: str = _option("clearclip", "Dense method; `rsclip methods` lists them.", "NAME")
     method_option: Mapping[str, Any] = _option(
-        {}, "Option of the method; repeatable.", "NAME=VALUE"
+        {}, "Option of the method; repeatable. `rsclip methods NAME` explains them.", "NAME=VALUE"
     )
     templates: str = _option(
         "imagenet80", "Prompt templates: imagenet80, simple, remote-sensing or a file.", "NAME"
@@ -104,6 +104,12 @@ class SegmentConfig:
     )
     score: Score = _option(
         "class", "Score: softmax over classes, or over all words as in the papers."
+    )
+    refine: str | None = _option(
+        None,
+        "Draw class borders to the edges of the image: pamr, or pamr:D,D,... with other dilations "
+        "than 8,16 pixels.",
+        "METHOD",
     )
     gsd: float | None = _option(
         None, "Work at this pixel size; labels come back on the scene's grid.", "METRES"

@@ -18,11 +18,12 @@ from rsclip.config import DEFAULT_OVERLAP, SegmentConfig
 from rsclip.labelling import Labeller
 from rsclip.legend import Legend
 from rsclip.radiometry import Radiometry, fit
+from rsclip.refinement import Refinement, parse_dilations
 from rsclip.scene import Scene, gdal_env
 from rsclip.sink import MASK, Sink
 from rsclip.stitcher import Stitcher
 from rsclip.tiling import Grid, choose_stride
-from rsclip.types import Chip, FloatArray, Rows, Shape, Tile, Window
+from rsclip.types import BoolArray, Chip, FloatArray, Rows, Shape, Tile, Window
 from rsclip.writers.cog import CogWriter
 from rsclip.writers.mask import MaskWriter
 from rsclip.writers.scores import SCORES
@@ -168,7 +169,8 @@ class SceneRun:
         writers = {MASK: writer, **(scores or {})}
         with self._scene.reopen() as own:
             sink = Sink(own, writers, self._legend.nodata, checkpoint)
-            encode_seconds, seen = self._windows(sink, set(writers), progress, checkpoint)
+            labeller = self._labeller(set(writers), own)
+            encode_seconds, seen = self._windows(labeller, sink, progress, checkpoint)
         encoded = time.perf_counter()
         for each in writers.values():
             each.finish()
@@ -185,15 +187,14 @@ class SceneRun:
 
     def _windows(
         self,
+        labeller: Labeller,
         sink: Sink,
-        outputs: Container[str],
         progress: Progress | None,
         checkpoint: Checkpoint | None,
     ) -> tuple[float, int]:
         """Run all windows into the sink; return the encoder's seconds and the windows it saw."""
         grid = self.grid
         stitcher = Stitcher(grid, self._encoder.queries, self._config.blend)
-        labeller = self._labeller(outputs)
         encode_seconds, seen, row = 0.0, 0, 0
         if checkpoint is not None and checkpoint.state is not None:
             state = checkpoint.state
@@ -234,7 +235,8 @@ class SceneRun:
                 worker.put(stitcher.take(grid.final_cell_rows(last)))
         return encode_seconds, seen
 
-    def _labeller(self, outputs: Container[str]) -> Labeller:
+    def _labeller(self, outputs: Container[str], own: Scene) -> Labeller:
+        """Make the labeller; `own` is for the thread that it works in."""
         config, patch = self._config, self.grid.patch
         rows_scale, cols_scale = self._scene.scale
         return Labeller(
@@ -250,7 +252,20 @@ class SceneRun:
             with_score=any(kind in outputs for kind in SCORES) or self._has_threshold(),
             with_margin="margin" in outputs,
             with_probabilities="probabilities" in outputs,
+            refinement=self._refinement(own),
         )
+
+    def _refinement(self, own: Scene) -> Refinement | None:
+        if self._config.refine is None:
+            return None
+        radiometry = self.radiometry
+        assert radiometry is not None
+
+        def guide(window: Window) -> tuple[FloatArray, BoolArray]:
+            pixels, valid = own.read_own(window)
+            return radiometry.apply(pixels, valid), valid
+
+        return Refinement(guide, parse_dilations(self._config.refine))
 
     def _has_threshold(self) -> bool:
         own = (item.threshold for item in self._legend.classes)

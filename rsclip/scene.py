@@ -224,6 +224,14 @@ class Scene:
         inside = valid[: max(0, height - window.row), : max(0, width - window.col)]
         return pixels, valid if inside.any() else np.zeros_like(valid)
 
+    def read_own(self, window: Window) -> tuple[Pixels, BoolArray]:
+        """Read a window of the scene's own grid, inside it; pixels and valid as `read` gives them.
+
+        Raises:
+            ReadError: The pixels cannot be read.
+        """
+        return self._read(None, window)
+
     def read_valid(self, window: Window) -> BoolArray:
         """Read which pixels of a window of the scene's own grid are valid: bool (h, w).
 

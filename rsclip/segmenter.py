@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F  # noqa: N812 (torch's own name)
 
-from rsclip.backbone import Backbone
+from rsclip.backbone import Backbone, Trunk
 from rsclip.config import Precision, Tta
 from rsclip.errors import DeviceError, EncodeError, OptionError
 from rsclip.methods import get_method, parse_options
@@ -103,6 +103,7 @@ class Segmenter:
         if options is None or isinstance(options, Mapping):
             options = parse_options(method, options)
         self._options = options
+        self._first_block = self._method.first_block(backbone.depth, options)
         self.device = parse_device(device)
         if precision == "fp16" and self.device.type == "cpu":
             raise OptionError(
@@ -211,11 +212,14 @@ class Segmenter:
     def _encode(self, images: Tensor) -> FloatArray:
         backbone = self._backbone
         normalised = backbone.normalise(images.to(self.device))
-        with backbone.autocast():
-            features = self._method.features(backbone, normalised, self._options)
-        tokens = F.normalize(features.tokens.float(), dim=-1)
-        cosine = torch.einsum("bhwd,qd->bqhw", tokens, self.text_features)
-        result: FloatArray = cosine.cpu().numpy()
+        trunk = Trunk(
+            backbone,
+            normalised,
+            first=self._first_block,
+            exact_positions=self._method.exact_positions,
+        )
+        found = self._method.similarities(trunk, self.text_features, self._options)
+        result: FloatArray = found.cpu().numpy()
         return result
 
     def _automatic_batch(self, shape: Shape) -> int:

@@ -25,6 +25,7 @@ LAYERS = [
         "radiometry",
         "aoi",
         "handles",
+        "refinement",
     },
     {"backbone", "stitcher", "labelling", "writers", "synthetic", "inputs", "checkpoint"},
     {"methods"},

@@ -2,5 +2,14 @@
 
 from rsclip.backbone.load import ModelOutline, cached_weights, load_backbone, model_outline
 from rsclip.backbone.model import Backbone, wrap
+from rsclip.backbone.trunk import Trunk
 
-__all__ = ["Backbone", "ModelOutline", "cached_weights", "load_backbone", "model_outline", "wrap"]
+__all__ = [
+    "Backbone",
+    "ModelOutline",
+    "Trunk",
+    "cached_weights",
+    "load_backbone",
+    "model_outline",
+    "wrap",
+]

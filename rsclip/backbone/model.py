@@ -98,7 +98,7 @@ class Backbone:
         self.std = _three(settings.get("std"), open_clip.OPENAI_DATASET_STD)
         self.precision: Precision = "fp32"
         self._texts: dict[tuple[str, ...], Tensor] = {}
-        self._positions: dict[Shape, Tensor] = {}
+        self._positions: dict[tuple[Shape, bool], Tensor] = {}
 
     def __repr__(self) -> str:
         """Name, shape and place."""
@@ -211,23 +211,32 @@ class Backbone:
             )
         return height // self.patch, width // self.patch
 
-    def positions(self, grid: Shape) -> Tensor:
+    def positions(self, grid: Shape, *, exact: bool = False) -> Tensor:
         """Return the position embedding (1 + h*w, C) for a grid of h x w patches, CLS first.
 
-        A grid other than the trained one is reached as in the reference code: bicubically, by the
-        scale factor (grid + 0.1) / trained grid.
+        A grid other than the trained one is reached bicubically.
+
+        Args:
+            grid: (h, w).
+            exact: To the exact size, antialiased, as GEM does; otherwise by the scale factor
+                (grid + 0.1) / trained grid, as the other methods' reference code does.
         """
         trained = cast(Tensor, self._visual.positional_embedding)
         if grid == self._grid:
             return trained
-        if grid not in self._positions:
+        if (grid, exact) not in self._positions:
             if len(self._positions) >= _KEPT_GRIDS:
                 self._positions.clear()
             plane = trained[1:].T.reshape(1, -1, *self._grid)
-            factors = [(new + 0.1) / old for new, old in zip(grid, self._grid, strict=True)]
-            plane = F.interpolate(plane, scale_factor=factors, mode="bicubic", align_corners=False)
-            self._positions[grid] = torch.cat([trained[:1], plane[0].flatten(1).T])
-        return self._positions[grid]
+            if exact:
+                # Rows, then columns: both at once torch 2.13 gives wrong values for one column.
+                for size in ((grid[0], plane.shape[3]), grid):
+                    plane = F.interpolate(plane, size=size, mode="bicubic", antialias=True)
+            else:
+                factors = [(new + 0.1) / old for new, old in zip(grid, self._grid, strict=True)]
+                plane = F.interpolate(plane, scale_factor=factors, mode="bicubic")
+            self._positions[grid, exact] = torch.cat([trained[:1], plane[0].flatten(1).T])
+        return self._positions[grid, exact]
 
     def embed(self, images: Tensor, positions: Tensor | None = None) -> Tensor:
         """Return the tokens that enter the first block.
@@ -256,7 +265,7 @@ class Backbone:
 
     def head(self, tokens: Tensor) -> Tensor:
         """Return LN_post and projection of tokens (..., C): float32 (..., D)."""
-        x = self._visual.ln_post(tokens)
+        x = self._visual.ln_post(tokens.float())
         if self._visual.proj is not None:
             x = x @ self._visual.proj
         return cast(Tensor, x.float())
