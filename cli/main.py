@@ -10,6 +10,7 @@ from rsclip.version import __version__
 __all__ = ["cli", "main"]
 
 _COMMANDS = {
+    "classes": "List the bundled class sets, or show one.",
     "info": "Describe a scene as rsclip sees it.",
     "models": "Fetch the weights of a model; nothing else downloads.",
     "segment": "Segment scenes by class words into georeferenced masks.",
