@@ -12,7 +12,7 @@ __all__ = ["cli", "main"]
 _COMMANDS = {
     "classes": "List the bundled class sets, or show one.",
     "info": "Describe a scene as rsclip sees it.",
-    "models": "Fetch the weights of a model; nothing else downloads.",
+    "models": "List, fetch, describe and bundle models.",
     "segment": "Segment scenes by class words into georeferenced masks.",
     "view": "Show a folder's results on one HTML page.",
 }

@@ -11,7 +11,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 # A module may import what stands in a lower layer, or what stands beside it in its own package.
 LAYERS = [
-    {"errors", "types", "version", "resources", "concurrency", "view_page", "strict_yaml"},
+    {"errors", "types", "version", "resources", "concurrency", "view_page", "strict_yaml", "cache"},
     {
         "config",
         "tiling",

@@ -1,6 +1,6 @@
 """Frozen open_clip models: found by name, loaded from files, wrapped for dense use."""
 
-from rsclip.backbone.load import ModelOutline, cached_weights, load_backbone, model_outline
+from rsclip.backbone.load import ModelOutline, load_backbone, model_outline
 from rsclip.backbone.model import Backbone, wrap
 
-__all__ = ["Backbone", "ModelOutline", "cached_weights", "load_backbone", "model_outline", "wrap"]
+__all__ = ["Backbone", "ModelOutline", "load_backbone", "model_outline", "wrap"]
