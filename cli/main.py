@@ -10,9 +10,10 @@ from rsclip.version import __version__
 __all__ = ["cli", "main"]
 
 _COMMANDS = {
+    "classes": "List the bundled class sets, or show one.",
     "info": "Describe a scene as rsclip sees it.",
     "methods": "List the dense methods and their options.",
-    "models": "Fetch the weights of a model; nothing else downloads.",
+    "models": "List, fetch, describe and bundle models.",
     "segment": "Segment scenes by class words into georeferenced masks.",
     "view": "Show a folder's results on one HTML page.",
 }

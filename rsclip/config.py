@@ -66,9 +66,11 @@ class SegmentConfig:
         OptionError: A value is of the wrong type or out of range.
     """
 
-    model: str = _option("auto", "Model: nano, ARCH/TAG or an architecture with --weights.", "NAME")
+    model: str = _option(
+        "auto", "Model: nano, ARCH/TAG, an alias, hf-hub:OWNER/NAME, a folder.", "NAME"
+    )
     weights: str | None = _option(
-        None, "Weights file (safetensors or state dict) for --model.", "FILE"
+        None, "Weights: a bundle, or a safetensors or state dict file.", "FILE"
     )
     method: str = _option("clearclip", "Dense method; `rsclip methods` lists them.", "NAME")
     method_option: Mapping[str, Any] = _option(

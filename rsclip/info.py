@@ -42,7 +42,7 @@ def describe_scene(
     """
     with gdal_env(), Scene.open(source, bidx=config.bidx, nodata=config.nodata,
                                 gsd=config.gsd) as scene:  # fmt: skip
-        model = model_outline(config.model)
+        model = model_outline(config.model, config.weights)
         grid = plan_grid(scene.working_shape, model, config)
         radiometry = fit(scene, config.stretch)
         return {

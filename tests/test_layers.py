@@ -11,8 +11,17 @@ ROOT = Path(__file__).resolve().parent.parent
 
 # A module may import what stands in a lower layer, or what stands beside it in its own package.
 LAYERS = [
-    {"errors", "types", "version", "resources", "concurrency", "view_page", "strict_yaml"},
-    {"config", "tiling", "palette", "legend", "legend_files", "prompts", "vocabulary"},
+    {"errors", "types", "version", "resources", "concurrency", "view_page", "strict_yaml", "cache"},
+    {
+        "config",
+        "tiling",
+        "palette",
+        "legend",
+        "legend_files",
+        "class_sets",
+        "prompts",
+        "vocabulary",
+    },
     {
         "scene",
         "sources",
@@ -37,7 +46,7 @@ LAYERS = [
 ]
 # Modules of one layer that may use one another: they are one stage in several files.
 FAMILIES = [
-    {"legend", "legend_files", "palette"},
+    {"legend", "legend_files", "class_sets", "palette"},
     {
         "scene",
         "sources",

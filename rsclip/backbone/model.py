@@ -11,8 +11,14 @@ from torch.nn import functional as F  # noqa: N812 (torch's own name)
 
 from rsclip.backbone.checks import check_model
 from rsclip.backbone.compat import import_open_clip
-from rsclip.backbone.files import state_sha256
-from rsclip.backbone.text import default_tokenizer, prompt_feature
+from rsclip.backbone.files import tensors_sha256
+from rsclip.backbone.text import (
+    default_tokenizer,
+    prompt_feature,
+    tokenizer_facts,
+    warn_of_cuts,
+)
+from rsclip.backbone.text_cache import TextCache
 from rsclip.config import Precision
 from rsclip.errors import OptionError
 from rsclip.types import Shape
@@ -77,6 +83,7 @@ class Backbone:
         source: str = "memory",
         hasher: Callable[[], str] | None = None,
         vocabulary: Mapping[str, Any] | None = None,
+        keep_texts: bool = False,
     ) -> None:
         open_clip = import_open_clip()
         check_model(open_clip, model, name)
@@ -85,8 +92,9 @@ class Backbone:
         self.source = source
         self.model = model.float().eval().requires_grad_(False)
         self.tokenizer = tokenizer or default_tokenizer(open_clip, model)
+        self._keep_texts = keep_texts and tokenizer is None
         self._visual = model.visual
-        self._hasher = hasher or functools.partial(state_sha256, self.model)
+        self._hasher = hasher or (lambda: tensors_sha256(self.model.state_dict()))
         self.patch = int(self._visual.patch_size[0])
         self._grid: Shape = tuple(self._visual.grid_size)
         self.image_shape: Shape = (self._grid[0] * self.patch, self._grid[1] * self.patch)
@@ -99,6 +107,7 @@ class Backbone:
         self.precision: Precision = "fp32"
         self._texts: dict[tuple[str, ...], Tensor] = {}
         self._positions: dict[tuple[Shape, bool], Tensor] = {}
+        self._caches: dict[tuple[str, ...], TextCache] = {}
 
     def __repr__(self) -> str:
         """Name, shape and place."""
@@ -107,6 +116,12 @@ class Backbone:
             f"<Backbone {self.name}: patch {self.patch}, {height} x {width} pixels, "
             f"{self.depth} blocks, {self.device}, {self.precision}>"
         )
+
+    @functools.cached_property
+    def _identity(self) -> tuple[str, ...]:
+        """What the text features depend on besides the weights."""
+        block = self.model.transformer.resblocks[0]
+        return type(block.mlp.gelu).__name__, tokenizer_facts()["merges_sha256"]
 
     @functools.cached_property
     def weights_sha256(self) -> str:
@@ -183,9 +198,23 @@ class Backbone:
         with torch.inference_mode():
             for prompts in map(tuple, prompt_sets):
                 if prompts not in self._texts:
-                    self._texts[prompts] = prompt_feature(self.model, self.tokenizer, prompts)
+                    warn_of_cuts(self.model, self.tokenizer, prompts)
+                    self._texts[prompts] = self._text_feature(prompts)
                 features.append(self._texts[prompts])
         return torch.stack(features)
+
+    def _text_feature(self, prompts: tuple[str, ...]) -> Tensor:
+        if not self._keep_texts or self.tokenizer is None:
+            return prompt_feature(self.model, self.tokenizer, prompts)
+        # Another device may round otherwise: its features are its own.
+        key = (self.weights_sha256, *self._identity, self.device.type)
+        cache = self._caches.setdefault(key, TextCache(key, self.dim))
+        kept = cache.get(prompts)
+        if kept is not None:
+            return kept.to(self.device)
+        feature = prompt_feature(self.model, self.tokenizer, prompts)
+        cache.put(prompts, feature)
+        return feature
 
     def normalise(self, images: Tensor) -> Tensor:
         """Return (images - mean) / std for float images (B, 3, H, W) in 0..1."""
