@@ -140,6 +140,9 @@ class SegmentConfig:
     batch_size: int | None = _option(
         None, "Windows per forward pass [default: by model and device].", "N"
     )
+    max_memory: str | None = _option(
+        None, "Choose the batch so that memory stays below this, or refuse.", "SIZE"
+    )
     confidence: bool = _option(False, "Write <stem>_confidence.tif: the label's score, percent.")
     margin: bool = _option(
         False, "Write <stem>_margin.tif: the best class's score less the second's, percent."

@@ -14,8 +14,11 @@ from rsclip.writers.record import to_plain
 
 __all__ = ["finished_record", "input_facts", "settings_hash"]
 
-# Settings that change no pixel: how a run is made, and names whose content is told elsewhere.
-_WITHOUT_EFFECT = frozenset({"overwrite", "resume", "model", "weights", "preset"})
+# Settings that change no pixel, and those that the model's facts tell better (the weights' hash,
+# the batch in use).
+_WITHOUT_EFFECT = frozenset(
+    {"overwrite", "resume", "model", "weights", "preset", "batch_size", "max_memory"}
+)
 _MODEL_FACTS = frozenset({"name", "source"})
 
 

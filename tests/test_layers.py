@@ -40,8 +40,9 @@ LAYERS = [
     {"methods"},
     {"segmenter"},
     {"dense", "pipeline", "sink", "outputs"},
-    {"provenance", "fingerprint"},
-    {"api", "info", "view"},
+    {"provenance", "fingerprint", "model", "memory"},
+    {"job"},
+    {"api", "info", "view", "plan"},
     {"training"},
 ]
 # Modules of one layer that may use one another: they are one stage in several files.

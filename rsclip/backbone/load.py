@@ -26,27 +26,10 @@ from rsclip.backbone.identify import identify
 from rsclip.backbone.model import Backbone
 from rsclip.backbone.names import AUTO, CONFIG_NAME, DEFAULT, NANO, ModelName, parse_name
 from rsclip.backbone.origin import WEIGHTS_NAMES, cached_weights
+from rsclip.backbone.outline import ModelOutline
 from rsclip.errors import ModelError, RsclipWarning
-from rsclip.types import Shape
 
-__all__ = ["ModelFiles", "ModelOutline", "find_model", "load_backbone", "model_outline"]
-
-
-@dataclass(frozen=True, slots=True)
-class ModelOutline:
-    """As much of a model as planning needs.
-
-    Attributes:
-        patch: Side of a patch in pixels.
-        window: (height, width) in pixels that the model was trained on.
-        width: Channels of the image tower.
-        parameters: Number of weights, roughly.
-    """
-
-    patch: int
-    window: Shape
-    width: int
-    parameters: int
+__all__ = ["ModelFiles", "find_model", "load_backbone", "model_outline"]
 
 
 @dataclass(frozen=True, slots=True)

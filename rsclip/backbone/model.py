@@ -12,6 +12,7 @@ from torch.nn import functional as F  # noqa: N812 (torch's own name)
 from rsclip.backbone.checks import check_model
 from rsclip.backbone.compat import import_open_clip
 from rsclip.backbone.files import tensors_sha256
+from rsclip.backbone.outline import ModelOutline
 from rsclip.backbone.text import (
     default_tokenizer,
     prompt_feature,
@@ -108,6 +109,12 @@ class Backbone:
         self._texts: dict[tuple[str, ...], Tensor] = {}
         self._positions: dict[tuple[Shape, bool], Tensor] = {}
         self._caches: dict[tuple[str, ...], TextCache] = {}
+
+    @property
+    def outline(self) -> ModelOutline:
+        """As much as planning needs."""
+        count = sum(each.numel() for each in self.model.parameters())
+        return ModelOutline(self.patch, self.image_shape, self.width, count)
 
     def __repr__(self) -> str:
         """Name, shape and place."""
