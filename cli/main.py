@@ -10,6 +10,7 @@ from rsclip.version import __version__
 __all__ = ["cli", "main"]
 
 _COMMANDS = {
+    "batch": "Segment folders and lists of scenes: jobs that finish.",
     "classes": "List the bundled class sets, or show one.",
     "info": "Describe a scene as rsclip sees it.",
     "methods": "List the dense methods and their options.",

@@ -3,7 +3,8 @@
 import dataclasses
 import types
 import typing
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Any
 
 import click
@@ -15,11 +16,16 @@ __all__ = ["config_options", "gather_config", "output_options"]
 F = typing.TypeVar("F", bound=Callable[..., Any])
 
 
-def config_options(function: F) -> F:
-    """Add one flag per field of `SegmentConfig`, and --config; all default to "not given"."""
+def config_options(function: F, defaults: Mapping[str, Any] = MappingProxyType({})) -> F:
+    """Add one flag per field of `SegmentConfig`, and --config; all default to "not given".
+
+    Args:
+        function: The command.
+        defaults: What a command sets otherwise than `SegmentConfig` does.
+    """
     hints = typing.get_type_hints(SegmentConfig)
     for item in reversed(dataclasses.fields(SegmentConfig)):
-        function = _flag(item, hints[item.name])(function)
+        function = _flag(item, hints[item.name], defaults.get(item.name, item.default))(function)
     return click.option(
         "--config", "config_file", metavar="FILE.yaml", help="Options from a YAML file; flags win."
     )(function)
@@ -36,20 +42,24 @@ def output_options(function: F) -> F:
     return function
 
 
-def gather_config(config_file: str | None, flags: dict[str, Any]) -> SegmentConfig:
-    """Merge a configuration file and the flags that were given.
+def gather_config(
+    config_file: str | None,
+    flags: dict[str, Any],
+    defaults: Mapping[str, Any] = MappingProxyType({}),
+) -> SegmentConfig:
+    """Merge a command's defaults, a configuration file and the flags that were given.
 
     Raises:
         OptionError: A bad key or value in either.
     """
     layer = {name: value for name, value in flags.items() if value not in (None, ())}
-    return build_config(read_config_file(config_file) if config_file else {}, layer)
+    return build_config(defaults, read_config_file(config_file) if config_file else {}, layer)
 
 
-def _flag(item: "dataclasses.Field[Any]", kind: Any) -> Callable[[F], F]:
+def _flag(item: "dataclasses.Field[Any]", kind: Any, default: Any) -> Callable[[F], F]:
     name = "--" + item.name.replace("_", "-")
     text = item.metadata["help"]
-    default = None if item.default is dataclasses.MISSING else item.default
+    default = None if default is dataclasses.MISSING else default
     if default is not None and not isinstance(default, bool):
         text += (
             f"  [default: {default:g}]" if isinstance(default, float) else f"  [default: {default}]"

@@ -8,15 +8,17 @@
     │   ├── ModelError        a model or its weights
     │   ├── DeviceError       a compute device that is not there
     │   └── OutputError       an output that exists or cannot be written
-    └── RunError              anything after                          exit 1
-        ├── ReadError         pixels that cannot be read
-        ├── EncodeError       the encoder failed (memory, device)
-        └── WriteError        an output that cannot be finished
+    ├── RunError              anything after                          exit 1
+    │   ├── ReadError         pixels that cannot be read
+    │   ├── EncodeError       the encoder failed (memory, device)
+    │   └── WriteError        an output that cannot be finished
+    └── BatchError            scenes of a batch that failed           exit 3
 
 Exit codes are read from here by the command line only.
 """
 
 __all__ = [
+    "BatchError",
     "DeviceError",
     "EncodeError",
     "InputError",
@@ -100,6 +102,12 @@ class EncodeError(RunError):
 
 class WriteError(RunError):
     """An output cannot be written to its end."""
+
+
+class BatchError(RsclipError):
+    """Scenes of a batch failed; the others are done."""
+
+    exit_code = 3
 
 
 class RsclipWarning(UserWarning):

@@ -16,7 +16,7 @@ from rsclip.prompts import Query
 from rsclip.scene import Scene
 from rsclip.version import __version__
 
-__all__ = ["describe_outcome", "describe_run"]
+__all__ = ["describe_outcome", "describe_run", "without_secrets"]
 
 _LIBRARIES = ("torch", "open_clip_torch", "rasterio", "numpy")
 
@@ -44,7 +44,7 @@ def describe_run(
         "software": _software(),
         "started": began.isoformat(timespec="seconds"),
         "scene": {
-            "source": _without_secrets(scene.source),
+            "source": without_secrets(scene.source),
             "shape": scene.shape,
             "crs": scene.crs.to_wkt() if scene.crs else None,
             "transform": tuple(scene.transform)[:6],
@@ -90,7 +90,7 @@ def _software() -> dict[str, str]:
     }
 
 
-def _without_secrets(source: str) -> str:
+def without_secrets(source: str) -> str:
     """Return a source as it may be passed on: a signed URL's values and passwords left out."""
     if "://" not in source:
         return source

@@ -43,7 +43,7 @@ LAYERS = [
     {"provenance", "fingerprint", "model", "memory"},
     {"job"},
     {"api", "info", "view", "plan"},
-    {"training"},
+    {"training", "batch"},
 ]
 # Modules of one layer that may use one another: they are one stage in several files.
 FAMILIES = [
@@ -105,7 +105,9 @@ def test_imports_point_downward(path, own):
         assert family or LEVEL[name] < LEVEL[own], f"{where}: {own} imports {name}, not below it"
 
 
-@pytest.mark.parametrize("module", ["rsclip", "rsclip_cli.main", "rsclip_cli.segment"])
+@pytest.mark.parametrize(
+    "module", ["rsclip", "rsclip_cli.main", "rsclip_cli.segment", "rsclip_cli.batch"]
+)
 def test_light_modules_load_no_heavy_library(module):
     heavy = ["torch", "open_clip", "rasterio", "pyproj"]
     code = f"import sys, {module}; print([name for name in {heavy} if name in sys.modules])"

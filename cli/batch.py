@@ -1,0 +1,140 @@
+"""`rsclip batch`: folders, patterns and lists of scenes in; masks and a manifest out."""
+
+import functools
+import json
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from rsclip_cli.options import config_options, gather_config, output_options
+from rsclip_cli.report import guard
+
+if TYPE_CHECKING:
+    from rsclip.batch import Report
+
+__all__ = ["command"]
+
+_DEFAULTS = {"resume": True}
+
+
+@click.command("batch")
+@click.argument("inputs", metavar="INPUT...", nargs=-1)
+@click.option(
+    "--classes",
+    metavar="CLASSES",
+    help='Words ("building|house, road"), a class file, or set:NAME; a list may name its own.',
+)
+@click.option(
+    "-o",
+    "--output-dir",
+    metavar="DIR",
+    help="Output folder, created if missing  [with --retry-failed: the manifest's].",
+)
+@click.option("--recursive", is_flag=True, default=None, help="Look into the folders of folders.")
+@click.option("--jobs", type=int, metavar="N", help="Worker processes; one a GPU at most.")
+@click.option("--dask", metavar="ADDRESS", help="Scheduler of a dask cluster (rsclip[dask]).")
+@click.option(
+    "--on-error",
+    type=click.Choice(["continue", "stop"]),
+    help="What a failed scene means for the rest  [default: continue].",
+)
+@click.option("--retry-failed", metavar="MANIFEST", help="Run the scenes that failed, no INPUT.")
+@click.option("--mosaic", is_flag=True, default=None, help="Write mosaic.vrt over all masks.")
+@click.option(
+    "--stac-catalog", is_flag=True, default=None, help="Write catalog.json over STAC items."
+)
+@functools.partial(config_options, defaults=_DEFAULTS)
+@output_options
+def command(
+    inputs: tuple[str, ...],
+    classes: str | None,
+    output_dir: str | None,
+    recursive: bool | None,
+    jobs: int | None,
+    dask: str | None,
+    on_error: str | None,
+    retry_failed: str | None,
+    mosaic: bool | None,
+    stac_catalog: bool | None,
+    config_file: str | None,
+    quiet: bool,
+    verbose: bool,
+    as_json: bool,
+    **flags: Any,
+) -> None:
+    """Segment the scenes of every INPUT: folders, patterns, lists (.txt, .csv), files, URLs.
+
+    Outputs keep the inputs' layout below DIR. manifest.jsonl there says how every scene ended;
+    run again, what is done is skipped and what was killed goes on. docs/batch.md has examples.
+
+    \b
+    Exit codes: 0 done; 2 wrong before any scene was begun; 3 some scenes failed; 1 anything else.
+    """
+    given = {
+        "recursive": recursive, "jobs": jobs, "dask": dask, "on_error": on_error,
+        "retry_failed": retry_failed, "mosaic": mosaic, "stac_catalog": stac_catalog,
+    }  # fmt: skip
+    with guard(quiet=quiet, verbose=verbose):
+        from rsclip.batch import run_batch
+        from rsclip.errors import BatchError
+        from rsclip_cli.live import LiveView
+
+        config = gather_config(config_file, flags, _DEFAULTS)
+        with LiveView(quiet=quiet) as view:
+            report = run_batch(
+                inputs, classes, output_dir, config=config, listener=view,
+                **{name: value for name, value in given.items() if value is not None},
+            )  # fmt: skip
+        if as_json:
+            click.echo(json.dumps(_facts(report), indent=2, ensure_ascii=False))
+        elif not quiet:
+            _show(report)
+        if report.failed:
+            raise BatchError(
+                f"{len(report.failed)} of {len(report.outcomes)} scenes failed",
+                where=report.manifest,
+                remedy="It says why; `rsclip batch --retry-failed` with it runs just those.",
+            )
+
+
+def _facts(report: "Report") -> dict[str, Any]:
+    return {
+        **_counts(report),
+        "manifest": str(report.manifest),
+        "files": [str(path) for path in report.extras],
+        "scenes": [
+            {
+                "scene": outcome.task.source,
+                "status": outcome.status,
+                "outputs": dict(outcome.outputs),
+                "shares": dict(outcome.shares),
+                "seconds": outcome.seconds,
+                "warnings": list(outcome.warnings),
+                "error": outcome.problem.message if outcome.problem else None,
+            }
+            for outcome in report.outcomes
+        ],
+    }
+
+
+def _counts(report: "Report") -> dict[str, Any]:
+    return {
+        "done": report.count("done"),
+        "skipped": report.count("skipped"),
+        "failed": report.count("failed"),
+        "not begun": report.unfinished,
+        "warnings": report.warnings,
+        "seconds": round(report.seconds, 1),
+    }
+
+
+def _show(report: "Report") -> None:
+    counts = _counts(report)
+    if not counts["not begun"]:
+        del counts["not begun"]
+    counts = {name: str(value) for name, value in counts.items()}
+    widths = [max(len(name), len(value)) for name, value in counts.items()]
+    for row in (counts.keys(), counts.values()):
+        click.echo("  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True)))
+    for path in (report.manifest, *report.extras):
+        click.echo(path)

@@ -1,0 +1,122 @@
+"""A batch as it runs: bars overall and per worker on a terminal, a line per scene otherwise."""
+
+import sys
+import time
+from types import TracebackType
+from typing import Any, Self
+
+import click
+
+from rsclip.batch.tasks import Listener, Outcome, Task
+
+__all__ = ["LiveView"]
+
+# More bars than this push everything else off the screen.
+_MOST_BARS = 16
+
+
+class LiveView(Listener):
+    """Shows a batch on standard error; a context manager."""
+
+    def __init__(self, *, quiet: bool) -> None:
+        self._quiet = quiet
+        # A service may run without any standard error.
+        self._terminal = not quiet and sys.stderr is not None and sys.stderr.isatty()
+        self._scenes = self._ended = self._worked = 0
+        self._began = time.monotonic()
+        self._overall: Any = None
+        self._bars: dict[str, Any] = {}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        for bar in (*reversed(self._bars.values()), self._overall):
+            if bar is not None:
+                bar.close()
+
+    def begin(self, scenes: int, workers: int) -> None:
+        """Begin to count."""
+        self._scenes, self._began = scenes, time.monotonic()
+        if self._terminal:
+            from tqdm import tqdm
+
+            form = "{desc} |{bar}| {n_fmt} of {total_fmt} scenes{postfix}"
+            self._overall = tqdm(total=scenes, desc="batch", bar_format=form, leave=False)
+        else:
+            self._say(f"{scenes} scenes, {workers} at a time")
+
+    def start(self, worker: str, task: Task) -> None:
+        """Give a worker's bar to its new scene."""
+        if not self._terminal:
+            return
+        if worker not in self._bars and len(self._bars) < _MOST_BARS:
+            from tqdm import tqdm
+
+            form = "{desc} |{bar}| {n_fmt} of {total_fmt} windows"
+            place = len(self._bars) + 1
+            self._bars[worker] = tqdm(position=place, bar_format=form, leave=False, total=0)
+        if worker in self._bars:
+            self._bars[worker].set_description_str(f"{worker}: {task.name}"[:60])
+            self._bars[worker].reset(total=0)
+
+    def advance(self, worker: str, done: int, total: int) -> None:
+        """Move a worker's bar."""
+        bar = self._bars.get(worker)
+        if bar is not None:
+            bar.total = total
+            bar.update(done - bar.n)
+
+    def note(self, text: str) -> None:
+        """Say it."""
+        self._say(f"Warning: {text}")
+
+    def end(self, outcome: Outcome) -> None:
+        """Count a scene; say how it ended. On a terminal, only what went wrong is said."""
+        self._ended += 1
+        self._worked += outcome.status != "skipped"
+        if self._overall is not None:
+            self._overall.set_postfix_str(self._left(), refresh=False)
+            self._overall.update(1)
+        name = outcome.task.name
+        if outcome.problem is not None:
+            self._say(f"failed  {name}: {outcome.problem.message}", errors_too=True)
+        elif not self._terminal:
+            self._say(
+                f"{outcome.status:<7} {name} ({outcome.seconds:.1f} s), "
+                f"{self._ended} of {self._scenes}{self._left()}"
+            )
+        for text in outcome.warnings:
+            self._say(f"Warning: {text}")
+
+    def _left(self) -> str:
+        """Return the time left by the mean of the scenes that took work."""
+        left = self._scenes - self._ended
+        if not (left and self._worked):
+            return ""
+        seconds = (time.monotonic() - self._began) / self._worked * left
+        return f", about {_time(seconds)} left"
+
+    def _say(self, text: str, *, errors_too: bool = False) -> None:
+        if self._quiet and not errors_too:
+            return
+        if self._terminal:
+            from tqdm import tqdm
+
+            # Above the bars, which are drawn anew below.
+            tqdm.write(text, file=sys.stderr)
+        else:
+            click.echo(text, err=True)
+
+
+def _time(seconds: float) -> str:
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    if seconds < 5400:
+        return f"{seconds / 60:.0f} min"
+    return f"{seconds / 3600:.1f} h"

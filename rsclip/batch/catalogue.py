@@ -1,0 +1,58 @@
+"""`catalog.json`: a static STAC catalogue of a batch's items."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+from rsclip.batch.mosaic import finished
+from rsclip.batch.tasks import Outcome
+from rsclip.writers.qml import write_text
+from rsclip.writers.staging import write_error
+
+__all__ = ["write_catalogue"]
+
+_NAME = "catalog.json"
+
+
+def write_catalogue(root: Path, outcomes: Sequence[Outcome]) -> list[Path]:
+    """Write a catalogue that links to every item below a folder.
+
+    Args:
+        root: The output folder.
+        outcomes: Of the batch; those without an item are left out.
+
+    Returns:
+        The file.
+
+    Raises:
+        WriteError: It cannot be written.
+    """
+    path = root / _NAME
+    items = [
+        {
+            "rel": "item",
+            "href": f"./{outcome.outputs['stac']}",
+            "type": "application/geo+json",
+            "title": outcome.task.name,
+        }
+        for outcome, _ in finished(root, outcomes)
+        if "stac" in outcome.outputs
+    ]
+    catalogue = {
+        "type": "Catalog",
+        "stac_version": "1.1.0",
+        "id": root.name or "rsclip",
+        "title": f"Classes of {len(items)} scenes",
+        "description": "Masks by rsclip, one item a scene.",
+        "links": [
+            {"rel": "root", "href": f"./{_NAME}", "type": "application/json"},
+            *items,
+        ],
+    }
+    draft = path.with_name(f".{_NAME}.new")
+    write_text(draft, json.dumps(catalogue, indent=2, ensure_ascii=False) + "\n")
+    try:
+        draft.replace(path)
+    except OSError as error:
+        raise write_error(error, path) from error
+    return [path]

@@ -1,0 +1,179 @@
+"""Scenes on an existing dask.distributed cluster, whose scheduler gives lost ones to others."""
+
+import contextlib
+import logging
+import threading
+from collections.abc import Generator, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from rsclip.batch.tasks import Listener, Outcome, Task
+from rsclip.batch.work import Models, failure, run_scene
+from rsclip.errors import OptionError, RsclipError, RunError
+from rsclip.model import ModelLoader
+from rsclip.version import __version__
+
+__all__ = ["Cluster"]
+
+_SECONDS = 8.0
+"""Time to reach the scheduler; with what closing takes, within ten seconds."""
+
+_LIGHT = logging.CRITICAL
+
+
+class Cluster:
+    """An executor: the workers of a cluster, which see the same files under the same paths.
+
+    Args:
+        address: Of the scheduler, such as tcp://host:8786.
+        loader: Builds the model in place of `rsclip.model.load_model` (tests); can be pickled.
+
+    Raises:
+        OptionError: dask is not installed, nothing answers at the address, or workers run another
+            rsclip.
+    """
+
+    def __init__(self, address: str, loader: ModelLoader | None = None) -> None:
+        self._loader = loader
+        self._address = address
+        self._client = _connect(address)
+        try:
+            self.workers = self._check_workers()
+        except BaseException:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """Leave the cluster as it was found."""
+        with _hushed(), contextlib.suppress(Exception):
+            self._client.close(timeout=2)
+
+    def __call__(
+        self, jobs: Sequence[Task], root: Path, listener: Listener
+    ) -> Generator[Outcome, None, None]:
+        """Yield every task's outcome as it ends; the cluster is left at the end.
+
+        Raises:
+            InputError: The model cannot be used for any scene.
+        """
+        from distributed import as_completed
+
+        if not self.workers:
+            listener.note(f"{self._address}: no worker yet; scenes begin when one joins")
+        submit = self._client.submit
+        futures = {
+            submit(_run, task, str(root), self._loader, key=_key(index, task), pure=False): task
+            for index, task in enumerate(jobs)
+        }
+        # References of our own would keep outcomes alive: as they end, they go.
+        by_key = {future.key: task for future, task in futures.items()}
+        ended = as_completed(futures)
+        try:
+            for future in ended:
+                task = by_key[future.key]
+                yield self._outcome(future, task)
+                futures.pop(future, None)
+        finally:
+            with _hushed():
+                if futures:
+                    with contextlib.suppress(Exception):
+                        self._client.cancel(list(futures), force=True)
+                self.close()
+
+    def _outcome(self, future: Any, task: Task) -> Outcome:
+        if future.status == "finished":
+            outcome: Outcome = future.result()
+            return outcome
+        if future.status == "cancelled":
+            return failure(task, _lost(task, "the cluster dropped it"))
+        error = future.exception()
+        if isinstance(error, RsclipError):
+            raise error
+        if type(error).__name__ == "KilledWorker":
+            return failure(task, _lost(task, "its worker was lost, again and again"))
+        reason = " ".join(str(error).split())
+        return failure(task, _lost(task, f"the cluster failed: {type(error).__name__}: {reason}"))
+
+    def _check_workers(self) -> int:
+        """Refuse workers without this rsclip: they would fail scene by scene, or differ."""
+        said = self._client.run(_version, on_error="return")
+        for worker, version in said.items():
+            if isinstance(version, BaseException):
+                raise OptionError(
+                    f"the worker {worker} cannot run rsclip: {version}",
+                    where="--dask",
+                    remedy=f"Install rsclip {__version__} on all workers.",
+                )
+            if version != __version__:
+                raise OptionError(
+                    f"the worker {worker} has rsclip {version}, this is {__version__}",
+                    where="--dask",
+                    remedy="Install the same version on all workers.",
+                )
+        return len(said)
+
+
+def _connect(address: str) -> Any:
+    try:
+        import distributed
+    except ImportError as error:
+        raise OptionError(
+            "dask.distributed is not installed",
+            where="--dask",
+            remedy='Install it: pip install "rsclip[dask]".',
+        ) from error
+    try:
+        with _hushed():
+            return distributed.Client(address, timeout=_SECONDS, set_as_default=False)
+    except (OSError, ValueError, TypeError, ImportError) as error:
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise OptionError(
+            f"no dask scheduler answers at {address}: {reason}",
+            where="--dask",
+            remedy="Check the address, such as tcp://host:8786, and that its scheduler runs.",
+        ) from error
+
+
+# What a worker process holds. One scene at a time: more threads would only share one model.
+_turn = threading.Lock()
+_models: dict[Any, Models] = {}
+
+
+def _run(task: Task, root: str, loader: ModelLoader | None) -> Outcome:
+    from distributed import get_worker
+
+    name = str(get_worker().name)
+    with _turn:
+        models = _models.setdefault(loader, Models(loader))
+        return run_scene(task, root, models, worker=name)
+
+
+def _version() -> str:
+    from rsclip.version import __version__
+
+    return __version__
+
+
+def _key(index: int, task: Task) -> str:
+    import uuid
+
+    # Another batch's task of this name must not be taken for ours.
+    return f"rsclip-{task.name}-{index}-{uuid.uuid4().hex[:8]}"
+
+
+def _lost(task: Task, what: str) -> RunError:
+    return RunError(what, where=task.source, remedy="The log of the cluster's workers says more.")
+
+
+@contextlib.contextmanager
+def _hushed() -> Iterator[None]:
+    """Keep the library's own lines off the screen: what matters is said in our words."""
+    loggers = [logging.getLogger(name) for name in ("distributed", "tornado", "asyncio")]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(_LIGHT)
+    try:
+        yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)

@@ -1,0 +1,250 @@
+"""`manifest.jsonl`: how every scene of a batch ended, appended as it ends, readable after any kill.
+
+The first line names the version. Every other line is one outcome; of a scene's several lines the
+last one counts. A line that a kill cut short is cut off when the next batch begins.
+"""
+
+import csv
+import io
+import json
+import os
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from filelock import FileLock, Timeout
+
+from rsclip.batch.tasks import Outcome, Problem, Task
+from rsclip.errors import InputError, OutputError
+from rsclip.provenance import without_secrets
+from rsclip.version import __version__
+from rsclip.writers.record import to_plain
+from rsclip.writers.staging import write_error
+
+__all__ = ["MANIFEST", "TABLE", "Manifest", "read_manifest", "write_table"]
+
+MANIFEST = "manifest.jsonl"
+TABLE = "manifest.csv"
+
+_VERSION_KEY = "rsclip_manifest"
+_VERSION = 1
+_LOCK = ".rsclip-manifest.lock"
+_COLUMNS = (
+    "scene", "status", "folder", "mask", "record", "seconds", "tries", "warnings", "error",
+    "message", "ended", "worker", "settings_hash",
+)  # fmt: skip
+
+
+class Manifest:
+    """The manifest of an output folder, open for appending; a context manager.
+
+    Args:
+        folder: The output folder, created if missing.
+
+    Raises:
+        OutputError: Another batch is writing it, or the folder cannot be written.
+        InputError: What is there is of another version, or no manifest.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.path = folder / MANIFEST
+        self._lock = FileLock(folder / _LOCK)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            self._lock.acquire(timeout=0)
+        except Timeout as error:
+            raise OutputError(
+                "another batch is writing into this folder",
+                where=folder,
+                remedy="Wait for its end, or choose another folder (-o).",
+            ) from error
+        except OSError as error:
+            raise OutputError(
+                f"the output folder cannot be written: {error.strerror or error}",
+                where=folder,
+                remedy="Choose another folder with -o.",
+            ) from error
+        try:
+            length = _whole_length(self.path)
+            self._file = self.path.open("r+b" if length else "wb")
+            self._file.truncate(length)
+            self._file.seek(length)
+            if not length:
+                self._append({_VERSION_KEY: _VERSION, "rsclip": __version__})
+        except BaseException as error:
+            self._lock.release()
+            if isinstance(error, OSError):
+                raise write_error(error, self.path) from error
+            raise
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._file.close()
+        self._lock.release()
+
+    def append(self, outcome: Outcome) -> None:
+        """Add one outcome; it is on the disk when this returns.
+
+        Raises:
+            WriteError: The disk is full.
+        """
+        try:
+            self._append(_line(outcome))
+        except OSError as error:
+            raise write_error(error, self.path) from error
+
+    def _append(self, content: Mapping[str, Any]) -> None:
+        text = json.dumps(to_plain(content), ensure_ascii=False, allow_nan=False)
+        # One write: a kill leaves the line whole, cut short, or not there.
+        self._file.write(text.encode() + b"\n")
+        self._file.flush()
+        os.fsync(self._file.fileno())
+
+
+def read_manifest(path: str | Path) -> list[Outcome]:
+    """Return every scene's last outcome, in the order of the scenes' first lines.
+
+    Args:
+        path: The file, or the folder it is in.
+
+    Raises:
+        InputError: It is missing, of another version, damaged, or no manifest.
+    """
+    path = Path(path)
+    if path.is_dir():
+        path = path / MANIFEST
+    length = _whole_length(path, must_exist=True)
+    content = path.read_bytes()[:length]
+    last: dict[tuple[str, str], Outcome] = {}
+    for number, line in enumerate(content.split(b"\n")[1:-1], 2):
+        try:
+            outcome = _outcome(json.loads(line))
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise InputError(
+                f"line {number} is damaged", where=path, remedy="Remove that line."
+            ) from error
+        last[outcome.task.source, outcome.task.folder] = outcome
+    return list(last.values())
+
+
+def write_table(path: Path, outcomes: Iterable[Outcome]) -> None:
+    """Write outcomes as a table (CSV, UTF-8), one scene a line.
+
+    Raises:
+        WriteError: The file cannot be written.
+    """
+    text = io.StringIO()
+    table = csv.DictWriter(text, _COLUMNS, extrasaction="ignore", lineterminator="\n")
+    table.writeheader()
+    for outcome in outcomes:
+        line = _line(outcome)
+        problem = line["error"] or {"kind": "", "message": ""}
+        outputs = line["outputs"]
+        table.writerow(
+            {
+                **line,
+                "mask": outputs.get("mask"),
+                "record": outputs.get("record"),
+                "warnings": " | ".join(line["warnings"]),
+                "error": problem["kind"],
+                "message": problem["message"],
+            }
+        )
+    draft = path.with_name(f".{path.name}.new")
+    try:
+        draft.write_text(text.getvalue(), encoding="utf-8", newline="")
+        draft.replace(path)
+    except OSError as error:
+        draft.unlink(missing_ok=True)
+        raise write_error(error, path) from error
+
+
+def _whole_length(path: Path, *, must_exist: bool = False) -> int:
+    """Return the bytes up to the last whole line, 0 where there is none; check the version."""
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError as error:
+        if must_exist:
+            raise InputError("no such manifest", where=path, remedy="Check the path.") from error
+        return 0
+    except OSError as error:
+        raise InputError(
+            f"the manifest cannot be read: {error.strerror or error}", where=path
+        ) from error
+    length = content.rfind(b"\n") + 1
+    if not length:
+        if must_exist or not _begun(content):
+            raise _no_manifest(path)
+        return 0
+    try:
+        head = json.loads(content[: content.find(b"\n")])
+        version = head[_VERSION_KEY]
+    except (ValueError, KeyError, TypeError) as error:
+        raise _no_manifest(path) from error
+    if version != _VERSION:
+        raise InputError(
+            f"a manifest of version {version}, of rsclip {head.get('rsclip', 'unknown')}; "
+            f"this is rsclip {__version__}, which reads and writes version {_VERSION}",
+            where=path,
+            remedy="Use that rsclip, or choose another output folder (-o).",
+        )
+    return length
+
+
+def _begun(content: bytes) -> bool:
+    """Say whether a kill may have left this of a version line."""
+    head = f'{{"{_VERSION_KEY}": {_VERSION},'.encode()
+    return content.startswith(head) or head.startswith(content)
+
+
+def _no_manifest(path: Path) -> InputError:
+    return InputError(
+        "not a manifest of rsclip", where=path, remedy="Choose another output folder (-o)."
+    )
+
+
+def _line(outcome: Outcome) -> dict[str, Any]:
+    task, problem = outcome.task, outcome.problem
+    return {
+        "scene": without_secrets(task.source),
+        "status": outcome.status,
+        "folder": task.folder,
+        "classes": task.classes,
+        "settings": task.settings,
+        "outputs": outcome.outputs,
+        "shares": outcome.shares,
+        "settings_hash": outcome.settings_hash,
+        "seconds": outcome.seconds,
+        "ended": outcome.ended,
+        "worker": outcome.worker,
+        "tries": outcome.tries,
+        "warnings": list(outcome.warnings),
+        "error": problem and {"kind": problem.kind, "message": problem.message},
+    }
+
+
+def _outcome(line: Mapping[str, Any]) -> Outcome:
+    problem = line["error"]
+    if line["status"] not in ("done", "skipped", "failed"):
+        raise ValueError(line["status"])
+    return Outcome(
+        Task(line["scene"], line["folder"], line["classes"], line["settings"]),
+        line["status"],
+        line["seconds"],
+        line["ended"],
+        line["worker"],
+        line["tries"],
+        line["outputs"],
+        line["settings_hash"],
+        line["shares"],
+        line["warnings"],
+        problem=problem and Problem(problem["kind"], problem["message"]),
+    )

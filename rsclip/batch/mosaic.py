@@ -1,0 +1,178 @@
+"""`mosaic.vrt`: all masks of a batch as one raster, without a copy of a pixel."""
+
+import xml.etree.ElementTree as ET
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import rasterio
+from rasterio.crs import CRS
+from rasterio.errors import RasterioError
+from rasterio.transform import Affine
+
+from rsclip.batch.tasks import Outcome
+from rsclip.scene import gdal_env
+from rsclip.writers.staging import write_error
+
+__all__ = ["finished", "write_mosaics"]
+
+_NAME = "mosaic"
+_TYPES = {"uint8": "Byte", "uint16": "UInt16"}
+
+
+@dataclass(frozen=True, slots=True)
+class _Mask:
+    """A mask on a north-up grid: where it is, how large, and its colours and names."""
+
+    path: Path
+    crs: CRS
+    transform: Affine
+    width: int
+    height: int
+    dtype: str
+    nodata: int
+    colours: tuple[tuple[int, tuple[int, ...]], ...]
+    names: str
+
+
+def finished(root: Path, outcomes: Sequence[Outcome]) -> list[tuple[Outcome, Path]]:
+    """Return the scenes whose mask is there, in the order of their names, with its path."""
+    there = [
+        (outcome, root / outcome.outputs["mask"])
+        for outcome in outcomes
+        if outcome.status != "failed" and "mask" in outcome.outputs
+    ]
+    return sorted((item for item in there if item[1].is_file()), key=lambda item: item[0].task.name)
+
+
+def write_mosaics(
+    root: Path, outcomes: Sequence[Outcome], note: Callable[[str], None]
+) -> list[Path]:
+    """Write mosaic.vrt over all masks below a folder, or one VRT for each CRS and set of classes.
+
+    The pixel size is the finest of the masks'. Where masks overlap, the later by name lies on top;
+    nodata covers nothing.
+
+    Args:
+        root: The output folder.
+        outcomes: Of the batch.
+        note: Is told which masks cannot take part, and why.
+
+    Returns:
+        The files.
+
+    Raises:
+        WriteError: A file cannot be written.
+    """
+    groups: dict[Any, list[_Mask]] = defaultdict(list)
+    with gdal_env():
+        for outcome, path in finished(root, outcomes):
+            mask, reason = _read(path)
+            if mask is None:
+                note(f"{outcome.task.name}: not in the mosaic: {reason}")
+                continue
+            groups[mask.crs.to_wkt(), mask.dtype, mask.colours, mask.names].append(mask)
+    stems = _stems(list(groups.values()))
+    paths = [root / f"{stem}.vrt" for stem in stems]
+    for old in root.glob(f"{_NAME}*.vrt"):
+        if old not in paths:
+            # Of another selection of scenes: it would pass for this batch's.
+            old.unlink()
+    for path, masks in zip(paths, groups.values(), strict=True):
+        draft = path.with_name(f".{path.name}.new")
+        try:
+            draft.write_bytes(_vrt(masks, root))
+            draft.replace(path)
+        except OSError as error:
+            raise write_error(error, path) from error
+    return paths
+
+
+def _read(path: Path) -> tuple[_Mask | None, str]:
+    try:
+        with rasterio.open(path) as dataset:
+            transform = dataset.transform
+            if not dataset.crs:
+                return None, "it has no CRS"
+            if transform.b or transform.d or transform.e >= 0 or transform.a <= 0:
+                return None, "its grid is not north-up, which a VRT cannot hold"
+            # Value 0 and up to the last class; the rest of a colour table is black.
+            colours = tuple(
+                (value, colour) for value, colour in dataset.colormap(1).items() if any(colour[:3])
+            )
+            return _Mask(
+                path, dataset.crs, transform, dataset.width, dataset.height, dataset.dtypes[0],
+                int(dataset.nodata), colours, dataset.tags().get("RSCLIP_CLASSES", ""),
+            ), ""  # fmt: skip
+    except (RasterioError, ValueError) as error:
+        return None, " ".join(str(error).split())
+
+
+def _stems(groups: Sequence[Sequence[_Mask]]) -> list[str]:
+    if len(groups) == 1:
+        return [_NAME]
+    stems: list[str] = []
+    for masks in groups:
+        code = masks[0].crs.to_epsg()
+        stem = f"{_NAME}_EPSG{code}" if code else f"{_NAME}_custom"
+        count = sum(item == stem or item.startswith(f"{stem}_") for item in stems)
+        stems.append(f"{stem}_{count + 1}" if count else stem)
+    return stems
+
+
+def _vrt(masks: Sequence[_Mask], root: Path) -> bytes:
+    first = masks[0]
+    step_x = min(mask.transform.a for mask in masks)
+    step_y = min(-mask.transform.e for mask in masks)
+    left = min(mask.transform.c for mask in masks)
+    top = max(mask.transform.f for mask in masks)
+    right = max(mask.transform.c + mask.transform.a * mask.width for mask in masks)
+    bottom = min(mask.transform.f + mask.transform.e * mask.height for mask in masks)
+    width, height = round((right - left) / step_x), round((top - bottom) / step_y)
+    head = {"rasterXSize": str(max(width, 1)), "rasterYSize": str(max(height, 1))}
+    tree = ET.Element("VRTDataset", head)
+    ET.SubElement(tree, "SRS", {"dataAxisToSRSAxisMapping": "1,2"}).text = first.crs.to_wkt()
+    numbers = (left, step_x, 0.0, top, 0.0, -step_y)
+    ET.SubElement(tree, "GeoTransform").text = ", ".join(repr(float(item)) for item in numbers)
+    band = ET.SubElement(tree, "VRTRasterBand", {"dataType": _TYPES[first.dtype], "band": "1"})
+    ET.SubElement(band, "NoDataValue").text = str(first.nodata)
+    ET.SubElement(band, "ColorInterp").text = "Palette"
+    _colour_table(band, first)
+    for mask in masks:
+        source = ET.SubElement(band, "ComplexSource")
+        name = ET.SubElement(source, "SourceFilename", {"relativeToVRT": "1"})
+        name.text = mask.path.relative_to(root).as_posix()
+        ET.SubElement(source, "SourceBand").text = "1"
+        size = {"xSize": str(mask.width), "ySize": str(mask.height)}
+        # So that GDAL opens a mask only when its pixels are asked for.
+        facts = {"RasterXSize": str(mask.width), "RasterYSize": str(mask.height)}
+        ET.SubElement(source, "SourceProperties", {**facts, "DataType": _TYPES[mask.dtype]})
+        ET.SubElement(source, "SrcRect", {"xOff": "0", "yOff": "0", **size})
+        place = {
+            "xOff": (mask.transform.c - left) / step_x,
+            "yOff": (top - mask.transform.f) / step_y,
+            "xSize": mask.width * mask.transform.a / step_x,
+            "ySize": mask.height * -mask.transform.e / step_y,
+        }
+        ET.SubElement(source, "DstRect", {key: _number(value) for key, value in place.items()})
+        ET.SubElement(source, "NODATA").text = str(mask.nodata)
+    ET.indent(tree)
+    text: bytes = ET.tostring(tree, encoding="utf-8")
+    return text + b"\n"
+
+
+def _colour_table(band: ET.Element, mask: _Mask) -> None:
+    known = dict(mask.colours)
+    table = ET.SubElement(band, "ColorTable")
+    for value in range(max(known, default=0) + 1):
+        red, green, blue, alpha = known.get(value, (0, 0, 0, 255))
+        parts = {"c1": red, "c2": green, "c3": blue, "c4": alpha}
+        ET.SubElement(table, "Entry", {key: str(part) for key, part in parts.items()})
+
+
+def _number(value: float) -> str:
+    """Write a pixel position; rounding noise of the sixth decimal would blur the edges."""
+    near = round(value)
+    return str(near) if abs(value - near) < 1e-6 else repr(value)

@@ -1,0 +1,297 @@
+"""A batch from inputs to manifest: which scenes, what is checked first, what is written after."""
+
+import time
+import warnings
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+from rsclip.batch.inputs import Entry, find_scenes
+from rsclip.batch.manifest import TABLE, Manifest, read_manifest, write_table
+from rsclip.batch.tasks import Executor, Listener, Outcome, Report, Task, changed
+from rsclip.config import SegmentConfig, build_config
+from rsclip.errors import InputError, OptionError, OutputError, RsclipWarning
+from rsclip.inputs import files_read
+from rsclip.legend import Legend, LegendSpec, class_file, load_legend
+from rsclip.model import ModelLoader
+from rsclip.outputs import output_names
+from rsclip.prompts import load_templates, template_file
+from rsclip.radiometry import parse_stretch
+from rsclip.sources import stem_of
+
+__all__ = ["plan_batch", "run_batch"]
+
+OnError = Literal["continue", "stop"]
+
+
+def run_batch(
+    inputs: Sequence[str | Path],
+    classes: LegendSpec | None = None,
+    output_dir: str | Path | None = None,
+    *,
+    config: SegmentConfig | None = None,
+    recursive: bool = False,
+    jobs: int = 1,
+    dask: str | None = None,
+    on_error: OnError = "continue",
+    retry_failed: str | Path | None = None,
+    mosaic: bool = False,
+    stac_catalog: bool = False,
+    listener: Listener | None = None,
+    model_loader: ModelLoader | None = None,
+) -> Report:
+    """Segment the scenes of folders, patterns and lists; one that fails stops no other.
+
+    A scene that is finished with the same settings and an unchanged input is left as it is, and
+    one that was killed goes on where it stopped, unless a `config` without `resume` is given.
+
+    Args:
+        inputs: Folders, patterns, lists (.txt, .csv), files, URLs; docs/batch.md.
+        classes: As `rsclip.segment` takes them; a list may name them for each scene.
+        output_dir: Outputs keep the inputs' layout below it. Default with `retry_failed`: the
+            manifest's folder.
+        config: Settings for all scenes. Default: those of `SegmentConfig`, with `resume`.
+        recursive: Look into the folders of folders.
+        jobs: Worker processes; with 1 it all happens in this one. On GPUs, one a GPU at most.
+        dask: Address of a dask scheduler, in place of `jobs`.
+        on_error: "stop": end the batch at the first failure.
+        retry_failed: A manifest: run the scenes that failed, as they were run. `inputs` is empty.
+        mosaic: Write a VRT over all masks, one per CRS and set of classes.
+        stac_catalog: Write a STAC catalogue of all items; turns on `stac`.
+        listener: Is told what happens.
+        model_loader: Builds the model in place of `rsclip.model.load_model` (tests).
+
+    Returns:
+        What became of every scene; failures do not raise.
+
+    Raises:
+        InputError: Something is wrong before any scene is begun: nothing matches, names clash, the
+            classes, the model, the cluster or the manifest cannot be used.
+        WriteError: The manifest cannot be written.
+    """
+    began = time.monotonic()
+    listener = listener or Listener()
+    planned, root = plan_batch(
+        inputs, classes, output_dir, config=config, recursive=recursive,
+        retry_failed=retry_failed, stac_catalog=stac_catalog,
+    )  # fmt: skip
+    with Manifest(root) as manifest:
+        executor = _executor(planned, jobs, dask, model_loader, listener)
+        workers: int = min(getattr(executor, "workers", 1), len(planned))
+        outcomes = _run(executor, planned, root, manifest, listener, workers, on_error)
+        extras = [root / TABLE]
+        known = read_manifest(manifest.path)
+        write_table(extras[0], known)
+        if mosaic:
+            from rsclip.batch.mosaic import write_mosaics
+
+            extras += write_mosaics(root, known, listener.note)
+        if stac_catalog:
+            from rsclip.batch.catalogue import write_catalogue
+
+            extras += write_catalogue(root, known)
+    unfinished = len(planned) - len(outcomes)
+    return Report(outcomes, manifest.path, extras, time.monotonic() - began, unfinished)
+
+
+def plan_batch(
+    inputs: Sequence[str | Path],
+    classes: LegendSpec | None,
+    output_dir: str | Path | None,
+    *,
+    config: SegmentConfig | None = None,
+    recursive: bool = False,
+    retry_failed: str | Path | None = None,
+    stac_catalog: bool = False,
+) -> tuple[list[Task], Path]:
+    """Return a batch's jobs, checked as far as possible without model and pixels, and its folder.
+
+    Raises:
+        InputError: As `run_batch` does.
+    """
+    layer = changed(config or SegmentConfig(resume=True))
+    if stac_catalog:
+        layer["stac"] = True
+    if retry_failed is not None:
+        if inputs:
+            raise OptionError(
+                "the manifest says which scenes to run",
+                where="--retry-failed",
+                remedy="Leave out the inputs, or run the batch again: what is done is skipped.",
+            )
+        jobs = _failed_jobs(Path(retry_failed), classes, layer)
+        if output_dir is None:
+            path = Path(retry_failed)
+            output_dir = path if path.is_dir() else path.parent
+    else:
+        if output_dir is None:
+            raise OptionError("no output folder", where="-o", remedy="Name one.")
+        entries = find_scenes(inputs, output_dir, recursive=recursive)
+        jobs = [_job(entry, classes, layer) for entry in entries]
+    root = Path(output_dir).expanduser().absolute()
+    _check(jobs, root)
+    return jobs, root
+
+
+def _run(
+    executor: Executor,
+    planned: Sequence[Task],
+    root: Path,
+    manifest: Manifest,
+    listener: Listener,
+    workers: int,
+    on_error: OnError,
+) -> list[Outcome]:
+    listener.begin(len(planned), workers)
+    outcomes: list[Outcome] = []
+    told: set[str] = set()
+    ending = executor(planned, root, listener)
+    try:
+        for outcome in ending:
+            manifest.append(outcome)
+            outcomes.append(outcome)
+            for text in outcome.notes:
+                if text not in told:
+                    told.add(text)
+                    listener.note(text)
+            listener.end(outcome)
+            if outcome.status == "failed" and on_error == "stop":
+                break
+    finally:
+        ending.close()
+    return outcomes
+
+
+def _executor(
+    planned: Sequence[Task],
+    jobs: int,
+    dask: str | None,
+    loader: ModelLoader | None,
+    listener: Listener,
+) -> Executor:
+    if jobs < 1:
+        raise OptionError(f"{jobs} does not fit", where="--jobs", remedy="It is at least 1.")
+    if dask is not None:
+        if jobs != 1:
+            raise OptionError(
+                "the cluster has workers of its own",
+                where="--dask",
+                remedy="Give either --dask or --jobs.",
+            )
+        from rsclip.batch.cluster import Cluster
+
+        return Cluster(dask, loader)
+    workers = min(jobs, len(planned))
+    if workers == 1:
+        from rsclip.batch.serial import Serial
+
+        return Serial(loader)
+    from rsclip.batch.local import Local, gpus_for
+
+    gpus = gpus_for(planned[0].config().device, workers)
+    if gpus and workers > len(gpus):
+        listener.note(f"{workers} workers are too many for the GPUs: one a GPU, {len(gpus)}")
+        workers = len(gpus)
+    return Local(workers, gpus, loader)
+
+
+def _job(entry: Entry, classes: LegendSpec | None, layer: dict[str, Any]) -> Task:
+    spec = entry.classes if entry.classes is not None else classes
+    if spec is None:
+        raise OptionError(
+            "no classes", where=entry.given or entry.source, remedy="Say them with --classes."
+        )
+    if entry.classes is not None and (file := class_file(entry.classes)) is not None:
+        # In a list, a class file is named as scenes are: from the list's folder.
+        spec = Path(entry.given.rpartition(", line ")[0]).absolute().parent / file
+    try:
+        settings = _portable(changed(build_config(layer, entry.settings)))
+    except OptionError as error:
+        raise OptionError(error.what, where=entry.given, remedy=error.remedy) from error
+    return Task(entry.source, entry.folder, _plain_spec(spec), settings)
+
+
+def _failed_jobs(path: Path, classes: LegendSpec | None, layer: dict[str, Any]) -> list[Task]:
+    failed = [outcome.task for outcome in read_manifest(path) if outcome.status == "failed"]
+    if not failed:
+        raise InputError("no scene of it has failed", where=path, remedy="There is nothing to do.")
+    secret = [task.source for task in failed if "://" in task.source and "=..." in task.source]
+    if secret:
+        raise InputError(
+            f"a manifest keeps no secrets, and these addresses had some: {'; '.join(secret)}",
+            where=path,
+            remedy="Run the batch as at first: what is done is skipped.",
+        )
+    spec = None if classes is None else _plain_spec(classes)
+    return [
+        Task(
+            task.source,
+            task.folder,
+            task.classes if spec is None else spec,
+            _portable(changed(build_config(_what(task.settings), layer))),
+        )
+        for task in failed
+    ]
+
+
+def _what(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return settings without those that say how to go about outputs that exist."""
+    return {key: value for key, value in settings.items() if key not in ("overwrite", "resume")}
+
+
+def _plain_spec(spec: LegendSpec) -> Any:
+    """Return classes as a task carries them: files by their full path, since workers may be far."""
+    file = class_file(spec)
+    if file is not None:
+        return str(file.absolute())
+    if isinstance(spec, str):
+        return spec
+    legend = spec if isinstance(spec, Legend) else load_legend(spec)
+    return legend.to_dict()
+
+
+def _portable(settings: dict[str, Any]) -> dict[str, Any]:
+    """Return settings with files by their full path."""
+    full = dict(settings)
+    for name in ("model", "weights"):
+        if name in full and Path(full[name]).expanduser().exists():
+            full[name] = str(Path(full[name]).expanduser().absolute())
+    if "templates" in full and (file := template_file(full["templates"])) is not None:
+        full["templates"] = str(file.absolute())
+    return full
+
+
+def _check(jobs: Sequence[Task], root: Path) -> None:
+    """Refuse what is wrong with classes, settings and names, before a model is loaded.
+
+    Raises:
+        InputError: The first thing that is wrong.
+    """
+    if root.exists() and not root.is_dir():
+        raise OutputError("not a folder", where=root, remedy="Give -o a folder.")
+    seen: set[str] = set()
+    inputs: set[str] = set()
+    with warnings.catch_warnings():
+        # Workers say it again, where it is told with the scenes.
+        warnings.simplefilter("ignore", RsclipWarning)
+        for task in jobs:
+            config = task.config()
+            inputs.add(task.source)
+            facts = repr((task.classes, config.background, config.templates, config.stretch))
+            if facts in seen:
+                continue
+            seen.add(facts)
+            load_legend(task.spec(), background=config.background)
+            load_templates(config.templates)
+            if config.stretch is not None:
+                parse_stretch(config.stretch)
+            inputs |= {str(path.absolute()) for path in files_read(task.spec(), config)}
+    for task in jobs:
+        folder = task.output_dir(root)
+        for name in output_names(stem_of(task.source), task.config()).values():
+            if str(folder / name) in inputs:
+                raise OutputError(
+                    "an output would replace an input",
+                    where=folder / name,
+                    remedy="Choose another output folder (-o).",
+                )

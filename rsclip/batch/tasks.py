@@ -1,0 +1,175 @@
+"""What a batch hands around: a task (one scene and all that its outputs depend on), its outcome."""
+
+import dataclasses
+from collections.abc import Generator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+from rsclip.config import SegmentConfig, build_config
+from rsclip.legend import Legend, LegendSpec
+from rsclip.sources import stem_of
+
+__all__ = ["Executor", "Listener", "Outcome", "Problem", "Report", "Status", "Task", "changed"]
+
+Status = Literal["done", "skipped", "failed"]
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """One scene of a batch; it travels to workers and into the manifest.
+
+    Attributes:
+        source: Absolute path, URL or GDAL virtual path.
+        folder: Where its outputs go, below the output folder, "/" between parts; "" is that itself.
+        classes: Words, a class file's absolute path or set:NAME; or what `Legend.to_dict` gave.
+        settings: Options that differ from their defaults.
+    """
+
+    source: str
+    folder: str
+    classes: str | Mapping[str, Any]
+    settings: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        """Folder and stem: what tells it from the others."""
+        stem = stem_of(self.source)
+        return f"{self.folder}/{stem}" if self.folder else stem
+
+    def config(self) -> SegmentConfig:
+        """Return the configuration.
+
+        Raises:
+            OptionError: Settings, as from a manifest, do not fit.
+        """
+        return build_config(self.settings)
+
+    def spec(self) -> LegendSpec:
+        """Return the classes as `segment` takes them."""
+        return self.classes if isinstance(self.classes, str) else Legend.from_dict(self.classes)
+
+    def output_dir(self, root: str | Path) -> Path:
+        """Return the folder of its outputs."""
+        return Path(root, *self.folder.split("/")) if self.folder else Path(root)
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Why a scene failed.
+
+    Attributes:
+        kind: Name of the error's class.
+        message: What, where, remedy.
+    """
+
+    kind: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a task ended.
+
+    Attributes:
+        task: The task.
+        status: "done", "skipped" (finished before, with the same settings and input) or "failed".
+        seconds: Wall time, of the last try.
+        ended: Time of the end, ISO 8601, UTC.
+        worker: Name of who did it.
+        tries: How often it was begun.
+        outputs: Key -> path below the output folder, "/" between parts.
+        settings_hash: As in the run record.
+        shares: Class name -> share of the valid pixels.
+        warnings: What was said of this scene.
+        notes: What was said of the model or the classes: the same for every scene, so told once.
+        problem: Why it failed.
+    """
+
+    task: Task
+    status: Status
+    seconds: float
+    ended: str
+    worker: str = ""
+    tries: int = 1
+    outputs: Mapping[str, str] = field(default_factory=dict)
+    settings_hash: str | None = None
+    shares: Mapping[str, float] = field(default_factory=dict)
+    warnings: Sequence[str] = ()
+    notes: Sequence[str] = ()
+    problem: Problem | None = None
+
+    def replace(self, **changes: Any) -> "Outcome":
+        """Return a copy with some fields changed."""
+        return dataclasses.replace(self, **changes)
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What a batch left behind.
+
+    Attributes:
+        outcomes: In the order in which scenes ended.
+        manifest: Path of manifest.jsonl.
+        extras: Further files: the table of the manifest, mosaics, a catalogue, merged polygons.
+        seconds: Wall time of the batch.
+        unfinished: Jobs that were not begun, or not ended (after `on_error="stop"`).
+    """
+
+    outcomes: Sequence[Outcome]
+    manifest: Path
+    extras: Sequence[Path]
+    seconds: float
+    unfinished: int = 0
+
+    def count(self, status: Status) -> int:
+        """Return how many scenes ended so."""
+        return sum(outcome.status == status for outcome in self.outcomes)
+
+    @property
+    def failed(self) -> list[Outcome]:
+        """The scenes that failed."""
+        return [outcome for outcome in self.outcomes if outcome.status == "failed"]
+
+    @property
+    def warnings(self) -> int:
+        """How many warnings were said of scenes."""
+        return sum(len(outcome.warnings) for outcome in self.outcomes)
+
+
+class Listener:
+    """Is told what happens in a batch; does nothing with it. Base of the live view."""
+
+    def begin(self, scenes: int, workers: int) -> None:
+        """The first scene is about to begin."""
+
+    def start(self, worker: str, task: Task) -> None:
+        """A worker begins a scene."""
+
+    def advance(self, worker: str, done: int, total: int) -> None:
+        """A worker has done so many windows of its scene."""
+
+    def note(self, text: str) -> None:
+        """Something to know about the batch as a whole."""
+
+    def end(self, outcome: Outcome) -> None:
+        """A scene has ended."""
+
+
+class Executor(Protocol):
+    """Who runs jobs: this process, worker processes or a cluster."""
+
+    def __call__(
+        self, jobs: Sequence[Task], root: Path, listener: Listener
+    ) -> Generator[Outcome, None, None]:
+        """Yield every task's outcome as it ends; closing the generator stops what is at work.
+
+        Raises:
+            InputError: The model or the cluster cannot be used for any scene.
+        """
+
+
+def changed(config: SegmentConfig) -> dict[str, Any]:
+    """Return the settings that differ from their defaults, in plain values."""
+    default = SegmentConfig().to_dict()
+    return {key: value for key, value in config.to_dict().items() if value != default[key]}
