@@ -24,6 +24,7 @@ __all__ = [
     "PRESETS",
     "Blend",
     "OnReadError",
+    "OutputGrid",
     "Precision",
     "SegmentConfig",
     "Tta",
@@ -34,6 +35,7 @@ __all__ = [
 Blend = Literal["hann", "mean", "gaussian"]
 Precision = Literal["fp32", "bf16", "fp16"]
 Tta = Literal["none", "flips", "d4"]
+OutputGrid = Literal["scene", "working"]
 OnReadError = Literal["fail", "nodata"]
 Preset = Literal["fast", "balanced", "paper"]
 
@@ -115,6 +117,9 @@ class SegmentConfig:
     )
     gsd: float | None = _option(
         None, "Work at this pixel size; labels come back on the scene's grid.", "METRES"
+    )
+    resample_output: OutputGrid = _option(
+        "scene", "Grid of the outputs: the scene's own, or with --gsd the working one."
     )
     bidx: tuple[int, ...] | None = _option(
         None, "Bands as red, green, blue (1-based), such as 4,1,2.", "BANDS"

@@ -161,6 +161,7 @@ def open_scene(source: str | Path, config: SegmentConfig) -> Scene:
         gsd=config.gsd,
         aoi=config.aoi,
         on_read_error=config.on_read_error,
+        resample_output=config.resample_output,
     )
 
 

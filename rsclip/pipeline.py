@@ -5,6 +5,7 @@ caller:         batches -> similarities -> stitcher -> finished patch rows
 writer thread:  patch rows -> label strips -> mask
 """
 
+import math
 import time
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
@@ -18,7 +19,7 @@ from rsclip.config import DEFAULT_OVERLAP, SegmentConfig
 from rsclip.labelling import Labeller
 from rsclip.legend import Legend
 from rsclip.radiometry import Radiometry, fit
-from rsclip.refinement import Refinement, parse_dilations
+from rsclip.refinement import Refinement, halo_of, parse_dilations
 from rsclip.scene import Scene, gdal_env
 from rsclip.sink import MASK, Sink
 from rsclip.stitcher import Stitcher
@@ -271,6 +272,15 @@ class SceneRun:
         own = (item.threshold for item in self._legend.classes)
         return any(value is not None for value in (self._config.threshold, *own))
 
+    @property
+    def _halo(self) -> int:
+        """How many working pixels beyond its own a label can depend on."""
+        cells = _HALO_CELLS * self.grid.patch
+        if self._config.refine is None:
+            return cells
+        refined = halo_of(parse_dilations(self._config.refine))
+        return cells + int(math.ceil(refined / min(self._scene.scale)))
+
     def chips(self, first_row: int = 0) -> Iterator[Chip | None]:
         """Yield each tile's chip in row-major order; None for one that no label needs.
 
@@ -278,9 +288,10 @@ class SceneRun:
             first_row: Number of the row of windows to begin with.
         """
         assert self.radiometry is not None
+        halo = self._halo
         with self._scene.reopen() as scene:
             for tile in self.grid.tiles(first_row):
-                if not scene.wanted(_around(tile.window, _HALO_CELLS * self.grid.patch)):
+                if not scene.wanted(_around(tile.window, halo)):
                     yield None
                     continue
                 pixels, valid = scene.read(tile.window)

@@ -15,7 +15,7 @@ changes a value, if a block has `halo` pixels more on every side that is not the
 """
 
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -54,7 +54,12 @@ class Refinement:
     @property
     def halo(self) -> int:
         """How many pixels away a value can come from."""
-        return max(self.dilations) * _REPETITIONS
+        return halo_of(self.dilations)
+
+
+def halo_of(dilations: Sequence[int]) -> int:
+    """Return how many pixels away a refined value can come from."""
+    return max(dilations) * _REPETITIONS
 
 
 def parse_dilations(text: str) -> tuple[int, ...]:
