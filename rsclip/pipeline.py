@@ -279,7 +279,7 @@ class SceneRun:
         if self._config.refine is None:
             return cells
         refined = halo_of(parse_dilations(self._config.refine))
-        return cells + int(math.ceil(refined / min(self._scene.scale)))
+        return cells + math.ceil(refined / min(self._scene.scale))
 
     def chips(self, first_row: int = 0) -> Iterator[Chip | None]:
         """Yield each tile's chip in row-major order; None for one that no label needs.

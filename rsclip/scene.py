@@ -112,7 +112,8 @@ class Scene:
                 raise SceneError(error.what, where=source, remedy=error.remedy) from None
         self._file_shape = self.shape
         rows, cols = (a / b for a, b in zip(self.shape, self.working_shape, strict=True))
-        self.scale = self._file_scale = (rows, cols)
+        self._file_scale: tuple[float, float] = (rows, cols)
+        self.scale = self._file_scale
         self.working_transform = self.transform * Affine.scale(cols, rows)
         if resample_output == "working":
             # From here on the working grid passes for the scene's own.
