@@ -19,8 +19,9 @@ _COLOURS = (
 _NUMBERS = r"\b(two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|several|dozens?|\d+)\b"
 _PLACES = (
     r"(?:left|right|north|south|east|west|front|top|inside|outside) of|(?<!from )above|below"
-    r"|under|underneath|behind|beneath|beside|besides|between|near|next to|close to|adjacent to"
-    r"|opposite|across from|surrounded by|(?:larger|smaller|bigger|taller|wider|longer|shorter) than"
+    r"|under|underneath|behind|beneath|beside|besides|between|near|next to|close to"
+    r"|adjacent to|opposite|across from|surrounded by"
+    r"|(?:larger|smaller|bigger|taller|wider|longer|shorter) than"
 )
 # Frequent words of maps in other languages, with what CLIP reads; the umlaut-free spellings, as
 # the others are refused before.
