@@ -21,6 +21,7 @@ LAYERS = [
         "class_sets",
         "prompts",
         "vocabulary",
+        "word_checks",
     },
     {
         "scene",
@@ -44,7 +45,7 @@ LAYERS = [
     {"dense", "pipeline", "sink", "outputs"},
     {"provenance", "fingerprint", "model", "memory"},
     {"job"},
-    {"api", "info", "view", "plan"},
+    {"api", "info", "view", "plan", "prompt_report"},
     {"training"},
 ]
 # Modules of one layer that may use one another: they are one stage in several files.
@@ -65,7 +66,7 @@ FAMILIES = [
         "decimation",
         "working",
     },
-    {"legend", "prompts"},
+    {"legend", "prompts", "word_checks"},
     {"pipeline", "sink"},
     {"writers", "checkpoint"},
     {"errors", "types", "resources", "strict_yaml"},
