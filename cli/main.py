@@ -12,6 +12,7 @@ __all__ = ["cli", "main"]
 _COMMANDS = {
     "info": "Describe a scene as rsclip sees it.",
     "models": "Fetch the weights of a model; nothing else downloads.",
+    "polygonize": "Turn a mask into polygons.",
     "segment": "Segment scenes by class words into georeferenced masks.",
     "view": "Show a folder's results on one HTML page.",
 }

@@ -47,7 +47,7 @@ class Edges:
 
 
 def changes_of(values: NDArray[Any]) -> Bool:
-    """Return where rows change, bool (n, W + 1): at x the pixels x - 1 and x differ, or one ends."""
+    """Return where rows change, bool (n, W + 1): at x pixels x - 1 and x differ, or one ends."""
     changes = np.ones((values.shape[0], values.shape[1] + 1), np.bool_)
     np.not_equal(values[:, 1:], values[:, :-1], out=changes[:, 1:-1])
     return changes
@@ -92,7 +92,9 @@ def closing_edges(changes: Bool, owners: NDArray[Any], bottom: int) -> Edges:
     return _edges(owners[ends[:-1]], ends[1:], bottom, ends[:-1], bottom)
 
 
-def border_edges(above: NDArray[Any], below: NDArray[Any], owners: Any, others: Any, y: int) -> Edges:
+def border_edges(
+    above: NDArray[Any], below: NDArray[Any], owners: Any, others: Any, y: int
+) -> Edges:
     """Return the edges along the line between two rows.
 
     Args:

@@ -11,7 +11,7 @@ from rsclip.vectors.components import Runs, connect, find_runs
 from rsclip.vectors.cracks import Edges, border_edges, changes_of, closing_edges, strip_edges
 from rsclip.vectors.trace import Rings, drop_straight, trace
 
-__all__ = ["Finished", "Reshape", "Strip", "Stream"]
+__all__ = ["Finished", "Reshape", "Stream", "Strip"]
 
 Metres2 = NDArray[np.float64]
 
@@ -215,9 +215,9 @@ class Stream:
         """Make the outlines of finished components, and forget their edges."""
         ours = edges.take(closed[edges.owner])
         parts = [ours]
-        for number in [number for number in store if closed[number]]:
-            points = np.concatenate([part.points for part in store.pop(number)])
-            parts.append(Edges(np.full(len(points), number, np.int64), points))
+        for key in [key for key in store if closed[key]]:
+            points = np.concatenate([part.points for part in store.pop(key)])
+            parts.append(Edges(np.full(len(points), key, np.int64), points))
         index = np.flatnonzero(closed)
         number = np.cumsum(closed) - 1
         rings = drop_straight(trace(Edges.join(parts)))
@@ -251,9 +251,7 @@ class Stream:
             self._edges.setdefault(int(number[owner]), []).append(part)
 
 
-def _sum(
-    group: NDArray[np.int64], values: NDArray[Any], count: int, dtype: Any
-) -> NDArray[Any]:
+def _sum(group: NDArray[np.int64], values: NDArray[Any], count: int, dtype: Any) -> NDArray[Any]:
     return np.bincount(group, values, minlength=count).astype(dtype)
 
 

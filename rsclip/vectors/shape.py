@@ -1,0 +1,56 @@
+"""What outlines are given besides pixel sides: simplified, smooth, right-angled."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from rsclip.config import SegmentConfig
+from rsclip.errors import OptionError
+from rsclip.vectors.features import Outlines
+from rsclip.vectors.measure import Measure
+from rsclip.vectors.stream import Reshape
+
+__all__ = ["Shaping"]
+
+
+@dataclass(frozen=True, slots=True)
+class Shaping:
+    """How outlines are changed.
+
+    Attributes:
+        units: Units of outlines in a pixel.
+        reshape: For the strips of `Stream`, or None.
+        redraw: For `Finisher`.
+    """
+
+    units: int = 1
+    reshape: Reshape | None = None
+    redraw: "dict[int, Callable[[Outlines, Measure], Outlines]]" = field(default_factory=dict)
+
+    @classmethod
+    def plan(cls, config: SegmentConfig, measure: Measure, names: Mapping[int, str]) -> "Shaping":
+        """Return what a configuration asks for."""
+        return cls()
+
+    @staticmethod
+    def values_of(classes: str | None, names: Mapping[int, str]) -> list[int]:
+        """Return the values of classes named as "building, house".
+
+        Raises:
+            OptionError: A class is not there.
+        """
+        found = []
+        by_name = {name: value for value, name in names.items()}
+        for word in (part.strip() for part in (classes or "").split(",")):
+            if not word:
+                continue
+            if word in by_name:
+                found.append(by_name[word])
+            elif word.isdecimal() and not names:
+                found.append(int(word))
+            else:
+                raise OptionError(
+                    f"no class is named {word!r}",
+                    where="--orthogonal",
+                    remedy=f"Choose of {', '.join(by_name) or 'the values'}.",
+                )
+        return found
