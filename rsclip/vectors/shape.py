@@ -7,9 +7,13 @@ from rsclip.config import SegmentConfig
 from rsclip.errors import OptionError
 from rsclip.vectors.features import Outlines
 from rsclip.vectors.measure import Measure
+from rsclip.vectors.orthogonal import square_off
+from rsclip.vectors.reshape import Reshaper
 from rsclip.vectors.stream import Reshape
 
 __all__ = ["Shaping"]
+
+_SMOOTH_PIXELS = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,8 +32,20 @@ class Shaping:
 
     @classmethod
     def plan(cls, config: SegmentConfig, measure: Measure, names: Mapping[int, str]) -> "Shaping":
-        """Return what a configuration asks for."""
-        return cls()
+        """Return what a configuration asks for.
+
+        Raises:
+            OptionError: A class is not there.
+        """
+        redraw = dict.fromkeys(cls.values_of(config.orthogonal, names), square_off)
+        tolerance = (config.simplify or 0.0) / measure.pixel_side()
+        if config.smooth:
+            # Steps of single pixels must go before corners are rounded.
+            tolerance = max(tolerance, _SMOOTH_PIXELS)
+        if not tolerance:
+            return cls(redraw=redraw)
+        reshaper = Reshaper(tolerance, smooth=config.smooth)
+        return cls(reshaper.units, reshaper, redraw)
 
     @staticmethod
     def values_of(classes: str | None, names: Mapping[int, str]) -> list[int]:

@@ -220,7 +220,10 @@ class Stream:
             parts.append(Edges(np.full(len(points), key, np.int64), points))
         index = np.flatnonzero(closed)
         number = np.cumsum(closed) - 1
-        rings = drop_straight(trace(Edges.join(parts)))
+        rings = trace(Edges.join(parts))
+        if self._reshape is None:
+            # Shaped outlines keep all: neighbours then have the same vertices.
+            rings = drop_straight(rings)
         rings = Rings(rings.points, rings.offsets, number[rings.owner], rings.area)
         return Finished(
             sums["values"][index],
