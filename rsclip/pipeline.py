@@ -199,6 +199,9 @@ class SceneRun:
                 for last in range(row, len(grid.row_starts)):
                     worker.put(stitcher.take(grid.final_cell_rows(last)))
         encoded = time.perf_counter()
+        if config.sieve is not None:
+            writer.sieve(config.sieve)
+            sink.recount()
         for each in (writer, *(scores or {}).values()):
             each.finish()
         finished = time.perf_counter()
@@ -249,7 +252,7 @@ class _Sink:
     ) -> None:
         self._scene = scene
         self._writer = writer
-        self._scores = scores
+        self._writers = scores
         self._nodata = nodata
         self._ground = GroundArea.measure(scene.crs, scene.transform, scene.shape)
         self._valid = np.empty((0, scene.shape[1]), np.bool_)
@@ -279,12 +282,27 @@ class _Sink:
             done = part.stop
             self._write(strip, part, ~valid[: part.stop - part.start])
 
+    def recount(self) -> None:
+        """Count again what the mask holds by now."""
+        self.pixels[:] = 0
+        self._m2[:] = 0
+        self._confidence[:] = 0
+        scores = self._writers.get("confidence")
+        # Scores are known for each pixel only where they were written.
+        self._scored = scores is not None
+        others = scores.reread() if scores is not None else None
+        for start, (labels,) in self._writer.reread():
+            score = None
+            if others is not None:
+                score = next(others)[1][0] / np.float32(100)
+            self._count(start, labels, score)
+
     def _write(self, strip: LabelStrip, part: slice, nodata: np.ndarray) -> None:
         start, labels = strip.start + part.start, strip.labels[part]
         labels[nodata] = self._nodata
         self._count(start, labels, None if strip.score is None else strip.score[part])
         self._writer.write(start, labels)
-        for name, writer in self._scores.items():
+        for name, writer in self._writers.items():
             if name == "probabilities":
                 assert strip.probabilities is not None
                 values = strip.probabilities[:, part]

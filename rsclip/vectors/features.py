@@ -1,6 +1,6 @@
 """Finished components to polygons with their measures."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -103,7 +103,7 @@ class Finisher:
         units: int = 1,
         exact: bool = True,
         min_area: float | None = None,
-        redraw: "dict[int, Callable[[Outlines, Measure], Outlines]] | None" = None,
+        redraw: Mapping[int, Callable[[Outlines, Measure], Outlines]] | None = None,
     ) -> None:
         self._measure = measure
         self._transform = transform

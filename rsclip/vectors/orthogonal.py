@@ -64,7 +64,7 @@ def _plain(ring: Float) -> Float:
 
 
 def _main_direction(ring: Float) -> float:
-    """Return the direction along which most of the sides' squared length runs, modulo 90 degrees."""
+    """Return the direction of most of the sides' squared length, radians modulo a right angle."""
     dx, dy = (np.roll(ring, -1, axis=0) - ring).T
     angle, weight = 4 * np.arctan2(dy, dx), dx * dx + dy * dy
     return float(np.arctan2((weight * np.sin(angle)).sum(), (weight * np.cos(angle)).sum()) / 4)
@@ -79,14 +79,15 @@ def _squared(ring: Float) -> Float | None:
     turns = np.flatnonzero(level != np.roll(level, 1))
     if len(turns) < 4:
         return None
-    step, middle, level = (np.roll(part, -turns[0], axis=0) for part in (step, middle, level))
+    step, middle = np.roll(step, -turns[0], axis=0), np.roll(middle, -turns[0], axis=0)
+    level = np.roll(level, -turns[0])
     group = np.cumsum(level != np.roll(level, 1)) - 1
     # A level side has a height, an upright one a distance from the left.
     length = np.where(level, np.abs(step[:, 0]), np.abs(step[:, 1]))
     place = np.where(level, middle[:, 1], middle[:, 0])
-    weights = np.bincount(group, length)
-    places = list(np.bincount(group, place * length) / weights)
-    weights = list(weights)
+    weight = np.bincount(group, length)
+    places = (np.bincount(group, place * length) / weight).tolist()
+    weights = weight.tolist()
     _drop_jogs(places, weights)
     if len(places) < 4:
         return None

@@ -1,8 +1,8 @@
 """Outlines simplified and smoothed, neighbours together: a shared edge stays one edge.
 
-Every strip is a coverage of its own, nodata and unclassified pixels included, with a vertex wherever
-three regions meet. Where an outline crosses from strip to strip it stays where it is, so that strips
-fit together.
+Every strip is a coverage of its own, nodata and unclassified pixels included, with a vertex
+wherever three regions meet. Where an outline crosses from strip to strip it stays where it is, so
+that strips fit together.
 """
 
 from typing import Any

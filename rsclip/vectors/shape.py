@@ -28,7 +28,7 @@ class Shaping:
 
     units: int = 1
     reshape: Reshape | None = None
-    redraw: "dict[int, Callable[[Outlines, Measure], Outlines]]" = field(default_factory=dict)
+    redraw: Mapping[int, Callable[[Outlines, Measure], Outlines]] = field(default_factory=dict)
 
     @classmethod
     def plan(cls, config: SegmentConfig, measure: Measure, names: Mapping[int, str]) -> "Shaping":
