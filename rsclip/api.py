@@ -21,9 +21,11 @@ from rsclip.prompts import Query, class_queries, load_templates
 from rsclip.provenance import describe_outcome, describe_run
 from rsclip.radiometry import parse_stretch
 from rsclip.scene import Scene, gdal_env
+from rsclip.vectors.shape import find_values
 from rsclip.writers.mask import MaskWriter
 from rsclip.writers.record import provenance_tags, write_record
 from rsclip.writers.staging import Staging
+from rsclip.writers.vectors import check_place
 
 if TYPE_CHECKING:
     import geopandas
@@ -205,6 +207,7 @@ def segment_scenes(
     """
     settings = config or SegmentConfig()
     legend = load_legend(classes, background=settings.background)
+    find_values(settings.orthogonal, legend.names)
     if settings.stretch is not None:
         parse_stretch(settings.stretch)
     folder = Path(output_dir)
@@ -216,6 +219,7 @@ def segment_scenes(
         try:
             with _open(source, settings) as opened:
                 inputs += opened.files
+                check_place(settings.vector_format, opened.crs, source)
         except RsclipError as error:
             unusable[index] = error
     for index, stem in enumerate(stems):

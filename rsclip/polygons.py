@@ -15,7 +15,7 @@ from rsclip.sources import stem_of
 from rsclip.vectors.features import Finisher
 from rsclip.vectors.labels import LabelRaster
 from rsclip.vectors.measure import Measure
-from rsclip.vectors.shape import Shaping
+from rsclip.vectors.shape import Shaping, find_values
 from rsclip.vectors.stream import Stream
 from rsclip.writers.gpkg_style import embed_style
 from rsclip.writers.qml import polygons_qml, write_text
@@ -110,7 +110,7 @@ def write_polygons(
         Staging(output.parent, names, overwrite=config.overwrite, inputs=inputs) as staging,
     ):
         said = labels.names()
-        Shaping.values_of(config.orthogonal, said)
+        find_values(config.orthogonal, said)
         check_place(kind, labels.crs, mask)
         path = staging.path("polygons")
         seen = _write(labels, path, said, stem, config)

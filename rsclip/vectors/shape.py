@@ -11,7 +11,7 @@ from rsclip.vectors.orthogonal import square_off
 from rsclip.vectors.reshape import Reshaper
 from rsclip.vectors.stream import Reshape
 
-__all__ = ["Shaping"]
+__all__ = ["Shaping", "find_values"]
 
 _SMOOTH_PIXELS = 1.0
 
@@ -37,7 +37,7 @@ class Shaping:
         Raises:
             OptionError: A class is not there.
         """
-        redraw = dict.fromkeys(cls.values_of(config.orthogonal, names), square_off)
+        redraw = dict.fromkeys(find_values(config.orthogonal, names), square_off)
         tolerance = (config.simplify or 0.0) / measure.pixel_side()
         if config.smooth:
             # Steps of single pixels must go before corners are rounded.
@@ -47,26 +47,26 @@ class Shaping:
         reshaper = Reshaper(tolerance, smooth=config.smooth)
         return cls(reshaper.units, reshaper, redraw)
 
-    @staticmethod
-    def values_of(classes: str | None, names: Mapping[int, str]) -> list[int]:
-        """Return the values of classes named as "building, house".
 
-        Raises:
-            OptionError: A class is not there.
-        """
-        found = []
-        by_name = {name: value for value, name in names.items()}
-        for word in (part.strip() for part in (classes or "").split(",")):
-            if not word:
-                continue
-            if word in by_name:
-                found.append(by_name[word])
-            elif word.isdecimal() and not names:
-                found.append(int(word))
-            else:
-                raise OptionError(
-                    f"no class is named {word!r}",
-                    where="--orthogonal",
-                    remedy=f"Choose of {', '.join(by_name) or 'the values'}.",
-                )
-        return found
+def find_values(classes: str | None, names: Mapping[int, str]) -> list[int]:
+    """Return the values of classes named as "building, house".
+
+    Raises:
+        OptionError: A class is not there.
+    """
+    found = []
+    by_name = {name: value for value, name in names.items()}
+    for word in (part.strip() for part in (classes or "").split(",")):
+        if not word:
+            continue
+        if word in by_name:
+            found.append(by_name[word])
+        elif word.isdecimal() and not names:
+            found.append(int(word))
+        else:
+            raise OptionError(
+                f"no class is named {word!r}",
+                where="--orthogonal",
+                remedy=f"Choose of {', '.join(by_name) or 'the values'}.",
+            )
+    return found
