@@ -37,12 +37,12 @@ def polygons(labels, rows=1000, *, silent=(0,), tolerance=0.0, smooth=False, **o
     )
 
 
-def write_labels(path, labels, place="utm", *, nodata=255, colours=None, tags=None):
+def write_labels(path, labels, place="utm", *, nodata=255, colours=None, tags=None, **profile):
     """Write (height, width) as a mask at one of `PLACES`, or at none."""
     crs, transform = PLACES[place] if place else (None, Affine.identity())
     with rasterio.open(
         path, "w", driver="GTiff", height=labels.shape[0], width=labels.shape[1], count=1,
-        dtype=labels.dtype, crs=crs, transform=transform, nodata=nodata,
+        dtype=labels.dtype, crs=crs, transform=transform, nodata=nodata, **profile,
     ) as dataset:  # fmt: skip
         dataset.write(labels, 1)
         if colours:

@@ -61,7 +61,7 @@ def test_holes_islands_and_burning_back(rows):
 
 def test_labels_beyond_a_byte_and_below_zero():
     labels = np.array([[-7, -7, 70000], [0, -7, 70000]], np.int32)
-    geometry, values, area = polygons(labels, 1)
+    _, values, area = polygons(labels, 1)
     assert dict(zip(values.tolist(), area.tolist(), strict=True)) == {-7: 3.0, 70000: 2.0}
 
 
