@@ -173,6 +173,9 @@ class SceneRun:
             labeller = self._labeller(set(writers), own)
             encode_seconds, seen = self._windows(labeller, sink, progress, checkpoint)
         encoded = time.perf_counter()
+        if self._config.sieve is not None:
+            writer.sieve(self._config.sieve)
+            sink.recount()
         for each in writers.values():
             each.finish()
         finished = time.perf_counter()

@@ -39,9 +39,10 @@ LAYERS = [
         "working",
         "refinement",
     },
+    {"vectors"},
     {"backbone", "stitcher", "labelling", "writers", "synthetic", "inputs", "checkpoint"},
     {"methods"},
-    {"segmenter"},
+    {"segmenter", "polygons"},
     {"dense", "pipeline", "sink", "outputs"},
     {"provenance", "fingerprint", "model", "memory"},
     {"job"},
@@ -112,7 +113,7 @@ def test_imports_point_downward(path, own):
 
 @pytest.mark.parametrize("module", ["rsclip", "rsclip_cli.main", "rsclip_cli.segment"])
 def test_light_modules_load_no_heavy_library(module):
-    heavy = ["torch", "open_clip", "rasterio", "pyproj"]
+    heavy = ["torch", "open_clip", "rasterio", "pyproj", "pyarrow", "geopandas"]
     code = f"import sys, {module}; print([name for name in {heavy} if name in sys.modules])"
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT
