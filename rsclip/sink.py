@@ -1,6 +1,6 @@
 """Where finished label strips go: nodata put in, counted, and on to every writer."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Protocol
 
 import numpy as np
@@ -95,6 +95,12 @@ class Sink:
             self._scene.unreadable.add(Window(*place))
         for name, row, pixels in checkpoint.replay():
             self._writers[name].write(row, pixels)
+
+    def fold(self, values: Sequence[int]) -> None:
+        """Count what has these labels as unclassified."""
+        for sums in (self.pixels, self._m2, self._confidence):
+            sums[0] += sums[values].sum()
+            sums[values] = 0
 
     def add(self, strip: LabelStrip) -> None:
         """Write the next strip."""
