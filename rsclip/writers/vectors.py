@@ -49,11 +49,13 @@ class _Format:
     geometry: str
     parts: tuple[str, ...] = ()  # further files, by suffix
     options: Mapping[str, str] | None = None
+    file_options: Mapping[str, str] | None = None
 
 
 # Suffix, which is also the option's value.
 _FORMATS: Mapping[str, _Format] = {
-    "gpkg": _Format("GPKG", "geom"),
+    # A version that the GDAL of QGIS 3.22 knows whole.
+    "gpkg": _Format("GPKG", "geom", file_options={"VERSION": "1.2"}),
     "geojson": _Format("GeoJSON", "geometry", (), {"RFC7946": "YES", "COORDINATE_PRECISION": "7"}),
     "fgb": _Format("FlatGeobuf", "geometry"),
     "shp": _Format(
@@ -212,6 +214,7 @@ class VectorWriter:
                 geometry_type="Polygon",
                 crs=self._crs.to_wkt() if self._crs else None,
                 layer_options=dict(self._format.options or {}),
+                dataset_options=dict(self._format.file_options or {}),
             )
         self._check_whole()
 
