@@ -174,7 +174,7 @@ def _write(
         redraw=shaping.redraw,
     )
     writer = VectorWriter(path, classes, scene, labels.crs, on_ground=measure.on_ground)
-    found = stream.run(labels.strips(measure.ground))
+    found = stream.run(labels.strips(measure.ground, shaped=shaping.reshape is not None))
     return writer.write(finisher.finish(item) for item in found)
 
 

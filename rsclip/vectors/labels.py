@@ -26,9 +26,11 @@ from rsclip.vectors.stream import Strip
 __all__ = ["LabelRaster"]
 
 # Pixels of a strip; what a strip needs in memory is some tens of bytes for each.
-_STRIP_PIXELS = 2_500_000
-_LEAST_ROWS = 128
-_BLOCK = 128
+_STRIP_PIXELS = 1_000_000
+_LEAST_ROWS = 32
+# Where outlines are shaped they stay fixed at the border of a strip: it must be far away.
+_SHAPED_PIXELS = 4_000_000
+_SHAPED_ROWS = 256
 # Stands for nodata where a raster marks it by another raster.
 _NO_LABEL = int(np.iinfo(np.int32).min)
 _ERRORS = (RasterioError, CPLE_BaseError, OSError)
@@ -92,14 +94,19 @@ class LabelRaster:
         if self._confidence is not None:
             self._confidence.close()
 
-    def strips(self, ground: GroundArea | None) -> Iterator[Strip]:
+    def strips(self, ground: GroundArea | None, *, shaped: bool = False) -> Iterator[Strip]:
         """Yield the raster from top to bottom.
+
+        Args:
+            ground: Areas of the pixels, or None.
+            shaped: Outlines inside a strip are given another shape.
 
         Raises:
             ReadError: Pixels cannot be read.
         """
         height, width = self.shape
-        rows = max(_STRIP_PIXELS // width // _BLOCK * _BLOCK, _LEAST_ROWS)
+        pixels, least = (_SHAPED_PIXELS, _SHAPED_ROWS) if shaped else (_STRIP_PIXELS, _LEAST_ROWS)
+        rows = max(pixels // width // least * least, least)
         for top in range(0, height, rows):
             count = min(rows, height - top)
             window = Window(0, top, width, count)

@@ -48,10 +48,12 @@ class Measure:
         return self.ground is not None
 
     def pixel_side(self) -> float:
-        """Return the side of a square as large as a mean pixel, metres; 1 without a CRS."""
+        """Return the side of a square as large as the middle pixel, metres; 1 without a CRS."""
         if self.ground is None:
             return 1.0
-        return float(np.sqrt(self.ground.total() / (self._shape[0] * self._shape[1])))
+        height, width = self._shape
+        middle = self.ground.at(np.array([width / 2]), np.array([height / 2]))
+        return float(np.sqrt(middle[0])) or 1.0
 
     def pixel_size(self, x: float, y: float) -> tuple[float, float]:
         """Return width and height of the pixel at a point, metres."""
