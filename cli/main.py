@@ -10,9 +10,12 @@ from rsclip.version import __version__
 __all__ = ["cli", "main"]
 
 _COMMANDS = {
+    "classes": "List the bundled class sets, or show one.",
     "info": "Describe a scene as rsclip sees it.",
-    "models": "Fetch the weights of a model; nothing else downloads.",
+    "methods": "List the dense methods and their options.",
+    "models": "List, fetch, describe and bundle models.",
     "polygonize": "Turn a mask into polygons.",
+    "prompts": "Show how a model reads class words, and which are too close.",
     "segment": "Segment scenes by class words into georeferenced masks.",
     "view": "Show a folder's results on one HTML page.",
 }

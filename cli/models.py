@@ -1,26 +1,132 @@
-"""`rsclip models`: fetch the weights of a model, the only command that downloads."""
+"""`rsclip models`: list them, fetch one (nothing else downloads), describe one, carry one."""
+
+import json
+from typing import Any
 
 import click
 
 from rsclip_cli.report import guard
+from rsclip_cli.table import print_table
 
 __all__ = ["command"]
+
+_verbose = click.option(
+    "--verbose", is_flag=True, help="Show details and, on an error, the traceback."
+)
+_json = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+_weights = click.option(
+    "--weights", metavar="FILE", help="Bundle, safetensors or state dict in place of its own."
+)
 
 
 @click.group("models")
 def command() -> None:
-    """Weights of models on this machine."""
+    """Models: list them, fetch their weights, describe them, carry them to another machine.
+
+    NAME is nano, ARCH/TAG as open_clip has it (ViT-B-16/openai), an alias (remoteclip-l14), a
+    folder in open_clip's form, or hf-hub:OWNER/NAME.
+    """
+
+
+@command.command("list")
+@click.option("--here", is_flag=True, help="Only models whose weights are on this machine.")
+@_json
+@_verbose
+def list_(here: bool, as_json: bool, verbose: bool) -> None:
+    """List the models that can be named, and what is here of them: size and SHA-256."""
+    with guard(verbose=verbose):
+        from rsclip.backbone.catalog import list_models
+
+        models = [item.to_dict() for item in list_models(here=here)]
+        if as_json:
+            click.echo(json.dumps(models, indent=2, ensure_ascii=False))
+            return
+        rows = [
+            (
+                item["name"],
+                str(item["patch"]),
+                str(item["image"]),
+                f"{item['megabytes']} MB",
+                f"{item['size'] / 2**20:.0f} MB {item['sha256'][:12]}" if item["path"] else "",
+                item["licence"],
+            )
+            for item in models
+        ]
+        print_table(("model", "patch", "window", "in memory", "here", "licence"), rows)
 
 
 @command.command("fetch")
-@click.argument("name", metavar="ARCH/TAG")
-@click.option("--verbose", is_flag=True, help="Show details and, on an error, the traceback.")
+@click.argument("name", metavar="NAME")
+@_verbose
 def fetch(name: str, verbose: bool) -> None:
-    """Download the weights of ARCH/TAG, such as ViT-B-16/openai, into this machine's hub cache.
+    """Download the weights of NAME into this machine's hub cache, unless they are here and whole.
 
-    Afterwards `--model ARCH/TAG` works without network.
+    An interrupted download goes on where it stopped; what comes is checked against the hub's
+    SHA-256. Afterwards `--model NAME` works without network.
     """
     with guard(verbose=verbose):
         from rsclip.backbone.fetch import fetch_weights
 
         click.echo(fetch_weights(name))
+
+
+@command.command("info")
+@click.argument("name", metavar="NAME", default="auto")
+@_weights
+@_json
+@_verbose
+def info(name: str, weights: str | None, as_json: bool, verbose: bool) -> None:
+    """Describe NAME, or a file of weights: towers, preprocessing, licence, and where it is."""
+    with guard(verbose=verbose):
+        from rsclip.backbone.catalog import describe_model
+        from rsclip.backbone.names import AUTO, DEFAULT
+
+        facts = describe_model(DEFAULT if name == AUTO and weights is None else name, weights)
+        if as_json:
+            click.echo(json.dumps(facts, indent=2, ensure_ascii=False))
+            return
+        for key, value in _lines(facts):
+            click.echo(f"{key + ':':<14}{value}")
+
+
+@command.command("bundle")
+@click.argument("name", metavar="NAME", default="auto")
+@click.option("-o", "--output", metavar="FILE", required=True, help="The file to write.")
+@_weights
+@click.option("--overwrite", is_flag=True, help="Replace the file if it exists.")
+@_verbose
+def bundle(name: str, output: str, weights: str | None, overwrite: bool, verbose: bool) -> None:
+    """Write NAME into one file: weights, architecture, preprocessing, tokenizer facts, hashes.
+
+    On a machine without network: `--weights FILE`, no --model needed.
+    """
+    with guard(verbose=verbose):
+        from rsclip.backbone.catalog import bundle_model
+
+        click.echo(bundle_model(name, output, weights, overwrite=overwrite))
+
+
+def _lines(facts: dict[str, Any]) -> list[tuple[str, str]]:
+    image, text = facts["image_tower"], facts["text_tower"]
+    lines = [
+        ("model", facts["name"]),
+        ("image tower", f"ViT, {image['layers']} blocks of width {image['width']}"),
+        ("patch", f"{facts['patch']} pixels"),
+        ("window", f"{facts['image']} pixels"),
+        (
+            "text tower",
+            f"{text['layers']} blocks of width {text['width']}, {text['context']} tokens",
+        ),
+        ("features", f"{facts['dimensions']} dimensions"),
+        ("activation", facts["activation"]),
+        ("mean", ", ".join(f"{value:g}" for value in facts["mean"])),
+        ("std", ", ".join(f"{value:g}" for value in facts["std"])),
+        ("licence", facts["licence"] or "unknown"),
+        ("source", facts["source"] or "unknown"),
+    ]
+    if facts.get("repository"):
+        lines.append(("from", facts["repository"]))
+    if facts["path"] is None:
+        return [*lines, ("here", f"no: rsclip models fetch {facts['name']}")]
+    size = f"{facts['size'] / 2**20:.0f} MB"
+    return [*lines, ("here", f"{facts['path']} ({size})"), ("SHA-256", facts["sha256"])]

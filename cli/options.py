@@ -3,34 +3,36 @@
 import dataclasses
 import types
 import typing
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from typing import Any
 
 import click
 
 from rsclip.config import SegmentConfig, build_config, read_config_file
 
-__all__ = ["config_options", "gather_config", "output_options", "some_options"]
+__all__ = ["config_flags", "config_options", "gather_config", "output_options"]
 
 F = typing.TypeVar("F", bound=Callable[..., Any])
 
 
 def config_options(function: F) -> F:
     """Add one flag per field of `SegmentConfig`, and --config; all default to "not given"."""
-    function = some_options([item.name for item in dataclasses.fields(SegmentConfig)])(function)
+    hints = typing.get_type_hints(SegmentConfig)
+    for item in reversed(dataclasses.fields(SegmentConfig)):
+        function = _flag(item, hints[item.name])(function)
     return click.option(
         "--config", "config_file", metavar="FILE.yaml", help="Options from a YAML file; flags win."
     )(function)
 
 
-def some_options(names: Collection[str]) -> Callable[[F], F]:
-    """Add the flags of some fields of `SegmentConfig`; all default to "not given"."""
+def config_flags(*names: str) -> Callable[[F], F]:
+    """Return a decorator that adds the flags of some fields of `SegmentConfig` only."""
     hints = typing.get_type_hints(SegmentConfig)
+    fields = {item.name: item for item in dataclasses.fields(SegmentConfig)}
 
     def add(function: F) -> F:
-        for item in reversed(dataclasses.fields(SegmentConfig)):
-            if item.name in names:
-                function = _flag(item, hints[item.name])(function)
+        for name in reversed(names):
+            function = _flag(fields[name], hints[name])(function)
         return function
 
     return add

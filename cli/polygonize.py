@@ -6,7 +6,7 @@ from typing import Any
 import click
 
 from rsclip.config import POLYGON_OPTIONS
-from rsclip_cli.options import output_options, some_options
+from rsclip_cli.options import config_flags, output_options
 from rsclip_cli.report import guard
 
 __all__ = ["command"]
@@ -28,7 +28,7 @@ __all__ = ["command"]
     default=None,
     help="Confidence raster (percent) of the same grid, for mean_confidence.",
 )
-@some_options(POLYGON_OPTIONS)
+@config_flags(*POLYGON_OPTIONS)
 @output_options
 def command(
     mask: str,

@@ -51,7 +51,10 @@ def guard(*, quiet: bool = False, verbose: bool = False) -> Iterator[None]:
             fail(error, verbose=verbose)
             sys.exit(error.exit_code)
         except KeyboardInterrupt:
-            click.echo("Interrupted: the scene at work left no output.", err=True)
+            click.echo(
+                "Interrupted: the scene at work left no output; --resume goes on where it stopped.",
+                err=True,
+            )
             sys.exit(1)
         except click.ClickException:
             raise

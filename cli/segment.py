@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from rsclip_cli.options import config_options, gather_config, output_options
+from rsclip_cli.plan_table import show_plan
 from rsclip_cli.report import ProgressLine, fail, guard
 
 __all__ = ["command"]
@@ -18,17 +19,19 @@ __all__ = ["command"]
     "--classes",
     metavar="CLASSES",
     required=True,
-    help='Words ("building|house, road"), a class file, or set:NAME.',
+    help='Words ("building|house, road"), a class file, or set:NAME (rsclip classes).',
 )
 @click.option(
     "-o", "--output-dir", metavar="DIR", default=".", help="Output folder, created if missing."
 )
+@click.option("--dry-run", is_flag=True, help="Say what would be done, how long and how large.")
 @config_options
 @output_options
 def command(
     scenes: tuple[str, ...],
     classes: str,
     output_dir: str,
+    dry_run: bool,
     config_file: str | None,
     quiet: bool,
     verbose: bool,
@@ -47,9 +50,16 @@ def command(
         from rsclip.api import Failure, segment_scenes
 
         config = gather_config(config_file, flags)
+        protect = [config_file] if config_file else []
+        if dry_run:
+            from rsclip.plan import plan_scenes
+
+            show_plan(
+                plan_scenes(scenes, classes, output_dir, config=config, protect=protect), as_json
+            )
+            return
         progress = ProgressLine(quiet=quiet)
         outcomes, failures = [], []
-        protect = [config_file] if config_file else []
         for outcome in segment_scenes(
             scenes, classes, output_dir, config=config, progress=progress, protect=protect
         ):
@@ -62,6 +72,7 @@ def command(
             outcomes.append(
                 {
                     "scene": outcome.scene,
+                    "status": outcome.status,
                     "mask": str(outcome.mask_path),
                     "record": str(outcome.record),
                     "outputs": {key: str(path) for key, path in outcome.paths.items()},
@@ -69,7 +80,8 @@ def command(
                 }
             )
             if not (quiet or as_json):
-                click.echo(outcome.mask_path)
+                note = "  (finished before)" if outcome.status == "skipped" else ""
+                click.echo(f"{outcome.mask_path}{note}")
                 for name, share in outcome.shares.items():
                     click.echo(f"  {share:7.2%}  {name}")
         if as_json:

@@ -1,31 +1,29 @@
 """The library's front door: `segment` one scene, or many with one loaded model."""
 
 import contextlib
-import dataclasses
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import rasterio
 
+from rsclip.checkpoint import Checkpoint
 from rsclip.config import POLYGON_OPTIONS, SegmentConfig, build_config
-from rsclip.errors import OutputError, RsclipError, RsclipWarning, RunError
-from rsclip.inputs import files_read
-from rsclip.legend import Legend, load_legend
+from rsclip.errors import RsclipError, RsclipWarning, RunError
+from rsclip.fingerprint import finished_record
+from rsclip.job import Job, open_scene
+from rsclip.legend import Legend
+from rsclip.model import Model, ModelLoader, load_model
 from rsclip.outputs import open_scores, output_names, write_companions
-from rsclip.pipeline import Encoder, Progress, SceneRun, plan_grid
-from rsclip.prompts import Query, class_queries, load_templates
+from rsclip.pipeline import Progress, SceneRun
 from rsclip.provenance import describe_outcome, describe_run
-from rsclip.radiometry import parse_stretch
-from rsclip.scene import Scene, gdal_env
-from rsclip.vectors.shape import find_values
+from rsclip.scene import gdal_env
 from rsclip.writers.mask import MaskWriter
 from rsclip.writers.record import provenance_tags, write_record
 from rsclip.writers.staging import Staging
-from rsclip.writers.vectors import check_place
 
 if TYPE_CHECKING:
     import geopandas
@@ -54,6 +52,7 @@ class SegmentResult:
         legend: Classes with values and colours; 0 is unclassified, `legend.nodata` no data.
         shares: Class name -> share (0 to 1) of the valid pixels, "unclassified" included.
         run: The run record as a mapping.
+        status: "done", or "skipped" where it was finished before (`resume`).
     """
 
     scene: str
@@ -61,6 +60,7 @@ class SegmentResult:
     legend: Legend
     shares: Mapping[str, float]
     run: Mapping[str, Any] = field(repr=False)
+    status: Literal["done", "skipped"] = "done"
 
     @property
     def mask_path(self) -> Path:
@@ -82,8 +82,7 @@ class SegmentResult:
         """Return the polygons: those that were written, else made now from the mask.
 
         Columns are docs/outputs.md's, geometry in the scene's CRS (in WGS84 if GeoJSON was asked
-        for). All are in memory; polygons of a file larger than that are read piece by piece with
-        pyogrio.
+        for). All are in memory; pyogrio reads larger files piece by piece.
 
         Raises:
             RunError: A read or a write failed.
@@ -124,22 +123,7 @@ class Failure:
     error: RsclipError
 
 
-@dataclass(frozen=True)
-class Model:
-    """An encoder ready for a legend's words, and what the record says of it.
-
-    Attributes:
-        encoder: Gives similarities; one channel per query.
-        queries: The queries, in the encoder's order.
-        facts: Name, weights hash and whatever else describes the model, for the record.
-    """
-
-    encoder: Encoder
-    queries: Sequence[Query]
-    facts: Mapping[str, Any]
-
-
-ModelLoader = Callable[[Legend, SegmentConfig], Model]
+_KEPT = "Finished rows are kept: --resume goes on from there."
 
 
 def segment(
@@ -205,102 +189,20 @@ def segment_scenes(
     Raises:
         InputError: Classes, options, output names or the model are wrong: no scene is begun.
     """
-    settings = config or SegmentConfig()
-    legend = load_legend(classes, background=settings.background)
-    find_values(settings.orthogonal, legend.names)
-    if settings.stretch is not None:
-        parse_stretch(settings.stretch)
-    folder = Path(output_dir)
-    stems = _unique_stems(scenes)
-    inputs = [str(path) for path in (*scenes, *protect, *files_read(classes, settings))]
-    # Scenes that cannot be opened are known before the model is loaded, which takes longer.
-    unusable: dict[int, RsclipError] = {}
-    for index, source in enumerate(scenes):
-        try:
-            with _open(source, settings) as opened:
-                inputs += opened.files
-                check_place(settings.vector_format, opened.crs, source)
-        except RsclipError as error:
-            unusable[index] = error
-    for index, stem in enumerate(stems):
-        if index not in unusable:
-            names = output_names(stem, settings)
-            Staging.check(folder, names, overwrite=settings.overwrite, inputs=inputs)
-    model = None
-    if len(unusable) < len(scenes):
-        loader = model_loader or _default_loader(backbone)
-        model = loader(legend, settings)
-        # A window that does not fit the model fits it in no scene.
-        plan_grid((1, 1), model.encoder, settings)
-    for index, (scene, stem) in enumerate(zip(scenes, stems, strict=True)):
-        if index in unusable:
-            yield Failure(str(scene), unusable[index])
+    job = Job.prepare(scenes, classes, output_dir, config, protect)
+    job.check_outputs()
+    model = job.load(backbone, model_loader)
+    for index, (source, stem) in enumerate(zip(scenes, job.stems, strict=True)):
+        if index in job.unusable:
+            yield Failure(str(source), job.unusable[index])
             continue
         assert model is not None
         try:
-            yield _segment_one(scene, stem, folder, legend, settings, model, inputs, progress)
+            yield _segment_one(job, source, stem, model, progress)
         except RsclipError as error:
-            yield Failure(str(scene), error)
+            yield Failure(str(source), error)
         except MemoryError:
-            yield Failure(str(scene), _out_of_memory(scene))
-
-
-def load_model(legend: Legend, config: SegmentConfig, backbone: "Backbone | None" = None) -> Model:
-    """Load the backbone that a configuration names, with a legend's words encoded.
-
-    Raises:
-        InputError: The model, its weights, method, templates or device are wrong.
-    """
-    from rsclip.backbone import load_backbone
-    from rsclip.methods import get_method, parse_options
-    from rsclip.segmenter import Segmenter
-
-    templates = load_templates(config.templates)
-    queries = class_queries(legend, templates)
-    method = get_method(config.method)
-    method_options = parse_options(config.method, config.method_option)
-    backbone = backbone or load_backbone(config.model, config.weights)
-    segmenter = Segmenter(
-        backbone,
-        [query.prompts for query in queries],
-        method=config.method,
-        options=method_options,
-        device=config.device,
-        precision=config.precision,
-        batch_size=config.batch_size,
-    )
-    _warn_of_far_words(backbone, legend)
-    facts = {
-        **backbone.facts(),
-        "method": method.name,
-        "method_options": dataclasses.asdict(method_options),
-        "templates": list(templates),
-        "device": str(segmenter.device),
-        "batch_size": segmenter.batch_size,
-    }
-    return Model(segmenter, queries, facts)
-
-
-def _warn_of_far_words(backbone: "Backbone", legend: Legend) -> None:
-    """Name the words that a model of few concepts has not learned: it answers for them anyway."""
-    if backbone.vocabulary is None:
-        return
-    from rsclip.vocabulary import check_words
-
-    def embed(prompts: list[str]) -> np.ndarray:
-        features: np.ndarray = (
-            backbone.text_features([[prompt] for prompt in prompts]).cpu().numpy()
-        )
-        return features
-
-    words = [word for item in legend.classes for word in item.words]
-    for far in check_words(embed, words, backbone.vocabulary):
-        warnings.warn(
-            f"{far.word!r} is far from every word that {backbone.name} has learned (the nearest is "
-            f"{far.nearest!r}): expect nonsense for it, or use a larger model (--model)",
-            RsclipWarning,
-            stacklevel=2,
-        )
+            yield Failure(str(source), _out_of_memory(source))
 
 
 def _merge(config: SegmentConfig | None, options: Mapping[str, Any]) -> SegmentConfig:
@@ -309,74 +211,81 @@ def _merge(config: SegmentConfig | None, options: Mapping[str, Any]) -> SegmentC
     return build_config(config.to_dict(), options) if options else config
 
 
-def _default_loader(backbone: "Backbone | None") -> ModelLoader:
-    return lambda legend, config: load_model(legend, config, backbone)
-
-
-def _open(scene: str | Path, config: SegmentConfig) -> Scene:
-    return Scene.open(scene, bidx=config.bidx, nodata=config.nodata, gsd=config.gsd)
-
-
 def _out_of_memory(source: str | Path) -> RunError:
     return RunError(
         "the memory of this machine does not suffice",
         where=source,
-        remedy="Try a smaller --batch-size, or fewer classes; `rsclip info` estimates the need.",
+        remedy="Try --max-memory, a smaller --batch-size or fewer classes; `rsclip info` estimates "
+        "the need.",
     )
 
 
-def _unique_stems(scenes: Sequence[str | Path]) -> list[str]:
-    stems = [Scene.stem_of(scene) for scene in scenes]
-    for index, stem in enumerate(stems):
-        # Case too: Windows and macOS file systems would write one over the other.
-        twins = [other for other in stems[:index] if other.lower() == stem.lower()]
-        if twins:
-            first = scenes[stems.index(twins[0])]
-            raise OutputError(
-                f"both would be written as {output_names(stem)['mask']}",
-                where=f"{first} and {scenes[index]}",
-                remedy="Run them one at a time into folders of their own (-o).",
-            )
-    return stems
-
-
 def _segment_one(
-    source: str | Path,
-    stem: str,
-    folder: Path,
-    legend: Legend,
-    config: SegmentConfig,
-    model: Model,
-    inputs: Sequence[str],
-    progress: Progress | None,
+    job: Job, source: str | Path, stem: str, model: Model, progress: Progress | None
 ) -> SegmentResult:
-    names = output_names(stem, config)
+    folder, legend, config = job.folder, job.legend, job.settings
+    names = job.names(stem)
     index = [query.class_index for query in model.queries]
     with gdal_env(), contextlib.ExitStack() as stack:
-        scene = stack.enter_context(_open(source, config))
+        scene = stack.enter_context(open_scene(source, config))
+        if not scene.crs:
+            # A Shapefile has this part only for a place on Earth.
+            names.pop("polygons_prj", None)
+        identity = job.identity(scene, model)
+        if config.resume and (done := finished_record(folder, names, identity)):
+            paths = {key: folder / name for key, name in names.items()}
+            return _result(source, paths, legend, done, "skipped")
         run = SceneRun(scene, model.encoder, legend, index, config)
         staging = stack.enter_context(
-            Staging(folder, names, overwrite=config.overwrite, inputs=inputs)
+            Staging(folder, names, overwrite=config.overwrite, inputs=job.inputs)
         )
-        record = describe_run(scene, run, legend, config, model.queries, model.facts)
+        checkpoint = Checkpoint(staging.work, identity, resume=config.resume)
+        stack.callback(checkpoint.close)
+        if checkpoint.discarded:
+            _warn(f"{source}: begun with other settings or another input: starts over")
+        record = describe_run(scene, run, legend, config, model.queries, model.facts) | identity
         tags = provenance_tags(record)
         grid = scene.shape, scene.crs, scene.transform
         writer = stack.enter_context(MaskWriter(staging.path("mask"), *grid, legend, tags))
         scores = open_scores(stack, staging, names, scene, legend, tags)
-        counts = run.write(writer, progress, scores)
-        record.update(describe_outcome(run, counts, legend))
-        assert run.radiometry is not None
-        write_companions(staging, names, folder, scene, run.radiometry, legend, record, config)
-        write_record(staging.path("record"), record)
-        paths = staging.publish()
+        with _keeping(staging, checkpoint):
+            counts = run.write(writer, progress, scores, checkpoint)
+            record.update(describe_outcome(run, counts, legend))
+            assert run.radiometry is not None
+            write_companions(staging, names, folder, scene, run.radiometry, legend, record, config)
+            write_record(staging.path("record"), record)
+            paths = staging.publish()
+    if record["unreadable"]:
+        count = len(record["unreadable"])
+        _warn(f"{source}: {count} blocks could not be read: they are nodata ({names['record']})")
     if record["valid_pixels"] == 0:
-        warnings.warn(
-            f"{source}: no valid pixel: the mask is nodata throughout", RsclipWarning, stacklevel=2
-        )
-    return SegmentResult(
-        str(source),
-        paths,
-        legend,
-        {item["name"]: item["share"] for item in record["results"]},
-        record,
-    )
+        _warn(f"{source}: no valid pixel: the mask is nodata throughout")
+    return _result(source, paths, legend, record, "done")
+
+
+@contextlib.contextmanager
+def _keeping(staging: Staging, checkpoint: Checkpoint) -> Iterator[None]:
+    """Keep finished rows for --resume, whatever stops the work."""
+    try:
+        yield
+    except BaseException as error:
+        if checkpoint.committed:
+            staging.keep_work()
+            if isinstance(error, RsclipError):
+                error.remedy = " ".join(filter(None, [error.remedy, _KEPT]))
+        raise
+
+
+def _result(
+    source: str | Path,
+    paths: Mapping[str, Path],
+    legend: Legend,
+    record: Mapping[str, Any],
+    status: Literal["done", "skipped"],
+) -> SegmentResult:
+    shares = {item["name"]: item["share"] for item in record["results"]}
+    return SegmentResult(str(source), paths, legend, shares, record, status)
+
+
+def _warn(text: str) -> None:
+    warnings.warn(text, RsclipWarning, stacklevel=3)

@@ -24,14 +24,20 @@ __all__ = [
     "POLYGON_OPTIONS",
     "PRESETS",
     "Blend",
+    "OnReadError",
+    "OutputGrid",
     "Precision",
     "SegmentConfig",
+    "Tta",
     "build_config",
     "read_config_file",
 ]
 
 Blend = Literal["hann", "mean", "gaussian"]
 Precision = Literal["fp32", "bf16", "fp16"]
+Tta = Literal["none", "flips", "d4"]
+OutputGrid = Literal["scene", "working"]
+OnReadError = Literal["fail", "nodata"]
 Preset = Literal["fast", "balanced", "paper"]
 VectorFormat = Literal["gpkg", "geojson", "fgb", "shp", "parquet", "none"]
 
@@ -68,13 +74,15 @@ class SegmentConfig:
         OptionError: A value is of the wrong type or out of range.
     """
 
-    model: str = _option("auto", "Model: nano, ARCH/TAG or an architecture with --weights.", "NAME")
-    weights: str | None = _option(
-        None, "Weights file (safetensors or state dict) for --model.", "FILE"
+    model: str = _option(
+        "auto", "Model: nano, ARCH/TAG, an alias, hf-hub:OWNER/NAME, a folder.", "NAME"
     )
-    method: str = _option("clearclip", "Dense method.", "NAME")
+    weights: str | None = _option(
+        None, "Weights: a bundle, or a safetensors or state dict file.", "FILE"
+    )
+    method: str = _option("clearclip", "Dense method; `rsclip methods` lists them.", "NAME")
     method_option: Mapping[str, Any] = _option(
-        {}, "Option of the method; repeatable.", "NAME=VALUE"
+        {}, "Option of the method; repeatable. `rsclip methods NAME` explains them.", "NAME=VALUE"
     )
     templates: str = _option(
         "imagenet80", "Prompt templates: imagenet80, simple, remote-sensing or a file.", "NAME"
@@ -107,8 +115,17 @@ class SegmentConfig:
     score: Score = _option(
         "class", "Score: softmax over classes, or over all words as in the papers."
     )
+    refine: str | None = _option(
+        None,
+        "Draw class borders to the edges of the image: pamr, or pamr:D,D,... with other dilations "
+        "than 8,16 pixels.",
+        "METHOD",
+    )
     gsd: float | None = _option(
         None, "Work at this pixel size; labels come back on the scene's grid.", "METRES"
+    )
+    resample_output: OutputGrid = _option(
+        "scene", "Grid of the outputs: the scene's own, or with --gsd the working one."
     )
     bidx: tuple[int, ...] | None = _option(
         None, "Bands as red, green, blue (1-based), such as 4,1,2.", "BANDS"
@@ -120,10 +137,22 @@ class SegmentConfig:
         "STRETCH",
     )
     nodata: float | None = _option(None, "Nodata value in place of the scene's own.", "VALUE")
+    aoi: str | None = _option(
+        None, "Area of interest: a vector file, WKT or box; outside is nodata.", "AREA"
+    )
+    on_read_error: OnReadError = _option(
+        "fail", "Where pixels cannot be read: fail, or leave the block as nodata and list it."
+    )
     device: str = _option("auto", "auto, cpu, cuda, cuda:N or mps.", "DEVICE")
     precision: Precision = _option("fp32", "Arithmetic of the encoder.")
+    tta: Tta = _option(
+        "none", "Mean over flipped (4 times the work) or flipped and turned (8) windows."
+    )
     batch_size: int | None = _option(
         None, "Windows per forward pass [default: by model and device].", "N"
+    )
+    max_memory: str | None = _option(
+        None, "Choose the batch so that memory stays below this, or refuse.", "SIZE"
     )
     confidence: bool = _option(False, "Write <stem>_confidence.tif: the label's score, percent.")
     margin: bool = _option(
@@ -156,6 +185,9 @@ class SegmentConfig:
         "PIXELS",
     )  # fmt: skip
     overwrite: bool = _option(False, "Replace outputs that exist.")
+    resume: bool = _option(
+        False, "Go on where a killed run stopped; leave a finished scene as it is."
+    )
 
     def __post_init__(self) -> None:
         for name, value in self._unsaid().items():

@@ -3,22 +3,30 @@
 Similarities are interpolated bilinearly between patch centres (half-pixel centres, clamped at the
 border), one query at a time with a running maximum: memory is a few planes of one strip, whatever
 the number of classes. Every operation works on single pixels, so that the cut into strips and
-chunks never changes a value.
+chunks never changes a value. Refined values (refinement.py) come from further away: they are worked
+out with as many pixels more around a chunk.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from rsclip.legend import Legend
-from rsclip.types import FloatArray, Rows, Score, Shape
+from rsclip.refinement import PixelRefiner, Refinement
+from rsclip.types import FloatArray, Rows, Score, Shape, Window
 
 __all__ = ["LabelStrip", "Labeller", "percent"]
 
 _CHUNK_PIXELS = 1 << 18
 # Logits that are held at once where every class's probability is asked for: 16 MB.
 _CHUNK_LOGITS = 1 << 22
+# Refined strips are higher, as each is worked out with a halo, but of no more pixels than this.
+_REFINED_ROWS = 512
+_REFINED_PIXELS = 1 << 22
+_REFINED_COLUMNS = 256
+
+_Values = Callable[[int], FloatArray]
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +83,7 @@ class Labeller:
         with_score: Give the score. Labels are the same, whatever is asked for besides.
         with_margin: Give the margin.
         with_probabilities: Give every foreground class's probability.
+        refinement: Refine the similarities by an image; None leaves them as they are.
     """
 
     def __init__(
@@ -91,6 +100,7 @@ class Labeller:
         with_score: bool = False,
         with_margin: bool = False,
         with_probabilities: bool = False,
+        refinement: Refinement | None = None,
     ) -> None:
         self._shape = shape
         self._rows = _Axis(shape[0], cells[0], cell_size[0])
@@ -112,6 +122,12 @@ class Labeller:
         self._scored = (
             with_score or with_margin or with_probabilities or bool(self._thresholds.any())
         )
+        self._refinement = refinement
+        self._halo = refinement.halo if refinement else 0
+        self._step = max(_CHUNK_PIXELS // shape[1], 1)
+        if refinement:
+            self._step = min(max(_REFINED_PIXELS // shape[1], 1), _REFINED_ROWS)
+        self._least_columns = _REFINED_COLUMNS if refinement else 1
         self._held: Rows | None = None
         self._next_row = 0
 
@@ -124,15 +140,34 @@ class Labeller:
         held = rows if self._held is None else _join(self._held, rows)
         stop = held.start + held.covered.shape[0]
         last = self._rows.complete_below(stop)
-        step = max(_CHUNK_PIXELS // self._shape[1], 1)
-        for start in range(self._next_row, last, step):
-            yield self._strip(held, start, min(start + step, last))
+        if self._refinement and last < self._shape[0]:
+            # Whole strips only: each costs its halo.
+            ready = max(last - self._halo - self._next_row, 0)
+            last = self._next_row + ready // self._step * self._step
+        for start in range(self._next_row, last, self._step):
+            yield self._strip(held, start, min(start + self._step, last))
         self._next_row = last
         # The next strip begins between the last patch row and the one to come.
-        keep = int(self._rows.low[last]) - held.start if last < self._shape[0] else 0
+        first = max(last - self._halo, 0)
+        keep = int(self._rows.low[first]) - held.start if last < self._shape[0] else 0
         self._held = Rows(
             held.start + keep, held.similarities[:, keep:].copy(), held.covered[keep:].copy()
         )
+
+    def state(self) -> dict[str, np.ndarray]:
+        """Return the rows still needed, which `restore` goes on from."""
+        assert self._held is not None
+        return {
+            "held": self._held.similarities,
+            "covered": self._held.covered,
+            "held_start": np.asarray(self._held.start),
+            "next_row": np.asarray(self._next_row),
+        }
+
+    def restore(self, state: Mapping[str, np.ndarray]) -> None:
+        """Go on from a state of the same scene and settings."""
+        self._held = Rows(int(state["held_start"]), state["held"], state["covered"])
+        self._next_row = int(state["next_row"])
 
     def _strip(self, held: Rows, start: int, stop: int) -> LabelStrip:
         shape = (stop - start, self._shape[1])
@@ -140,28 +175,17 @@ class Labeller:
         score = np.empty(shape, np.float32) if self._with_score else None
         margin = np.empty(shape, np.float32) if self._with_margin else None
         probabilities = np.empty((self._foreground, *shape), np.uint8) if self._foreground else None
-        low = self._rows.low[start:stop] - held.start
-        high = self._rows.high[start:stop] - held.start
-        part = self._rows.part[start:stop, None]
         pixels = min(_CHUNK_PIXELS, _CHUNK_LOGITS // max(self._foreground, 1))
-        step = max(pixels // (stop - start), 1)
+        step = max(pixels // (stop - start), self._least_columns)
         for first in range(0, shape[1], step):
             columns = slice(first, min(first + step, shape[1]))
-            # Only the patch columns under this chunk are interpolated along the rows.
-            left = int(self._cols.low[columns][0])
-            right = int(self._cols.high[columns][-1]) + 1
-            across = (
-                self._cols.low[columns] - left,
-                self._cols.high[columns] - left,
-                self._cols.part[columns],
+            window = Window(start, first, stop - start, columns.stop - first)
+            query_values, cover = (
+                self._refined(held, window)
+                if self._refinement
+                else self._interpolated(held, window)
             )
-            window = held.similarities[:, :, left:right]
-            mixed = _lerp(window[:, low], window[:, high], part)
-            cover = None
-            if not held.covered[low[0] : high[-1] + 1, left:right].all():
-                covered = held.covered[:, left:right].astype(np.float32)
-                cover = _across(_lerp(covered[low], covered[high], part), *across)
-            choice = self._label(mixed, across, cover)
+            choice = self._label(query_values, window.shape)
             chosen = self._values[choice.position]
             if choice.score is not None:
                 chosen[choice.score < self._thresholds[choice.position]] = 0
@@ -179,14 +203,63 @@ class Labeller:
                     target[..., columns] = values
         return LabelStrip(start, labels, score, margin, probabilities)
 
-    def _label(
-        self,
-        mixed: FloatArray,
-        across: tuple[np.ndarray, np.ndarray, FloatArray],
-        cover: FloatArray | None,
-    ) -> _Choice:
+    def _interpolated(self, held: Rows, window: Window) -> tuple[_Values, FloatArray | None]:
+        """Return the similarities of pixels, query by query, and how far patches were covered.
+
+        Returns:
+            A function from query to float32 (n, w), and float32 (n, w) of 0..1, 0 where no window
+            saw anything; None where every patch was covered.
+        """
+        rows, columns = slice(window.row, window.row_stop), slice(window.col, window.col_stop)
+        low, high = self._rows.low[rows] - held.start, self._rows.high[rows] - held.start
+        part = self._rows.part[rows, None]
+        # Only the patch columns under this chunk are interpolated along the rows.
+        left = int(self._cols.low[columns][0])
+        right = int(self._cols.high[columns][-1]) + 1
+        across = (
+            self._cols.low[columns] - left,
+            self._cols.high[columns] - left,
+            self._cols.part[columns],
+        )
+        cover: FloatArray | None = None
+        if not held.covered[low[0] : high[-1] + 1, left:right].all():
+            covered = held.covered[:, left:right].astype(np.float32)
+            cover = _across(_lerp(covered[low], covered[high], part), *across)
+        patches = held.similarities[:, :, left:right]
+        mixed = _lerp(patches[:, low], patches[:, high], part)
+
+        def values(query: int) -> FloatArray:
+            value = _across(mixed[query], *across)
+            if cover is not None:
+                # Patches that no window covered hold zero: weigh them out.
+                value /= np.where(cover > 0, cover, 1)
+            return value
+
+        return values, cover
+
+    def _refined(self, held: Rows, window: Window) -> tuple[_Values, FloatArray | None]:
+        """Return what `_interpolated` does, refined by the guide."""
+        assert self._refinement is not None
+        height, width = self._shape
+        top, left = max(window.row - self._halo, 0), max(window.col - self._halo, 0)
+        bottom = min(window.row_stop + self._halo, height)
+        right = min(window.col_stop + self._halo, width)
+        around = Window(top, left, bottom - top, right - left)
+        values, cover = self._interpolated(held, around)
+        image, valid = self._refinement.guide(around)
+        if cover is not None:
+            valid = valid & (cover > 0)
+        cut = top > 0, bottom < height, left > 0, right < width
+        refiner = PixelRefiner(image, valid, cut, self._refinement.dilations)
+        own = np.s_[
+            window.row - top : window.row_stop - top, window.col - left : window.col_stop - left
+        ]
+        return lambda query: refiner.refine(values(query))[own], None if cover is None else cover[
+            own
+        ]
+
+    def _label(self, values: _Values, shape: Shape) -> _Choice:
         """Return each pixel's class position (n, w) and what was asked for besides."""
-        shape = (mixed.shape[1], len(across[0]))
         best = np.full(shape, -np.inf, np.float32)
         label = np.zeros(shape, np.int32)
         total = np.zeros(shape, np.float32) if self._scored else None
@@ -196,10 +269,7 @@ class Labeller:
             queries = np.flatnonzero(self._class_index == position)
             strongest: FloatArray | None = None
             for query in queries:
-                value = _across(mixed[query], *across)
-                if cover is not None:
-                    # Patches that no window covered hold zero: weigh them out.
-                    value /= np.where(cover > 0, cover, 1)
+                value = values(int(query))
                 if total is not None and self._paper:
                     _accumulate(total, np.maximum(best, _or(strongest, best)), value, self._scale)
                 strongest = value if strongest is None else np.maximum(strongest, value)

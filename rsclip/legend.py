@@ -1,16 +1,16 @@
 """The classes of a run: values, names, words, colours; background classes compete as 0."""
 
-import difflib
 import re
 import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any, Self
 
 import yaml
 
+from rsclip.class_sets import set_file
 from rsclip.errors import LegendError, RsclipWarning
 from rsclip.legend_files import (
     FILE_SUFFIXES,
@@ -30,9 +30,9 @@ __all__ = [
     "Legend",
     "LegendClass",
     "LegendSpec",
-    "bundled_sets",
     "class_file",
     "load_legend",
+    "load_set_or_file",
 ]
 
 UNCLASSIFIED = 0
@@ -42,6 +42,7 @@ _MAX_UINT8 = 254
 _MAX_CLASSES = 65534
 _SET_PREFIX = "set:"
 _LIKE_A_FILE = re.compile(r"^set:|\.[a-z]{3,5}$|\\", re.IGNORECASE)
+_TUNED = ":tuned"
 _ABOUT = ("name", "description", "source", "licence")
 
 
@@ -57,6 +58,7 @@ class LegendClass:
         threshold: Lowest score (0 to 1) that keeps the label, or None for the run's own.
         background: Competes, but is written as 0.
         value: The label: 1..N, and 0 for background classes.
+        code: The class's value in its data set's own label rasters, or None.
     """
 
     name: str
@@ -66,9 +68,10 @@ class LegendClass:
     threshold: float | None = None
     background: bool = False
     value: int = UNCLASSIFIED
+    code: int | None = None
 
     def to_dict(self) -> dict[str, Any]:
-        """Return plain values, ready for JSON."""
+        """Return plain values, ready for JSON; `code` only where there is one."""
         return {
             "value": self.value,
             "name": self.name,
@@ -77,6 +80,7 @@ class LegendClass:
             "colour": "#{:02x}{:02x}{:02x}".format(*self.colour),
             "threshold": self.threshold,
             "background": self.background,
+            **({} if self.code is None else {"code": self.code}),
         }
 
 
@@ -189,6 +193,7 @@ def load_legend(spec: LegendSpec, background: str | None = None) -> Legend:
         spec: Words ("building|house, road"), a path ending in .txt, .yaml, .yml, .json or .csv,
             "set:NAME", a sequence of classes (["building|house", "road"]), a mapping
             ({name: words} or one with `classes`), or a `Legend`. A `Path` is always a file.
+            ":tuned" after a set or a file takes each class's `tuned` words where it has some.
         background: Words in the same form; each comma item is a background class.
 
     Returns:
@@ -225,9 +230,17 @@ def load_legend(spec: LegendSpec, background: str | None = None) -> Legend:
     return Legend((*numbered, *unseen), tuple(drafts.about.items()))
 
 
-def bundled_sets() -> tuple[str, ...]:
-    """Return the names of the class sets that come with rsclip."""
-    return tuple(sorted(path.stem for path in config_path("classes").glob("*.yaml")))
+def load_set_or_file(name: str) -> Legend:
+    """Read a bundled set by its bare name, or a class file; never words.
+
+    Args:
+        name: "loveda", "loveda:tuned", "set:loveda" or a path.
+
+    Raises:
+        LegendError: No such set or file, or the file is wrong.
+    """
+    plain = class_file(name) is None and not name.strip().lower().startswith(_SET_PREFIX)
+    return load_legend(f"{_SET_PREFIX}{name.strip()}" if plain else name)
 
 
 def class_file(spec: LegendSpec) -> Path | None:
@@ -236,7 +249,7 @@ def class_file(spec: LegendSpec) -> Path | None:
         return spec
     if not isinstance(spec, str):
         return None
-    text = spec.strip()
+    text = _untuned(spec)
     named = text.lower().endswith(FILE_SUFFIXES) and not text.lower().startswith(_SET_PREFIX)
     return Path(text).expanduser() if named else None
 
@@ -244,6 +257,8 @@ def class_file(spec: LegendSpec) -> Path | None:
 def _drafts(spec: LegendSpec) -> Drafts:
     if isinstance(spec, Legend):
         return Drafts([_draft(item) for item in spec.classes], dict(spec.about))
+    if isinstance(spec, str) and _untuned(spec) != spec.strip():
+        return _tuned(_drafts(_untuned(spec)), spec.strip())
     if (path := class_file(spec)) is not None:
         return read_class_file(path)
     if isinstance(spec, str):
@@ -260,26 +275,35 @@ def _drafts(spec: LegendSpec) -> Drafts:
     )
 
 
+def _untuned(text: str) -> str:
+    """Return the text without blanks around it, and without ":tuned" after a set or a file."""
+    text = text.strip()
+    bare = text[: -len(_TUNED)].rstrip() if text.lower().endswith(_TUNED) else text
+    names = bare.lower().startswith(_SET_PREFIX) or bare.lower().endswith(FILE_SUFFIXES)
+    return bare if names else text
+
+
+def _tuned(drafts: Drafts, where: str) -> Drafts:
+    """Put the tuned words of every class that has some in the place of its own."""
+    if not any(item.tuned for item in drafts.classes):
+        raise LegendError(
+            "no class has tuned words",
+            where=where,
+            remedy=f"Leave out {_TUNED}, or write `tuned:`.",
+        )
+    classes = [replace(item, words=item.tuned or item.words) for item in drafts.classes]
+    return Drafts(classes, drafts.about)
+
+
 def _drafts_of_text(text: str) -> Drafts:
     text = text.strip()
     if text.lower().startswith(_SET_PREFIX):
-        return read_class_file(_set_file(text[len(_SET_PREFIX) :].strip()))
+        return read_class_file(set_file(text[len(_SET_PREFIX) :].strip()))
     if Path(text).suffix and _is_file(text):
         raise LegendError(
             "not a class file", where=text, remedy=f"Class files end in {', '.join(FILE_SUFFIXES)}."
         )
     return Drafts(drafts_of_words(text, "classes"))
-
-
-def _set_file(name: str) -> Path:
-    known = bundled_sets()
-    if name.lower() in known:
-        return config_path("classes", f"{name.lower()}.yaml")
-    near = difflib.get_close_matches(name.lower(), known, n=3)
-    hint = f"Did you mean {' or '.join(near)}? " if near else ""
-    raise LegendError(
-        f"no bundled set `{name}`", where="classes", remedy=f"{hint}Bundled: {', '.join(known)}."
-    )
 
 
 def _is_file(text: str) -> bool:
@@ -305,6 +329,7 @@ def _draft(item: LegendClass) -> Draft:
         item.colour,
         item.threshold,
         item.background,
+        code=item.code,
     )
 
 
@@ -317,6 +342,7 @@ def _class(draft: Draft, colour: RGB, value: int) -> LegendClass:
         draft.threshold,
         draft.background,
         value,
+        draft.code,
     )
 
 
@@ -348,6 +374,11 @@ def _check(drafts: Sequence[Draft]) -> None:
                     where=draft.where,
                     remedy="A word can lead to one class only: take it out of one of them.",
                 )
+    codes: dict[int, Draft] = {}
+    for draft in drafts:
+        if draft.code is not None and codes.setdefault(draft.code, draft) is not draft:
+            other = codes[draft.code].name
+            raise LegendError(f"the code {draft.code} is that of {other!r} too", where=draft.where)
     count = sum(not draft.background for draft in drafts)
     if not count:
         raise LegendError(

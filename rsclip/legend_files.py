@@ -29,9 +29,19 @@ __all__ = [
     "read_class_file",
 ]
 
-_CLASS_KEYS = ("name", "words", "descriptions", "colour", "threshold", "background")
+_CLASS_KEYS = (
+    "name",
+    "words",
+    "tuned",
+    "descriptions",
+    "colour",
+    "threshold",
+    "background",
+    "code",
+)
 _SET_KEYS = ("classes", "name", "description", "source", "licence")
 _ALIASES = {"color": "colour", "license": "licence"}
+_MAX_CODE = 65535
 _TRUE = frozenset({"true", "yes", "1"})
 _FALSE = frozenset({"false", "no", "0", ""})
 _COMMA_REMEDY = 'Write synonyms with "|", or give the class as `name:` and `words:`.'
@@ -49,6 +59,8 @@ class Draft:
         threshold: 0 to 1 or None.
         background: Competes, but is written as 0.
         where: The file and line, or the position.
+        tuned: English words that suit CLIP better, in place of `words` where they are asked for.
+        code: The data set's own value for the class, 0 to 65535, or None.
     """
 
     name: str
@@ -58,6 +70,8 @@ class Draft:
     colour: RGB | None = None
     threshold: float | None = None
     background: bool = False
+    tuned: tuple[str, ...] = ()
+    code: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -279,6 +293,8 @@ def _of_mapping(entry: Mapping[Any, Any], where: str) -> Draft:
         None if colour is None else _colour(colour, where),
         None if threshold is None else _threshold(threshold, where),
         bool(background),
+        _english(_texts(entry.get("tuned"), "tuned", where), "word", where),
+        None if entry.get("code") is None else _code(entry["code"], where),
     )
 
 
@@ -290,6 +306,8 @@ def _of_row(row: Mapping[str, str], where: str) -> Draft:
             entry["threshold"] = float(entry["threshold"])
         except ValueError:
             _refuse(entry["threshold"], "threshold", where, "It is a number from 0 to 1.")
+    if "code" in entry and entry["code"].isdecimal():
+        entry["code"] = int(entry["code"])
     flag = row.get("background", "").lower()
     if flag not in _TRUE | _FALSE:
         _refuse(row["background"], "background", where, "It is true or false.")
@@ -384,6 +402,12 @@ def _threshold(value: object, where: str) -> float:
     if not (math.isfinite(value) and 0 <= value <= 1):
         _refuse(value, "threshold", where, "It lies between 0 and 1.")
     return float(value)
+
+
+def _code(value: object, where: str) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= _MAX_CODE:
+        _refuse(value, "code", where, f"It is a whole number from 0 to {_MAX_CODE}.")
+    return value
 
 
 def _refuse(value: object, key: str, where: str, remedy: str) -> NoReturn:

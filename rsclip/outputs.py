@@ -172,6 +172,8 @@ def draw_preview(
                     source,
                     bidx=record["settings"].get("bidx"),
                     nodata=record["settings"].get("nodata"),
+                    gsd=record["settings"].get("gsd"),
+                    resample_output=record["settings"].get("resample_output", "scene"),
                 )
             )
             if scene.shape != tuple(about["shape"]):

@@ -5,26 +5,29 @@ caller:         batches -> similarities -> stitcher -> finished patch rows
 writer thread:  patch rows -> label strips -> mask
 """
 
+import math
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
 
+from rsclip.checkpoint import Checkpoint, State
 from rsclip.concurrency import Worker, prefetch
 from rsclip.config import DEFAULT_OVERLAP, SegmentConfig
-from rsclip.ground import GroundArea
-from rsclip.labelling import Labeller, LabelStrip, percent
+from rsclip.labelling import Labeller
 from rsclip.legend import Legend
 from rsclip.radiometry import Radiometry, fit
+from rsclip.refinement import Refinement, halo_of, parse_dilations
 from rsclip.scene import Scene, gdal_env
+from rsclip.sink import MASK, Sink
 from rsclip.stitcher import Stitcher
 from rsclip.tiling import Grid, choose_stride
-from rsclip.types import Chip, FloatArray, Rows, Shape, Tile, Window
+from rsclip.types import BoolArray, Chip, FloatArray, Rows, Shape, Tile, Window
 from rsclip.writers.cog import CogWriter
 from rsclip.writers.mask import MaskWriter
-from rsclip.writers.scores import NO_SCORE
+from rsclip.writers.scores import SCORES
 
 __all__ = ["Encoder", "Progress", "SceneRun", "plan_grid"]
 
@@ -32,11 +35,11 @@ Progress = Callable[[int, int], None]
 """Called with (windows done, windows in all)."""
 
 _QUEUE_DEPTH = 2
-# Rows of the scene's mask read at once: small beside a window row's similarities, large enough
-# that its blocks are not decoded over and over.
-_VALID_ROWS = 128
-# In pieces: reading a mask takes several times the memory of the labels.
-_VALID_COLUMNS = 4096
+# Whole batches between points where a run can be taken up again: there the last batch is cut
+# short, so that batches, and with them the last bits of a result, are the same after a restart.
+_LEG_BATCHES = 32
+# A label is interpolated between patch centres: from one patch beyond its own.
+_HALO_CELLS = 2
 
 
 class Patched(Protocol):
@@ -71,6 +74,7 @@ class _Batch:
     tiles: list[Tile]
     images: FloatArray
     done: int  # windows read so far, the skipped ones included
+    leg: int | None = None  # rows of windows that are done with it, where a run can be taken up
 
 
 @dataclass(slots=True)
@@ -136,11 +140,17 @@ class SceneRun:
         self.grid = plan_grid(scene.working_shape, encoder, config)
         self.radiometry: Radiometry | None = None
 
+    @property
+    def unreadable(self) -> Set[Window]:
+        """Windows of the scene that could not be read and count as without data."""
+        return self._scene.unreadable
+
     def write(
         self,
         writer: MaskWriter,
         progress: Progress | None = None,
         scores: Mapping[str, CogWriter] | None = None,
+        checkpoint: Checkpoint | None = None,
     ) -> Counts:
         """Segment the scene into an open mask writer.
 
@@ -149,60 +159,24 @@ class SceneRun:
             progress: Called with (windows done, windows in all).
             scores: Writers of what is asked for besides: "confidence", "margin", "probabilities".
                 Labels are the same with and without them.
+            checkpoint: Keeps finished rows for a later run, and says where this one goes on.
 
         Raises:
             RunError: A read, the encoder or a write failed.
         """
         began = time.perf_counter()
-        config, grid = self._config, self.grid
-        self.radiometry = fit(self._scene, config.stretch)
+        self.radiometry = fit(self._scene, self._config.stretch)
         fitted = time.perf_counter()
-        stitcher = Stitcher(grid, self._encoder.queries, config.blend)
-        rows_scale, cols_scale = self._scene.scale
-        labeller = Labeller(
-            self._scene.shape,
-            grid.cells,
-            (grid.patch * rows_scale, grid.patch * cols_scale),
-            self._legend,
-            self._class_index,
-            logit_scale=config.logit_scale,
-            score=config.score,
-            threshold=config.threshold,
-            # Where the score is worked out anyway, its mean is known for nothing.
-            with_score=bool(scores) or self._has_threshold(),
-            with_margin="margin" in (scores or ()),
-            with_probabilities="probabilities" in (scores or ()),
-        )
-        encode_seconds, seen = 0.0, 0
+        writers = {MASK: writer, **(scores or {})}
         with self._scene.reopen() as own:
-            sink = _Sink(own, writer, scores or {}, self._legend.nodata)
-
-            def finish(rows: Rows) -> None:
-                with gdal_env():
-                    for strip in labeller.add(rows):
-                        sink.add(strip)
-
-            with Worker(finish, _QUEUE_DEPTH) as worker:
-                row = 0
-                for batch in prefetch(self._batches(self.radiometry), _QUEUE_DEPTH):
-                    start = time.perf_counter()
-                    similarities = self._encoder.similarities(batch.images) if batch.tiles else ()
-                    encode_seconds += time.perf_counter() - start
-                    for tile, one in zip(batch.tiles, similarities, strict=True):
-                        while grid.row_starts[row] < tile.window.row:
-                            worker.put(stitcher.take(grid.final_cell_rows(row)))
-                            row += 1
-                        stitcher.add(tile, one)
-                    seen += len(batch.tiles)
-                    if progress is not None:
-                        progress(batch.done, len(grid))
-                for last in range(row, len(grid.row_starts)):
-                    worker.put(stitcher.take(grid.final_cell_rows(last)))
+            sink = Sink(own, writers, self._legend.nodata, checkpoint)
+            labeller = self._labeller(set(writers), own)
+            encode_seconds, seen = self._windows(labeller, sink, progress, checkpoint)
         encoded = time.perf_counter()
-        if config.sieve is not None:
-            writer.sieve(config.sieve)
-            sink.recount()
-        for each in (writer, *(scores or {}).values()):
+        if self._config.sieve is not None:
+            writer.sieve(self._config.sieve)
+            sink.recount(writer, (scores or {}).get("confidence"))
+        for each in writers.values():
             each.finish()
         finished = time.perf_counter()
         seconds = {
@@ -212,139 +186,148 @@ class SceneRun:
             "write": finished - encoded,
             "total": finished - began,
         }
-        return Counts(len(grid), len(grid) - seen, sink.pixels, sink.m2, sink.confidence, seconds)
+        total = len(self.grid)
+        return Counts(total, total - seen, sink.pixels, sink.m2, sink.confidence, seconds)
+
+    def _windows(
+        self,
+        labeller: Labeller,
+        sink: Sink,
+        progress: Progress | None,
+        checkpoint: Checkpoint | None,
+    ) -> tuple[float, int]:
+        """Run all windows into the sink; return the encoder's seconds and the windows it saw."""
+        grid = self.grid
+        stitcher = Stitcher(grid, self._encoder.queries, self._config.blend)
+        encode_seconds, seen, row = 0.0, 0, 0
+        if checkpoint is not None and checkpoint.state is not None:
+            state = checkpoint.state
+            for part in (stitcher, labeller):
+                part.restore(state)
+            sink.restore(state, checkpoint)
+            row, seen = int(state["row"]), int(state["seen"])
+
+        def finish(item: Rows | State) -> None:
+            if isinstance(item, Rows):
+                with gdal_env():
+                    for strip in labeller.add(item):
+                        sink.add(strip)
+            else:
+                assert checkpoint is not None
+                checkpoint.commit({**item, **labeller.state(), **sink.state()})
+
+        with Worker(finish, _QUEUE_DEPTH) as worker:
+            for batch in prefetch(self._batches(row), _QUEUE_DEPTH):
+                start = time.perf_counter()
+                similarities = self._encoder.similarities(batch.images) if batch.tiles else ()
+                encode_seconds += time.perf_counter() - start
+                for tile, one in zip(batch.tiles, similarities, strict=True):
+                    while grid.row_starts[row] < tile.window.row:
+                        worker.put(stitcher.take(grid.final_cell_rows(row)))
+                        row += 1
+                    stitcher.add(tile, one)
+                seen += len(batch.tiles)
+                if progress is not None:
+                    progress(batch.done, len(grid))
+                if batch.leg is not None and checkpoint is not None and checkpoint.due:
+                    for done in range(row, batch.leg):
+                        worker.put(stitcher.take(grid.final_cell_rows(done)))
+                    row = batch.leg
+                    counts = {"row": np.asarray(row), "seen": np.asarray(seen)}
+                    worker.put({**stitcher.state(), **counts})
+            for last in range(row, len(grid.row_starts)):
+                worker.put(stitcher.take(grid.final_cell_rows(last)))
+        return encode_seconds, seen
+
+    def _labeller(self, outputs: Container[str], own: Scene) -> Labeller:
+        """Make the labeller; `own` is for the thread that it works in."""
+        config, patch = self._config, self.grid.patch
+        rows_scale, cols_scale = self._scene.scale
+        return Labeller(
+            self._scene.shape,
+            self.grid.cells,
+            (patch * rows_scale, patch * cols_scale),
+            self._legend,
+            self._class_index,
+            logit_scale=config.logit_scale,
+            score=config.score,
+            threshold=config.threshold,
+            # Where the score is worked out anyway, its mean is known for nothing.
+            with_score=any(kind in outputs for kind in SCORES) or self._has_threshold(),
+            with_margin="margin" in outputs,
+            with_probabilities="probabilities" in outputs,
+            refinement=self._refinement(own),
+        )
+
+    def _refinement(self, own: Scene) -> Refinement | None:
+        if self._config.refine is None:
+            return None
+        radiometry = self.radiometry
+        assert radiometry is not None
+
+        def guide(window: Window) -> tuple[FloatArray, BoolArray]:
+            pixels, valid = own.read_own(window)
+            return radiometry.apply(pixels, valid), valid
+
+        return Refinement(guide, parse_dilations(self._config.refine))
 
     def _has_threshold(self) -> bool:
         own = (item.threshold for item in self._legend.classes)
         return any(value is not None for value in (self._config.threshold, *own))
 
-    def chips(self, radiometry: Radiometry) -> Iterator[Chip | None]:
-        """Yield each tile's chip in row-major order; None for one without a valid pixel."""
-        with self._scene.reopen() as scene:
-            for tile in self.grid.tiles():
-                pixels, valid = scene.read(tile.window)
-                yield Chip(tile, radiometry.apply(pixels, valid), valid) if valid.any() else None
+    @property
+    def _halo(self) -> int:
+        """How many working pixels beyond its own a label can depend on."""
+        cells = _HALO_CELLS * self.grid.patch
+        if self._config.refine is None:
+            return cells
+        refined = halo_of(parse_dilations(self._config.refine))
+        return cells + math.ceil(refined / min(self._scene.scale))
 
-    def _batches(self, radiometry: Radiometry) -> Iterator[_Batch]:
-        size = self._encoder.batch_size
+    def chips(self, first_row: int = 0) -> Iterator[Chip | None]:
+        """Yield each tile's chip in row-major order; None for one that no label needs.
+
+        Args:
+            first_row: Number of the row of windows to begin with.
+        """
+        assert self.radiometry is not None
+        halo = self._halo
+        with self._scene.reopen() as scene:
+            for tile in self.grid.tiles(first_row):
+                if not scene.wanted(_around(tile.window, halo)):
+                    yield None
+                    continue
+                pixels, valid = scene.read(tile.window)
+                image = self.radiometry.apply(pixels, valid) if valid.any() else None
+                yield Chip(tile, image, valid) if image is not None else None
+
+    def _batches(self, first_row: int) -> Iterator[_Batch]:
+        size, columns = self._encoder.batch_size, len(self.grid.col_starts)
+        leg = -(-_LEG_BATCHES * size // columns)
         with gdal_env():
             waiting: list[Chip] = []
-            done = 0
-            for chip in self.chips(radiometry):
+            done = first_row * columns
+            for chip in self.chips(first_row):
                 done += 1
                 if chip is not None:
                     waiting.append(chip)
-                if len(waiting) == size:
+                rows, rest = divmod(done, columns)
+                if rest == 0 and rows % leg == 0:
+                    yield _batch(waiting, done, rows)
+                    waiting = []
+                elif len(waiting) == size:
                     yield _batch(waiting, done)
                     waiting = []
             yield _batch(waiting, done)
 
 
-class _Sink:
-    """Put nodata into label strips, count them and hand them to the writers.
-
-    Attributes:
-        pixels, m2, confidence: As in `Counts`.
-    """
-
-    def __init__(
-        self, scene: Scene, writer: MaskWriter, scores: Mapping[str, CogWriter], nodata: int
-    ) -> None:
-        self._scene = scene
-        self._writer = writer
-        self._writers = scores
-        self._nodata = nodata
-        self._ground = GroundArea.measure(scene.crs, scene.transform, scene.shape)
-        self._valid = np.empty((0, scene.shape[1]), np.bool_)
-        self._valid_start = 0
-        self.pixels = np.zeros(nodata + 1, np.int64)
-        self._m2 = np.zeros(nodata + 1)
-        self._confidence = np.zeros(nodata + 1)
-        self._scored = False
-
-    @property
-    def m2(self) -> np.ndarray | None:
-        """Ground area of each label value."""
-        return None if self._ground is None else self._m2
-
-    @property
-    def confidence(self) -> np.ndarray | None:
-        """Sum of scores of each label value."""
-        return self._confidence if self._scored else None
-
-    def add(self, strip: LabelStrip) -> None:
-        """Write the next strip."""
-        rows = len(strip.labels)
-        done = 0
-        while done < rows:
-            valid = self._valid_from(strip.start + done)
-            part = slice(done, min(done + len(valid), rows))
-            done = part.stop
-            self._write(strip, part, ~valid[: part.stop - part.start])
-
-    def recount(self) -> None:
-        """Count again what the mask holds by now."""
-        self.pixels[:] = 0
-        self._m2[:] = 0
-        self._confidence[:] = 0
-        scores = self._writers.get("confidence")
-        # Scores are known for each pixel only where they were written.
-        self._scored = scores is not None
-        others = scores.reread() if scores is not None else None
-        for start, (labels,) in self._writer.reread():
-            score = None
-            if others is not None:
-                score = next(others)[1][0] / np.float32(100)
-            self._count(start, labels, score)
-
-    def _write(self, strip: LabelStrip, part: slice, nodata: np.ndarray) -> None:
-        start, labels = strip.start + part.start, strip.labels[part]
-        labels[nodata] = self._nodata
-        self._count(start, labels, None if strip.score is None else strip.score[part])
-        self._writer.write(start, labels)
-        for name, writer in self._writers.items():
-            if name == "probabilities":
-                assert strip.probabilities is not None
-                values = strip.probabilities[:, part]
-            else:
-                share = strip.score if name == "confidence" else strip.margin
-                assert share is not None
-                values = percent(share[part])
-            values[..., nodata] = NO_SCORE
-            writer.write(start, values)
-
-    def _count(self, start: int, labels: np.ndarray, score: np.ndarray | None) -> None:
-        size = len(self.pixels)
-        ground = None if self._ground is None else self._ground.rows(start, start + len(labels))
-        self._scored = score is not None
-        # Row by row: bincount works on a copy of eight bytes a pixel, and sums of whole rows are
-        # the same however the strips were cut.
-        for index, row in enumerate(labels):
-            counts = np.bincount(row, minlength=size)
-            self.pixels += counts
-            if ground is not None:
-                area = ground[index]
-                self._m2 += (
-                    counts * area if len(area) == 1 else np.bincount(row, area, minlength=size)
-                )
-            if score is not None:
-                self._confidence += np.bincount(row, score[index], minlength=size)
-
-    def _valid_from(self, row: int) -> np.ndarray:
-        """Return which pixels are valid from a row to the end of its group of rows."""
-        group = row - row % _VALID_ROWS
-        if not len(self._valid) or group != self._valid_start:
-            height, width = self._scene.shape
-            rows = min(_VALID_ROWS, height - group)
-            self._valid = np.empty((rows, width), np.bool_)
-            self._valid_start = group
-            for col in range(0, width, _VALID_COLUMNS):
-                window = Window(group, col, rows, min(_VALID_COLUMNS, width - col))
-                self._valid[:, col : window.col_stop] = self._scene.read_valid(window)
-        return self._valid[row - group :]
+def _around(window: Window, halo: int) -> Window:
+    return Window(
+        window.row - halo, window.col - halo, window.height + 2 * halo, window.width + 2 * halo
+    )
 
 
-def _batch(chips: Iterable[Chip], done: int) -> _Batch:
+def _batch(chips: Iterable[Chip], done: int, leg: int | None = None) -> _Batch:
     chips = list(chips)
     images = np.stack([chip.image for chip in chips]) if chips else np.empty(0, np.float32)
-    return _Batch([chip.tile for chip in chips], images, done)
+    return _Batch([chip.tile for chip in chips], images, done, leg)

@@ -74,6 +74,7 @@ def describe_outcome(run: SceneRun, counts: Counts, legend: Legend) -> dict[str,
         "windows": {**_windows(run), "skipped": counts.skipped},
         "pixels": total,
         "valid_pixels": valid,
+        "unreadable": sorted([*window] for window in run.unreadable),
         "results": [_result(counts, value, name, valid) for value, name in entries],
         "seconds": {name: round(value, 3) for name, value in counts.seconds.items()},
     }

@@ -2,8 +2,8 @@
 
 import contextlib
 import copy
+import math
 import os
-import threading
 import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -12,22 +12,21 @@ from typing import Any, Self
 import numpy as np
 import rasterio
 from numpy.typing import NDArray
-from rasterio._err import CPLE_BaseError
 from rasterio.crs import CRS
-from rasterio.enums import ColorInterp
-from rasterio.errors import NotGeoreferencedWarning, RasterioError
 from rasterio.io import DatasetReader
 from rasterio.transform import Affine
-from rasterio.vrt import WarpedVRT
-from rasterio.windows import Window as RasterioWindow
 
+from rsclip.aoi import read_aoi
 from rsclip.bands import choose_bands
-from rsclip.errors import ReadError, RsclipWarning, SceneError
+from rsclip.config import OnReadError, OutputGrid
+from rsclip.decimation import decimate, groups, whole_blocks
+from rsclip.errors import RsclipWarning, SceneError
 from rsclip.geometry import pixel_size_m, reflect, working_shape
-from rsclip.sources import check_usable, is_remote, open_error, stem_of
+from rsclip.handles import RASTERIO_ERRORS, Handles, open_raster, reason
+from rsclip.sources import check_usable, open_error, stem_of
 from rsclip.types import BoolArray, Shape, Window
 from rsclip.validity import find_validity
-from rsclip.warping import open_warped
+from rsclip.working import WorkingGrid
 
 __all__ = ["GDAL_CACHE_MB", "Scene", "gdal_env"]
 
@@ -36,9 +35,6 @@ GDAL_CACHE_MB = 32
 
 _CHUNK_PIXELS = 2_000_000
 _READ_ROWS = 256
-_RASTERIO_ERRORS = (RasterioError, CPLE_BaseError, OSError)
-# warnings.catch_warnings changes the whole process.
-_open_lock = threading.Lock()
 
 Pixels = NDArray[Any]
 
@@ -64,6 +60,7 @@ class Scene:
     Attributes:
         source: The scene as it was named.
         files: The files that GDAL reads for it; of a mosaic (VRT), those it is made of too.
+        aoi: The area of interest on the scene's grid, or None.
         stem: The name that outputs begin with.
         shape: (height, width) in pixels.
         crs: Coordinate reference system, or None.
@@ -88,6 +85,9 @@ class Scene:
         bidx: Sequence[int] | None = None,
         nodata: float | None = None,
         gsd: float | None = None,
+        aoi: str | None = None,
+        on_read_error: OnReadError = "fail",
+        resample_output: OutputGrid = "scene",
     ) -> None:
         self.source = source
         self.files: tuple[str, ...] = tuple(dataset.files)
@@ -110,16 +110,25 @@ class Scene:
                 self.working_shape = working_shape(self.shape, self.pixel_size_m, gsd)
             except SceneError as error:
                 raise SceneError(error.what, where=source, remedy=error.remedy) from None
+        self._file_shape = self.shape
         rows, cols = (a / b for a, b in zip(self.shape, self.working_shape, strict=True))
-        self.scale = (rows, cols)
+        self._file_scale: tuple[float, float] = (rows, cols)
+        self.scale = self._file_scale
         self.working_transform = self.transform * Affine.scale(cols, rows)
+        if resample_output == "working":
+            # From here on the working grid passes for the scene's own.
+            self.shape, self.transform, self.scale = (
+                self.working_shape,
+                self.working_transform,
+                (1.0, 1.0),
+            )
         # Overviews average an undeclared nodata value into its neighbours.
         mixed = nodata is not None and set(dataset.nodatavals) != {nodata}
         self._overviews = [] if mixed else _overviews(dataset)
         self._flags = dataset.mask_flag_enums[0]
-        self._datasets: dict[int | None, DatasetReader] = {None: dataset}
-        self._closed = False
-        self._warped: WarpedVRT | None = None
+        self.aoi = None if aoi is None else read_aoi(aoi, self.crs, self.transform, self.shape)
+        self._handles = Handles(source, dataset, on_read_error)
+        self._working: WorkingGrid | None = None
 
     @classmethod
     def open(
@@ -129,6 +138,9 @@ class Scene:
         bidx: Sequence[int] | None = None,
         nodata: float | None = None,
         gsd: float | None = None,
+        aoi: str | None = None,
+        on_read_error: OnReadError = "fail",
+        resample_output: OutputGrid = "scene",
     ) -> Self:
         """Open a raster and check that it can be segmented; no pixel is read.
 
@@ -138,19 +150,33 @@ class Scene:
                 interpretation, else 1, 2, 3; a raster of one or two bands gives its first.
             nodata: Nodata value in place of the declared one.
             gsd: Pixel size of the working grid in metres. Default: the scene's own grid.
+            aoi: Area outside of which no pixel is valid; see `rsclip.aoi`. What is read stays the
+                same: it tells `read_valid` only.
+            on_read_error: "fail", or "nodata": blocks that cannot be read count as without data.
+            resample_output: "scene", or "working": shape, transform and all that is read are those
+                of the working grid.
 
         Raises:
             SceneError: It cannot be opened, or is of a kind that cannot be segmented.
-            OptionError: `bidx`, `nodata` or `gsd` does not fit the raster.
+            OptionError: `bidx`, `nodata`, `gsd` or `aoi` does not fit the raster.
         """
         name = str(source)
         try:
-            dataset = _open(name)
-        except _RASTERIO_ERRORS as error:
-            raise open_error(name, _reason(error)) from error
+            dataset = open_raster(name)
+        except RASTERIO_ERRORS as error:
+            raise open_error(name, reason(error)) from error
         try:
             check_usable(name, dataset)
-            scene = cls(name, dataset, bidx=bidx, nodata=nodata, gsd=gsd)
+            scene = cls(
+                name,
+                dataset,
+                bidx=bidx,
+                nodata=nodata,
+                gsd=gsd,
+                aoi=aoi,
+                on_read_error=on_read_error,
+                resample_output=resample_output,
+            )
         except BaseException:
             dataset.close()
             raise
@@ -165,20 +191,15 @@ class Scene:
     def reopen(self) -> "Scene":
         """Return the same scene with handles of its own, for use in another thread."""
         twin = copy.copy(self)
-        twin._datasets = {}
-        twin._warped = None
-        twin._closed = False
+        twin._handles = self._handles.twin()
+        twin._working = None
         return twin
 
     def close(self) -> None:
         """Close the raster."""
-        self._closed = True
-        if self._warped is not None:
-            self._warped.close()
-            self._warped = None
-        for dataset in self._datasets.values():
-            dataset.close()
-        self._datasets = {}
+        if self._working is not None:
+            self._working.close()
+        self._handles.close()
 
     def __enter__(self) -> Self:
         return self
@@ -216,6 +237,14 @@ class Scene:
         inside = valid[: max(0, height - window.row), : max(0, width - window.col)]
         return pixels, valid if inside.any() else np.zeros_like(valid)
 
+    def read_own(self, window: Window) -> tuple[Pixels, BoolArray]:
+        """Read a window of the scene's own grid, inside it; pixels and valid as `read` gives them.
+
+        Raises:
+            ReadError: The pixels cannot be read.
+        """
+        return self._read_working(window) if self._presents_working else self._read(None, window)
+
     def read_valid(self, window: Window) -> BoolArray:
         """Read which pixels of a window of the scene's own grid are valid: bool (h, w).
 
@@ -223,8 +252,30 @@ class Scene:
             ReadError: The pixels cannot be read.
         """
         if self._validity.everywhere:
-            return np.ones(window.shape, np.bool_)
-        return self._read(None, window, image=False)[1]
+            valid = np.ones(window.shape, np.bool_)
+        elif self._presents_working:
+            valid = self._read_working(window)[1]
+        else:
+            valid = self._read(None, window, image=False)[1]
+        lost = self._handles.lost(window)
+        if lost is not None:
+            valid &= ~lost
+        return valid if self.aoi is None else valid & self.aoi.mask(window)
+
+    def wanted(self, window: Window) -> bool:
+        """Say whether a window of the working grid can touch a label inside the area of interest.
+
+        Args:
+            window: With what lies around it that labels are interpolated from.
+        """
+        rows, cols = self.scale
+        place = (window.row * rows, window.col * cols, window.height * rows, window.width * cols)
+        return self.aoi is None or self.aoi.touches(*place)
+
+    @property
+    def unreadable(self) -> set[Window]:
+        """Windows of the scene's own grid that could not be read, as far as they were tried."""
+        return self._handles.unreadable
 
     def sample(self, max_side: int = 1024) -> tuple[Pixels, BoolArray]:
         """Read the whole scene decimated (nearest): pixels (3, h, w) and valid (h, w).
@@ -235,23 +286,26 @@ class Scene:
         Raises:
             ReadError: The pixels cannot be read.
         """
-        factor = max(1.0, max(self.shape) / max_side)
+        factor = max(1.0, max(self._file_shape) / max_side)
         level = self._level(factor)
-        dataset = self._dataset(level)
+        dataset = self._handles.dataset(level)
         block_height, block_width = dataset.block_shapes[0]
         rows, cols = (
-            _decimate(size, max(1, round(own / factor)))
-            for size, own in zip(dataset.shape, self.shape, strict=True)
+            decimate(size, max(1, round(own / factor)))
+            for size, own in zip(dataset.shape, self._file_shape, strict=True)
         )
         # Where every row of blocks is needed anyway, several are read at once.
-        dense = factor <= block_height
-        step_rows = _whole_blocks(block_height, dataset.height, _READ_ROWS if dense else 1)
-        step_cols = _whole_blocks(block_width, dataset.width, _CHUNK_PIXELS // step_rows)
+        rows_at_once = _READ_ROWS if factor <= block_height else 1
+        step_rows = whole_blocks(block_height, dataset.height, rows_at_once, _READ_ROWS)
+        step_cols = whole_blocks(block_width, dataset.width, _CHUNK_PIXELS // step_rows, _READ_ROWS)
         lines = []
-        for line_rows in _groups(rows, step_rows):
-            line = [self._pick(level, line_rows, some) for some in _groups(cols, step_cols)]
+        for line_rows in groups(rows, step_rows):
+            line = [self._pick(level, line_rows, some) for some in groups(cols, step_cols)]
             lines.append([np.concatenate(parts, axis=-1) for parts in zip(*line, strict=True)])
         pixels, valid = (np.concatenate(parts, axis=-2) for parts in zip(*lines, strict=True))
+        if self._presents_working:
+            # What could not be read here was counted in the file's own pixels.
+            self._handles.unreadable.clear()
         return pixels, valid
 
     def chunks(self) -> Iterator[tuple[Pixels, BoolArray]]:
@@ -260,10 +314,10 @@ class Scene:
         Raises:
             ReadError: The pixels cannot be read.
         """
-        height, width = self.shape
-        block_height, block_width = self._dataset(None).block_shapes[0]
-        step_rows = _whole_blocks(block_height, height, _READ_ROWS)
-        step_cols = _whole_blocks(block_width, width, _CHUNK_PIXELS // step_rows)
+        height, width = self._file_shape
+        block_height, block_width = self._handles.dataset(None).block_shapes[0]
+        step_rows = whole_blocks(block_height, height, _READ_ROWS, _READ_ROWS)
+        step_cols = whole_blocks(block_width, width, _CHUNK_PIXELS // step_rows, _READ_ROWS)
         for row in range(0, height, step_rows):
             for col in range(0, width, step_cols):
                 size = min(step_rows, height - row), min(step_cols, width - col)
@@ -271,35 +325,30 @@ class Scene:
 
     def _read_working(self, window: Window) -> tuple[Pixels, BoolArray]:
         """Read a window of the working grid, inside it."""
-        if self.working_shape == self.shape:
+        if self.working_shape == self._file_shape:
             return self._read(None, window)
-        place = RasterioWindow(window.col, window.row, window.width, window.height)
-        with self._reading(window, " of the working grid"):
-            warped = self._warped_dataset()
-            data = warped.read(list(self.bands), window=place)
-            masked = self._validity.alpha is not None or ColorInterp.alpha in warped.colorinterp
-            if masked:
-                alpha = warped.colorinterp.index(ColorInterp.alpha) + 1
-                valid = warped.read(alpha, window=place) > 0
-            else:
-                valid = np.ones(window.shape, np.bool_)
-        if data.dtype.kind == "f":
-            valid &= np.isfinite(data).all(axis=0)
-        if self._bands.palette is not None:
-            colours = self._bands.palette[data[0]]
-            return colours[..., :3].transpose(2, 0, 1), valid & (colours[..., 3] > 0)
-        return data, valid
-
-    def _warped_dataset(self) -> WarpedVRT:
-        if self._warped is None:
-            self._warped = open_warped(
-                self._dataset(None),
+        if self._working is None:
+            self._working = WorkingGrid(
+                self._handles,
                 self._validity,
+                self._bands,
                 self.working_transform,
                 self.working_shape,
-                palette=self._bands.palette is not None,
+                (lambda place: place) if self._presents_working else self._under,
             )
-        return self._warped
+        return self._working.read(window)
+
+    @property
+    def _presents_working(self) -> bool:
+        return bool(self.shape != self._file_shape)
+
+    def _under(self, window: Window) -> Window:
+        """Return the window of the scene's own grid under one of the working grid."""
+        (rows, cols), (height, width) = self._file_scale, self._file_shape
+        row, col = math.floor(window.row * rows), math.floor(window.col * cols)
+        bottom = min(math.ceil(window.row_stop * rows), height)
+        right = min(math.ceil(window.col_stop * cols), width)
+        return Window(row, col, bottom - row, right - col)
 
     def _pick(
         self, level: int | None, rows: NDArray[np.intp], cols: NDArray[np.intp]
@@ -314,23 +363,16 @@ class Scene:
     def _read(
         self, level: int | None, window: Window, *, image: bool = True
     ) -> tuple[Pixels, BoolArray]:
-        """Read a window of the scene's own grid or of an overview; the only place that reads."""
+        """Read a window of the scene's own grid or of an overview."""
         needed = set(self._validity.bands(self.bands)) | (set(self.bands) if image else set())
         bands = sorted(needed)
-        place = RasterioWindow(window.col, window.row, window.width, window.height)
-        pixels: dict[int, Pixels] = {}
-        mask = None
-        with self._reading(window, "" if level is None else f" of overview {level + 1}"):
-            dataset = self._dataset(level)
-            if bands:
-                dtype = np.result_type(*(dataset.dtypes[band - 1] for band in bands))
-                data = dataset.read(bands, window=place, out_dtype=dtype)
-                pixels = dict(zip(bands, data, strict=True))
-            if self._validity.mask:
-                mask = dataset.read_masks(1, window=place)
+        data, mask, lost = self._handles.read(level, bands, window, mask=self._validity.mask)
+        pixels = dict(zip(bands, data, strict=True))
         valid = self._validity.of(pixels, mask, self._bands)
         if valid is None:
             valid = np.ones(window.shape, np.bool_)
+        if lost is not None:
+            valid = valid & ~lost
         if not image:
             return np.empty((0, *window.shape)), valid
         if self._bands.palette is not None:
@@ -339,53 +381,17 @@ class Scene:
             return data, valid
         return np.stack([pixels[band] for band in self.bands]), valid
 
-    @contextlib.contextmanager
-    def _reading(self, window: Window, grid: str) -> Iterator[None]:
-        """Turn what rasterio raises into a ReadError that names file and window."""
-        try:
-            yield
-        except _RASTERIO_ERRORS as error:
-            raise ReadError(
-                f"pixels cannot be read: {_reason(error)}",
-                where=f"{self.source}, {window}{grid}",
-                remedy="The file may be damaged or cut short, or the connection may have failed.",
-            ) from error
-
-    def _dataset(self, level: int | None) -> DatasetReader:
-        """Return the raster's own or an overview's handle, opened on first use."""
-        if self._closed:
-            raise ValueError("the scene is closed")
-        if level not in self._datasets:
-            # "only" hides coarser overviews: what is read is what the level holds.
-            options = {} if level is None else {"overview_level": f"{level}only"}
-            self._datasets[level] = _open(self.source, **options)
-        return self._datasets[level]
-
     def _level(self, factor: float) -> int | None:
         """Choose the coarsest overview that is no coarser than `factor`; None for the raster."""
         fitting = [i for i, each in enumerate(self._overviews) if each <= factor * (1 + 1e-6)]
         if not fitting:
             return None
         level = max(fitting, key=lambda i: self._overviews[i])
-        with contextlib.suppress(*_RASTERIO_ERRORS):
+        with contextlib.suppress(*RASTERIO_ERRORS):
             # An overview may lack the mask that the raster has.
-            if self._dataset(level).mask_flag_enums[0] == self._flags:
+            if self._handles.dataset(level).mask_flag_enums[0] == self._flags:
                 return level
         return None
-
-
-def _open(source: str, **options: Any) -> DatasetReader:
-    settings = {}
-    if is_remote(source) and "GDAL_DISABLE_READDIR_ON_OPEN" not in os.environ:
-        # Masks and overviews beside the file are then asked for by name, not by listing a folder.
-        settings["GDAL_DISABLE_READDIR_ON_OPEN"] = "TRUE"
-    with _open_lock, warnings.catch_warnings():
-        warnings.simplefilter("ignore", NotGeoreferencedWarning)
-        with rasterio.Env(**settings) if settings else contextlib.nullcontext():
-            dataset: DatasetReader = rasterio.open(source, **options)
-            # Found here, under these settings, and remembered by GDAL.
-            _ = dataset.mask_flag_enums if dataset.count else ()
-    return dataset
 
 
 def _overviews(dataset: DatasetReader) -> list[int]:
@@ -404,28 +410,3 @@ def _warn_unplaced(source: str, scene: Scene) -> None:
     warnings.warn(
         f"{source}: {what}: the outputs will have none either", RsclipWarning, stacklevel=3
     )
-
-
-def _reason(error: BaseException) -> str:
-    """Return GDAL's own words; rasterio often says only that there are some."""
-    while error.__cause__ is not None:
-        error = error.__cause__
-    text = getattr(error, "errmsg", None) or str(error)
-    return " ".join(text.split()).rstrip(".")
-
-
-def _decimate(size: int, count: int) -> NDArray[np.intp]:
-    """Return `count` pixels spread evenly over `size`, nearest to the centres."""
-    return ((np.arange(count) + 0.5) * (size / count)).astype(np.intp).clip(0, size - 1)
-
-
-def _groups(index: NDArray[np.intp], step: int) -> list[NDArray[np.intp]]:
-    """Split ascending positions where they pass a multiple of `step`."""
-    return np.split(index, np.flatnonzero(np.diff(index // step)) + 1)
-
-
-def _whole_blocks(block: int, size: int, room: int) -> int:
-    """Return as many whole blocks as have room, in pixels; a block too large is cut."""
-    if block >= size:
-        return min(size, max(1, room, _READ_ROWS))
-    return min(size, block * max(1, room // block))

@@ -1,5 +1,6 @@
 """Images to similarities: backbone, method and text features together, batched, on a device."""
 
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -8,9 +9,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F  # noqa: N812 (torch's own name)
 
-from rsclip.backbone import Backbone
-from rsclip.config import Precision
-from rsclip.errors import DeviceError, EncodeError, OptionError
+from rsclip.backbone import Backbone, Trunk
+from rsclip.config import Precision, Tta
+from rsclip.errors import DeviceError, EncodeError, OptionError, RsclipWarning
 from rsclip.methods import get_method, parse_options
 from rsclip.types import FloatArray, Shape
 
@@ -21,6 +22,12 @@ __all__ = ["Segmenter", "automatic_batch", "parse_device"]
 _CPU_LOAD = 4 * 197 * 768
 _GPU_LOAD = 64 * 197 * 768
 _MAX_BATCH = 256
+# (quarter turns, mirrored first): the four symmetries of a rectangle, the eight of a square.
+_VIEWS: dict[Tta, list[tuple[int, bool]]] = {
+    "none": [(0, False)],
+    "flips": [(0, False), (0, True), (2, False), (2, True)],
+    "d4": [(turns, flip) for turns in range(4) for flip in (False, True)],
+}
 
 
 def parse_device(text: str | torch.device) -> torch.device:
@@ -71,6 +78,7 @@ class Segmenter:
         device: See `parse_device`.
         precision: Arithmetic of the image tower; the weights and all similarities stay float32.
         batch_size: Windows per forward pass. Default: by the model, window and device.
+        tta: Mean over flipped ("flips", four views) or flipped and turned ("d4", eight) images.
 
     Attributes:
         device: The device in use.
@@ -89,11 +97,14 @@ class Segmenter:
         device: str | torch.device = "auto",
         precision: Precision = "fp32",
         batch_size: int | None = None,
+        tta: Tta = "none",
     ) -> None:
+        self._views = _VIEWS[tta]
         self._method = get_method(method)
         if options is None or isinstance(options, Mapping):
             options = parse_options(method, options)
         self._options = options
+        self._first_block = self._method.first_block(backbone.depth, options)
         self.device = parse_device(device)
         if precision == "fp16" and self.device.type == "cpu":
             raise OptionError(
@@ -171,12 +182,14 @@ class Segmenter:
         while start < len(images):
             batch = images[start : start + limit]
             try:
-                yield self._encode(batch)
+                yield self._averaged(batch)
             except (RuntimeError, MemoryError) as error:
                 if not _is_memory_error(error):
                     raise EncodeError(f"the encoder failed ({_first_line(error)})") from error
                 if len(batch) == 1:
                     raise self._out_of_memory(error, height, width) from error
+                if self._memory_limit is None:
+                    _warn_of_memory(self.device)
                 limit = self._memory_limit = len(batch) // 2
             else:
                 start += len(batch)
@@ -185,15 +198,31 @@ class Segmenter:
             if self.device.type == "cuda":
                 torch.cuda.empty_cache()
 
+    def _averaged(self, images: Tensor) -> FloatArray:
+        """Encode images as they are, and turned and flipped if asked for; return the mean."""
+        found = self._encode(images)
+        if len(self._views) == 1:
+            return found
+        total = found.astype(np.float64)
+        for turns, flip in self._views[1:]:
+            view = images.flip(-1) if flip else images
+            back = self._encode(torch.rot90(view, turns, (-2, -1)))
+            back = np.rot90(back, -turns, (-2, -1))
+            total += back[..., ::-1] if flip else back
+        return (total / len(self._views)).astype(np.float32)
+
     @torch.inference_mode()
     def _encode(self, images: Tensor) -> FloatArray:
         backbone = self._backbone
         normalised = backbone.normalise(images.to(self.device))
-        with backbone.autocast():
-            features = self._method.features(backbone, normalised, self._options)
-        tokens = F.normalize(features.tokens.float(), dim=-1)
-        cosine = torch.einsum("bhwd,qd->bqhw", tokens, self.text_features)
-        result: FloatArray = cosine.cpu().numpy()
+        trunk = Trunk(
+            backbone,
+            normalised,
+            first=self._first_block,
+            exact_positions=self._method.exact_positions,
+        )
+        found = self._method.similarities(trunk, self.text_features, self._options)
+        result: FloatArray = found.cpu().numpy()
         return result
 
     def _automatic_batch(self, shape: Shape) -> int:
@@ -241,6 +270,14 @@ def _check_cuda(text: str, index: int) -> None:
         raise DeviceError(
             f"no device {text} here", where="--device", remedy=f"The last one is cuda:{count - 1}."
         )
+
+
+def _warn_of_memory(device: torch.device) -> None:
+    warnings.warn(
+        f"the memory of {device} does not hold a whole batch: going on with smaller ones",
+        RsclipWarning,
+        stacklevel=3,
+    )
 
 
 def _is_memory_error(error: BaseException) -> bool:

@@ -4,6 +4,8 @@ Only the rows still open are held: the blended sum and the weights of as many pa
 window is high. Memory is queries x window rows x scene columns, in patches, float32.
 """
 
+from collections.abc import Mapping
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -74,6 +76,19 @@ class Stitcher:
         rows = Rows(self._first_row, finished, covered)
         self._first_row = stop
         return rows
+
+    def state(self) -> dict[str, np.ndarray]:
+        """Return a copy of the open rows, which `restore` goes on from."""
+        return {
+            "sum": self._sum.copy(),
+            "weight": self._weight.copy(),
+            "first_row": np.asarray(self._first_row),
+        }
+
+    def restore(self, state: Mapping[str, np.ndarray]) -> None:
+        """Go on from a state of the same grid, queries and blend."""
+        self._sum, self._weight = state["sum"], state["weight"]
+        self._first_row = int(state["first_row"])
 
 
 def blend_weights(shape: Shape, blend: Blend) -> FloatArray:

@@ -84,11 +84,15 @@ class Grid:
         """Number of windows."""
         return len(self.row_starts) * len(self.col_starts)
 
-    def tiles(self) -> Iterator[Tile]:
-        """Yield every tile in row-major order."""
+    def tiles(self, first_row: int = 0) -> Iterator[Tile]:
+        """Yield every tile in row-major order.
+
+        Args:
+            first_row: Number of the row of windows to begin with.
+        """
         height, width = self.window
-        index = 0
-        for row in self.row_starts:
+        index = first_row * len(self.col_starts)
+        for row in self.row_starts[first_row:]:
             for col in self.col_starts:
                 yield Tile(index, Window(row, col, height, width))
                 index += 1

@@ -11,6 +11,8 @@ from click.testing import CliRunner
 
 # No test may ask a hub for anything.
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
+# Nor read or leave anything in the user's own cache.
+os.environ["RSCLIP_CACHE"] = "off"
 
 TINY = {
     "embed_dim": 32,

@@ -11,8 +11,18 @@ ROOT = Path(__file__).resolve().parent.parent
 
 # A module may import what stands in a lower layer, or what stands beside it in its own package.
 LAYERS = [
-    {"errors", "types", "version", "resources", "concurrency", "view_page", "strict_yaml"},
-    {"config", "tiling", "palette", "legend", "legend_files", "prompts", "vocabulary"},
+    {"errors", "types", "version", "resources", "concurrency", "view_page", "strict_yaml", "cache"},
+    {
+        "config",
+        "tiling",
+        "palette",
+        "legend",
+        "legend_files",
+        "class_sets",
+        "prompts",
+        "vocabulary",
+        "word_checks",
+    },
     {
         "scene",
         "sources",
@@ -23,19 +33,25 @@ LAYERS = [
         "ground",
         "compass",
         "radiometry",
+        "aoi",
+        "handles",
+        "decimation",
+        "working",
+        "refinement",
     },
     {"vectors"},
-    {"backbone", "stitcher", "labelling", "writers", "synthetic", "inputs"},
+    {"backbone", "stitcher", "labelling", "writers", "synthetic", "inputs", "checkpoint"},
     {"methods"},
     {"segmenter", "polygons"},
-    {"dense", "pipeline", "outputs"},
-    {"provenance"},
-    {"api", "info", "view"},
+    {"dense", "pipeline", "sink", "outputs"},
+    {"provenance", "fingerprint", "model", "memory"},
+    {"job"},
+    {"api", "info", "view", "plan", "prompt_report"},
     {"training"},
 ]
 # Modules of one layer that may use one another: they are one stage in several files.
 FAMILIES = [
-    {"legend", "legend_files", "palette"},
+    {"legend", "legend_files", "class_sets", "palette"},
     {
         "scene",
         "sources",
@@ -46,8 +62,14 @@ FAMILIES = [
         "ground",
         "compass",
         "radiometry",
+        "aoi",
+        "handles",
+        "decimation",
+        "working",
     },
-    {"legend", "prompts"},
+    {"legend", "prompts", "word_checks"},
+    {"pipeline", "sink"},
+    {"writers", "checkpoint"},
     {"errors", "types", "resources", "strict_yaml"},
 ]
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}

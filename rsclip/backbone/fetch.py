@@ -1,67 +1,181 @@
-"""The one place that downloads: weights by name, into this machine's hub cache."""
+"""The one place that downloads: weights by name, into this machine's caches."""
 
+import fnmatch
+import shutil
+import zipfile
 from pathlib import Path
+from typing import Any
 
-from rsclip.backbone.load import cached_weights, hub_files
-from rsclip.backbone.names import parse_name
-from rsclip.errors import ModelError, RunError
+from rsclip.backbone.architecture import architecture_of
+from rsclip.backbone.checks import check_config
+from rsclip.backbone.download import Remote, download, first_line, matches_etag, remote_file
+from rsclip.backbone.names import CONFIG_NAME, ModelName, parse_name
+from rsclip.backbone.origin import Origin, cached_weights, origin_of, unpacked_file
+from rsclip.errors import ModelError
 
 __all__ = ["fetch_weights"]
 
 _ANSWER_SECONDS = 3
+_OFFLINE = (
+    "Without network: fetch on another machine and carry the model over in one file (rsclip models "
+    "bundle), or give a local file with --weights, or use --model nano."
+)
 
 
 def fetch_weights(name: str) -> Path:
-    """Download the weights of ARCH/TAG, unless they are here; return their file.
+    """Download the weights of a name, unless they are here and whole; return their file.
+
+    Args:
+        name: ARCH/TAG, an alias or hf-hub:OWNER/NAME.
 
     Raises:
-        ModelError: The name is unknown or has nothing to download, or the hub does not answer.
+        ModelError: The name is unknown or has nothing to download, the model could not be used,
+            the hub does not answer, the cache is not writable, or a file does not match its hash.
         RunError: The download broke off; what has come stays for the next try.
     """
     parsed = parse_name(name)
-    if parsed.kind != "arch" or parsed.tag is None:
+    origin = origin_of(parsed)
+    if parsed.kind != "hub":
+        # Gigabytes of a model that cannot serve are not worth fetching.
+        check_config(architecture_of(parsed).config, name)
+    if not origin.repository and not origin.url:
         raise ModelError(
-            "only ARCH/TAG has weights to download", where=name, remedy="Such as ViT-B-16/openai."
-        )
-    found = cached_weights(parsed.arch, parsed.tag)
-    if found is not None:
-        return found
-    repository, files = hub_files(parsed.arch, parsed.tag)
-    if not repository:
-        raise ModelError("open_clip names no hub repository for these weights", where=name)
-    file = _first_there(name, repository, files)
-    import huggingface_hub
-
-    try:
-        return Path(huggingface_hub.hf_hub_download(repository, file))
-    except (OSError, ValueError) as error:
-        raise RunError(
-            f"the download broke off ({_first_line(error)})",
+            "only ARCH/TAG, an alias or hf-hub:OWNER/NAME has weights to download",
             where=name,
-            remedy="Run it again: it goes on where it stopped.",
+            remedy="Such as ViT-B-16/openai; see rsclip models list.",
+        )
+    found = cached_weights(parsed)
+    if found is not None and _is_whole(found):
+        return found
+    if origin.url:
+        return _from_address(parsed, origin)
+    if parsed.kind == "hub":
+        if _from_hub(name, origin.repository, CONFIG_NAME) is None:
+            raise ModelError(
+                f"the repository holds no {CONFIG_NAME}: it is not in open_clip's form", where=name
+            )
+        check_config(architecture_of(parsed).config, name)
+    return _weights_from_hub(parsed, origin)
+
+
+def _weights_from_hub(parsed: ModelName, origin: Origin) -> Path:
+    for file in origin.files:
+        path = _from_hub(parsed.text, origin.repository, file)
+        if path is not None:
+            # What the repository says of its weights is checked against what the name means.
+            if parsed.kind == "arch":
+                _from_hub(parsed.text, origin.repository, CONFIG_NAME)
+            return path
+    raise ModelError(
+        f"the repository {origin.repository} holds none of {', '.join(origin.files)}",
+        where=parsed.text,
+    )
+
+
+def _from_hub(name: str, repository: str, file: str) -> Path | None:
+    """Fetch one file of a repository into the hub's cache; None where there is no such file."""
+    import huggingface_hub
+    import huggingface_hub.utils
+    from huggingface_hub import constants
+    from huggingface_hub.errors import EntryNotFoundError
+
+    url = huggingface_hub.hf_hub_url(repository, file)
+    try:
+        # Briefly and once: the hub client's own retries go on for most of a minute offline.
+        facts = huggingface_hub.get_hf_file_metadata(url, timeout=_ANSWER_SECONDS)
+    except EntryNotFoundError:
+        return None
+    except Exception as error:
+        raise _no_answer(name, repository, error) from error
+    folder = f"models--{repository.replace('/', '--')}"
+    blob = Path(constants.HF_HUB_CACHE) / folder / "blobs" / str(facts.etag)
+    if blob.is_file() and not matches_etag(blob, str(facts.etag)):
+        blob.unlink()
+    if not blob.is_file():
+        utils: Any = huggingface_hub.utils
+        headers = utils.build_hf_headers()
+        headers["Accept-Encoding"] = "identity"
+        download(Remote(url, str(facts.etag), facts.size, headers), blob, name)
+    try:
+        # The bytes are there: this links them into the cache as every other program expects them.
+        return Path(huggingface_hub.hf_hub_download(repository, file))
+    except OSError as error:
+        raise ModelError(
+            f"cannot write into {constants.HF_HUB_CACHE} ({first_line(error)})", where=name
         ) from error
 
 
-def _first_there(name: str, repository: str, files: list[str]) -> str:
-    """Ask the hub once per file, briefly: its own retries go on for most of a minute offline."""
-    from huggingface_hub import errors, get_hf_file_metadata, hf_hub_url
+def _no_answer(name: str, repository: str, error: Exception) -> ModelError:
+    from huggingface_hub.errors import GatedRepoError, RepositoryNotFoundError
 
-    for file in files:
-        try:
-            get_hf_file_metadata(hf_hub_url(repository, file), timeout=_ANSWER_SECONDS)
-        except errors.EntryNotFoundError:
-            continue
-        except Exception as error:
-            raise ModelError(
-                f"the model hub does not answer ({_first_line(error)})",
-                where=name,
-                remedy="Without network: fetch on another machine and copy the hub cache, or give "
-                "a local file with --weights, or use --model nano.",
-            ) from error
-        return file
-    raise ModelError(f"the repository {repository} holds none of {', '.join(files)}", where=name)
+    if isinstance(error, GatedRepoError):
+        return ModelError(
+            f"the repository {repository} asks for its terms to be accepted",
+            where=name,
+            remedy="Accept them on its page, and log in with `hf auth login`.",
+        )
+    if isinstance(error, RepositoryNotFoundError):
+        return ModelError(
+            f"the hub has no repository {repository}, or not for you",
+            where=name,
+            remedy="Check the name; for a private one, log in with `hf auth login`.",
+        )
+    return ModelError(
+        f"the model hub does not answer ({first_line(error)})", where=name, remedy=_OFFLINE
+    )
 
 
-def _first_line(error: BaseException) -> str:
-    lines = str(error).strip().splitlines()
-    return lines[0][:160] if lines else type(error).__name__
+def _from_address(parsed: ModelName, origin: Origin) -> Path:
+    """Fetch an archive from outside the hub and keep its one file of weights."""
+    target = unpacked_file(parsed)
+    if target is None:
+        raise ModelError(
+            "there is no folder to keep the weights in",
+            where=parsed.text,
+            remedy="Set RSCLIP_CACHE to a folder: it is off.",
+        )
+    remote = remote_file(origin.url, parsed.text)
+    archive = target.with_name(f"{target.stem}-{remote.etag}.download")
+    if not archive.is_file():
+        download(remote, archive, parsed.text)
+    if origin.member:
+        _unpack(archive, origin.member, target, parsed.text)
+        archive.unlink()
+    else:
+        archive.replace(target)
+    return target
+
+
+def _unpack(archive: Path, member: str, target: Path, name: str) -> None:
+    part = target.with_suffix(".part")
+    try:
+        with zipfile.ZipFile(archive) as source:
+            # macOS puts shadows of files into its archives.
+            fitting = [
+                item
+                for item in source.namelist()
+                if fnmatch.fnmatch(item, member) and "__MACOSX" not in item
+            ]
+            if len(fitting) != 1:
+                raise ModelError(
+                    f"the archive holds {len(fitting)} files {member}, not one", where=name
+                )
+            # A damaged member raises here: zip carries a checksum of each.
+            with source.open(fitting[0]) as packed, part.open("wb") as file:
+                shutil.copyfileobj(packed, file)
+        part.replace(target)
+    except (zipfile.BadZipFile, OSError, EOFError) as error:
+        archive.unlink(missing_ok=True)
+        raise ModelError(
+            f"the archive is damaged ({first_line(error)}); it is thrown away",
+            where=name,
+            remedy="Run it again.",
+        ) from error
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def _is_whole(path: Path) -> bool:
+    """Tell whether a file of the hub's cache is what its blob's name says."""
+    blob = path.resolve()
+    return matches_etag(blob, blob.name)

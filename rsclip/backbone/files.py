@@ -12,7 +12,13 @@ from torch import Tensor, nn
 
 from rsclip.errors import ModelError
 
-__all__ = ["file_sha256", "load_weights", "read_weights", "state_sha256"]
+__all__ = [
+    "as_float",
+    "file_sha256",
+    "load_weights",
+    "read_weights",
+    "tensors_sha256",
+]
 
 # OpenAI's state dicts carry these beside the weights; none is a parameter.
 _NOT_WEIGHTS = ("input_resolution", "context_length", "vocab_size", "attn_mask")
@@ -20,7 +26,7 @@ _SHOWN = 3
 
 
 def read_weights(path: Path) -> dict[str, Tensor]:
-    """Read a state dict onto the CPU, floating point as float32.
+    """Read a state dict onto the CPU, in the types of the file.
 
     Args:
         path: A safetensors file, or a torch file that holds tensors only (bare, or under
@@ -47,6 +53,11 @@ def read_weights(path: Path) -> dict[str, Tensor]:
     for name, value in weights.items():
         if not isinstance(value, Tensor):
             raise ModelError(f"{name} in the file is not a tensor", where=path)
+    return weights
+
+
+def as_float(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return the weights with floating point as float32."""
     return {
         name: value.float() if value.is_floating_point() else value
         for name, value in weights.items()
@@ -94,12 +105,14 @@ def file_sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def state_sha256(model: nn.Module) -> str:
-    """Return the SHA-256 over a model's tensors (name, type, shape, bytes), sorted by name."""
+def tensors_sha256(tensors: Mapping[str, Tensor]) -> str:
+    """Return the SHA-256 over tensors (name, type, shape, bytes), sorted by name."""
     digest = hashlib.sha256()
-    for name, value in sorted(model.state_dict().items()):
+    for name, value in sorted(tensors.items()):
         digest.update(f"{name} {value.dtype} {tuple(value.shape)}\n".encode())
-        digest.update(value.detach().cpu().contiguous().numpy().tobytes())
+        # Not every type of torch (bfloat16) is one of numpy: its bytes are.
+        flat = value.detach().cpu().contiguous().reshape(-1)
+        digest.update(flat.view(torch.uint8).numpy().tobytes())
     return digest.hexdigest()
 
 

@@ -11,8 +11,15 @@ from torch.nn import functional as F  # noqa: N812 (torch's own name)
 
 from rsclip.backbone.checks import check_model
 from rsclip.backbone.compat import import_open_clip
-from rsclip.backbone.files import state_sha256
-from rsclip.backbone.text import default_tokenizer, prompt_feature
+from rsclip.backbone.files import tensors_sha256
+from rsclip.backbone.outline import ModelOutline
+from rsclip.backbone.text import (
+    default_tokenizer,
+    prompt_feature,
+    tokenizer_facts,
+    warn_of_cuts,
+)
+from rsclip.backbone.text_cache import TextCache
 from rsclip.config import Precision
 from rsclip.errors import OptionError
 from rsclip.types import Shape
@@ -77,6 +84,7 @@ class Backbone:
         source: str = "memory",
         hasher: Callable[[], str] | None = None,
         vocabulary: Mapping[str, Any] | None = None,
+        keep_texts: bool = False,
     ) -> None:
         open_clip = import_open_clip()
         check_model(open_clip, model, name)
@@ -85,8 +93,9 @@ class Backbone:
         self.source = source
         self.model = model.float().eval().requires_grad_(False)
         self.tokenizer = tokenizer or default_tokenizer(open_clip, model)
+        self._keep_texts = keep_texts and tokenizer is None
         self._visual = model.visual
-        self._hasher = hasher or functools.partial(state_sha256, self.model)
+        self._hasher = hasher or (lambda: tensors_sha256(self.model.state_dict()))
         self.patch = int(self._visual.patch_size[0])
         self._grid: Shape = tuple(self._visual.grid_size)
         self.image_shape: Shape = (self._grid[0] * self.patch, self._grid[1] * self.patch)
@@ -98,7 +107,14 @@ class Backbone:
         self.std = _three(settings.get("std"), open_clip.OPENAI_DATASET_STD)
         self.precision: Precision = "fp32"
         self._texts: dict[tuple[str, ...], Tensor] = {}
-        self._positions: dict[Shape, Tensor] = {}
+        self._positions: dict[tuple[Shape, bool], Tensor] = {}
+        self._caches: dict[tuple[str, ...], TextCache] = {}
+
+    @property
+    def outline(self) -> ModelOutline:
+        """As much as planning needs."""
+        count = sum(each.numel() for each in self.model.parameters())
+        return ModelOutline(self.patch, self.image_shape, self.width, count)
 
     def __repr__(self) -> str:
         """Name, shape and place."""
@@ -107,6 +123,12 @@ class Backbone:
             f"<Backbone {self.name}: patch {self.patch}, {height} x {width} pixels, "
             f"{self.depth} blocks, {self.device}, {self.precision}>"
         )
+
+    @functools.cached_property
+    def _identity(self) -> tuple[str, ...]:
+        """What the text features depend on besides the weights."""
+        block = self.model.transformer.resblocks[0]
+        return type(block.mlp.gelu).__name__, tokenizer_facts()["merges_sha256"]
 
     @functools.cached_property
     def weights_sha256(self) -> str:
@@ -183,9 +205,23 @@ class Backbone:
         with torch.inference_mode():
             for prompts in map(tuple, prompt_sets):
                 if prompts not in self._texts:
-                    self._texts[prompts] = prompt_feature(self.model, self.tokenizer, prompts)
+                    warn_of_cuts(self.model, self.tokenizer, prompts)
+                    self._texts[prompts] = self._text_feature(prompts)
                 features.append(self._texts[prompts])
         return torch.stack(features)
+
+    def _text_feature(self, prompts: tuple[str, ...]) -> Tensor:
+        if not self._keep_texts or self.tokenizer is None:
+            return prompt_feature(self.model, self.tokenizer, prompts)
+        # Another device may round otherwise: its features are its own.
+        key = (self.weights_sha256, *self._identity, self.device.type)
+        cache = self._caches.setdefault(key, TextCache(key, self.dim))
+        kept = cache.get(prompts)
+        if kept is not None:
+            return kept.to(self.device)
+        feature = prompt_feature(self.model, self.tokenizer, prompts)
+        cache.put(prompts, feature)
+        return feature
 
     def normalise(self, images: Tensor) -> Tensor:
         """Return (images - mean) / std for float images (B, 3, H, W) in 0..1."""
@@ -211,23 +247,32 @@ class Backbone:
             )
         return height // self.patch, width // self.patch
 
-    def positions(self, grid: Shape) -> Tensor:
+    def positions(self, grid: Shape, *, exact: bool = False) -> Tensor:
         """Return the position embedding (1 + h*w, C) for a grid of h x w patches, CLS first.
 
-        A grid other than the trained one is reached as in the reference code: bicubically, by the
-        scale factor (grid + 0.1) / trained grid.
+        A grid other than the trained one is reached bicubically.
+
+        Args:
+            grid: (h, w).
+            exact: To the exact size, antialiased, as GEM does; otherwise by the scale factor
+                (grid + 0.1) / trained grid, as the other methods' reference code does.
         """
         trained = cast(Tensor, self._visual.positional_embedding)
         if grid == self._grid:
             return trained
-        if grid not in self._positions:
+        if (grid, exact) not in self._positions:
             if len(self._positions) >= _KEPT_GRIDS:
                 self._positions.clear()
             plane = trained[1:].T.reshape(1, -1, *self._grid)
-            factors = [(new + 0.1) / old for new, old in zip(grid, self._grid, strict=True)]
-            plane = F.interpolate(plane, scale_factor=factors, mode="bicubic", align_corners=False)
-            self._positions[grid] = torch.cat([trained[:1], plane[0].flatten(1).T])
-        return self._positions[grid]
+            if exact:
+                # Rows, then columns: both at once torch 2.13 gives wrong values for one column.
+                for size in ((grid[0], plane.shape[3]), grid):
+                    plane = F.interpolate(plane, size=size, mode="bicubic", antialias=True)
+            else:
+                factors = [(new + 0.1) / old for new, old in zip(grid, self._grid, strict=True)]
+                plane = F.interpolate(plane, scale_factor=factors, mode="bicubic")
+            self._positions[grid, exact] = torch.cat([trained[:1], plane[0].flatten(1).T])
+        return self._positions[grid, exact]
 
     def embed(self, images: Tensor, positions: Tensor | None = None) -> Tensor:
         """Return the tokens that enter the first block.
@@ -256,7 +301,7 @@ class Backbone:
 
     def head(self, tokens: Tensor) -> Tensor:
         """Return LN_post and projection of tokens (..., C): float32 (..., D)."""
-        x = self._visual.ln_post(tokens)
+        x = self._visual.ln_post(tokens.float())
         if self._visual.proj is not None:
             x = x @ self._visual.proj
         return cast(Tensor, x.float())

@@ -1,16 +1,35 @@
-"""Dense methods by name."""
+"""Dense methods by name. A module of this package that holds a METHOD is one; nothing else is."""
 
-from collections.abc import Mapping
+import importlib
+import pkgutil
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from rsclip.errors import OptionError
-from rsclip.methods.base import DenseFeatures, Method
-from rsclip.methods.clearclip import CLEARCLIP
-from rsclip.methods.options import nearest, read_options
+from rsclip.methods.base import DenseFeatures, Method, MethodOptions
+from rsclip.methods.options import describe_options, nearest, read_options
 
-__all__ = ["METHODS", "DenseFeatures", "Method", "get_method", "parse_options"]
+__all__ = [
+    "METHODS",
+    "DenseFeatures",
+    "Method",
+    "MethodOptions",
+    "describe_methods",
+    "get_method",
+    "parse_options",
+]
 
-METHODS: dict[str, Method] = {method.name: method for method in (CLEARCLIP,)}
+
+def _find_methods() -> dict[str, Method]:
+    modules = (
+        importlib.import_module(f"{__name__}.{info.name}")
+        for info in pkgutil.iter_modules(__path__)
+    )
+    methods = [module.METHOD for module in modules if hasattr(module, "METHOD")]
+    return {method.name: method for method in sorted(methods, key=lambda method: method.name)}
+
+
+METHODS: dict[str, Method] = _find_methods()
 
 
 def get_method(name: str) -> Method:
@@ -37,3 +56,31 @@ def parse_options(method_name: str, values: Mapping[str, Any] | None = None) -> 
     """
     method = get_method(method_name)
     return read_options(method.options, method_name, values or {})
+
+
+def describe_methods(names: Iterable[str] = ()) -> list[dict[str, Any]]:
+    """Return what a user is told of methods, ready for JSON.
+
+    Args:
+        names: Which; none means all.
+
+    Raises:
+        OptionError: There is none of a name.
+    """
+    return [
+        {
+            "name": method.name,
+            "summary": method.summary,
+            "paper": method.citation,
+            "options": [
+                {
+                    "name": facts.name,
+                    "default": facts.written,
+                    "takes": facts.takes,
+                    "help": facts.text,
+                }
+                for facts in describe_options(method.options)
+            ],
+        }
+        for method in map(get_method, names or METHODS)
+    ]

@@ -1,14 +1,17 @@
-"""What a dense method is: a name, its options, and a function from images to dense features."""
+"""What a dense method is: a name, its options, and a function from tokens to dense features."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+import torch
 from torch import Tensor
+from torch.nn import functional as F  # noqa: N812 (torch's own name)
 
-from rsclip.backbone import Backbone
+from rsclip.backbone import Trunk
+from rsclip.methods.options import option
 
-__all__ = ["DenseFeatures", "Method"]
+__all__ = ["DenseFeatures", "Method", "MethodOptions", "cosine"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,14 +20,50 @@ class DenseFeatures:
 
     Attributes:
         tokens: float32 (B, h, w, D), one per patch, not normalised.
-        cls: float32 (B, D), the CLS token on the same path, not normalised; None if it has none.
+        cls: Gives the CLS token, float32 (B, D), not normalised: on the method's own path where
+            that keeps one, else of the unchanged model. Called only where it is needed.
     """
 
     tokens: Tensor
-    cls: Tensor | None
+    cls: Callable[[], Tensor]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MethodOptions:
+    """Options that every method has.
+
+    Attributes:
+        bias_lambda: Factor of SegEarth-OV's global bias (Li et al., CVPR 2025): cosine(CLS, query)
+            times this is added to every patch's similarity; below 0 it takes away what the image
+            as a whole says.
+    """
+
+    bias_lambda: float = option(
+        0.0, "Times cosine(CLS, word), added to every patch's similarity.", low=-10, high=10
+    )
+
+
+def cosine(features: DenseFeatures, text: Tensor, options: MethodOptions) -> Tensor:
+    """Return the cosine of every patch with every query: float32 (B, Q, h, w).
+
+    Args:
+        features: Of B images.
+        text: float32 (Q, D), L2-normalised.
+        options: The method's.
+    """
+    tokens = F.normalize(features.tokens, dim=-1)
+    similarities = torch.einsum("bhwd,qd->bqhw", tokens, text)
+    if options.bias_lambda:
+        of_image = F.normalize(features.cls(), dim=-1) @ text.T
+        similarities = similarities + options.bias_lambda * of_image[..., None, None]
+    return similarities
+
+
+def _last_block(depth: int, options: Any) -> int:
+    return depth - 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Method:
     """A dense method.
 
@@ -32,13 +71,34 @@ class Method:
         name: What the user calls it.
         summary: One line.
         citation: The paper.
-        options: Frozen dataclass of its options, every field typed and with a default.
-        features: Maps (backbone, images, options) to dense features; images are float (B, 3, H, W)
-            normalised by the backbone's mean and std, H and W multiples of its patch.
+        options: Its options at their defaults: a frozen dataclass, every field an `option`.
+        features: Maps (trunk, options) to dense features. It asks the trunk for nothing that
+            enters a block before `first_block`.
+        first_block: Maps (depth, options) to the first block whose entering tokens it needs; all
+            blocks before may be shared with other methods. Raises OptionError where the options
+            do not fit a model of that depth.
+        exact_positions: It resizes position embeddings to the exact size, antialiased.
+        compare: Maps (features, text, options) to similarities (B, Q, h, w).
     """
 
     name: str
     summary: str
     citation: str
-    options: type[Any]
-    features: Callable[[Backbone, Tensor, Any], DenseFeatures]
+    options: MethodOptions
+    features: Callable[[Trunk, Any], DenseFeatures]
+    first_block: Callable[[int, Any], int] = _last_block
+    exact_positions: bool = False
+    compare: Callable[[DenseFeatures, Tensor, Any], Tensor] = cosine
+
+    def similarities(self, trunk: Trunk, text: Tensor, options: Any) -> Tensor:
+        """Return the similarity of every patch with every query: float32 (B, Q, h, w).
+
+        Args:
+            trunk: Of B images, with `first` at most `first_block`.
+            text: float32 (Q, D), L2-normalised.
+            options: Of this method.
+        """
+        with trunk.backbone.autocast():
+            features = self.features(trunk, options)
+        # Cosines are never rounded to half precision.
+        return self.compare(features, text, options)

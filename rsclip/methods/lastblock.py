@@ -1,25 +1,40 @@
 """The family of methods that change the last block only.
 
-With q, k, v of LN1(X) per head and A(a, b) = softmax(a b^T / sqrt(d_head)):
+With X the tokens that enter the last block, q, k, v of LN1(X) per head and
+A(a, b) = softmax(a b^T / sqrt(d_head)):
 
     X_attn = OutProj(sum of A(a, b) v)
-    base   = X + X_attn with the residual, X_attn without
+    base   = alpha X_attn, and with the residual: R(X) + alpha X_attn
     X*     = base + FFN(LN2(base)) with the FFN, base without
 
-All earlier blocks run untouched. CLS takes part in the attention of the changed block.
+R(X) is X, or what `beta` and `normalised` leave of it. All earlier blocks run untouched; CLS takes
+part in the attention of the changed block.
+
+Source: Lan et al., ClearCLIP, ECCV 2024.
 """
 
+from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F  # noqa: N812 (torch's own name)
 
-from rsclip.backbone import Backbone
-from rsclip.methods.base import DenseFeatures
+from rsclip.backbone import Trunk
+from rsclip.methods.attention import gaussian, merge_heads, split_heads
+from rsclip.methods.base import DenseFeatures, MethodOptions
+from rsclip.methods.options import option
 from rsclip.types import Shape
 
-__all__ = ["ATTENTIONS", "Attention", "attention_output", "last_block_features"]
+__all__ = [
+    "ATTENTIONS",
+    "Attention",
+    "LastBlockOptions",
+    "attention_output",
+    "combine",
+    "last_block_features",
+    "residual_part",
+]
 
 Attention = Literal["qk", "qq", "kk", "vv", "identity", "qq+kk", "qq+kk+vv", "kk+gaussian"]
 """Terms joined by "+", each with a softmax of its own; "gaussian" is added inside it."""
@@ -27,82 +42,83 @@ Attention = Literal["qk", "qq", "kk", "vv", "identity", "qq+kk", "qq+kk+vv", "kk
 ATTENTIONS: tuple[str, ...] = get_args(Attention)
 
 
-def last_block_features(
-    backbone: Backbone,
-    images: Tensor,
-    *,
-    attention: Attention,
-    residual: bool,
-    ffn: bool,
-    gaussian_std: float = 1.0,
-) -> DenseFeatures:
-    """Run a model with its last block changed.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LastBlockOptions(MethodOptions):
+    """Options of the family.
 
-    Args:
-        backbone: The model.
-        images: float (B, 3, H, W), normalised; any whole number of patches.
+    Attributes:
         attention: What attends to what in the last block.
         residual: Keep the last block's residual connection around its attention.
         ffn: Keep the last block's feed-forward part.
+        alpha: Factor of X_attn; 0 with the residual and without FFN segments from X_res alone.
+        beta: Percent of channels, those of the largest mean absolute value over an image's tokens,
+            that are set to 0 in the residual.
+        normalised: L2-normalise each token of the residual (after `beta`).
         gaussian_std: Standard deviation in patches, for "kk+gaussian".
-
-    Returns:
-        Tokens (B, h, w, D) and CLS (B, D) after LN_post and projection.
     """
-    grid = backbone.grid(images)
-    x = backbone.embed(images)
-    *earlier, last = backbone.blocks
-    for block in earlier:
-        x = block(x)
-    x = _changed_block(last, x, grid, attention, residual, ffn, gaussian_std)
-    x = backbone.head(x)
-    return DenseFeatures(x[:, 1:].reshape(len(x), *grid, -1), x[:, 0])
+
+    attention: Attention = option("qq", "What attends to what in the last block.")
+    residual: bool = option(False, "Keep the last block's residual connection.")
+    ffn: bool = option(False, "Keep the last block's feed-forward part.")
+    alpha: float = option(1.0, "Factor of the attention's output.", low=0, high=1e6)
+    beta: float = option(
+        0.0, "Percent of strongest channels cut from the residual.", low=0, high=100
+    )
+    normalised: bool = option(False, "L2-normalise the tokens of the residual.")
+    gaussian_std: float = option(1.0, "Spread of kk+gaussian in patches.", low=1e-3, high=1e3)
+
+
+def last_block_features(trunk: Trunk, options: LastBlockOptions) -> DenseFeatures:
+    """Run the last block as the options say, from a trunk's tokens."""
+    backbone = trunk.backbone
+    block, x = backbone.blocks[-1], trunk.entering(backbone.depth - 1)
+    attended = attention_output(block, x, trunk.grid, options.attention, options.gaussian_std)
+    x = combine(block, x, attended, options)
+    return DenseFeatures(trunk.head(x[:, 1:]), lambda: backbone.head(x[:, 0]))
 
 
 def attention_output(
     block: Any, x: Tensor, grid: Shape, attention: Attention, gaussian_std: float = 1.0
 ) -> Tensor:
     """Return X_attn (B, 1 + h*w, C) of a block for its input tokens X of the same shape."""
-    heads = block.attn.num_heads
-    projected = F.linear(block.ln_1(x), block.attn.in_proj_weight, block.attn.in_proj_bias)
-    parts = projected.reshape(*x.shape[:2], 3, heads, -1).permute(2, 0, 3, 1, 4)
-    named = dict(zip("qkv", parts, strict=True))  # each (B, heads, N, d)
+    named = dict(zip("qkv", split_heads(block, x), strict=True))
     terms = attention.split("+")
     bias = None
     if "gaussian" in terms:
         terms.remove("gaussian")
-        bias = _gaussian(grid, gaussian_std, named["q"])
-    mixed = sum(named["v"] if term == "identity" else _attend(named, term, bias) for term in terms)
-    assert isinstance(mixed, Tensor)
-    output: Tensor = block.attn.out_proj(mixed.transpose(1, 2).flatten(2))
-    # Models with LayerScale carry it here; an identity in the others.
-    scaled: Tensor = block.ls_1(output)
-    return scaled
+        bias = gaussian(grid, gaussian_std, named["q"])
+    mixed = torch.zeros_like(named["v"])
+    for term in terms:
+        mixed = mixed + (named["v"] if term == "identity" else _attend(named, term, bias))
+    return merge_heads(block, mixed)
 
 
-def _changed_block(
-    block: Any,
-    x: Tensor,
-    grid: Shape,
-    attention: Attention,
-    residual: bool,
-    ffn: bool,
-    gaussian_std: float,
-) -> Tensor:
-    attended = attention_output(block, x, grid, attention, gaussian_std)
-    base = x + attended if residual else attended
-    return base + block.ls_2(block.mlp(block.ln_2(base))) if ffn else base
+def combine(block: Any, residual: Tensor, attended: Tensor, options: LastBlockOptions) -> Tensor:
+    """Return X* of a block from X_res and X_attn, all (B, 1 + h*w, C)."""
+    # A factor of 1 must not cost a pass over the tokens.
+    base = attended if options.alpha == 1 else options.alpha * attended
+    if options.residual:
+        base = residual_part(residual, options.beta, normalised=options.normalised) + base
+    return base + block.ls_2(block.mlp(block.ln_2(base))) if options.ffn else base
+
+
+def residual_part(residual: Tensor, beta: float, *, normalised: bool = False) -> Tensor:
+    """Return what is left of X_res (B, N, C) without its strongest channels.
+
+    Args:
+        residual: X_res; each image is looked at by itself.
+        beta: Percent of channels to set to 0, those of the largest mean absolute value over tokens.
+        normalised: L2-normalise each token after that.
+    """
+    count = round(residual.shape[-1] * beta / 100)
+    if count:
+        strongest = residual.abs().mean(dim=1).topk(count, dim=-1).indices
+        cut = torch.zeros_like(residual[:, 0]).scatter_(-1, strongest, 1.0).bool()
+        residual = residual.masked_fill(cut[:, None], 0)
+    return F.normalize(residual, dim=-1) if normalised else residual
 
 
 def _attend(parts: dict[str, Tensor], term: str, bias: Tensor | None) -> Tensor:
     """Return A(a, b) v, (B, heads, N, d), for a term such as "qk"."""
     a, b = parts[term[0]], parts[term[1]]
     return F.scaled_dot_product_attention(a, b, parts["v"], attn_mask=bias)
-
-
-def _gaussian(grid: Shape, std: float, like: Tensor) -> Tensor:
-    """Return exp(-dist^2 / (2 std^2)) over patch grid distance, (1 + h*w, 1 + h*w), CLS zero."""
-    rows, cols = (torch.arange(side, device=like.device, dtype=torch.float32) for side in grid)
-    places = torch.cartesian_prod(rows, cols)
-    squared = (places[:, None] - places[None]).square().sum(-1)
-    return F.pad(torch.exp(-squared / (2 * std * std)), (1, 0, 1, 0)).to(like.dtype)

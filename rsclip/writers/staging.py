@@ -1,7 +1,8 @@
 """Outputs are made in a hidden folder beside their place and moved there when all are whole.
 
 The last output (the run record) is the mark of completeness: it is the first to go when outputs
-are replaced, and the last to come.
+are replaced, and the last to come. The hidden folder is named after it, and locked: a second run
+for the same outputs is refused, and what a killed run left is recognised, for its lock is free.
 """
 
 import contextlib
@@ -10,16 +11,20 @@ import os
 import shutil
 import tempfile
 import urllib.parse
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
+
+from filelock import FileLock, Timeout
 
 from rsclip.errors import OutputError, WriteError
 
 __all__ = ["Staging", "write_error"]
 
 _PREFIX = ".rsclip-"
+_LOCK = "lock"
+_WORK = "work"
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 _FULL_TEXTS = ("no space left", "disk full", "disk quota exceeded", "not enough space")
 # File systems take 255 bytes; drafts and GDAL's own temporary files are named after the final one.
@@ -32,7 +37,8 @@ class Staging:
     """A hidden folder inside the output folder, and the final names that it stands in for.
 
     A context manager: without `publish`, or on any error, Ctrl-C included, the folder and what is
-    in it disappear, and so does the output folder if it was made here and is empty.
+    in it disappear (but see `keep_work`), and so does the output folder if it was made here and is
+    empty.
 
     Args:
         folder: The output folder, created if missing.
@@ -40,8 +46,12 @@ class Staging:
         overwrite: Replace outputs that exist.
         inputs: Files (or URLs, GDAL paths) that no output may replace, whatever `overwrite` says.
 
+    Attributes:
+        work: Folder for partial work that outlives this run; what an earlier one kept is there.
+
     Raises:
-        OutputError: The folder cannot be written, an output exists, or is an input.
+        OutputError: The folder cannot be written, an output exists, is an input, or is being made
+            by another run.
     """
 
     def __init__(
@@ -56,13 +66,17 @@ class Staging:
         self._names = dict(names)
         self._overwrite = overwrite
         _refuse_clashes(self._folder, self._names, overwrite, inputs)
+        self._hidden = _hidden(self._folder, self._names)
+        self._keep = False
         self._made: list[Path] = []
         try:
-            self._made = _make_folder(self._folder)
-            self._hidden = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=self._folder))
+            self._made = [*_make_folder(self._folder), *_make_folder(self._hidden)]
+            self._lock = _take_lock(self._hidden)
         except OSError as error:
             self._remove_made()
             raise _unwritable(self._folder, error) from error
+        self.work = self._hidden / _WORK
+        self._remove_drafts()
 
     @staticmethod
     def check(
@@ -75,9 +89,21 @@ class Staging:
         """Raise what making a `Staging` would raise; leave nothing behind.
 
         Raises:
-            OutputError: The folder cannot be written, an output exists, or is an input.
+            OutputError: As making a `Staging` does.
         """
-        Staging(folder, names, overwrite=overwrite, inputs=inputs).close()
+        folder = Path(folder)
+        _refuse_clashes(folder, names, overwrite, inputs)
+        made: list[Path] = []
+        try:
+            made = _make_folder(folder)
+            Path(tempfile.mkdtemp(prefix=_PREFIX, dir=folder)).rmdir()
+            hidden = _hidden(folder, names)
+            if hidden.exists():
+                _take_lock(hidden).release()
+        except OSError as error:
+            raise _unwritable(folder, error) from error
+        finally:
+            _remove_folders(made)
 
     def __enter__(self) -> Self:
         return self
@@ -93,10 +119,6 @@ class Staging:
     def path(self, key: str) -> Path:
         """Return where to write the output of a key: its final name in the hidden folder."""
         return self._hidden / self._names[key]
-
-    def leave_out(self, key: str) -> None:
-        """Publish no output of this key: the scene has none."""
-        del self._names[key]
 
     def publish(self) -> dict[str, Path]:
         """Move every output to its final name and remove the hidden folder.
@@ -131,25 +153,37 @@ class Staging:
                 raise WriteError(
                     "another run has written it meanwhile",
                     where=final[published[-1]],
-                    remedy="That one stays; nothing of this run was left behind.",
+                    remedy="That one stays; no output of this run was left behind.",
                 ) from error
             if isinstance(error, OSError):
                 raise write_error(error, final[published[-1]] if published else folder) from error
             raise
         self._made = []
+        self._keep = False
         self.close()
         return final
 
+    def keep_work(self) -> None:
+        """Let what is in `work` survive this run, unless it publishes."""
+        self._keep = True
+
     def close(self) -> None:
-        """Remove the hidden folder with all that is in it."""
-        shutil.rmtree(self._hidden, ignore_errors=True)
+        """Remove the hidden folder with all that is in it but work to be kept."""
+        if self._keep:
+            self._remove_drafts()
+        else:
+            shutil.rmtree(self._hidden, ignore_errors=True)
+        self._lock.release()
         self._remove_made()
 
+    def _remove_drafts(self) -> None:
+        for path in self._hidden.iterdir():
+            if path.name not in (_LOCK, _WORK):
+                with contextlib.suppress(OSError):
+                    path.unlink()
+
     def _remove_made(self) -> None:
-        for path in reversed(self._made):
-            # Not empty: someone else has put something there.
-            with contextlib.suppress(OSError):
-                path.rmdir()
+        _remove_folders(self._made)
         self._made = []
 
 
@@ -189,9 +223,10 @@ def write_error(error: BaseException, path: str | Path, *, needed: int | None = 
     """
     path = Path(path)
     folder = next((item for item in (path, *path.parents) if item.is_dir()), Path())
-    if path.parent.name.startswith(_PREFIX):
-        # Users know the final name only.
-        path = path.parent.parent / path.name
+    hidden = next((item for item in path.parents if item.name.startswith(_PREFIX)), None)
+    if hidden is not None:
+        # Users know the final name only, and nothing of partial work.
+        path = hidden.parent / path.name if path.parent == hidden else hidden.parent
     try:
         free = shutil.disk_usage(folder).free
     except OSError:
@@ -209,12 +244,12 @@ def write_error(error: BaseException, path: str | Path, *, needed: int | None = 
         return WriteError(
             f"the disk is full ({room}{need})" if room else "the disk is full",
             where=path,
-            remedy="Make room, or choose another folder with -o. Nothing was left behind.",
+            remedy="Make room, or choose another folder with -o. No output was left behind.",
         )
     if any(isinstance(item, PermissionError) for item in reasons):
         remedy = "Is it open in another program, or its folder read-only?"
     else:
-        remedy = "Check the disk and its folder. Nothing was left behind."
+        remedy = "Check the disk and its folder. No output was left behind."
     reason = " ".join(str(reasons[-1]).split()) or type(error).__name__
     return WriteError(f"cannot be written: {reason}", where=path, remedy=remedy)
 
@@ -294,6 +329,36 @@ def _make_folder(folder: Path) -> list[Path]:
         path.mkdir(exist_ok=True)
         made.append(path)
     return made
+
+
+def _remove_folders(made: Sequence[Path]) -> None:
+    for path in reversed(made):
+        # Not empty: someone else has put something there.
+        with contextlib.suppress(OSError):
+            path.rmdir()
+
+
+def _hidden(folder: Path, names: Mapping[str, str]) -> Path:
+    *_, mark = names.values()
+    return folder / f"{_PREFIX}{mark}"
+
+
+def _take_lock(hidden: Path) -> FileLock:
+    """Lock a hidden folder; the system frees the lock of a process that is gone.
+
+    Raises:
+        OutputError: Another run holds it.
+    """
+    lock = FileLock(hidden / _LOCK, timeout=0)
+    try:
+        lock.acquire()
+    except Timeout:
+        raise OutputError(
+            "another run is making these outputs",
+            where=hidden.parent,
+            remedy="Wait for it, or choose another folder (-o).",
+        ) from None
+    return lock
 
 
 def _unwritable(folder: Path, error: OSError) -> OutputError:

@@ -10,7 +10,9 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from rsclip.backbone import cached_weights, load, load_backbone, names
+from rsclip.backbone import load, load_backbone, names
+from rsclip.backbone.names import parse_name
+from rsclip.backbone.origin import cached_weights
 from rsclip.errors import ModelError, RsclipWarning
 from rsclip.segmenter import Segmenter
 from tests.backbone.models import tiny_clip, tiny_config
@@ -58,7 +60,7 @@ def test_mean_and_std_follow_the_tag(hub, tiny_vit, weights, weights_file):
 def test_a_pickle_serves_where_the_cache_has_no_safetensors(hub, tiny_vit, weights):
     path = hub("someone/tiny-plain", weights, "unused.safetensors")
     torch.save(weights, path.with_name("open_clip_pytorch_model.bin"))
-    assert cached_weights("tiny-vit", "plain").name == "open_clip_pytorch_model.bin"
+    assert cached_weights(parse_name("tiny-vit/plain")).name == "open_clip_pytorch_model.bin"
     assert load_backbone("tiny-vit/plain").weights_sha256
 
 
@@ -68,7 +70,7 @@ def test_absent_weights_name_the_ways_out_at_once(hub):
     assert time.perf_counter() - start < 3
     assert "nothing is downloaded" in text
     assert "--weights FILE" in text
-    assert "models--timm--vit_base_patch16_clip_224.openai" in text
+    assert "rsclip models bundle ViT-B-16/openai" in text
     assert "--model nano" in text
     assert "\n" not in text
 
@@ -86,10 +88,6 @@ def test_auto_falls_back_to_nano_and_says_so(hub, hub_folder, monkeypatch):
     with pytest.warns(RsclipWarning, match=r"nano.*\n.*ViT-B-16/openai"):
         backbone = load_backbone("auto")
     assert (backbone.name, backbone.source) == ("nano", "embedded")
-
-
-def test_auto_needs_the_architecture_of_weights(weights_file):
-    assert "--model" in refused("auto", weights_file)
 
 
 @pytest.fixture
@@ -140,10 +138,12 @@ def test_weights_in_every_form_are_the_same_model(tmp_path, tiny_vit, weights, w
     np.testing.assert_array_equal(similarities(load_backbone(tiny_vit, blob)), expected)
 
 
-def test_a_bare_architecture_warns_of_the_activation(tiny_vit, weights_file):
-    with pytest.warns(RsclipWarning, match="GELU; weights trained with QuickGELU.*tiny-vit/quick"):
-        backbone = load_backbone("tiny-vit", weights_file)
-    assert backbone.facts()["activation"] == "GELU"
+def test_a_bare_architecture_that_leaves_the_activation_open_is_refused(tiny_vit, weights_file):
+    text = refused("tiny-vit", weights_file)
+    assert "tiny-vit/quick (QuickGELU" in text
+    assert "tiny-vit/plain (GELU" in text
+    # So is one whose only weights differ from what it would be built as.
+    assert "ViT-H-14-378/dfn5b (QuickGELU" in refused("ViT-H-14-378", weights_file)
 
 
 def test_the_hash_is_the_files_or_the_tensors(tiny_vit, weights_file):

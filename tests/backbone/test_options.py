@@ -6,14 +6,14 @@ import pytest
 
 from rsclip.errors import OptionError
 from rsclip.methods import METHODS, get_method, parse_options
-from rsclip.methods.options import read_options
+from rsclip.methods.options import describe_options, option, read_options
 
 
 @dataclass(frozen=True)
 class Numbers:
-    count: int = 3
-    share: float = 0.5
-    top_k: int = 1
+    count: int = option(3, "How many.")
+    share: float = option(0.5, "How much.", low=0, high=2)
+    top_k: int = option(1, "Best.", low=1)
 
 
 def test_defaults_are_clearclip():
@@ -28,7 +28,7 @@ def test_text_and_yaml_values(yes):
 
 
 def test_numbers():
-    found = read_options(Numbers, "any", {"count": "7", "share": 1, "top-k": 2})
+    found = read_options(Numbers(), "any", {"count": "7", "share": 1, "top-k": 2})
     assert found == Numbers(7, 1.0, 2)
     assert isinstance(found.share, float)
 
@@ -37,7 +37,7 @@ def test_numbers():
     ("values", "message"),
     [
         ({"residul": "true"}, "no option 'residul'.*Did you mean residual"),
-        ({"zzz": "true"}, "It has: attention, residual, ffn"),
+        ({"zzz": "true"}, "It has: bias_lambda, attention, residual, ffn"),
         ({"residual": "maybe"}, "'maybe' does not fit. It takes true or false"),
         ({"attention": "qqk"}, "Did you mean qq"),
         ({"attention": "zzz"}, "Choose qk, qq, kk"),
@@ -56,11 +56,15 @@ def test_what_is_refused(values, message):
         ({"count": True}, "whole number"),
         ({"share": "nan"}, "a number"),
         ({"share": "much"}, "a number"),
+        ({"share": True}, "a number"),
+        ({"share": 2.01}, "a number from 0 to 2"),
+        ({"share": "-0.01"}, "a number from 0 to 2"),
+        ({"top_k": 0}, "a whole number, 1 or more"),
     ],
 )
 def test_numbers_that_are_none(values, message):
     with pytest.raises(OptionError, match=message):
-        read_options(Numbers, "any", values)
+        read_options(Numbers(), "any", values)
 
 
 def test_unknown_method():
@@ -71,8 +75,14 @@ def test_unknown_method():
 
 
 def test_every_method_describes_itself():
+    assert list(METHODS) == sorted(METHODS)
     for name, method in METHODS.items():
         assert name == method.name
         assert method.summary.endswith(".")
         assert method.citation
-        method.options()
+        facts = describe_options(method.options)
+        assert "bias_lambda" in [fact.name for fact in facts]
+        for fact in facts:
+            assert fact.text.endswith(".")
+            # What is shown as the default is taken as text, and changes nothing.
+            assert parse_options(name, {fact.name: str(fact.default)}) == method.options

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 import rsclip
-from rsclip.errors import DeviceError, EncodeError, OptionError
+from rsclip.errors import DeviceError, EncodeError, OptionError, RsclipWarning
 from rsclip.segmenter import Segmenter, parse_device
 from tests.backbone.models import open_clip, tiny_clip
 
@@ -120,7 +120,10 @@ def test_a_batch_too_large_is_halved_once_and_for_all(backbone, monkeypatch):
     expected = Segmenter(backbone, TEXT, device="cpu").similarities(IMAGES)
     tried = limited(monkeypatch, 2)
     segmenter = Segmenter(backbone, TEXT, device="cpu", batch_size=5)
-    np.testing.assert_allclose(segmenter.similarities(IMAGES), expected, rtol=0, atol=1e-5)
+    with pytest.warns(RsclipWarning, match="going on with smaller ones") as said:
+        found = segmenter.similarities(IMAGES)
+    assert len(said) == 1
+    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-5)
     assert tried == [5, 2, 2, 1]
     tried.clear()
     segmenter.similarities(IMAGES)
@@ -156,6 +159,30 @@ def test_images_that_do_not_fit(backbone, shape):
 def test_features_that_do_not_fit(backbone, text):
     with pytest.raises(OptionError, match=r"\(Q, 12\)"):
         Segmenter(backbone, text, device="cpu")
+
+
+@pytest.mark.parametrize("size", [(24, 40), (32, 32)])
+def test_the_mean_over_views_knows_no_up_and_no_left(backbone, size):
+    images = np.random.default_rng(5).uniform(0, 1, (3, 3, *size)).astype(np.float32)
+
+    def found(images, tta):
+        return Segmenter(backbone, TEXT, device="cpu", tta=tta).similarities(images)
+
+    plain = found(images, "none")
+    for tta in ("flips", "d4"):
+        mean = found(images, tta)
+        assert np.abs(mean - plain).max() > 1e-3
+        for axes in ((-1,), (-2,), (-2, -1)):
+            np.testing.assert_allclose(
+                np.flip(found(np.flip(images, axes).copy(), tta), axes), mean, rtol=0, atol=1e-5
+            )
+    turned = np.rot90(images, 1, (-2, -1)).copy()
+    np.testing.assert_allclose(np.rot90(found(turned, "d4"), -1, (-2, -1)), mean, rtol=0, atol=1e-5)
+    # Each view is one forward pass's result, not another's: the mean of four by hand.
+    four = [plain, np.flip(found(np.flip(images, -1).copy(), "none"), -1),
+            np.flip(found(np.flip(images, -2).copy(), "none"), -2),
+            np.flip(found(np.flip(images, (-2, -1)).copy(), "none"), (-2, -1))]  # fmt: skip
+    np.testing.assert_allclose(np.mean(four, axis=0), found(images, "flips"), rtol=0, atol=1e-5)
 
 
 PIXELS = np.random.default_rng(2).integers(0, 256, (2, 16, 24, 3), np.uint8)

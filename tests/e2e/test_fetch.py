@@ -1,19 +1,35 @@
 """`rsclip models fetch` against a local server that stands for the hub."""
 
+import hashlib
 import http.server
+import io
+import json
+import os
+import subprocess
+import sys
 import threading
 import time
+import zipfile
+from pathlib import Path
 
+import numpy as np
 import pytest
+import torch
+from safetensors.torch import save
 
 from rsclip.backbone.fetch import fetch_weights
-from rsclip.errors import ModelError
+from rsclip.backbone.names import parse_name
+from rsclip.backbone.origin import cached_weights
+from rsclip.backbone.registry import read_registry
+from rsclip.errors import ModelError, RunError
 
-WEIGHTS = b"pretend weights, 1 kB " * 50
+REPOSITORY = "timm/vit_base_patch16_clip_224.openai"
+FILE = f"/{REPOSITORY}/resolve/main/open_clip_model.safetensors"
+WEIGHTS = save({"a": torch.arange(300_000, dtype=torch.float32)})
 
 
 class Hub(http.server.BaseHTTPRequestHandler):
-    """Answers as the hub does for one repository with one file."""
+    """Answers as the hub does: redirect-free, with ranges, tags and commits."""
 
     protocol_version = "HTTP/1.1"
 
@@ -24,18 +40,50 @@ class Hub(http.server.BaseHTTPRequestHandler):
         self.answer(body=True)
 
     def answer(self, body):
-        there = self.path.endswith("/open_clip_model.safetensors")
-        content = WEIGHTS if there else b""
-        self.send_response(200 if there else 404)
-        if there:
-            self.send_header("ETag", '"0123456789abcdef"')
+        server = self.server
+        content = server.files.get(self.path)
+        if self.path in server.moved:
+            # As the hub answers for large files: the facts at once, the bytes elsewhere.
+            self.send_response(302)
+            self.send_header("Location", server.moved[self.path])
+            content = server.files["/" + server.moved[self.path].split("/", 3)[3]]
+            self.send_header("X-Linked-Etag", f'"{hashlib.sha256(content).hexdigest()}"')
+            self.send_header("X-Linked-Size", str(len(content)))
             self.send_header("X-Repo-Commit", "a" * 40)
-        else:
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+            return
+        begin = 0
+        asked = self.headers.get("Range")
+        if content is None:
+            self.send_response(404)
             self.send_header("X-Error-Code", "EntryNotFound")
-        self.send_header("Content-Length", str(len(content)))
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+            return
+        if asked and body:
+            begin = int(asked.removeprefix("bytes=").partition("-")[0])
+            self.send_response(206)
+            self.send_header("Content-Range", f"bytes {begin}-{len(content) - 1}/{len(content)}")
+        else:
+            self.send_response(200)
+        etag = server.etags.get(self.path) or hashlib.sha256(content).hexdigest()
+        self.send_header("ETag", f'"{etag}"')
+        self.send_header("X-Repo-Commit", "a" * 40)
+        self.send_header("Content-Length", str(len(content) - begin))
         self.end_headers()
         if body:
-            self.wfile.write(content)
+            server.begins.append(begin)
+            sent = content[begin:]
+            if server.stall:
+                self.wfile.write(sent[: server.stall])
+                server.stalled.set()
+                server.go_on.wait(60)
+                return
+            if server.cuts:
+                sent = sent[: server.cuts.pop(0)]
+                self.close_connection = True
+            self.wfile.write(sent)
 
     def log_message(self, *_):
         pass
@@ -48,6 +96,9 @@ def online(monkeypatch, tmp_path):
 
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
+    # Small enough that a lost connection leaves something: the hub's client writes whole chunks.
+    monkeypatch.setattr(constants, "DOWNLOAD_CHUNK_SIZE", 50_000)
+    monkeypatch.setattr(time, "sleep", lambda seconds: None)
     return lambda endpoint: (
         monkeypatch.setattr(constants, "ENDPOINT", endpoint),
         monkeypatch.setattr(
@@ -61,20 +112,176 @@ def online(monkeypatch, tmp_path):
 @pytest.fixture
 def hub(online):
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Hub)
+    # Path -> content; path -> tag in place of the true hash; bytes after which to hang up; what
+    # position each body began at.
+    server.files, server.etags, server.cuts, server.begins = {FILE: WEIGHTS}, {}, [], []
+    # Path -> address that it redirects to.
+    server.moved = {}
+    # Bytes after which to fall silent without hanging up.
+    server.stall, server.stalled, server.go_on = 0, threading.Event(), threading.Event()
     threading.Thread(target=server.serve_forever, daemon=True).start()
-    online(f"http://127.0.0.1:{server.server_port}")
+    server.url = f"http://127.0.0.1:{server.server_port}"
+    online(server.url)
     yield server
     server.shutdown()
     server.server_close()
 
 
-def test_weights_come_into_the_cache(hub, monkeypatch, tmp_path):
-    from huggingface_hub import constants, file_download
-
-    monkeypatch.setattr(file_download.constants, "HF_HUB_CACHE", constants.HF_HUB_CACHE)
+def test_weights_come_into_the_hubs_own_cache(hub, tmp_path):
     path = fetch_weights("ViT-B-16/openai")
     assert path.read_bytes() == WEIGHTS
-    assert str(path).startswith(str(tmp_path))
+    assert path == cached_weights(parse_name("ViT-B-16/openai"))
+    digest = hashlib.sha256(WEIGHTS).hexdigest()
+    folder = tmp_path / "hub" / f"models--{REPOSITORY.replace('/', '--')}"
+    assert path.resolve() == (folder / "blobs" / digest).resolve()
+    assert (folder / "refs" / "main").read_text() == "a" * 40
+    assert not list(folder.rglob("*.rsclip-*"))
+
+
+def test_bytes_that_lie_on_another_server(hub):
+    # Another name is another host to a client.
+    hub.moved[FILE] = hub.url.replace("127.0.0.1", "localhost") + "/cdn/blob"
+    hub.files = {"/cdn/blob": WEIGHTS}
+    hub.etags["/cdn/blob"] = "a-tag-of-its-own"
+    hub.cuts = [100_000]
+    path = fetch_weights("ViT-B-16/openai")
+    assert path.read_bytes() == WEIGHTS
+    assert path.resolve().name == hashlib.sha256(WEIGHTS).hexdigest()
+    assert hub.begins == [0, 100_000]
+
+
+def test_what_is_here_and_whole_is_not_fetched_again(hub):
+    fetch_weights("ViT-B-16/openai")
+    hub.begins.clear()
+    hub.shutdown()
+    assert fetch_weights("ViT-B-16/openai").read_bytes() == WEIGHTS
+    assert hub.begins == []
+
+
+def test_a_damaged_file_in_the_cache_is_replaced(hub):
+    path = fetch_weights("ViT-B-16/openai")
+    blob = path.resolve()
+    blob.write_bytes(blob.read_bytes()[:-100])
+    assert fetch_weights("ViT-B-16/openai").read_bytes() == WEIGHTS
+    assert hub.begins == [0, 0]
+
+
+def test_a_lost_connection_is_taken_up_within_one_call(hub):
+    hub.cuts = [100_000, 50_000]
+    assert fetch_weights("ViT-B-16/openai").read_bytes() == WEIGHTS
+    assert hub.begins == [0, 100_000, 150_000]
+
+
+def test_an_interrupted_download_goes_on_in_the_next_call(hub, tmp_path, monkeypatch):
+    hub.cuts = [200_000, *[0] * 20]
+    with pytest.raises(RunError, match=r"broke off.*goes on where it stopped") as caught:
+        fetch_weights("ViT-B-16/openai")
+    assert caught.value.exit_code == 1
+    assert cached_weights(parse_name("ViT-B-16/openai")) is None
+    (part,) = (tmp_path / "hub").rglob("*.rsclip-part")
+    assert part.stat().st_size == 200_000
+    hub.cuts, hub.begins = [], []
+    assert fetch_weights("ViT-B-16/openai").read_bytes() == WEIGHTS
+    assert hub.begins == [200_000]
+
+
+def test_a_killed_fetch_goes_on_in_another_process(hub, tmp_path):
+    """From the command line and the environment alone: HF_ENDPOINT stands for the hub."""
+    content = np.random.default_rng(0).bytes(30 << 20)
+    hub.files[FILE] = content
+    hub.stall = 25 << 20
+    environment = {
+        **{key: value for key, value in os.environ.items() if key != "HF_HUB_OFFLINE"},
+        "HF_ENDPOINT": hub.url,
+        "HF_HUB_CACHE": str(tmp_path / "hub"),
+    }
+    command = [sys.executable, "-c", "from rsclip_cli.main import main; main()", "models", "fetch",
+               "ViT-B-16/openai"]  # fmt: skip
+    process = subprocess.Popen(command, env=environment, stderr=subprocess.PIPE)
+    assert hub.stalled.wait(60)
+    parts = []
+    while not parts or parts[0].stat().st_size < 20 << 20:
+        assert process.poll() is None
+        parts = list((tmp_path / "hub").rglob("*.rsclip-part"))
+    process.kill()
+    process.communicate()
+    hub.go_on.set()
+    hub.stall = 0
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    path = Path(done.stdout.strip())
+    assert path.read_bytes() == content
+    assert hub.begins[0] == 0
+    assert hub.begins[1] >= 20 << 20
+
+
+def test_a_wrong_hash_is_refused_and_thrown_away(hub, tmp_path):
+    hub.etags[FILE] = "0" * 64
+    with pytest.raises(ModelError, match="does not match its hash 0000") as caught:
+        fetch_weights("ViT-B-16/openai")
+    assert caught.value.exit_code == 2
+    assert cached_weights(parse_name("ViT-B-16/openai")) is None
+    assert not [path for path in (tmp_path / "hub").rglob("*") if path.is_file()]
+
+
+def test_a_part_of_other_bytes_is_found_out(hub, tmp_path):
+    """A part that does not belong to the file cannot end as its beginning."""
+    digest = hashlib.sha256(WEIGHTS).hexdigest()
+    blobs = tmp_path / "hub" / f"models--{REPOSITORY.replace('/', '--')}" / "blobs"
+    blobs.mkdir(parents=True)
+    (blobs / f"{digest}.rsclip-part").write_bytes(b"x" * 1000)
+    with pytest.raises(ModelError, match="does not match its hash"):
+        fetch_weights("ViT-B-16/openai")
+    assert fetch_weights("ViT-B-16/openai").read_bytes() == WEIGHTS
+
+
+def test_a_cache_that_is_not_writable(hub, tmp_path):
+    (tmp_path / "hub").write_text("a file where the folder should be")
+    with pytest.raises(ModelError, match=r"cannot write into .*hub.*HF_HUB_CACHE") as caught:
+        fetch_weights("ViT-B-16/openai")
+    assert caught.value.exit_code == 2
+
+
+def test_a_repository_of_ones_own(hub):
+    config = json.dumps({"model_cfg": {}}).encode()
+    sha1 = hashlib.sha1(b"blob %d\0" % len(config) + config).hexdigest()
+    prefix = "/me/mine/resolve/main/"
+    hub.files[prefix + "open_clip_config.json"] = config
+    hub.files[prefix + "open_clip_model.safetensors"] = WEIGHTS
+    hub.etags[prefix + "open_clip_config.json"] = sha1
+    with pytest.raises(ModelError, match="needs embed_dim"):
+        # Its architecture is looked at before its gigabytes come.
+        fetch_weights("hf-hub:me/mine")
+    assert len(hub.begins) == 1
+    with pytest.raises(ModelError, match="not in open_clip's form"):
+        fetch_weights("hf-hub:me/nothing")
+
+
+def test_an_archive_outside_the_hub(hub, tmp_path, monkeypatch):
+    archive = io.BytesIO()
+    with zipfile.ZipFile(archive, "w") as file:
+        file.writestr("SkyCLIP/epoch_20.pt", b"pretend weights")
+        file.writestr("SkyCLIP/params.txt", b"text")
+    hub.files["/sky.zip"] = archive.getvalue()
+    registry = tmp_path / "models.yaml"
+    registry.write_text(
+        "models:\n  sky:\n    arch: ViT-B-32\n    quick_gelu: false\n"
+        f"    url: {hub.url}/sky.zip\n    member: '*.pt'\n"
+    )
+    monkeypatch.setenv("RSCLIP_MODELS", str(registry))
+    monkeypatch.setenv("RSCLIP_CACHE", str(tmp_path / "own"))
+    read_registry.cache_clear()
+    path = fetch_weights("sky")
+    assert path.read_bytes() == b"pretend weights"
+    assert [item.name for item in path.parent.iterdir()] == [path.name]
+    hub.files.clear()
+    assert fetch_weights("sky") == path
+    path.unlink()
+    with pytest.raises(ModelError, match="does not answer"):
+        fetch_weights("sky")
+    hub.files["/sky.zip"] = archive.getvalue()[:-40]
+    with pytest.raises(ModelError, match="archive is damaged"):
+        fetch_weights("sky")
 
 
 def test_no_network_fails_fast_with_the_ways_out(online):
@@ -83,16 +290,31 @@ def test_no_network_fails_fast_with_the_ways_out(online):
     with pytest.raises(ModelError, match="does not answer") as caught:
         fetch_weights("ViT-B-16/openai")
     assert time.monotonic() - began < 10
-    assert "--weights" in str(caught.value)
-    assert "nano" in str(caught.value)
+    for way in ("--weights", "nano", "bundle"):
+        assert way in str(caught.value)
+
+
+def test_a_silent_server_fails_fast(online):
+    import socket
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        online(f"http://127.0.0.1:{server.getsockname()[1]}")
+        began = time.monotonic()
+        with pytest.raises(ModelError, match="does not answer"):
+            fetch_weights("ViT-B-16/openai")
+    assert time.monotonic() - began < 10
 
 
 @pytest.mark.parametrize("name", ["nano", "ViT-B-16"])
-def test_only_names_with_a_tag_can_be_fetched(name, monkeypatch, tmp_path):
-    monkeypatch.setattr("rsclip.backbone.names.data_path", lambda *_: tmp_path)
-    (tmp_path / "open_clip_config.json").write_text("{}")
+def test_only_names_with_weights_can_be_fetched(name):
     with pytest.raises(ModelError, match="only ARCH/TAG"):
         fetch_weights(name)
+
+
+def test_what_cannot_serve_is_not_fetched(hub):
+    with pytest.raises(ModelError, match="ResNet"):
+        fetch_weights("RN50/openai")
+    assert hub.begins == []
 
 
 def test_an_unknown_name_suggests_the_nearest(rsclip):

@@ -256,6 +256,8 @@ def test_an_interrupted_run_leaves_nothing(make_scene, tiny_model, tmp_path, how
     deadline = time.monotonic() + 60
     while not (out.exists() and any(out.rglob("*.tif"))) and time.monotonic() < deadline:
         time.sleep(0.02)
+    # Among the windows: not just when the drafts are there.
+    time.sleep(0.5)
     process.send_signal(how)
     _, said = process.communicate(timeout=60)
     assert process.returncode == 1, said

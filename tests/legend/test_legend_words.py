@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rsclip.class_sets import bundled_sets
 from rsclip.errors import LegendError, RsclipWarning
-from rsclip.legend import Legend, LegendClass, bundled_sets, load_legend
+from rsclip.legend import Legend, LegendClass, load_legend
 
 WORD = st.text("abcdefghijklmnopqrstuvwxyz '-", min_size=1, max_size=12).map(
     lambda text: " ".join(text.split())
@@ -173,13 +174,6 @@ def test_unknown_set_names_the_nearest_and_all():
     assert all(name in str(caught.value) for name in bundled_sets())
     with pytest.raises(LegendError, match="Bundled: "):
         load_legend("set:../colours")
-
-
-@pytest.mark.parametrize("name", bundled_sets())
-def test_bundled_sets_load_and_survive_a_record(name):
-    legend = load_legend(f"set:{name}")
-    assert dict(legend.about)["name"] == name
-    assert Legend.from_dict(legend.to_dict()) == legend
 
 
 def test_landcover_is_the_synthetic_scenes_classes_in_order():

@@ -30,3 +30,16 @@ def load_case(name):
         arrays = dict(file)
     model = open_clip.model.CLIP(quick_gelu=case["quick_gelu"], **case["config"])
     return case, arrays, wrap(seeded(model, case["weights_seed"]))
+
+
+# How the cases call SC-CLIP's settings, and how we do.
+SCCLIP = {
+    "pre_adjust_idx": "pre_layer",
+    "post_adjust_idx": "post_layer",
+    "multi_start_idx": "multi_start",
+    "multi_end_idx": "multi_end",
+    "res_cls": "cls_weight",
+    "beta": "beta",
+    "n_neighbors": "neighbours",
+    "contamination": "contamination",
+}

@@ -3,6 +3,7 @@
 import errno
 import os
 import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -149,21 +150,56 @@ def test_an_interrupt_after_the_move_takes_it_back(tmp_path, monkeypatch, module
 
 
 @pytest.mark.parametrize("hard_links", [True, False])
-def test_of_two_runs_into_one_folder_the_first_wins(tmp_path, monkeypatch, hard_links):
+def test_an_output_that_appears_meanwhile_stays(tmp_path, monkeypatch, hard_links):
     if not hard_links:
 
         def refuse(*_):
             raise OSError(errno.EPERM, "Operation not permitted")
 
         monkeypatch.setattr(os, "link", refuse)
-    with Staging(tmp_path, NAMES) as first, Staging(tmp_path, NAMES) as second:
-        fill(first, "first")
-        fill(second, "second")
-        first.publish()
+    with Staging(tmp_path, NAMES) as staging:
+        fill(staging)
+        (tmp_path / NAMES["names"]).write_text("another's")
         with pytest.raises(WriteError, match="another run has written it meanwhile"):
-            second.publish()
+            staging.publish()
+    assert listing(tmp_path) == {NAMES["names"]}
+    assert (tmp_path / NAMES["names"]).read_text() == "another's"
+
+
+def test_a_second_run_for_the_same_outputs_is_refused(tmp_path):
+    with Staging(tmp_path, NAMES) as staging:
+        fill(staging)
+        for make in (Staging, Staging.check):
+            with pytest.raises(OutputError, match="another run is making these outputs"):
+                make(tmp_path, NAMES, overwrite=True)
+        # Other outputs in the same folder are nobody's business.
+        with Staging(tmp_path, {"record": "b_run.json"}) as other:
+            other.path("record").write_text("b")
+            other.publish()
+        staging.publish()
+    assert listing(tmp_path) == {*NAMES.values(), "b_run.json"}
+
+
+def test_what_a_killed_run_left_is_recognised(tmp_path):
+    code = (
+        "import os, signal, sys; from rsclip.writers.staging import Staging\n"
+        "names = {'mask': 'a_mask.tif', 'names': 'a_mask.tif.aux.xml', 'record': 'a_run.json'}\n"
+        "staging = Staging(sys.argv[1], names)\n"
+        "staging.path('mask').write_text('half')\n"
+        "staging.work.mkdir(); (staging.work / 'rows').write_text('kept')\n"
+        "os.kill(os.getpid(), signal.SIGKILL)"
+    )
+    subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=False)
+    assert [path.name for path in tmp_path.iterdir()] == [".rsclip-a_run.json"]
+    with Staging(tmp_path, NAMES) as staging:
+        assert not staging.path("mask").exists()
+        assert (staging.work / "rows").read_text() == "kept"
+        staging.keep_work()
+    with Staging(tmp_path, NAMES) as staging:
+        assert (staging.work / "rows").read_text() == "kept"
+        fill(staging)
+        staging.publish()
     assert listing(tmp_path) == set(NAMES.values())
-    assert all("first" in (tmp_path / name).read_text() for name in NAMES.values())
 
 
 def test_a_name_too_long_for_the_disk_is_refused_before_work(tmp_path):
@@ -231,7 +267,7 @@ def test_a_read_only_folder_is_refused_before_work(tmp_path, monkeypatch):
         def refuse(*_, **__):
             raise PermissionError(errno.EACCES, "Permission denied")
 
-        monkeypatch.setattr("tempfile.mkdtemp", refuse)
+        monkeypatch.setattr("pathlib.Path.mkdir", refuse)
     with pytest.raises(OutputError, match="cannot be written: Permission denied"):
         Staging(folder / "new", NAMES)
     assert listing(tmp_path) == {"shut"}

@@ -1,0 +1,171 @@
+"""The area of interest: a file, WKT or box in any CRS, as a mask of pixels."""
+
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyproj
+import shapely
+from pyproj.exceptions import CRSError, ProjError
+from rasterio.crs import CRS
+from rasterio.features import geometry_mask
+from rasterio.transform import Affine
+
+from rsclip.errors import OptionError
+from rsclip.types import BoolArray, Shape, Window
+
+__all__ = ["Aoi", "read_aoi"]
+
+_WHERE = "--aoi"
+_FORMS = (
+    "Give a vector file, WKT, or left,bottom,right,top; WKT and boxes are in the scene's CRS "
+    "unless they begin with one, as in EPSG:4326;5.1,43.2,5.3,43.4."
+)
+# Edges are bent by a reprojection: they are cut into so many pieces first.
+_PIECES = 64
+
+
+class Aoi:
+    """An area on a scene's grid.
+
+    Args:
+        area: Polygon or multipolygon in the scene's CRS.
+        transform: Of the scene, from (column, row) to coordinates.
+        shape: (height, width) of the scene.
+
+    Raises:
+        OptionError: It misses the scene.
+    """
+
+    def __init__(self, area: Any, transform: Affine, shape: Shape) -> None:
+        # In pixels, where windows are rectangles whatever the grid's rotation.
+        inverse = ~transform
+        flat = [inverse.a, inverse.b, inverse.d, inverse.e, inverse.c, inverse.f]
+        self._area = shapely.transform(area, lambda xy: _affine(xy, flat))
+        shapely.prepare(self._area)
+        self._bounds = self._area.bounds
+        height, width = shape
+        if not self._area.intersects(shapely.box(0, 0, width, height)):
+            raise OptionError("the area lies outside the scene", where=_WHERE, remedy=_FORMS)
+
+    def touches(self, row: float, col: float, height: float, width: float) -> bool:
+        """Say whether a rectangle of scene pixels meets the area."""
+        meets: bool = self._area.intersects(shapely.box(col, row, col + width, row + height))
+        return meets
+
+    def mask(self, window: Window) -> BoolArray:
+        """Return which pixels of a window have their centre in the area: bool (h, w)."""
+        left, top, right, bottom = self._bounds
+        inside = window.row < bottom and window.row_stop > top
+        if not (inside and window.col < right and window.col_stop > left):
+            return np.zeros(window.shape, np.bool_)
+        shift = Affine.translation(window.col, window.row)
+        mask: BoolArray = geometry_mask([self._area], window.shape, shift, invert=True)
+        return mask
+
+
+def read_aoi(text: str, crs: CRS | None, transform: Affine, shape: Shape) -> Aoi:
+    """Read an area of interest onto a scene's grid.
+
+    Args:
+        text: A vector file, WKT, or "left,bottom,right,top"; the latter two may begin with a CRS
+            and a semicolon.
+        crs: The scene's, or None.
+        transform: The scene's.
+        shape: (height, width) of the scene.
+
+    Raises:
+        OptionError: It cannot be read, is no area, is not valid, or misses the scene.
+    """
+    area, own = _parse(text)
+    area = shapely.union_all(shapely.get_parts(area)) if area.geom_type != "Polygon" else area
+    if area.is_empty or not isinstance(area, shapely.Polygon | shapely.MultiPolygon):
+        raise OptionError("no area: polygons are needed", where=_WHERE, remedy=_FORMS)
+    if own is not None and crs is not None:
+        area = _reproject(area, own, pyproj.CRS.from_user_input(crs.to_wkt()))
+    return Aoi(area, transform, shape)
+
+
+def _parse(text: str) -> tuple[Any, pyproj.CRS | None]:
+    path = Path(text).expanduser()
+    if _is_file(path):
+        return _from_file(path)
+    head, semicolon, body = text.partition(";")
+    own = _crs(head) if semicolon else None
+    body = (body if semicolon else text).strip()
+    numbers = body.split(",")
+    try:
+        if len(numbers) == 4 and "(" not in body:
+            left, bottom, right, top = (float(number) for number in numbers)
+            if not all(map(math.isfinite, (left, bottom, right, top))) or left >= right:
+                raise OptionError(f"{body!r} is no box", where=_WHERE, remedy=_FORMS)
+            return shapely.box(left, min(bottom, top), right, max(bottom, top)), own
+        area = shapely.from_wkt(body)
+    except (ValueError, shapely.errors.GEOSException):
+        raise OptionError(f"{text!r} is no area", where=_WHERE, remedy=_FORMS) from None
+    _check(area, text)
+    return area, own
+
+
+def _from_file(path: Path) -> tuple[Any, pyproj.CRS | None]:
+    # Loaded only where there is a file to read.
+    import geopandas
+    from pyogrio.errors import DataSourceError
+
+    try:
+        frame = geopandas.read_file(path)
+    except (DataSourceError, OSError, ValueError) as error:
+        reason = " ".join(str(error).split())
+        raise OptionError(
+            f"the file cannot be read: {reason}", where=path, remedy=_FORMS
+        ) from error
+    if not isinstance(frame, geopandas.GeoDataFrame) or frame.geometry.isna().all():
+        raise OptionError("the file holds no areas", where=path, remedy=_FORMS)
+    shapes = frame.geometry.dropna()
+    for area in shapes:
+        _check(area, str(path))
+    return shapely.union_all(shapes.to_numpy()), frame.crs
+
+
+def _check(area: Any, where: str) -> None:
+    if not shapely.is_valid(area):
+        reason = shapely.is_valid_reason(area)
+        raise OptionError(
+            f"the area is not valid ({reason})", where=where, remedy="Mend it, as with QGIS."
+        )
+
+
+def _crs(text: str) -> pyproj.CRS:
+    # PostGIS writes SRID=4326;POLYGON(...).
+    name = text.strip().upper().replace("SRID=", "EPSG:")
+    try:
+        return pyproj.CRS.from_user_input(name)
+    except CRSError:
+        raise OptionError(f"{text!r} is no CRS", where=_WHERE, remedy=_FORMS) from None
+
+
+def _reproject(area: Any, own: pyproj.CRS, target: pyproj.CRS) -> Any:
+    left, bottom, right, top = area.bounds
+    fine = shapely.segmentize(area, max(right - left, top - bottom) / _PIECES)
+    try:
+        change = pyproj.Transformer.from_crs(own, target, always_xy=True)
+        moved = shapely.transform(fine, lambda xy: np.column_stack(change.transform(*xy.T)))
+    except ProjError as error:
+        raise OptionError(f"it cannot be reprojected: {error}", where=_WHERE) from error
+    if not np.isfinite(shapely.get_coordinates(moved)).all():
+        raise OptionError("it has no place in the scene's CRS", where=_WHERE, remedy=_FORMS)
+    return shapely.make_valid(moved)
+
+
+def _affine(xy: np.ndarray, flat: list[float]) -> np.ndarray:
+    a, b, d, e, c, f = flat
+    x, y = xy.T
+    return np.column_stack([a * x + b * y + c, d * x + e * y + f])
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except (OSError, ValueError):
+        return False

@@ -1,0 +1,144 @@
+"""One file over HTTP into one place: resumed, hashed, whole or not there.
+
+huggingface_hub no longer keeps what an interrupted process has fetched; here the part stays and the
+next try goes on from it.
+"""
+
+import contextlib
+import hashlib
+import re
+import urllib.error
+import urllib.request
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from rsclip.errors import ModelError, RunError
+
+__all__ = ["Remote", "download", "first_line", "matches_etag", "remote_file"]
+
+_ANSWER_SECONDS = 3
+_CHUNK = 1 << 20
+
+
+class Remote:
+    """A file as its server describes it.
+
+    Attributes:
+        url: Its address.
+        etag: Its tag: SHA-256 for large files of the hub, a git blob's SHA-1 for small ones.
+        size: In bytes, or None where the server does not say.
+        headers: What to send with the request.
+    """
+
+    def __init__(
+        self, url: str, etag: str, size: int | None, headers: Mapping[str, str] | None = None
+    ) -> None:
+        self.url, self.etag, self.size = url, etag, size
+        self.headers = dict(headers or {})
+
+
+def remote_file(url: str, name: str) -> Remote:
+    """Ask a server outside the hub for a file's size and tag, once and briefly.
+
+    Raises:
+        ModelError: It does not answer.
+    """
+    request = urllib.request.Request(url, method="HEAD")
+    try:
+        with urllib.request.urlopen(request, timeout=_ANSWER_SECONDS) as answer:
+            size = answer.headers.get("Content-Length")
+            etag = (answer.headers.get("ETag") or "").strip('"')
+    except (OSError, ValueError) as error:
+        raise ModelError(
+            f"the server does not answer ({first_line(error)})", where=name, remedy=f"Look at {url}"
+        ) from error
+    return Remote(url, re.sub(r"\W", "", etag) or "file", int(size) if size else None)
+
+
+def download(remote: Remote, target: Path, name: str) -> None:
+    """Fetch a file, or the rest of it, and put it in its place when it is whole.
+
+    Args:
+        remote: What to fetch.
+        target: Where it goes; the part grows beside it.
+        name: The model, for messages.
+
+    Raises:
+        ModelError: The folder is not writable, or the file does not match its hash.
+        RunError: The download broke off; the part stays for the next try.
+    """
+    import huggingface_hub.file_download
+    import huggingface_hub.utils
+
+    # Typed as private, but the hub's documented building blocks.
+    utils: Any = huggingface_hub.utils
+    http_get: Any = huggingface_hub.file_download.http_get
+    part = target.with_name(f"{target.name}.rsclip-part")
+    with _writable(target.parent, name):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        lock = target.with_name(f"{target.name}.rsclip-lock")
+        with utils.WeakFileLock(lock), part.open("ab") as file:
+            done = file.tell()
+            if remote.size is not None and done > remote.size:
+                file.truncate(0)
+                done = 0
+            try:
+                http_get(
+                    remote.url,
+                    file,
+                    resume_size=done,
+                    headers=remote.headers,
+                    expected_size=remote.size,
+                    displayed_filename=name,
+                )
+            # Whatever the transport raises: each release of the hub's client has its own.
+            except Exception as error:
+                raise RunError(
+                    f"the download broke off ({first_line(error)})",
+                    where=name,
+                    remedy="Run it again: it goes on where it stopped.",
+                ) from error
+        lock.unlink(missing_ok=True)
+    if not matches_etag(part, remote.etag):
+        part.unlink()
+        raise ModelError(
+            f"what {remote.url} sent does not match its hash {remote.etag}; it is thrown away",
+            where=name,
+            remedy="Run it again; if it stays so, a proxy changes downloads on their way.",
+        )
+    with _writable(target.parent, name):
+        part.replace(target)
+
+
+def matches_etag(path: Path, etag: str) -> bool:
+    """Tell whether a file is what its tag says; true for a tag that is no hash of the content."""
+    if re.fullmatch(r"[0-9a-f]{64}", etag):
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest() == etag
+    if re.fullmatch(r"[0-9a-f]{40}", etag):
+        digest = hashlib.sha1(b"blob %d\0" % path.stat().st_size, usedforsecurity=False)
+        with path.open("rb") as file:
+            while chunk := file.read(_CHUNK):
+                digest.update(chunk)
+        return digest.hexdigest() == etag
+    return True
+
+
+def first_line(error: BaseException) -> str:
+    """Return the first line of an error's text."""
+    lines = str(error).strip().splitlines()
+    return lines[0][:160] if lines else type(error).__name__
+
+
+@contextlib.contextmanager
+def _writable(folder: Path, name: str) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise ModelError(
+            f"cannot write into {folder} ({error.strerror or error})",
+            where=name,
+            remedy="Make room or give rights there, or set HF_HUB_CACHE (weights of the hub) or "
+            "RSCLIP_CACHE (others) to another folder.",
+        ) from error

@@ -1,0 +1,24 @@
+"""As much of a model as planning needs."""
+
+from dataclasses import dataclass
+
+from rsclip.types import Shape
+
+__all__ = ["ModelOutline"]
+
+
+@dataclass(frozen=True, slots=True)
+class ModelOutline:
+    """As much of a model as planning needs.
+
+    Attributes:
+        patch: Side of a patch in pixels.
+        window: (height, width) in pixels that the model was trained on.
+        width: Channels of the image tower.
+        parameters: Number of weights, roughly.
+    """
+
+    patch: int
+    window: Shape
+    width: int
+    parameters: int

@@ -1,0 +1,125 @@
+"""Checkpoints by alias, and licences by tag: configs/models.yaml."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from rsclip.errors import ModelError
+from rsclip.resources import config_path
+from rsclip.strict_yaml import parse_yaml
+
+__all__ = ["Checkpoint", "checkpoints", "licence_of", "read_registry"]
+
+_OWN_FILE = "RSCLIP_MODELS"
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """Weights in open_clip's form that open_clip has no tag for.
+
+    Attributes:
+        name: The alias.
+        arch: open_clip's name of the architecture.
+        quick_gelu: Whether the weights were trained with QuickGELU.
+        licence, source: For people.
+        repository, file: Where they are on the hub, or
+        url, member: an address outside it, and which file of the archive (a glob) holds them.
+    """
+
+    name: str
+    arch: str
+    quick_gelu: bool
+    licence: str
+    source: str
+    repository: str = ""
+    file: str = ""
+    url: str = ""
+    member: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Registry:
+    """What a registry file says: checkpoints by alias, (licence, source) by tag prefix."""
+
+    models: Mapping[str, Checkpoint]
+    licences: Mapping[str, tuple[str, str]]
+
+
+def checkpoints() -> Mapping[str, Checkpoint]:
+    """Return the known checkpoints by alias: bundled ones, and those of the file RSCLIP_MODELS.
+
+    Raises:
+        ModelError: A registry file is broken.
+    """
+    bundled = read_registry(config_path("models.yaml")).models
+    own = os.environ.get(_OWN_FILE)
+    return {**bundled, **read_registry(Path(own)).models} if own else bundled
+
+
+def licence_of(tag: str) -> tuple[str, str]:
+    """Return (licence, source) of open_clip's weights with a tag; ("", "") if unknown."""
+    licences = read_registry(config_path("models.yaml")).licences
+    return next((value for key, value in licences.items() if tag.startswith(key)), ("", ""))
+
+
+@cache
+def read_registry(path: Path) -> Registry:
+    """Read a registry file.
+
+    Raises:
+        ModelError: It is missing, not YAML, or an entry is wrong.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ModelError(f"the model registry cannot be read ({error})", where=path) from error
+    content = parse_yaml(text, path, ModelError)
+    if not isinstance(content, Mapping) or not set(content) <= {"models", "licences"}:
+        raise ModelError(
+            "the model registry is broken",
+            where=path,
+            remedy="It is a mapping with `models` and `licences`; see configs/models.yaml.",
+        )
+    models = {
+        str(name): _checkpoint(str(name), entry, path)
+        for name, entry in _mapping(content.get("models"), "models", path).items()
+    }
+    licences = {
+        str(name): (str(entry.get("licence", "")), str(entry.get("source", "")))
+        for name, entry in _mapping(content.get("licences"), "licences", path).items()
+        if isinstance(entry, Mapping)
+    }
+    return Registry(models, licences)
+
+
+def _mapping(value: Any, key: str, path: Path) -> Mapping[Any, Any]:
+    if not isinstance(value, Mapping | None):
+        raise ModelError(f"the model registry is broken: `{key}` is no mapping", where=path)
+    return value or {}
+
+
+def _checkpoint(name: str, entry: Any, path: Path) -> Checkpoint:
+    where = f"{path}, {name}"
+    if not isinstance(entry, Mapping):
+        raise ModelError("the model registry is broken: no mapping", where=where)
+    kinds = {item.name: item.type for item in fields(Checkpoint)}
+    for key, value in entry.items():
+        if key not in kinds or key == "name":
+            known = ", ".join(kind for kind in kinds if kind != "name")
+            raise ModelError(
+                f"the model registry is broken: unknown key `{key}`",
+                where=where,
+                remedy=f"Known: {known}.",
+            )
+        if not isinstance(value, bool if key == "quick_gelu" else str):
+            raise ModelError(
+                f"the model registry is broken: `{key}` cannot be {value!r}", where=where
+            )
+    missing = [key for key in ("arch", "quick_gelu") if key not in entry]
+    if missing or not (("repository" in entry and "file" in entry) or "url" in entry):
+        lacking = ", ".join(missing) or "repository and file, or url"
+        raise ModelError(f"the model registry is broken: without {lacking}", where=where)
+    return Checkpoint(**{"name": name, "licence": "", "source": "", **entry})

@@ -1,0 +1,184 @@
+"""Scenes, classes and settings, checked together before any work."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rsclip.config import SegmentConfig
+from rsclip.errors import OutputError, RsclipError
+from rsclip.fingerprint import input_facts, settings_hash
+from rsclip.inputs import files_read
+from rsclip.legend import Legend, LegendSpec, load_legend
+from rsclip.model import Model, ModelLoader, load_model
+from rsclip.outputs import output_names
+from rsclip.pipeline import plan_grid
+from rsclip.radiometry import parse_stretch
+from rsclip.refinement import parse_dilations
+from rsclip.scene import Scene
+from rsclip.vectors.shape import find_values
+from rsclip.writers.staging import Staging
+from rsclip.writers.vectors import check_place
+
+if TYPE_CHECKING:
+    from rsclip.backbone import Backbone, ModelOutline
+
+__all__ = ["Job", "open_scene"]
+
+
+@dataclass(frozen=True)
+class Job:
+    """What a run was asked for.
+
+    Attributes:
+        scenes: As they were named.
+        stems: What their outputs' names begin with.
+        legend: Classes.
+        settings: Settings.
+        folder: The output folder.
+        inputs: Files that no output may replace.
+        unusable: Position -> why a scene cannot be opened.
+        widest: Working shape of the widest scene; None if none can be opened.
+    """
+
+    scenes: Sequence[str | Path]
+    stems: Sequence[str]
+    legend: Legend
+    settings: SegmentConfig
+    folder: Path
+    inputs: Sequence[str]
+    unusable: Mapping[int, RsclipError]
+    widest: tuple[int, int] | None
+
+    @classmethod
+    def prepare(
+        cls,
+        scenes: Sequence[str | Path],
+        classes: LegendSpec,
+        output_dir: str | Path,
+        config: SegmentConfig | None,
+        protect: Sequence[str | Path] = (),
+    ) -> "Job":
+        """Check classes, options and names, and open every scene once.
+
+        Raises:
+            InputError: Classes or options are wrong, or two scenes would have the same outputs.
+        """
+        settings = config or SegmentConfig()
+        legend = load_legend(classes, background=settings.background)
+        find_values(settings.orthogonal, legend.names)
+        if settings.stretch is not None:
+            parse_stretch(settings.stretch)
+        if settings.refine is not None:
+            parse_dilations(settings.refine)
+        stems = _unique_stems(scenes)
+        inputs = [str(path) for path in (*scenes, *protect, *files_read(classes, settings))]
+        unusable: dict[int, RsclipError] = {}
+        widest = None
+        for index, source in enumerate(scenes):
+            try:
+                with open_scene(source, settings) as opened:
+                    inputs += opened.files
+                    check_place(settings.vector_format, opened.crs, source)
+                    if widest is None or opened.working_shape[1] > widest[1]:
+                        widest = opened.working_shape
+            except RsclipError as error:
+                unusable[index] = error
+        return cls(scenes, stems, legend, settings, Path(output_dir), inputs, unusable, widest)
+
+    def names(self, stem: str) -> dict[str, str]:
+        """Return the file names of a scene's outputs."""
+        return output_names(stem, self.settings)
+
+    def check_outputs(self) -> None:
+        """Refuse outputs that are in the way.
+
+        Raises:
+            OutputError: One exists and may not be replaced, or is an input.
+        """
+        # Whether what is there may stay is known only with the model.
+        replace = self.settings.overwrite or self.settings.resume
+        for index, stem in enumerate(self.stems):
+            if index not in self.unusable:
+                names = self.names(stem)
+                Staging.check(self.folder, names, overwrite=replace, inputs=self.inputs)
+
+    def outline(self, backbone: "Backbone | None") -> "ModelOutline":
+        """Return what is known of the model before it is loaded."""
+        from rsclip.backbone import model_outline
+
+        if backbone is not None:
+            return backbone.outline
+        return model_outline(self.settings.model, self.settings.weights)
+
+    def load(
+        self, backbone: "Backbone | None" = None, loader: ModelLoader | None = None
+    ) -> Model | None:
+        """Load the model, with a batch that keeps the memory limit; None if no scene can be opened.
+
+        Raises:
+            InputError: The model, its weights, or an option of it is wrong.
+        """
+        if self.widest is None:
+            return None
+        settings = self.settings
+        if settings.max_memory is not None:
+            settings = settings.replace(batch_size=self._batch_within(backbone))
+        if loader is not None:
+            model = loader(self.legend, settings)
+        else:
+            model = load_model(self.legend, settings, backbone)
+        # A window that does not fit the model fits it in no scene.
+        plan_grid((1, 1), model.encoder, settings)
+        return model
+
+    def identity(self, scene: Scene, model: Model) -> dict[str, Any]:
+        """Return what a finished or begun run must have in common with this one."""
+        return {
+            "settings_hash": settings_hash(self.legend, self.settings, model.facts),
+            "input": input_facts(scene),
+        }
+
+    def _batch_within(self, backbone: "Backbone | None") -> int:
+        from rsclip.memory import batch_within
+
+        outline = self.outline(backbone)
+        assert self.settings.max_memory is not None
+        assert self.widest is not None
+        queries = sum(len(item.words) + len(item.descriptions) for item in self.legend.classes)
+        grid = plan_grid(self.widest, outline, self.settings)
+        return batch_within(
+            self.settings.max_memory, grid, outline, queries, self.settings.batch_size
+        )
+
+
+def open_scene(source: str | Path, config: SegmentConfig) -> Scene:
+    """Open a scene as the settings say.
+
+    Raises:
+        InputError: It cannot be opened, or an option does not fit it.
+    """
+    return Scene.open(
+        source,
+        bidx=config.bidx,
+        nodata=config.nodata,
+        gsd=config.gsd,
+        aoi=config.aoi,
+        on_read_error=config.on_read_error,
+        resample_output=config.resample_output,
+    )
+
+
+def _unique_stems(scenes: Sequence[str | Path]) -> list[str]:
+    stems = [Scene.stem_of(scene) for scene in scenes]
+    for index, stem in enumerate(stems):
+        # Case too: Windows and macOS file systems would write one over the other.
+        twins = [other for other in stems[:index] if other.lower() == stem.lower()]
+        if twins:
+            first = scenes[stems.index(twins[0])]
+            raise OutputError(
+                f"both would be written as {output_names(stem)['mask']}",
+                where=f"{first} and {scenes[index]}",
+                remedy="Run them one at a time into folders of their own (-o).",
+            )
+    return stems

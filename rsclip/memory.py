@@ -1,0 +1,85 @@
+"""How much memory a run takes, and how a limit is kept."""
+
+import re
+
+from rsclip.backbone import ModelOutline
+from rsclip.errors import OptionError
+from rsclip.scene import GDAL_CACHE_MB
+from rsclip.segmenter import automatic_batch
+from rsclip.tiling import Grid
+
+__all__ = ["batch_within", "estimate_memory_mb", "parse_size"]
+
+# Interpreter, torch, open_clip and GDAL, as tests/benchmarks/memory.py measures them.
+_BASE_MB = 480
+_FLOAT_BYTES = 4
+_WEIGHT_COPIES = 2  # while loading: the file's tensors and the model's
+_IMAGE_COPIES = 5  # three batches wait in queues, one is cut, one is normalised
+_TOKEN_COPIES = 14  # of a block: its input, q, k, v, the feed-forward part's four, and theirs
+_OPEN_COPIES = 4  # similarities held at once: open rows, finished rows, two waiting
+_UNITS = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
+
+
+def estimate_memory_mb(
+    grid: Grid, model: ModelOutline, queries: int, batch_size: int | None = None
+) -> int:
+    """Estimate the peak memory of a run on the CPU in MB: it grows with the scene's width only.
+
+    Args:
+        grid: The scene's windows.
+        model: For its number of weights and its width.
+        queries: Number of class words.
+        batch_size: Windows per forward pass. Default: as a run would choose it.
+    """
+    weights = _WEIGHT_COPIES * model.parameters * _FLOAT_BYTES
+    rows, cols = grid.window_cells
+    open_rows = _OPEN_COPIES * queries * rows * grid.cells[1] * _FLOAT_BYTES
+    tokens = 1 + rows * cols
+    batch = batch_size or automatic_batch(tokens, model.width, cpu=True)
+    images = batch * _IMAGE_COPIES * 3 * grid.window[0] * grid.window[1] * _FLOAT_BYTES
+    activations = batch * _TOKEN_COPIES * tokens * model.width * _FLOAT_BYTES
+    return round(_BASE_MB + GDAL_CACHE_MB + (weights + open_rows + images + activations) / 2**20)
+
+
+def batch_within(
+    limit: str, grid: Grid, model: ModelOutline, queries: int, batch_size: int | None
+) -> int:
+    """Return the largest batch, up to the one wanted, whose estimate keeps a limit.
+
+    Args:
+        limit: As `parse_size` reads it.
+        grid: Windows of the widest scene.
+        model: The model's outline.
+        queries: Number of class words.
+        batch_size: The batch wanted. Default: as a run would choose it.
+
+    Raises:
+        OptionError: The limit is no size, or too small for one window at a time.
+    """
+    allowed = parse_size(limit) / 2**20
+    rows, cols = grid.window_cells
+    batch = batch_size or automatic_batch(1 + rows * cols, model.width, cpu=True)
+    while batch > 1 and estimate_memory_mb(grid, model, queries, batch) > allowed:
+        batch -= 1
+    needed = estimate_memory_mb(grid, model, queries, batch)
+    if needed > allowed:
+        raise OptionError(
+            f"about {needed} MB are needed even with one window at a time",
+            where=f"--max-memory {limit}",
+            remedy="Allow more, or take a smaller model, a smaller --window or fewer classes.",
+        )
+    return batch
+
+
+def parse_size(text: str) -> int:
+    """Return the bytes that "2G", "1500M" or "2.5GB" stands for.
+
+    Raises:
+        OptionError: It is no size.
+    """
+    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([KMGT]?)(?:I?B)?\s*", text.upper())
+    if match is None or not float(match[1]):
+        raise OptionError(
+            f"{text!r} is no size", where="--max-memory", remedy="Examples: 2G, 1500M."
+        )
+    return int(float(match[1]) * _UNITS[match[2]])

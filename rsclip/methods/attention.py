@@ -1,0 +1,60 @@
+"""Pieces of a block's attention that the methods put together anew.
+
+With q, k, v of LN1(X) per head: A(a, b) = softmax(a b^T / sqrt(d_head)).
+"""
+
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F  # noqa: N812 (torch's own name)
+
+from rsclip.errors import OptionError
+from rsclip.types import Shape
+
+__all__ = ["changed_blocks", "gaussian", "merge_heads", "split_heads"]
+
+
+def split_heads(block: Any, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Return q, k, v, each (B, heads, N, d), of a block for its input tokens X (B, N, C)."""
+    projected = F.linear(block.ln_1(x), block.attn.in_proj_weight, block.attn.in_proj_bias)
+    parts = projected.reshape(*x.shape[:2], 3, block.attn.num_heads, -1)
+    q, k, v = parts.permute(2, 0, 3, 1, 4)
+    return q, k, v
+
+
+def merge_heads(block: Any, mixed: Tensor) -> Tensor:
+    """Return OutProj of mixed values (B, heads, N, d): (B, N, C)."""
+    output: Tensor = block.attn.out_proj(mixed.transpose(1, 2).flatten(2))
+    # Models with LayerScale carry it here; an identity in the others.
+    scaled: Tensor = block.ls_1(output)
+    return scaled
+
+
+def gaussian(grid: Shape, std: float, like: Tensor) -> Tensor:
+    """Return exp(-dist^2 / (2 std^2)) over patch grid distance, (1 + h*w, 1 + h*w), CLS zero.
+
+    Args:
+        grid: (h, w).
+        std: In patches.
+        like: Gives device and dtype.
+    """
+    rows, cols = (torch.arange(side, device=like.device, dtype=torch.float32) for side in grid)
+    places = torch.cartesian_prod(rows, cols)
+    squared = (places[:, None] - places[None]).square().sum(-1)
+    return F.pad(torch.exp(-squared / (2 * std * std)), (1, 0, 1, 0)).to(like.dtype)
+
+
+def changed_blocks(depth: int, blocks: int, method: str) -> int:
+    """Return the first of the last `blocks` blocks.
+
+    Raises:
+        OptionError: The model has fewer.
+    """
+    if blocks > depth:
+        raise OptionError(
+            f"{method} changes the last {blocks} blocks; this model has {depth}",
+            where="--method",
+            remedy=f"Give --method-option blocks=N, N up to {depth}.",
+        )
+    return depth - blocks

@@ -1,0 +1,97 @@
+"""A model made ready for a legend's words."""
+
+import dataclasses
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from rsclip.config import SegmentConfig
+from rsclip.errors import RsclipWarning
+from rsclip.legend import Legend
+from rsclip.pipeline import Encoder
+from rsclip.prompts import Query, class_queries, load_templates
+
+if TYPE_CHECKING:
+    from rsclip.backbone import Backbone
+
+__all__ = ["Model", "ModelLoader", "load_model"]
+
+
+@dataclass(frozen=True)
+class Model:
+    """An encoder ready for a legend's words, and what the record says of it.
+
+    Attributes:
+        encoder: Gives similarities; one channel per query.
+        queries: The queries, in the encoder's order.
+        facts: Name, weights hash and whatever else describes the model, for the record.
+    """
+
+    encoder: Encoder
+    queries: Sequence[Query]
+    facts: Mapping[str, Any]
+
+
+ModelLoader = Callable[[Legend, SegmentConfig], Model]
+
+
+def load_model(legend: Legend, config: SegmentConfig, backbone: "Backbone | None" = None) -> Model:
+    """Load the backbone that a configuration names, with a legend's words encoded.
+
+    Raises:
+        InputError: The model, its weights, method, templates or device are wrong.
+    """
+    from rsclip.backbone import load_backbone
+    from rsclip.methods import get_method, parse_options
+    from rsclip.segmenter import Segmenter
+
+    templates = load_templates(config.templates)
+    queries = class_queries(legend, templates)
+    method = get_method(config.method)
+    method_options = parse_options(config.method, config.method_option)
+    backbone = backbone or load_backbone(config.model, config.weights)
+    segmenter = Segmenter(
+        backbone,
+        [query.prompts for query in queries],
+        method=config.method,
+        options=method_options,
+        device=config.device,
+        precision=config.precision,
+        batch_size=config.batch_size,
+        tta=config.tta,
+    )
+    _warn_of_far_words(backbone, legend)
+    facts = {
+        **backbone.facts(),
+        "method": method.name,
+        "method_options": dataclasses.asdict(method_options),
+        "templates": list(templates),
+        "device": str(segmenter.device),
+        "batch_size": segmenter.batch_size,
+    }
+    return Model(segmenter, queries, facts)
+
+
+def _warn_of_far_words(backbone: "Backbone", legend: Legend) -> None:
+    """Name the words that a model of few concepts has not learned: it answers for them anyway."""
+    if backbone.vocabulary is None:
+        return
+    from rsclip.vocabulary import check_words
+
+    def embed(prompts: list[str]) -> np.ndarray:
+        features: np.ndarray = (
+            backbone.text_features([[prompt] for prompt in prompts]).cpu().numpy()
+        )
+        return features
+
+    words = [word for item in legend.classes for word in item.words]
+    for far in check_words(embed, words, backbone.vocabulary):
+        warnings.warn(
+            f"{far.word!r} is far from every word that {backbone.name} has learned (the nearest is "
+            f"{far.nearest!r}): expect nonsense for it, or use a larger model (--model)",
+            RsclipWarning,
+            stacklevel=2,
+        )

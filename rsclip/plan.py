@@ -1,0 +1,165 @@
+"""What a run would do, before it does it: windows, minutes, memory, disk, what is done already."""
+
+import itertools
+import statistics
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+
+from rsclip.config import SegmentConfig
+from rsclip.errors import RsclipError
+from rsclip.fingerprint import finished_record
+from rsclip.job import Job, open_scene
+from rsclip.legend import LegendSpec
+from rsclip.memory import estimate_memory_mb
+from rsclip.model import Model, ModelLoader
+from rsclip.pipeline import SceneRun
+from rsclip.radiometry import fit
+from rsclip.scene import Scene, gdal_env
+from rsclip.writers.staging import Staging
+
+if TYPE_CHECKING:
+    from rsclip.backbone import Backbone, ModelOutline
+
+__all__ = ["ScenePlan", "plan_scenes"]
+
+_TIMED_BATCHES = 3
+# Cutting, stitching, labelling and writing, per pixel: tests/benchmarks/memory.py.
+_SECONDS_A_PIXEL = 2e-7
+# Bytes a pixel while the COGs are made, drafts and overviews included; labels compress well.
+_MASK_BYTES = 0.5
+_SCORE_BYTES = 2.0
+
+
+Status = Literal["new", "finished", "exists", "unusable"]
+
+
+@dataclass(frozen=True, slots=True)
+class ScenePlan:
+    """What would become of a scene.
+
+    Attributes:
+        scene: As it was named.
+        status: "new"; "finished": skipped with --resume; "exists": outputs of something else are
+            in the way; "unusable".
+        windows: Of the grid, those without a valid pixel included.
+        seconds: Of work, roughly.
+        memory_mb: Peak, roughly.
+        disk_mb: Needed while the outputs are made, roughly.
+        reason: Why it cannot be done, or None.
+    """
+
+    scene: str
+    status: Status
+    windows: int = 0
+    seconds: float = 0.0
+    memory_mb: int = 0
+    disk_mb: float = 0.0
+    reason: str | None = None
+
+
+def plan_scenes(
+    scenes: Sequence[str | Path],
+    classes: LegendSpec,
+    output_dir: str | Path = ".",
+    *,
+    config: SegmentConfig | None = None,
+    backbone: "Backbone | None" = None,
+    model_loader: ModelLoader | None = None,
+    protect: Sequence[str | Path] = (),
+) -> list[ScenePlan]:
+    """Say what `segment_scenes` would do; nothing is written.
+
+    A few windows of the first usable scene are encoded for the time.
+
+    Args:
+        scenes: As `segment_scenes` takes them, and the other arguments.
+        classes: Classes.
+        output_dir: The output folder.
+        config: Settings.
+        backbone: A ready model.
+        model_loader: Builds the encoder.
+        protect: Further files that no output may replace.
+
+    Raises:
+        InputError: Classes, options or the model are wrong.
+    """
+    job = Job.prepare(scenes, classes, output_dir, config, protect)
+    model = job.load(backbone, model_loader)
+    outline = job.outline(backbone) if model_loader is None else None
+    second = None
+    plans = []
+    for index, (source, stem) in enumerate(zip(scenes, job.stems, strict=True)):
+        try:
+            if index in job.unusable:
+                raise job.unusable[index]
+            assert model is not None
+            with gdal_env(), open_scene(source, job.settings) as scene:
+                classes_of = [query.class_index for query in model.queries]
+                run = SceneRun(scene, model.encoder, job.legend, classes_of, job.settings)
+                if second is None:
+                    second = _seconds_a_window(run, scene, model, job.settings)
+                plans.append(_plan(job, scene, stem, run, model, outline, second))
+        except RsclipError as error:
+            plans.append(ScenePlan(str(source), "unusable", reason=str(error)))
+    return plans
+
+
+def _plan(
+    job: Job,
+    scene: Scene,
+    stem: str,
+    run: SceneRun,
+    model: Model,
+    outline: "ModelOutline | None",
+    second: float,
+) -> ScenePlan:
+    pixels = scene.shape[0] * scene.shape[1]
+    status: Status = "new"
+    reason = None
+    if finished_record(job.folder, job.names(stem), job.identity(scene, model)) is not None:
+        status = "finished"
+    elif not job.settings.overwrite:
+        try:
+            Staging.check(job.folder, job.names(stem), inputs=job.inputs)
+        except RsclipError as error:
+            status, reason = "exists", str(error)
+    return ScenePlan(
+        scene.source,
+        status,
+        windows=len(run.grid),
+        seconds=round(len(run.grid) * second + pixels * _SECONDS_A_PIXEL, 1),
+        memory_mb=0
+        if outline is None
+        else estimate_memory_mb(run.grid, outline, model.encoder.queries, model.encoder.batch_size),
+        disk_mb=round(pixels * _bytes_a_pixel(job.settings, model) / 2**20, 2),
+        reason=reason,
+    )
+
+
+def _seconds_a_window(run: SceneRun, scene: Scene, model: Model, config: SegmentConfig) -> float:
+    """Time the encoder on windows of the scene; the first batch warms it up."""
+    run.radiometry = fit(scene, config.stretch)
+    size = model.encoder.batch_size
+    chips = (chip for chip in run.chips() if chip is not None)
+    times = []
+    while group := list(itertools.islice(chips, size)):
+        images = np.stack([chip.image for chip in group])
+        began = time.perf_counter()
+        model.encoder.similarities(images)
+        times.append((time.perf_counter() - began) / len(group))
+        if len(times) > _TIMED_BATCHES:
+            break
+    chips.close()
+    return statistics.median(times[1:] or times) if times else 0.0
+
+
+def _bytes_a_pixel(config: SegmentConfig, model: Model) -> float:
+    bands = config.confidence + config.margin
+    if config.probabilities:
+        bands += len({query.class_index for query in model.queries})
+    return _MASK_BYTES + bands * _SCORE_BYTES

@@ -1,0 +1,131 @@
+"""Aliases, and what the hub's own description of weights is checked against."""
+
+import json
+
+import pytest
+
+from rsclip.backbone import load_backbone
+from rsclip.backbone.catalog import describe_model, list_models
+from rsclip.backbone.registry import checkpoints, licence_of, read_registry
+from rsclip.errors import ModelError
+from tests.backbone.models import open_clip, tiny_config
+from tests.backbone.test_load import refused
+
+
+def test_every_alias_is_an_architecture_that_serves(hub):
+    names = {
+        "remoteclip-b32", "remoteclip-l14", "georsclip-b32", "georsclip-l14", "georsclip-h14",
+        "skyclip-b32", "skyclip-l14",
+    }  # fmt: skip
+    assert set(checkpoints()) == names
+    for name in names:
+        facts = describe_model(name)
+        assert facts["licence"]
+        assert "arXiv" in facts["source"]
+        assert facts["path"] is None
+        assert facts["patch"] == (32 if name.endswith("b32") else 14)
+
+
+def test_every_tag_that_serves_has_a_licence(hub):
+    listed = list_models()
+    assert len(listed) > 60
+    assert [item.name for item in listed if not item.licence] == []
+    assert not [item.name for item in listed if "RN50" in item.name or "SigLIP" in item.name]
+    assert licence_of("nobody") == ("", "")
+
+
+@pytest.fixture
+def registry(tmp_path, monkeypatch):
+    def write(text):
+        path = tmp_path / "models.yaml"
+        path.write_text(text)
+        monkeypatch.setenv("RSCLIP_MODELS", str(path))
+        read_registry.cache_clear()
+        return path
+
+    return write
+
+
+def test_an_alias_decides_the_activation(hub, tiny_vit, weights, registry):
+    registry(
+        "models:\n  mine:\n    arch: tiny-vit\n    quick_gelu: true\n"
+        "    repository: me/mine\n    file: weights.safetensors\n"
+    )
+    assert "not on this machine" in refused("mine")
+    path = hub("me/mine", weights, "weights.safetensors")
+    backbone = load_backbone("mine")
+    assert backbone.facts()["activation"] == "QuickGELU"
+    assert backbone.source == str(path)
+    assert [item.name for item in list_models(here=True)] == ["nano", "mine"]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("models: [1]", "`models` is no mapping"),
+        ("- a", "broken"),
+        ("models: {a: 3}", "no mapping"),
+        ("models: {a: {arch: ViT-B-32}}", "without quick_gelu"),
+        ("models: {a: {arch: ViT-B-32, quick_gelu: true}}", "without repository and file, or url"),
+        ("models: {a: {arch: ViT-B-32, quick_gelu: 'yes', url: x}}", "`quick_gelu` cannot be"),
+        ("models: {a: {arch: x, quickgelu: true, url: x}}", "unknown key `quickgelu`"),
+        ("models: {a: {arch: q, quick_gelu: true, url: x}}", "unknown architecture q"),
+        ("models: {a: 1, a: 2}", "stands twice"),
+        ("models: {", "not valid YAML"),
+    ],
+)
+def test_a_broken_registry(registry, text, message):
+    path = registry(text)
+    found = refused("a")
+    assert message in found
+    assert str(path) in found or "registry" in found
+
+
+def test_a_registry_that_is_not_there(registry, monkeypatch):
+    registry("models: {}").unlink()
+    assert "cannot be read" in refused("a")
+
+
+def put_config(weights_path, quick_gelu, mean):
+    config = {"model_cfg": tiny_config(quick_gelu=quick_gelu), "preprocess_cfg": {"mean": mean}}
+    weights_path.with_name("open_clip_config.json").write_text(json.dumps(config))
+
+
+def test_weights_whose_repository_says_something_else(hub, tiny_vit, weights):
+    path = hub("someone/tiny-quick", weights)
+    put_config(path, True, [0.1, 0.2, 0.3])
+    assert load_backbone("tiny-vit/quick").name == "tiny-vit/quick"
+    put_config(path, False, [0.1, 0.2, 0.3])
+    assert "activation QuickGELU, the file's GELU" in refused("tiny-vit/quick")
+    put_config(path, True, [0.5, 0.5, 0.5])
+    assert "mean [0.1, 0.2, 0.3], the file's [0.5, 0.5, 0.5]" in refused("tiny-vit/quick")
+    # The way out that the message names.
+    assert load_backbone(path.parent).mean == (0.5, 0.5, 0.5)
+
+
+def test_bad_hub_names(hub):
+    assert "not a repository" in refused("hf-hub:only-owner")
+    assert "rsclip models fetch hf-hub:me/mine" in refused("hf-hub:me/mine")
+
+
+def test_list_command(hub, tiny_vit, weights, rsclip):
+    path = hub("someone/tiny-quick", weights)
+    listed = json.loads(rsclip("models", "list", "--here", "--json").stdout)
+    assert [item["name"] for item in listed] == ["nano", "tiny-vit/quick"]
+    assert listed[1]["size"] == path.stat().st_size
+    table = rsclip("models", "list").stdout
+    assert "ViT-L-14/openai" in table
+    assert "remoteclip-l14" in table
+
+
+def test_info_command(hub, rsclip):
+    done = rsclip("models", "info", "ViT-L-14/laion2b_s32b_b82k")
+    assert done.exit_code == 0
+    for part in ("14 pixels", "0.5, 0.5, 0.5", "GELU", "MIT", "rsclip models fetch"):
+        assert part in done.stdout
+    done = rsclip("models", "info", "RN50/openai")
+    assert done.exit_code == 2
+    assert "ResNet" in done.stderr
+    with pytest.raises(ModelError, match="Did you mean remoteclip"):
+        describe_model("remoteclip-l41")
+    assert open_clip.list_models()

@@ -1,0 +1,59 @@
+"""Time of each method against ClearCLIP: ratios within one run, on random weights.
+
+    python tests/benchmarks/methods.py [--arch ViT-B-16] [--size 224] [--batch 4] [--rounds 5]
+
+Weights do not change the time. The methods take turns, round after round, so that whatever else the
+machine does falls on all of them; of each, the median round counts. Similarities of 20 queries are
+part of the time.
+"""
+
+import argparse
+import json
+import statistics
+import time
+
+import numpy as np
+
+import rsclip
+from rsclip.backbone.compat import import_open_clip
+from rsclip.methods import METHODS
+from rsclip.segmenter import Segmenter
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--arch", default="ViT-B-16")
+    parser.add_argument("--size", type=int, default=224)
+    parser.add_argument("--batch", type=int, default=4)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--device", default="auto")
+    parser.add_argument("--precision", default="fp32")
+    args = parser.parse_args()
+    backbone = rsclip.wrap(import_open_clip().create_model(args.arch, pretrained=None))
+    rng = np.random.default_rng(0)
+    text = rng.standard_normal((20, backbone.dim)).astype(np.float32)
+    images = rng.uniform(0, 1, (args.batch, 3, args.size, args.size)).astype(np.float32)
+    segmenters = {
+        name: Segmenter(
+            backbone, text, method=name, device=args.device, precision=args.precision,
+            batch_size=args.batch,
+        )
+        for name in METHODS
+    }  # fmt: skip
+    seconds: dict[str, list[float]] = {name: [] for name in METHODS}
+    for number in range(args.rounds + 1):
+        for name, segmenter in segmenters.items():
+            began = time.perf_counter()
+            segmenter.similarities(images)
+            # The first round warms up.
+            if number:
+                seconds[name].append(time.perf_counter() - began)
+    medians = {name: statistics.median(times) for name, times in seconds.items()}
+    base = medians["clearclip"]
+    print(json.dumps({**vars(args), "clearclip_seconds_per_window": round(base / args.batch, 4)}))
+    for name, value in medians.items():
+        print(f"{name:<12} {value / base:.2f}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,69 @@
+"""What --dry-run and --max-memory promise."""
+
+import json
+import time
+
+import pytest
+
+import rsclip as library
+from rsclip.errors import OptionError
+from rsclip.memory import parse_size
+
+
+def test_dry_run_tells_and_writes_nothing(rsclip, make_scene, tiny_model, tmp_path):
+    done_before, new = make_scene("done.tif"), make_scene("new.tif", shape=(200, 240))
+    other = make_scene("other.tif")
+    out = tmp_path / "out"
+    common = ["--classes", "road, water", "--model", tiny_model, "-o", out]
+    assert rsclip("segment", done_before, *common).exit_code == 0
+    assert rsclip("segment", other, *common, "--logit-scale", "30").exit_code == 0
+    held = {path: path.stat().st_mtime_ns for path in out.iterdir()}
+    scenes = [done_before, new, other, tmp_path / "gone.tif"]
+    said = rsclip("segment", *scenes, *common, "--dry-run", "--json")
+    assert said.exit_code == 0, said.output
+    plans = json.loads(said.stdout)
+    assert [plan["status"] for plan in plans] == ["finished", "new", "exists", "unusable"]
+    assert "no such file" in plans[3]["reason"]
+    assert "exist already" in plans[2]["reason"]
+    assert plans[1]["windows"] == 12 * 14
+    assert plans[1]["memory_mb"] > 400
+    assert 0 < plans[1]["disk_mb"] < 1
+    assert {path: path.stat().st_mtime_ns for path in out.iterdir()} == held
+    table = rsclip("segment", *scenes, *common, "--dry-run").stdout
+    assert "168" in table
+    assert "1 of 4 scenes to do" in table
+
+
+def test_the_time_is_of_the_right_order(rsclip, make_scene, tiny_model, tmp_path):
+    scene = make_scene(shape=(900, 900))
+    common = ["--classes", "road, water", "--model", tiny_model, "-o", tmp_path / "out"]
+    (plan,) = json.loads(rsclip("segment", scene, *common, "--dry-run", "--json").stdout)
+    began = time.perf_counter()
+    assert rsclip("segment", scene, *common).exit_code == 0
+    took = time.perf_counter() - began
+    # Machines are noisy: only a plan that means something else would be this far off.
+    assert plan["seconds"] / 10 < took < plan["seconds"] * 10 + 5
+
+
+def test_the_batch_keeps_the_limit(make_scene, tiny_model, tmp_path):
+    scene = make_scene(shape=(300, 300))
+    options = {"model": tiny_model, "window": 256}
+    free = library.segment(scene, "road, water", tmp_path / "free", batch_size=64, **options)
+    kept = library.segment(
+        scene, "road, water", tmp_path / "kept", batch_size=64, max_memory="600M", **options
+    )
+    assert free.run["model"]["batch_size"] == 64
+    assert 1 <= kept.run["model"]["batch_size"] < 64
+    assert (free.mask() == kept.mask()).mean() >= 0.9999
+    with pytest.raises(OptionError, match=r"about .* MB are needed"):
+        library.segment(scene, "road, water", tmp_path / "no", max_memory="100M", **options)
+    assert not (tmp_path / "no").exists()
+
+
+def test_sizes():
+    assert parse_size("2G") == parse_size("2 GiB") == 2 * 2**30
+    assert parse_size("1500m") == 1500 * 2**20
+    assert parse_size("2.5gb") == int(2.5 * 2**30)
+    for text in ("", "two", "-1G", "0", "1X"):
+        with pytest.raises(OptionError, match="--max-memory"):
+            parse_size(text)

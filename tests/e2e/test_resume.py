@@ -1,0 +1,151 @@
+"""A run that was stopped anywhere and goes on gives what an uninterrupted one gives."""
+
+import json
+import os
+import random
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import rasterio
+
+from rsclip import checkpoint, pipeline
+from rsclip.errors import EncodeError, OutputError
+from tests.e2e.killed import run
+from tests.e2e.stub import StubEncoder
+
+
+@pytest.fixture(autouse=True)
+def _often(monkeypatch):
+    monkeypatch.setattr(checkpoint, "_SECONDS", 0.0)
+    monkeypatch.setattr(pipeline, "_LEG_BATCHES", 3)
+
+
+@pytest.fixture
+def scene(make_scene):
+    """A scene with a hole, of 13 x 11 windows."""
+    path = make_scene(shape=(430, 370), nodata=0)
+    with rasterio.open(path, "r+") as dataset:
+        pixels = dataset.read()
+        pixels[:, 90:210, 100:300] = 0
+        dataset.write(pixels)
+    return path
+
+
+def results(outcome):
+    """Return the bytes of every raster and table, and the numbers of the record."""
+    rasters = {}
+    for key in ("mask", "confidence", "probabilities"):
+        with rasterio.open(outcome.paths[key]) as dataset:
+            rasters[key] = dataset.read().tobytes()
+    record = json.loads(outcome.record.read_text())
+    numbers = (record["results"], record["windows"]["skipped"], record["valid_pixels"])
+    return rasters, outcome.paths["areas"].read_bytes(), numbers
+
+
+def names(folder):
+    return sorted(path.name for path in folder.iterdir())
+
+
+def fail():
+    raise EncodeError("the encoder failed (boom)")
+
+
+@pytest.mark.parametrize("calls", [2, 9, 20, 33, 47, 58])
+def test_goes_on_after_an_error_as_if_nothing_had_been(scene, tmp_path, calls):
+    whole = run(scene, tmp_path / "whole", StubEncoder())
+    out = tmp_path / "out"
+    with pytest.raises(EncodeError) as caught:
+        run(scene, out, StubEncoder(calls=calls, fail=fail))
+    again = StubEncoder()
+    went_on = "--resume goes on" in str(caught.value)
+    # What waited in the writer's queue when the error came is lost.
+    assert went_on if calls > 30 else calls > 6 or not went_on
+    assert out.exists() == went_on
+    outcome = run(scene, out, again)
+    assert results(outcome) == results(whole)
+    assert names(out) == names(tmp_path / "whole")
+    total = StubEncoder()
+    run(scene, tmp_path / "count", total)
+    # Legs of a row of windows, six batches: what is repeated is one leg and the queue's.
+    assert again.calls <= total.calls - max(0, calls - 1 - 4 * 6)
+
+
+def test_a_finished_scene_stays_as_it_is(scene, tmp_path):
+    first = run(scene, tmp_path, StubEncoder())
+    held = first.record.read_bytes()
+    encoder = StubEncoder()
+    again = run(scene, tmp_path, encoder)
+    assert (again.status, encoder.calls) == ("skipped", 0)
+    assert again.record.read_bytes() == held
+    assert again.shares == first.shares
+    np.testing.assert_array_equal(again.mask(), first.mask())
+    with pytest.raises(OutputError, match="exist already"):
+        run(scene, tmp_path, StubEncoder(), threshold=0.2)
+    os.utime(scene, ns=(1, 1))
+    with pytest.raises(OutputError, match="exist already"):
+        run(scene, tmp_path, StubEncoder())
+    assert run(scene, tmp_path, StubEncoder(), overwrite=True).status == "done"
+
+
+@pytest.mark.parametrize("change", ["settings", "input", "damage", "no resume"])
+def test_starts_over_where_it_must(scene, tmp_path, change):
+    out = tmp_path / "out"
+    with pytest.raises(EncodeError):
+        run(scene, out, StubEncoder(calls=40, fail=fail))
+    (work,) = out.glob(".rsclip-*/work")
+    options = {}
+    if change == "settings":
+        options = {"logit_scale": 40}
+    elif change == "input":
+        os.utime(scene, ns=(1, 1))
+    elif change == "damage":
+        log = work / "rows.log"
+        log.write_bytes(log.read_bytes()[:-200] + bytes(200))
+    else:
+        options = {"resume": False}
+    encoder = StubEncoder()
+    if change == "no resume":
+        outcome = run(scene, out, encoder, **options)
+    else:
+        with pytest.warns(UserWarning, match="starts over"):
+            outcome = run(scene, out, encoder, **options)
+    total = StubEncoder()
+    assert results(outcome) == results(run(scene, tmp_path / "whole", total, **options))
+    assert encoder.calls == total.calls
+
+
+def kill_and_go_on(scene, tmp_path, moments):
+    whole = results(run(scene, tmp_path / "whole", StubEncoder()))
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(Path.cwd())}
+    out = tmp_path / "out"
+    kept = 0
+    for moment in moments:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "tests.e2e.killed", str(scene), str(out)],
+            stdout=subprocess.PIPE, env=environment,
+        )  # fmt: skip
+        process.stdout.readline()
+        time.sleep(moment)
+        process.kill()
+        process.communicate()
+        kept += bool(list(out.glob(".rsclip-*/work/state.npz")))
+        outcome = run(scene, out, StubEncoder())
+        assert results(outcome) == whole
+        assert not list(out.glob(".rsclip-*"))
+        for path in out.iterdir():
+            path.unlink()
+    return kept
+
+
+def test_killed_at_three_moments(scene, tmp_path):
+    assert kill_and_go_on(scene, tmp_path, [0.15, 0.3, 0.45]) > 0
+
+
+@pytest.mark.long
+def test_killed_at_twenty_moments(scene, tmp_path):
+    moments = random.Random(6).choices([step / 100 for step in range(1, 90)], k=20)
+    assert kill_and_go_on(scene, tmp_path, moments) > 5
