@@ -82,8 +82,7 @@ class SegmentResult:
         """Return the polygons: those that were written, else made now from the mask.
 
         Columns are docs/outputs.md's, geometry in the scene's CRS (in WGS84 if GeoJSON was asked
-        for). All are in memory; polygons of a file larger than that are read piece by piece with
-        pyogrio.
+        for). All are in memory; pyogrio reads larger files piece by piece.
 
         Raises:
             RunError: A read or a write failed.
@@ -229,6 +228,9 @@ def _segment_one(
     index = [query.class_index for query in model.queries]
     with gdal_env(), contextlib.ExitStack() as stack:
         scene = stack.enter_context(open_scene(source, config))
+        if not scene.crs:
+            # A Shapefile has this part only for a place on Earth.
+            names.pop("polygons_prj", None)
         identity = job.identity(scene, model)
         if config.resume and (done := finished_record(folder, names, identity)):
             paths = {key: folder / name for key, name in names.items()}

@@ -104,23 +104,23 @@ def write_polygons(
         )
     names = vector_names(output.stem, kind)
     inputs = [path for path in (mask, confidence) if path is not None]
-    with (
-        gdal_env(),
-        LabelRaster(mask, confidence) as labels,
-        Staging(output.parent, names, overwrite=config.overwrite, inputs=inputs) as staging,
-    ):
+    with gdal_env(), LabelRaster(mask, confidence) as labels:
         said = labels.names()
         find_values(config.orthogonal, said)
         check_place(kind, labels.crs, mask)
-        path = staging.path("polygons")
-        seen = _write(labels, path, said, stem, config)
-        classes = _classes(labels, said, seen)
-        if kind == "gpkg":
-            embed_style(path, classes)
-        else:
-            write_text(staging.path("polygons_style"), polygons_qml(classes))
-        _drop_missing(staging, names)
-        return staging.publish()["polygons"]
+        if not labels.crs:
+            # A Shapefile has this part only for a place on Earth.
+            names.pop("polygons_prj", None)
+        with Staging(output.parent, names, overwrite=config.overwrite, inputs=inputs) as staging:
+            path = staging.path("polygons")
+            seen = _write(labels, path, said, stem, config)
+            classes = _classes(labels, said, seen)
+            if kind == "gpkg":
+                embed_style(path, classes)
+            else:
+                write_text(staging.path("polygons_style"), polygons_qml(classes))
+            published = staging.publish()
+    return published["polygons"]
 
 
 def add_polygons(
@@ -141,7 +141,6 @@ def add_polygons(
     with LabelRaster(staging.path("mask"), confidence) as labels:
         stem = names["mask"].removesuffix("_mask.tif")
         _write(labels, staging.path("polygons"), classes, stem, config)
-    _drop_missing(staging, names)
 
 
 def read_polygons(path: str | Path) -> "geopandas.GeoDataFrame":
@@ -197,9 +196,3 @@ def _classes(labels: LabelRaster, names: Mapping[int, str], seen: set[int]) -> _
         {UNCLASSIFIED: UNCLASSIFIED_NAME, **named},
         {UNCLASSIFIED: UNCLASSIFIED_RGB, **dict(zip(values, chosen, strict=True))},
     )
-
-
-def _drop_missing(staging: Staging, names: Mapping[str, str]) -> None:
-    """Leave out what this raster has none of: without a CRS, a Shapefile's .prj."""
-    if "polygons_prj" in names and not staging.path("polygons_prj").exists():
-        staging.leave_out("polygons_prj")

@@ -120,10 +120,6 @@ class Staging:
         """Return where to write the output of a key: its final name in the hidden folder."""
         return self._hidden / self._names[key]
 
-    def leave_out(self, key: str) -> None:
-        """Publish no output of this key: the scene has none."""
-        del self._names[key]
-
     def publish(self) -> dict[str, Path]:
         """Move every output to its final name and remove the hidden folder.
 

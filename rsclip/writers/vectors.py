@@ -1,6 +1,8 @@
 """Polygons as GeoPackage, GeoJSON, FlatGeobuf, Shapefile or GeoParquet, a batch at a time."""
 
+import contextlib
 import json
+import os
 import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -32,6 +34,9 @@ _SHORT_NAMES = {
 }
 # Bytes of a record: two texts, four numbers.
 _DBF_RECORD = 2 * 80 + 4 * 24
+# Beyond this GDAL builds the index on the disk.
+_INDEX_OPTION = "OGR_GPKG_MAX_RAM_USAGE_RTREE"
+_INDEX_BYTES = 100_000_000
 _ERRORS = (
     OSError,
     DataLayerError,
@@ -48,14 +53,14 @@ class _Format:
     driver: str | None
     geometry: str
     parts: tuple[str, ...] = ()  # further files, by suffix
-    options: Mapping[str, str] | None = None
-    file_options: Mapping[str, str] | None = None
+    options: Mapping[str, str] | None = None  # of the layer
+    about: Mapping[str, str] | None = None  # of the file
 
 
 # Suffix, which is also the option's value.
 _FORMATS: Mapping[str, _Format] = {
-    # A version that the GDAL of QGIS 3.22 knows whole.
-    "gpkg": _Format("GPKG", "geom", file_options={"VERSION": "1.2"}),
+    # Older programs warn of version 1.4, which has nothing more for polygons.
+    "gpkg": _Format("GPKG", "geom", about={"VERSION": "1.3"}),
     "geojson": _Format("GeoJSON", "geometry", (), {"RFC7946": "YES", "COORDINATE_PRECISION": "7"}),
     "fgb": _Format("FlatGeobuf", "geometry"),
     "shp": _Format(
@@ -202,7 +207,7 @@ class VectorWriter:
 
     def _write_driver(self, tables: Iterator[pa.RecordBatch]) -> None:
         reader = pa.RecordBatchReader.from_batches(self._schema(), tables)
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), _small_index():
             # A raster without a CRS has polygons without one.
             warnings.filterwarnings("ignore", message=".*crs.*", category=UserWarning)
             pyogrio.raw.write_arrow(
@@ -214,7 +219,7 @@ class VectorWriter:
                 geometry_type="Polygon",
                 crs=self._crs.to_wkt() if self._crs else None,
                 layer_options=dict(self._format.options or {}),
-                dataset_options=dict(self._format.file_options or {}),
+                dataset_options=dict(self._format.about or {}),
             )
         self._check_whole()
 
@@ -267,3 +272,17 @@ class VectorWriter:
                 remedy="Choose --vector-format gpkg (or fgb, parquet), or fewer and smaller "
                 "outlines with --min-area, --sieve or --simplify.",
             )
+
+
+@contextlib.contextmanager
+def _small_index() -> Iterator[None]:
+    """Bound the memory of a GeoPackage's spatial index; what the user has set stays."""
+    if _INDEX_OPTION in os.environ:
+        yield
+        return
+    before = pyogrio.get_gdal_config_option(_INDEX_OPTION)
+    pyogrio.set_gdal_config_options({_INDEX_OPTION: _INDEX_BYTES})
+    try:
+        yield
+    finally:
+        pyogrio.set_gdal_config_options({_INDEX_OPTION: before})
