@@ -3,6 +3,7 @@
 import ast
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -128,3 +129,12 @@ def test_no_file_needs_a_table_of_contents():
         for path in (ROOT / folder).rglob("*.py")
     }
     assert {name: size for name, size in sizes.items() if size > 450} == {}
+
+
+def test_every_package_reaches_the_wheel():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    listed = set(project["tool"]["setuptools"]["packages"])
+    there = {
+        ".".join(path.parent.relative_to(ROOT).parts) for path in ROOT.glob("rsclip/**/__init__.py")
+    }
+    assert there <= listed
