@@ -15,6 +15,8 @@ _COMMANDS = {
     "info": "Describe a scene as rsclip sees it.",
     "methods": "List the dense methods and their options.",
     "models": "List, fetch, describe and bundle models.",
+    "polygonize": "Turn a mask into polygons.",
+    "prompts": "Show how a model reads class words, and which are too close.",
     "segment": "Segment scenes by class words into georeferenced masks.",
     "view": "Show a folder's results on one HTML page.",
 }

@@ -11,7 +11,7 @@ import click
 
 from rsclip.config import SegmentConfig, build_config, read_config_file
 
-__all__ = ["config_options", "gather_config", "output_options"]
+__all__ = ["config_flags", "config_options", "gather_config", "output_options"]
 
 F = typing.TypeVar("F", bound=Callable[..., Any])
 
@@ -29,6 +29,19 @@ def config_options(function: F, defaults: Mapping[str, Any] = MappingProxyType({
     return click.option(
         "--config", "config_file", metavar="FILE.yaml", help="Options from a YAML file; flags win."
     )(function)
+
+
+def config_flags(*names: str) -> Callable[[F], F]:
+    """Return a decorator that adds the flags of some fields of `SegmentConfig` only."""
+    hints = typing.get_type_hints(SegmentConfig)
+    fields = {item.name: item for item in dataclasses.fields(SegmentConfig)}
+
+    def add(function: F) -> F:
+        for name in reversed(names):
+            function = _flag(fields[name], hints[name])(function)
+        return function
+
+    return add
 
 
 def output_options(function: F) -> F:

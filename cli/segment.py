@@ -19,7 +19,7 @@ __all__ = ["command"]
     "--classes",
     metavar="CLASSES",
     required=True,
-    help='Words ("building|house, road"), a class file, or set:NAME.',
+    help='Words ("building|house, road"), a class file, or set:NAME (rsclip classes).',
 )
 @click.option(
     "-o", "--output-dir", metavar="DIR", default=".", help="Output folder, created if missing."

@@ -1,7 +1,9 @@
 """Write docs/reference.md from the commands' own help: `make docs`. A test holds the two equal."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
+import click
 from click.testing import CliRunner
 
 from rsclip_cli.main import cli
@@ -15,9 +17,18 @@ def reference() -> str:
         "# Command reference",
         "Generated from `--help` by `make docs`; do not edit.",
         _section([]),
-        *(_section([name]) for name in cli.list_commands(None)),
+        *(_section(words) for words in _commands()),
     ]
     return "\n\n".join(parts) + "\n"
+
+
+def _commands() -> Iterator[list[str]]:
+    """Yield the words of every command, those of groups below them."""
+    for name in cli.list_commands(None):
+        yield [name]
+        command = cli.get_command(None, name)
+        if isinstance(command, click.Group):
+            yield from ([name, below] for below in sorted(command.commands))
 
 
 def _section(words: list[str]) -> str:

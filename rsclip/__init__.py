@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from rsclip.config import SegmentConfig
     from rsclip.dense import similarity
     from rsclip.legend import Legend, load_legend
+    from rsclip.polygons import polygonize, write_polygons
 
 __all__ = [
     "Backbone",
@@ -25,9 +26,11 @@ __all__ = [
     "SegmentResult",
     "__version__",
     "load_legend",
+    "polygonize",
     "segment",
     "similarity",
     "wrap",
+    "write_polygons",
 ]
 
 _HOMES = {
@@ -36,9 +39,11 @@ _HOMES = {
     "SegmentConfig": "rsclip.config",
     "SegmentResult": "rsclip.api",
     "load_legend": "rsclip.legend",
+    "polygonize": "rsclip.polygons",
     "segment": "rsclip.api",
     "similarity": "rsclip.dense",
     "wrap": "rsclip.backbone",
+    "write_polygons": "rsclip.polygons",
 }
 
 

@@ -11,7 +11,7 @@ import numpy as np
 import rasterio
 
 from rsclip.checkpoint import Checkpoint
-from rsclip.config import SegmentConfig, build_config
+from rsclip.config import POLYGON_OPTIONS, SegmentConfig, build_config
 from rsclip.errors import RsclipError, RsclipWarning, RunError
 from rsclip.fingerprint import finished_record
 from rsclip.job import Job, open_scene
@@ -26,6 +26,7 @@ from rsclip.writers.record import provenance_tags, write_record
 from rsclip.writers.staging import Staging
 
 if TYPE_CHECKING:
+    import geopandas
     import PIL.Image
 
     from rsclip.backbone import Backbone
@@ -76,6 +77,26 @@ class SegmentResult:
         with rasterio.open(self.mask_path) as dataset:
             labels: np.ndarray = dataset.read(1)
         return labels
+
+    def polygons(self) -> "geopandas.GeoDataFrame":
+        """Return the polygons: those that were written, else made now from the mask.
+
+        Columns are docs/outputs.md's, geometry in the scene's CRS (in WGS84 if GeoJSON was asked
+        for). All are in memory; pyogrio reads larger files piece by piece.
+
+        Raises:
+            RunError: A read or a write failed.
+        """
+        from rsclip.polygons import polygonize, read_polygons
+
+        if "polygons" in self.paths:
+            return read_polygons(self.paths["polygons"])
+        options = {
+            name: value
+            for name, value in self.run["settings"].items()
+            if name in POLYGON_OPTIONS and name != "overwrite"
+        }
+        return polygonize(self.mask_path, confidence=self.paths.get("confidence"), **options)
 
     def preview(self) -> "PIL.Image.Image":
         """Return the preview: the one that was written, else drawn now from scene and mask.
@@ -207,6 +228,9 @@ def _segment_one(
     index = [query.class_index for query in model.queries]
     with gdal_env(), contextlib.ExitStack() as stack:
         scene = stack.enter_context(open_scene(source, config))
+        if not scene.crs:
+            # A Shapefile has this part only for a place on Earth.
+            names.pop("polygons_prj", None)
         identity = job.identity(scene, model)
         if config.resume and (done := finished_record(folder, names, identity)):
             paths = {key: folder / name for key, name in names.items()}
@@ -228,7 +252,7 @@ def _segment_one(
             counts = run.write(writer, progress, scores, checkpoint)
             record.update(describe_outcome(run, counts, legend))
             assert run.radiometry is not None
-            write_companions(staging, names, folder, scene, run.radiometry, legend, record)
+            write_companions(staging, names, folder, scene, run.radiometry, legend, record, config)
             write_record(staging.path("record"), record)
             paths = staging.publish()
     if record["unreadable"]:

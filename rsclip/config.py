@@ -21,9 +21,11 @@ from rsclip.types import Score
 __all__ = [
     "DEFAULT_OVERLAP",
     "DEFAULT_STRETCH",
+    "POLYGON_OPTIONS",
     "PRESETS",
     "Blend",
     "OnReadError",
+    "OutputGrid",
     "Precision",
     "SegmentConfig",
     "Tta",
@@ -34,8 +36,10 @@ __all__ = [
 Blend = Literal["hann", "mean", "gaussian"]
 Precision = Literal["fp32", "bf16", "fp16"]
 Tta = Literal["none", "flips", "d4"]
+OutputGrid = Literal["scene", "working"]
 OnReadError = Literal["fail", "nodata"]
 Preset = Literal["fast", "balanced", "paper"]
+VectorFormat = Literal["gpkg", "geojson", "fgb", "shp", "parquet", "none"]
 
 DEFAULT_OVERLAP = 0.5
 """Overlap of windows where neither it nor a stride is given."""
@@ -48,6 +52,10 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
     "balanced": {"overlap": 0.5},
     "paper": {"overlap": 0.5, "blend": "mean"},
 }
+
+
+POLYGON_OPTIONS = ("simplify", "smooth", "orthogonal", "min_area", "overwrite")
+"""The fields of `SegmentConfig` that polygons of a finished mask heed."""
 
 
 def _option(default: Any, text: str, metavar: str | None = None) -> Any:
@@ -104,17 +112,23 @@ class SegmentConfig:
     threshold: float | None = _option(
         None, "Lowest score (0 to 1) that keeps a label; below it: 0, unclassified.", "SCORE"
     )
+    area_threshold: float | None = _option(
+        None, "Classes that cover less of the scene than this share (0 to 1) become 0.", "SHARE"
+    )
     score: Score = _option(
         "class", "Score: softmax over classes, or over all words as in the papers."
     )
     refine: str | None = _option(
         None,
         "Draw class borders to the edges of the image: pamr, or pamr:D,D,... with other dilations "
-        "than 8,16 pixels.",
+        "than 1,2,4,8 pixels.",
         "METHOD",
     )
     gsd: float | None = _option(
         None, "Work at this pixel size; labels come back on the scene's grid.", "METRES"
+    )
+    resample_output: OutputGrid = _option(
+        "scene", "Grid of the outputs: the scene's own, or with --gsd the working one."
     )
     bidx: tuple[int, ...] | None = _option(
         None, "Bands as red, green, blue (1-based), such as 4,1,2.", "BANDS"
@@ -155,6 +169,24 @@ class SegmentConfig:
     qgis_project: bool = _option(False, "Write <stem>.qgz, a QGIS project of all layers.")
     preview: bool = _option(False, "Write <stem>_preview.png: image, overlay, legend, scale.")
     stac: bool = _option(False, "Write <stem>_stac.json, a STAC item.")
+    vector_format: VectorFormat = _option(
+        "gpkg", "Polygons <stem>_polygons as GeoPackage, GeoJSON (WGS84), FlatGeobuf, "
+        "Shapefile or GeoParquet, or none.",
+    )  # fmt: skip
+    simplify: float | None = _option(
+        None, "Simplify polygons by this much; neighbours keep one shared edge.", "METRES"
+    )
+    smooth: bool = _option(False, "Round the polygons' outlines; neighbours keep one shared edge.")
+    orthogonal: str | None = _option(
+        None, "Make the outlines of these classes right-angled.", "CLASS,..."
+    )
+    min_area: float | None = _option(
+        None, "Drop polygons and fill holes of less than this, in square metres.", "M2"
+    )
+    sieve: int | None = _option(
+        None, "Merge regions of fewer pixels into their largest neighbour, in the mask itself.",
+        "PIXELS",
+    )  # fmt: skip
     overwrite: bool = _option(False, "Replace outputs that exist.")
     resume: bool = _option(
         False, "Go on where a killed run stopped; leave a finished scene as it is."
@@ -310,9 +342,13 @@ def _check_ranges(config: SegmentConfig) -> None:
         ("stride", config.stride, 1, 1e6),
         ("overlap", config.overlap, 0, 0.9),
         ("threshold", config.threshold, 0, 1),
+        ("area_threshold", config.area_threshold, 0, 1),
         ("logit_scale", config.logit_scale, 1e-6, 1e6),
         ("gsd", config.gsd, 1e-6, 1e6),
         ("batch_size", config.batch_size, 1, 1e6),
+        ("simplify", config.simplify, 0, 1e6),
+        ("min_area", config.min_area, 0, 1e15),
+        ("sieve", config.sieve, 1, 2**31 - 1),
     ]
     for name, value, low, high in ranges:
         # `not (...)` also catches NaN.

@@ -76,6 +76,15 @@ class GroundArea:
             return self._exact[start:stop, None]
         return self._interpolate(np.arange(start, stop))
 
+    def at(self, x: NDArray[np.float64], y: NDArray[np.float64]) -> Metres2:
+        """Return square metres a pixel at points in pixels, x along columns, y along rows, (N,)."""
+        table = self._cells if self._exact is None else self._exact[:, None]
+        low, high, down = _at(y, self._shape[0], len(table))
+        left, right, across = _at(x, self._shape[1], table.shape[1])
+        upper = table[low, left] * (1 - across) + table[low, right] * across
+        lower = table[high, left] * (1 - across) + table[high, right] * across
+        return np.asarray(upper * (1 - down) + lower * down)
+
     def total(self) -> float:
         """Return the square metres of the whole grid."""
         step = 1024
@@ -101,11 +110,18 @@ def _edges(size: int) -> NDArray[np.float64]:
 def _between(
     index: NDArray[np.intp], size: int, cells: int
 ) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.float64]]:
-    """Return the cells before and after each pixel's centre and the weight of the latter.
+    """Return the cells before and after each pixel's centre and the weight of the latter."""
+    return _at((index + 0.5).astype(np.float64), size, cells)
+
+
+def _at(
+    pixels: NDArray[np.float64], size: int, cells: int
+) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.float64]]:
+    """Return the cells before and after each position in pixels and the weight of the latter.
 
     The half cells at the border are extrapolated.
     """
-    position = (index + 0.5) * (cells / size) - 0.5
+    position = pixels * (cells / size) - 0.5
     low = np.floor(position).astype(np.intp).clip(0, max(cells - 2, 0))
     high = np.minimum(low + 1, cells - 1)
     return low, high, np.where(high > low, position - low, 0.0)

@@ -21,7 +21,7 @@ from rsclip.errors import ReadError
 from rsclip.sources import is_remote
 from rsclip.types import BoolArray, Shape, Window
 
-__all__ = ["RASTERIO_ERRORS", "Handles", "open_raster", "reason"]
+__all__ = ["RASTERIO_ERRORS", "Handles", "inside", "open_raster", "pieces", "reason", "whole"]
 
 RASTERIO_ERRORS = (RasterioError, CPLE_BaseError, OSError)
 # A network drive or a server that stumbles gets this long before each further try.
@@ -63,6 +63,11 @@ class Handles:
         """Close all; nothing is opened any more."""
         self._closed = True
         self._forget()
+
+    @property
+    def tolerant(self) -> bool:
+        """What cannot be read counts as without data."""
+        return self._on_error == "nodata"
 
     def dataset(self, level: int | None) -> DatasetReader:
         """Return the raster (None) or an overview, opened on first use."""
@@ -152,15 +157,15 @@ class Handles:
         dtype = np.result_type(*(dataset.dtypes[band - 1] for band in bands)) if bands else float
         pixels = np.zeros((len(bands), *window.shape), dtype)
         masks = np.zeros(window.shape, np.uint8) if mask else None
-        for block in _blocks(dataset.block_shapes[0], window):
+        for block in pieces(dataset.block_shapes[0], window):
             if self._lost(block).any():
                 continue
             try:
                 part, part_mask = self._read_once(None, bands, block, mask)
             except ReadError as error:
-                self.give_up(_whole(block, dataset.block_shapes[0], dataset.shape), error)
+                self.give_up(whole(block, dataset.block_shapes[0], dataset.shape), error)
                 continue
-            place = _inside(window, block)
+            place = inside(window, block)
             pixels[:, *place] = part
             if masks is not None and part_mask is not None:
                 masks[place] = part_mask
@@ -216,7 +221,7 @@ def reason(error: BaseException) -> str:
     return " ".join(text.split()).rstrip(".")
 
 
-def _blocks(block: Shape, window: Window) -> Iterator[Window]:
+def pieces(block: Shape, window: Window) -> Iterator[Window]:
     """Yield the parts of a window that lie in one storage block each."""
     height, width = block
     for row in range(window.row - window.row % height, window.row_stop, height):
@@ -226,12 +231,13 @@ def _blocks(block: Shape, window: Window) -> Iterator[Window]:
             yield Window(top, left, bottom - top, right - left)
 
 
-def _whole(part: Window, block: Shape, shape: Shape) -> Window:
+def whole(part: Window, block: Shape, shape: Shape) -> Window:
     """Return the storage block that a part lies in."""
     row, col = part.row - part.row % block[0], part.col - part.col % block[1]
     return Window(row, col, min(block[0], shape[0] - row), min(block[1], shape[1] - col))
 
 
-def _inside(window: Window, part: Window) -> tuple[slice, slice]:
+def inside(window: Window, part: Window) -> tuple[slice, slice]:
+    """Return the place of a part within its window."""
     row, col = part.row - window.row, part.col - window.col
     return slice(row, row + part.height), slice(col, col + part.width)

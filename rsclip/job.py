@@ -16,7 +16,9 @@ from rsclip.pipeline import plan_grid
 from rsclip.radiometry import parse_stretch
 from rsclip.refinement import parse_dilations
 from rsclip.scene import Scene
+from rsclip.vectors.shape import find_values
 from rsclip.writers.staging import Staging
+from rsclip.writers.vectors import check_place
 
 if TYPE_CHECKING:
     from rsclip.backbone import Backbone, ModelOutline
@@ -64,6 +66,7 @@ class Job:
         """
         settings = config or SegmentConfig()
         legend = load_legend(classes, background=settings.background)
+        find_values(settings.orthogonal, legend.names)
         if settings.stretch is not None:
             parse_stretch(settings.stretch)
         if settings.refine is not None:
@@ -76,6 +79,7 @@ class Job:
             try:
                 with open_scene(source, settings) as opened:
                     inputs += opened.files
+                    check_place(settings.vector_format, opened.crs, source)
                     if widest is None or opened.working_shape[1] > widest[1]:
                         widest = opened.working_shape
             except RsclipError as error:
@@ -161,6 +165,7 @@ def open_scene(source: str | Path, config: SegmentConfig) -> Scene:
         gsd=config.gsd,
         aoi=config.aoi,
         on_read_error=config.on_read_error,
+        resample_output=config.resample_output,
     )
 
 

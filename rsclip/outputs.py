@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from rsclip.config import SegmentConfig
 from rsclip.errors import RsclipError, SceneError
 from rsclip.legend import Legend
+from rsclip.polygons import add_polygons
 from rsclip.radiometry import Radiometry, fit
 from rsclip.scene import Scene, gdal_env
 from rsclip.writers.areas import write_areas
@@ -20,6 +21,7 @@ from rsclip.writers.scores import SCORES, score_writer
 from rsclip.writers.sld import mask_sld, polygons_sld
 from rsclip.writers.stac import write_stac
 from rsclip.writers.staging import Staging
+from rsclip.writers.vectors import vector_names
 
 if TYPE_CHECKING:
     import PIL.Image
@@ -43,6 +45,8 @@ def output_names(stem: str, config: SegmentConfig | None = None) -> dict[str, st
     names |= {kind: f"{stem}_{kind}.tif" for kind in SCORES if getattr(config, kind)}
     if config.areas:
         names["areas"] = f"{stem}_areas.csv"
+    if config.vector_format != "none":
+        names |= vector_names(f"{stem}_polygons", config.vector_format)
     if config.sld:
         names["mask_sld"] = f"{stem}_mask.sld"
         if "polygons" in names:
@@ -85,10 +89,9 @@ def write_companions(
     radiometry: Radiometry,
     legend: Legend,
     record: Mapping[str, Any],
+    config: SegmentConfig,
 ) -> None:
     """Write all that is made from the finished mask and the record, but not the record itself.
-
-    Polygons, if there are any in `names`, are written already.
 
     Args:
         staging: Holds the finished mask.
@@ -98,6 +101,7 @@ def write_companions(
         radiometry: Its stretch.
         legend: Classes.
         record: The run record.
+        config: The run's settings.
 
     Raises:
         RunError: A read or a write failed.
@@ -108,7 +112,9 @@ def write_companions(
         write_areas(staging.path("areas"), record["results"])
     if "mask_sld" in names:
         write_text(staging.path("mask_sld"), mask_sld(legend, Path(names["mask"]).stem))
-    _style_polygons(staging, names, legend)
+    if "polygons" in names:
+        add_polygons(staging, names, legend.names, config)
+        _style_polygons(staging, names, legend)
     if "project" in names:
         write_project(
             staging.path("project"),
@@ -166,6 +172,8 @@ def draw_preview(
                     source,
                     bidx=record["settings"].get("bidx"),
                     nodata=record["settings"].get("nodata"),
+                    gsd=record["settings"].get("gsd"),
+                    resample_output=record["settings"].get("resample_output", "scene"),
                 )
             )
             if scene.shape != tuple(about["shape"]):
@@ -182,7 +190,7 @@ def draw_preview(
 
 
 def _style_polygons(staging: Staging, names: Mapping[str, str], legend: Legend) -> None:
-    if "polygons" in names and names["polygons"].endswith(".gpkg"):
+    if names["polygons"].endswith(".gpkg"):
         embed_style(staging.path("polygons"), legend)
     if "polygons_style" in names:
         write_text(staging.path("polygons_style"), polygons_qml(legend))

@@ -5,6 +5,7 @@ caller:         batches -> similarities -> stitcher -> finished patch rows
 writer thread:  patch rows -> label strips -> mask
 """
 
+import math
 import time
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
@@ -18,7 +19,7 @@ from rsclip.config import DEFAULT_OVERLAP, SegmentConfig
 from rsclip.labelling import Labeller
 from rsclip.legend import Legend
 from rsclip.radiometry import Radiometry, fit
-from rsclip.refinement import Refinement, parse_dilations
+from rsclip.refinement import Refinement, halo_of, parse_dilations
 from rsclip.scene import Scene, gdal_env
 from rsclip.sink import MASK, Sink
 from rsclip.stitcher import Stitcher
@@ -87,6 +88,7 @@ class Counts:
         m2: float64 (values,) their true ground area; None where the scene has no place on Earth.
         confidence: float64 (values,) sums of their scores (0 to 1); None if none was computed.
         seconds: Wall time of the stages.
+        folded: Values of classes that covered too little of the scene and were written as 0.
     """
 
     windows: int
@@ -95,6 +97,7 @@ class Counts:
     m2: np.ndarray | None
     confidence: np.ndarray | None
     seconds: dict[str, float]
+    folded: tuple[int, ...] = ()
 
 
 def plan_grid(shape: Shape, model: Patched, config: SegmentConfig) -> Grid:
@@ -171,7 +174,14 @@ class SceneRun:
             sink = Sink(own, writers, self._legend.nodata, checkpoint)
             labeller = self._labeller(set(writers), own)
             encode_seconds, seen = self._windows(labeller, sink, progress, checkpoint)
+        folded = self._small_classes(sink.pixels)
+        if folded:
+            sink.fold(folded)
+            writer.relabel(dict.fromkeys(folded, 0))
         encoded = time.perf_counter()
+        if self._config.sieve is not None:
+            writer.sieve(self._config.sieve)
+            sink.recount()
         for each in writers.values():
             each.finish()
         finished = time.perf_counter()
@@ -183,7 +193,15 @@ class SceneRun:
             "total": finished - began,
         }
         total = len(self.grid)
-        return Counts(total, total - seen, sink.pixels, sink.m2, sink.confidence, seconds)
+        return Counts(
+            total, total - seen, sink.pixels, sink.m2, sink.confidence, seconds, tuple(folded)
+        )
+
+    def _small_classes(self, pixels: np.ndarray) -> list[int]:
+        """Return the values of classes that cover some of the scene, but less than they must."""
+        valid = int(pixels.sum() - pixels[self._legend.nodata])
+        least = (self._config.area_threshold or 0) * valid
+        return [item.value for item in self._legend.foreground if 0 < pixels[item.value] < least]
 
     def _windows(
         self,
@@ -271,6 +289,15 @@ class SceneRun:
         own = (item.threshold for item in self._legend.classes)
         return any(value is not None for value in (self._config.threshold, *own))
 
+    @property
+    def _halo(self) -> int:
+        """How many working pixels beyond its own a label can depend on."""
+        cells = _HALO_CELLS * self.grid.patch
+        if self._config.refine is None:
+            return cells
+        refined = halo_of(parse_dilations(self._config.refine))
+        return cells + math.ceil(refined / min(self._scene.scale))
+
     def chips(self, first_row: int = 0) -> Iterator[Chip | None]:
         """Yield each tile's chip in row-major order; None for one that no label needs.
 
@@ -278,9 +305,10 @@ class SceneRun:
             first_row: Number of the row of windows to begin with.
         """
         assert self.radiometry is not None
+        halo = self._halo
         with self._scene.reopen() as scene:
             for tile in self.grid.tiles(first_row):
-                if not scene.wanted(_around(tile.window, _HALO_CELLS * self.grid.patch)):
+                if not scene.wanted(_around(tile.window, halo)):
                     yield None
                     continue
                 pixels, valid = scene.read(tile.window)

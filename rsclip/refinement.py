@@ -7,7 +7,7 @@ over these places (i itself once a dilation), per channel:
     m_i     = sum over j of a(i, j) m_j                        repeated
 
 Source: Araslanov and Roth, Single-Stage Semantic Segmentation from Image Labels, CVPR 2020, section
-3.3; dilations and repetitions as SCLIP and SC-CLIP use them. Outside the scene its border is
+3.3; ten repetitions, as SCLIP and SC-CLIP use it. Outside the scene its border is
 repeated. Pixels that are not valid count for nothing.
 
 Every operation works on single pixels and adds up in one order, so that the cut into blocks never
@@ -15,7 +15,7 @@ changes a value, if a block has `halo` pixels more on every side that is not the
 """
 
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,12 +23,14 @@ import numpy as np
 from rsclip.errors import OptionError
 from rsclip.types import BoolArray, FloatArray, Window
 
-__all__ = ["DILATIONS", "Guide", "PixelRefiner", "Refinement", "parse_dilations"]
+__all__ = ["DILATIONS", "Guide", "PixelRefiner", "Refinement", "halo_of", "parse_dilations"]
 
 Guide = Callable[[Window], tuple[FloatArray, BoolArray]]
 """Gives the scene's own pixels in a window: image float32 (3, h, w) in 0..1 and valid (h, w)."""
 
-DILATIONS = (8, 16)
+DILATIONS = (1, 2, 4, 8)
+"""Near pixels too: at 8 and 16 alone, as SCLIP and SC-CLIP have it, pixels that are no multiple of
+8 apart never meet, and borders stay speckled."""
 _MAX_DILATION = 32
 _MAX_DILATIONS = 6
 _REPETITIONS = 10
@@ -54,7 +56,12 @@ class Refinement:
     @property
     def halo(self) -> int:
         """How many pixels away a value can come from."""
-        return max(self.dilations) * _REPETITIONS
+        return halo_of(self.dilations)
+
+
+def halo_of(dilations: Sequence[int]) -> int:
+    """Return how many pixels away a refined value can come from."""
+    return max(dilations) * _REPETITIONS
 
 
 def parse_dilations(text: str) -> tuple[int, ...]:
@@ -74,7 +81,7 @@ def parse_dilations(text: str) -> tuple[int, ...]:
         raise OptionError(
             f"{text!r} is no refinement",
             where="--refine",
-            remedy=f"It is pamr, or pamr:1,2,4,8: up to {_MAX_DILATIONS} whole numbers, "
+            remedy=f"It is pamr, or pamr:8,16: up to {_MAX_DILATIONS} whole numbers, "
             f"1 to {_MAX_DILATION}.",
         )
     return tuple(sorted({int(part) for part in parts}))

@@ -13,22 +13,20 @@ import numpy as np
 import rasterio
 from numpy.typing import NDArray
 from rasterio.crs import CRS
-from rasterio.enums import ColorInterp
 from rasterio.io import DatasetReader
 from rasterio.transform import Affine
-from rasterio.vrt import WarpedVRT
-from rasterio.windows import Window as RasterioWindow
 
 from rsclip.aoi import read_aoi
 from rsclip.bands import choose_bands
-from rsclip.config import OnReadError
-from rsclip.errors import ReadError, RsclipWarning, SceneError
+from rsclip.config import OnReadError, OutputGrid
+from rsclip.decimation import decimate, groups, whole_blocks
+from rsclip.errors import RsclipWarning, SceneError
 from rsclip.geometry import pixel_size_m, reflect, working_shape
 from rsclip.handles import RASTERIO_ERRORS, Handles, open_raster, reason
 from rsclip.sources import check_usable, open_error, stem_of
 from rsclip.types import BoolArray, Shape, Window
 from rsclip.validity import find_validity
-from rsclip.warping import open_warped
+from rsclip.working import WorkingGrid
 
 __all__ = ["GDAL_CACHE_MB", "Scene", "gdal_env"]
 
@@ -89,6 +87,7 @@ class Scene:
         gsd: float | None = None,
         aoi: str | None = None,
         on_read_error: OnReadError = "fail",
+        resample_output: OutputGrid = "scene",
     ) -> None:
         self.source = source
         self.files: tuple[str, ...] = tuple(dataset.files)
@@ -111,16 +110,25 @@ class Scene:
                 self.working_shape = working_shape(self.shape, self.pixel_size_m, gsd)
             except SceneError as error:
                 raise SceneError(error.what, where=source, remedy=error.remedy) from None
+        self._file_shape = self.shape
         rows, cols = (a / b for a, b in zip(self.shape, self.working_shape, strict=True))
-        self.scale = (rows, cols)
+        self._file_scale: tuple[float, float] = (rows, cols)
+        self.scale = self._file_scale
         self.working_transform = self.transform * Affine.scale(cols, rows)
+        if resample_output == "working":
+            # From here on the working grid passes for the scene's own.
+            self.shape, self.transform, self.scale = (
+                self.working_shape,
+                self.working_transform,
+                (1.0, 1.0),
+            )
         # Overviews average an undeclared nodata value into its neighbours.
         mixed = nodata is not None and set(dataset.nodatavals) != {nodata}
         self._overviews = [] if mixed else _overviews(dataset)
         self._flags = dataset.mask_flag_enums[0]
         self.aoi = None if aoi is None else read_aoi(aoi, self.crs, self.transform, self.shape)
         self._handles = Handles(source, dataset, on_read_error)
-        self._warped: WarpedVRT | None = None
+        self._working: WorkingGrid | None = None
 
     @classmethod
     def open(
@@ -132,6 +140,7 @@ class Scene:
         gsd: float | None = None,
         aoi: str | None = None,
         on_read_error: OnReadError = "fail",
+        resample_output: OutputGrid = "scene",
     ) -> Self:
         """Open a raster and check that it can be segmented; no pixel is read.
 
@@ -144,6 +153,8 @@ class Scene:
             aoi: Area outside of which no pixel is valid; see `rsclip.aoi`. What is read stays the
                 same: it tells `read_valid` only.
             on_read_error: "fail", or "nodata": blocks that cannot be read count as without data.
+            resample_output: "scene", or "working": shape, transform and all that is read are those
+                of the working grid.
 
         Raises:
             SceneError: It cannot be opened, or is of a kind that cannot be segmented.
@@ -164,6 +175,7 @@ class Scene:
                 gsd=gsd,
                 aoi=aoi,
                 on_read_error=on_read_error,
+                resample_output=resample_output,
             )
         except BaseException:
             dataset.close()
@@ -180,12 +192,13 @@ class Scene:
         """Return the same scene with handles of its own, for use in another thread."""
         twin = copy.copy(self)
         twin._handles = self._handles.twin()
-        twin._warped = None
+        twin._working = None
         return twin
 
     def close(self) -> None:
         """Close the raster."""
-        self._forget_warped()
+        if self._working is not None:
+            self._working.close()
         self._handles.close()
 
     def __enter__(self) -> Self:
@@ -230,7 +243,7 @@ class Scene:
         Raises:
             ReadError: The pixels cannot be read.
         """
-        return self._read(None, window)
+        return self._read_working(window) if self._presents_working else self._read(None, window)
 
     def read_valid(self, window: Window) -> BoolArray:
         """Read which pixels of a window of the scene's own grid are valid: bool (h, w).
@@ -240,6 +253,8 @@ class Scene:
         """
         if self._validity.everywhere:
             valid = np.ones(window.shape, np.bool_)
+        elif self._presents_working:
+            valid = self._read_working(window)[1]
         else:
             valid = self._read(None, window, image=False)[1]
         lost = self._handles.lost(window)
@@ -271,23 +286,26 @@ class Scene:
         Raises:
             ReadError: The pixels cannot be read.
         """
-        factor = max(1.0, max(self.shape) / max_side)
+        factor = max(1.0, max(self._file_shape) / max_side)
         level = self._level(factor)
         dataset = self._handles.dataset(level)
         block_height, block_width = dataset.block_shapes[0]
         rows, cols = (
-            _decimate(size, max(1, round(own / factor)))
-            for size, own in zip(dataset.shape, self.shape, strict=True)
+            decimate(size, max(1, round(own / factor)))
+            for size, own in zip(dataset.shape, self._file_shape, strict=True)
         )
         # Where every row of blocks is needed anyway, several are read at once.
-        dense = factor <= block_height
-        step_rows = _whole_blocks(block_height, dataset.height, _READ_ROWS if dense else 1)
-        step_cols = _whole_blocks(block_width, dataset.width, _CHUNK_PIXELS // step_rows)
+        rows_at_once = _READ_ROWS if factor <= block_height else 1
+        step_rows = whole_blocks(block_height, dataset.height, rows_at_once, _READ_ROWS)
+        step_cols = whole_blocks(block_width, dataset.width, _CHUNK_PIXELS // step_rows, _READ_ROWS)
         lines = []
-        for line_rows in _groups(rows, step_rows):
-            line = [self._pick(level, line_rows, some) for some in _groups(cols, step_cols)]
+        for line_rows in groups(rows, step_rows):
+            line = [self._pick(level, line_rows, some) for some in groups(cols, step_cols)]
             lines.append([np.concatenate(parts, axis=-1) for parts in zip(*line, strict=True)])
         pixels, valid = (np.concatenate(parts, axis=-2) for parts in zip(*lines, strict=True))
+        if self._presents_working:
+            # What could not be read here was counted in the file's own pixels.
+            self._handles.unreadable.clear()
         return pixels, valid
 
     def chunks(self) -> Iterator[tuple[Pixels, BoolArray]]:
@@ -296,10 +314,10 @@ class Scene:
         Raises:
             ReadError: The pixels cannot be read.
         """
-        height, width = self.shape
+        height, width = self._file_shape
         block_height, block_width = self._handles.dataset(None).block_shapes[0]
-        step_rows = _whole_blocks(block_height, height, _READ_ROWS)
-        step_cols = _whole_blocks(block_width, width, _CHUNK_PIXELS // step_rows)
+        step_rows = whole_blocks(block_height, height, _READ_ROWS, _READ_ROWS)
+        step_cols = whole_blocks(block_width, width, _CHUNK_PIXELS // step_rows, _READ_ROWS)
         for row in range(0, height, step_rows):
             for col in range(0, width, step_cols):
                 size = min(step_rows, height - row), min(step_cols, width - col)
@@ -307,54 +325,26 @@ class Scene:
 
     def _read_working(self, window: Window) -> tuple[Pixels, BoolArray]:
         """Read a window of the working grid, inside it."""
-        if self.working_shape == self.shape:
+        if self.working_shape == self._file_shape:
             return self._read(None, window)
-        place = RasterioWindow(window.col, window.row, window.width, window.height)
-
-        def work() -> tuple[Pixels, BoolArray]:
-            try:
-                warped = self._warped_dataset()
-                data = warped.read(list(self.bands), window=place)
-                masked = self._validity.alpha is not None or ColorInterp.alpha in warped.colorinterp
-                if not masked:
-                    return data, np.ones(window.shape, np.bool_)
-                alpha = warped.colorinterp.index(ColorInterp.alpha) + 1
-                return data, warped.read(alpha, window=place) > 0
-            except RASTERIO_ERRORS:
-                self._forget_warped()
-                raise
-
-        try:
-            data, valid = self._handles.trying(window, " of the working grid", work)
-        except ReadError as error:
-            self._handles.give_up(self._under(window), error)
-            return np.zeros((3, *window.shape), self.dtype), np.zeros(window.shape, np.bool_)
-        if data.dtype.kind == "f":
-            valid &= np.isfinite(data).all(axis=0)
-        if self._bands.palette is not None:
-            colours = self._bands.palette[data[0]]
-            return colours[..., :3].transpose(2, 0, 1), valid & (colours[..., 3] > 0)
-        return data, valid
-
-    def _warped_dataset(self) -> WarpedVRT:
-        if self._warped is None:
-            self._warped = open_warped(
-                self._handles.dataset(None),
+        if self._working is None:
+            self._working = WorkingGrid(
+                self._handles,
                 self._validity,
+                self._bands,
                 self.working_transform,
                 self.working_shape,
-                palette=self._bands.palette is not None,
+                (lambda place: place) if self._presents_working else self._under,
             )
-        return self._warped
+        return self._working.read(window)
 
-    def _forget_warped(self) -> None:
-        if self._warped is not None:
-            self._warped.close()
-            self._warped = None
+    @property
+    def _presents_working(self) -> bool:
+        return bool(self.shape != self._file_shape)
 
     def _under(self, window: Window) -> Window:
         """Return the window of the scene's own grid under one of the working grid."""
-        (rows, cols), (height, width) = self.scale, self.shape
+        (rows, cols), (height, width) = self._file_scale, self._file_shape
         row, col = math.floor(window.row * rows), math.floor(window.col * cols)
         bottom = min(math.ceil(window.row_stop * rows), height)
         right = min(math.ceil(window.col_stop * cols), width)
@@ -420,20 +410,3 @@ def _warn_unplaced(source: str, scene: Scene) -> None:
     warnings.warn(
         f"{source}: {what}: the outputs will have none either", RsclipWarning, stacklevel=3
     )
-
-
-def _decimate(size: int, count: int) -> NDArray[np.intp]:
-    """Return `count` pixels spread evenly over `size`, nearest to the centres."""
-    return ((np.arange(count) + 0.5) * (size / count)).astype(np.intp).clip(0, size - 1)
-
-
-def _groups(index: NDArray[np.intp], step: int) -> list[NDArray[np.intp]]:
-    """Split ascending positions where they pass a multiple of `step`."""
-    return np.split(index, np.flatnonzero(np.diff(index // step)) + 1)
-
-
-def _whole_blocks(block: int, size: int, room: int) -> int:
-    """Return as many whole blocks as have room, in pixels; a block too large is cut."""
-    if block >= size:
-        return min(size, max(1, room, _READ_ROWS))
-    return min(size, block * max(1, room // block))

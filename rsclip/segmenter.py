@@ -1,5 +1,6 @@
 """Images to similarities: backbone, method and text features together, batched, on a device."""
 
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -10,7 +11,7 @@ from torch.nn import functional as F  # noqa: N812 (torch's own name)
 
 from rsclip.backbone import Backbone, Trunk
 from rsclip.config import Precision, Tta
-from rsclip.errors import DeviceError, EncodeError, OptionError
+from rsclip.errors import DeviceError, EncodeError, OptionError, RsclipWarning
 from rsclip.methods import get_method, parse_options
 from rsclip.types import FloatArray, Shape
 
@@ -187,6 +188,8 @@ class Segmenter:
                     raise EncodeError(f"the encoder failed ({_first_line(error)})") from error
                 if len(batch) == 1:
                     raise self._out_of_memory(error, height, width) from error
+                if self._memory_limit is None:
+                    _warn_of_memory(self.device)
                 limit = self._memory_limit = len(batch) // 2
             else:
                 start += len(batch)
@@ -267,6 +270,14 @@ def _check_cuda(text: str, index: int) -> None:
         raise DeviceError(
             f"no device {text} here", where="--device", remedy=f"The last one is cuda:{count - 1}."
         )
+
+
+def _warn_of_memory(device: torch.device) -> None:
+    warnings.warn(
+        f"the memory of {device} does not hold a whole batch: going on with smaller ones",
+        RsclipWarning,
+        stacklevel=3,
+    )
 
 
 def _is_memory_error(error: BaseException) -> bool:

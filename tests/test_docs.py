@@ -36,3 +36,25 @@ def test_readme_commands_run(readme, rsclip, repository, tmp_path, monkeypatch):
     for command in commands:
         done = rsclip(*shlex.split(command, comments=True)[1:])
         assert done.exit_code == 0, f"{command}\n{done.output}"
+
+
+def test_commands_about_words_run(rsclip, repository, tmp_path, monkeypatch):
+    page = (repository / "docs/classes.md").read_text(encoding="utf-8")
+    commands = re.findall(r"^rsclip (?:segment|classes|prompts) .*$", page, flags=re.MULTILINE)
+    assert len(commands) >= 4
+    (tmp_path / "sample_tiles").symlink_to(repository / "sample_tiles")
+    monkeypatch.chdir(tmp_path)
+    for command in commands:
+        overwrite = ["--overwrite"] if " segment " in command else []
+        done = rsclip(*shlex.split(command, comments=True)[1:], *overwrite)
+        assert done.exit_code == 0, f"{command}\n{done.output}"
+
+
+def test_models_that_the_page_names_exist(repository):
+    from rsclip.backbone.catalog import describe_model
+
+    page = (repository / "docs/models.md").read_text(encoding="utf-8")
+    names = set(re.findall(r"ViT-[\w-]+/[a-z]\w+|\w+clip-[bl]\d\d", page))
+    assert len(names) >= 7
+    for name in names:
+        assert describe_model(name)["licence"]

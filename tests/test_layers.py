@@ -3,6 +3,7 @@
 import ast
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -21,6 +22,7 @@ LAYERS = [
         "class_sets",
         "prompts",
         "vocabulary",
+        "word_checks",
     },
     {
         "scene",
@@ -34,15 +36,18 @@ LAYERS = [
         "radiometry",
         "aoi",
         "handles",
+        "decimation",
+        "working",
         "refinement",
     },
+    {"vectors"},
     {"backbone", "stitcher", "labelling", "writers", "synthetic", "inputs", "checkpoint"},
     {"methods"},
-    {"segmenter"},
+    {"segmenter", "polygons"},
     {"dense", "pipeline", "sink", "outputs"},
     {"provenance", "fingerprint", "model", "memory"},
     {"job"},
-    {"api", "info", "view", "plan"},
+    {"api", "info", "view", "plan", "prompt_report"},
     {"training", "batch"},
 ]
 # Modules of one layer that may use one another: they are one stage in several files.
@@ -60,8 +65,10 @@ FAMILIES = [
         "radiometry",
         "aoi",
         "handles",
+        "decimation",
+        "working",
     },
-    {"legend", "prompts"},
+    {"legend", "prompts", "word_checks"},
     {"pipeline", "sink"},
     {"writers", "checkpoint"},
     {"errors", "types", "resources", "strict_yaml"},
@@ -109,7 +116,7 @@ def test_imports_point_downward(path, own):
     "module", ["rsclip", "rsclip_cli.main", "rsclip_cli.segment", "rsclip_cli.batch"]
 )
 def test_light_modules_load_no_heavy_library(module):
-    heavy = ["torch", "open_clip", "rasterio", "pyproj"]
+    heavy = ["torch", "open_clip", "rasterio", "pyproj", "pyarrow", "geopandas"]
     code = f"import sys, {module}; print([name for name in {heavy} if name in sys.modules])"
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT
@@ -124,3 +131,12 @@ def test_no_file_needs_a_table_of_contents():
         for path in (ROOT / folder).rglob("*.py")
     }
     assert {name: size for name, size in sizes.items() if size > 450} == {}
+
+
+def test_every_package_reaches_the_wheel():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    listed = set(project["tool"]["setuptools"]["packages"])
+    there = {
+        ".".join(path.parent.relative_to(ROOT).parts) for path in ROOT.glob("rsclip/**/__init__.py")
+    }
+    assert there <= listed

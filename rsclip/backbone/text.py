@@ -2,6 +2,7 @@
 
 import functools
 import hashlib
+import re
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,9 +15,18 @@ from torch.nn import functional as F  # noqa: N812 (torch's own name)
 from rsclip.backbone.compat import import_open_clip
 from rsclip.errors import ModelError, RsclipWarning
 
-__all__ = ["count_tokens", "default_tokenizer", "prompt_feature", "tokenizer_facts", "warn_of_cuts"]
+__all__ = [
+    "count_tokens",
+    "default_tokenizer",
+    "prompt_feature",
+    "rare_words",
+    "tokenizer_facts",
+    "warn_of_cuts",
+]
 
 _CHUNK = 128
+# A word in so many pieces was rare in what the tokenizer was made from.
+_PIECES = 4
 
 
 def default_tokenizer(open_clip: Any, model: Any) -> Any | None:
@@ -97,3 +107,9 @@ def count_tokens(tokenizer: Any | None, prompt: str, limit: int = 0) -> int:
         return length
     encode = getattr(tokenizer, "encode", None)
     return len(encode(prompt)) + 2 if encode is not None else 0
+
+
+def rare_words(tokenizer: Any | None, text: str) -> list[str]:
+    """Return the words of a text that CLIP's tokenizer has only in many pieces."""
+    found = re.findall(r"[A-Za-z]+", text)
+    return [word for word in found if count_tokens(tokenizer, word) - 2 >= _PIECES]

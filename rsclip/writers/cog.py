@@ -21,7 +21,7 @@ from rasterio.windows import Window
 from rsclip.types import Shape
 from rsclip.writers.staging import write_error
 
-__all__ = ["Bands", "CogWriter"]
+__all__ = ["Bands", "CogWriter", "checksums_of"]
 
 _BLOCK = 512
 # Rows of a block of the temporary file: few, so that little waits in memory for a whole row of
@@ -163,6 +163,20 @@ class CogWriter:
             if self._written % self._rows == 0 or self._written == self._shape[0]:
                 self._flush(filled + part.shape[1])
 
+    def reread(self) -> Iterator[tuple[int, np.ndarray]]:
+        """Yield what was written, when all rows are: number of the first row, (C, n, W).
+
+        Raises:
+            ValueError: Rows are missing.
+            WriteError: What was written cannot be read.
+        """
+        self._close_whole()
+        height, width = self._shape
+        with self._guard(), rasterio.open(self._draft) as draft:
+            for top in range(0, height, self._rows):
+                count = min(self._rows, height - top)
+                yield top, draft.read(window=Window(0, top, width, count))
+
     def finish(self) -> Path:
         """Make the COG, compare it with the pixels as they were given, and return its path.
 
@@ -170,13 +184,10 @@ class CogWriter:
             ValueError: Rows are missing.
             WriteError: The disk is full, or what is on the disk is not what was written.
         """
-        if self._written != self._shape[0]:
-            raise ValueError(f"{self._written} of {self._shape[0]} rows were written")
+        self._close_whole()
         # What the user has set in the environment stays.
         settings = {key: value for key, value in _COPY_SETTINGS.items() if key not in os.environ}
         with self._guard(), rasterio.Env(**settings):
-            self._dataset.close()
-            self._dataset = None
             rasterio.shutil.copy(
                 str(self._draft),
                 str(self._path),
@@ -188,10 +199,35 @@ class CogWriter:
                 BIGTIFF="IF_SAFER",
             )
             # Errors of the last writes can get lost in a close: only reading tells.
-            if _checksums_of(self._path, self._rows) != self._checksums:
+            if checksums_of(self._path, self._rows) != self._checksums:
                 raise OSError("what was written cannot be read back")
         self._remove_draft()
         return self._path
+
+    def relabel(self, changes: Mapping[int, int]) -> None:
+        """Replace values throughout, when all rows are written and before `finish`.
+
+        Args:
+            changes: Old value -> new value.
+
+        Raises:
+            ValueError: Rows are missing.
+            WriteError: The disk is full, or the file cannot be read back.
+        """
+        self._close_whole()
+        lookup = np.arange(np.iinfo(self._dtype).max + 1, dtype=self._dtype)
+        lookup[list(changes)] = list(changes.values())
+        self._checksums = [0] * len(self._checksums)
+        with self._guard():
+            self._dataset = rasterio.open(self._draft, "r+")
+            for top in range(0, self._shape[0], self._rows):
+                height = min(self._rows, self._shape[0] - top)
+                for index in range(len(self._checksums)):
+                    left = index * _BLOCK
+                    window = Window(left, top, min(_BLOCK, self._shape[1] - left), height)
+                    pixels = lookup[self._dataset.read(window=window)]
+                    self._dataset.write(pixels, window=window)
+                    _add_checksums(self._checksums, pixels, index)
 
     def close(self) -> None:
         """Close and remove the temporary file; the COG, if finished, stays."""
@@ -200,6 +236,14 @@ class CogWriter:
                 self._dataset.close()
             self._dataset = None
         self._remove_draft()
+
+    def _close_whole(self) -> None:
+        if self._written != self._shape[0]:
+            raise ValueError(f"{self._written} of {self._shape[0]} rows were written")
+        if self._dataset is not None:
+            with self._guard():
+                self._dataset.close()
+            self._dataset = None
 
     def _flush(self, count: int) -> None:
         pixels = self._waiting[:, :count]
@@ -254,8 +298,13 @@ def _add_checksums(checksums: list[int], pixels: np.ndarray, first: int) -> None
         checksums[first + index] = zlib.crc32(part.data, checksums[first + index])
 
 
-def _checksums_of(path: Path, rows: int) -> list[int]:
-    """Return the checksums of all pixels, and see that overviews can be read."""
+def checksums_of(path: Path, rows: int) -> list[int]:
+    """Return the checksums of all pixels, and see that overviews can be read.
+
+    Args:
+        path: A raster.
+        rows: As many rows as were added at once.
+    """
     with rasterio.open(path) as dataset:
         levels = len(dataset.overviews(1))
         checksums = [0] * -(-dataset.width // _BLOCK)

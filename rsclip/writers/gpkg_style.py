@@ -4,8 +4,7 @@ import contextlib
 import sqlite3
 from pathlib import Path
 
-from rsclip.legend import Legend
-from rsclip.writers.qml import polygons_qml
+from rsclip.writers.qml import Coloured, polygons_qml
 from rsclip.writers.sld import polygons_sld
 from rsclip.writers.staging import write_error
 
@@ -28,7 +27,7 @@ INSERT OR REPLACE INTO gpkg_ogr_contents (table_name, feature_count)
 VALUES ('layer_styles', (SELECT count(*) FROM layer_styles))"""
 
 
-def embed_style(path: str | Path, legend: Legend, layer: str = "polygons") -> None:
+def embed_style(path: str | Path, legend: Coloured, layer: str = "polygons") -> None:
     """Give a layer of a GeoPackage its default style: QGIS applies it when the layer is opened.
 
     A default style that is there is replaced.

@@ -5,14 +5,15 @@ and the style in a GeoPackage's `layer_styles` when it opens the layer.
 """
 
 import xml.etree.ElementTree as ET
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Protocol
 
-from rsclip.legend import Legend
 from rsclip.palette import RGB
 from rsclip.writers.staging import write_error
 
 __all__ = [
+    "Coloured",
     "categorised_renderer",
     "hex_colour",
     "paletted_pipe",
@@ -29,7 +30,19 @@ _FILL_ALPHA = 160
 _CATEGORY_FIELD = "class_id"
 
 
-def style_entries(legend: Legend) -> Iterator[tuple[int, str, RGB]]:
+class Coloured(Protocol):
+    """Names and colours of values, 0 (unclassified) included: a `Legend`, or what a mask says."""
+
+    @property
+    def names(self) -> Mapping[int, str]:
+        """Value -> name."""
+
+    @property
+    def colours(self) -> Mapping[int, RGB]:
+        """Value -> (r, g, b)."""
+
+
+def style_entries(legend: Coloured) -> Iterator[tuple[int, str, RGB]]:
     """Yield value, name and colour of unclassified and every class, classes first."""
     names, colours = legend.names, legend.colours
     for value in [*sorted(value for value in names if value), 0]:
@@ -41,7 +54,7 @@ def hex_colour(colour: RGB) -> str:
     return "#{:02x}{:02x}{:02x}".format(*colour)
 
 
-def write_mask_qml(path: str | Path, legend: Legend) -> None:
+def write_mask_qml(path: str | Path, legend: Coloured) -> None:
     """Write the style of a mask: class names and colours, nodata transparent.
 
     Raises:
@@ -53,7 +66,7 @@ def write_mask_qml(path: str | Path, legend: Legend) -> None:
     write_text(path, _document(root))
 
 
-def polygons_qml(legend: Legend) -> str:
+def polygons_qml(legend: Coloured) -> str:
     """Return the style of the layer `polygons`: a category a class, by `class_id`."""
     root = _root("Symbology|Labeling|Fields|Forms|Actions")
     root.append(categorised_renderer(legend))
@@ -64,7 +77,7 @@ def polygons_qml(legend: Legend) -> str:
     return _document(root)
 
 
-def paletted_pipe(legend: Legend, opacity: float = 1.0) -> ET.Element:
+def paletted_pipe(legend: Coloured, opacity: float = 1.0) -> ET.Element:
     """Return the rendering of a mask: `pipe` with a paletted renderer.
 
     Nodata is left to the raster's own nodata value, which QGIS never draws.
@@ -135,7 +148,7 @@ def rgb_pipe(
     return pipe
 
 
-def categorised_renderer(legend: Legend) -> ET.Element:
+def categorised_renderer(legend: Coloured) -> ET.Element:
     """Return the rendering of polygons: `renderer-v2` with a category a class."""
     renderer = ET.Element(
         "renderer-v2",

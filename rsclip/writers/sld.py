@@ -3,7 +3,7 @@
 import xml.etree.ElementTree as ET
 
 from rsclip.legend import Legend
-from rsclip.writers.qml import hex_colour, style_entries
+from rsclip.writers.qml import Coloured, hex_colour, style_entries
 
 __all__ = ["mask_sld", "polygons_sld"]
 
@@ -47,7 +47,7 @@ def mask_sld(legend: Legend, name: str) -> str:
     return _text(root)
 
 
-def polygons_sld(legend: Legend, name: str = "polygons") -> str:
+def polygons_sld(legend: Coloured, name: str = "polygons") -> str:
     """Return the style of polygons: a rule a class, by `class_id`."""
     root, style = _document(name)
     features = ET.SubElement(style, _tag("FeatureTypeStyle"))

@@ -4,10 +4,15 @@ import hashlib
 import http.server
 import io
 import json
+import os
+import subprocess
+import sys
 import threading
 import time
 import zipfile
+from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import save
@@ -37,6 +42,17 @@ class Hub(http.server.BaseHTTPRequestHandler):
     def answer(self, body):
         server = self.server
         content = server.files.get(self.path)
+        if self.path in server.moved:
+            # As the hub answers for large files: the facts at once, the bytes elsewhere.
+            self.send_response(302)
+            self.send_header("Location", server.moved[self.path])
+            content = server.files["/" + server.moved[self.path].split("/", 3)[3]]
+            self.send_header("X-Linked-Etag", f'"{hashlib.sha256(content).hexdigest()}"')
+            self.send_header("X-Linked-Size", str(len(content)))
+            self.send_header("X-Repo-Commit", "a" * 40)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+            return
         begin = 0
         asked = self.headers.get("Range")
         if content is None:
@@ -59,6 +75,11 @@ class Hub(http.server.BaseHTTPRequestHandler):
         if body:
             server.begins.append(begin)
             sent = content[begin:]
+            if server.stall:
+                self.wfile.write(sent[: server.stall])
+                server.stalled.set()
+                server.go_on.wait(60)
+                return
             if server.cuts:
                 sent = sent[: server.cuts.pop(0)]
                 self.close_connection = True
@@ -94,6 +115,10 @@ def hub(online):
     # Path -> content; path -> tag in place of the true hash; bytes after which to hang up; what
     # position each body began at.
     server.files, server.etags, server.cuts, server.begins = {FILE: WEIGHTS}, {}, [], []
+    # Path -> address that it redirects to.
+    server.moved = {}
+    # Bytes after which to fall silent without hanging up.
+    server.stall, server.stalled, server.go_on = 0, threading.Event(), threading.Event()
     threading.Thread(target=server.serve_forever, daemon=True).start()
     server.url = f"http://127.0.0.1:{server.server_port}"
     online(server.url)
@@ -111,6 +136,18 @@ def test_weights_come_into_the_hubs_own_cache(hub, tmp_path):
     assert path.resolve() == (folder / "blobs" / digest).resolve()
     assert (folder / "refs" / "main").read_text() == "a" * 40
     assert not list(folder.rglob("*.rsclip-*"))
+
+
+def test_bytes_that_lie_on_another_server(hub):
+    # Another name is another host to a client.
+    hub.moved[FILE] = hub.url.replace("127.0.0.1", "localhost") + "/cdn/blob"
+    hub.files = {"/cdn/blob": WEIGHTS}
+    hub.etags["/cdn/blob"] = "a-tag-of-its-own"
+    hub.cuts = [100_000]
+    path = fetch_weights("ViT-B-16/openai")
+    assert path.read_bytes() == WEIGHTS
+    assert path.resolve().name == hashlib.sha256(WEIGHTS).hexdigest()
+    assert hub.begins == [0, 100_000]
 
 
 def test_what_is_here_and_whole_is_not_fetched_again(hub):
@@ -146,6 +183,36 @@ def test_an_interrupted_download_goes_on_in_the_next_call(hub, tmp_path, monkeyp
     hub.cuts, hub.begins = [], []
     assert fetch_weights("ViT-B-16/openai").read_bytes() == WEIGHTS
     assert hub.begins == [200_000]
+
+
+def test_a_killed_fetch_goes_on_in_another_process(hub, tmp_path):
+    """From the command line and the environment alone: HF_ENDPOINT stands for the hub."""
+    content = np.random.default_rng(0).bytes(30 << 20)
+    hub.files[FILE] = content
+    hub.stall = 25 << 20
+    environment = {
+        **{key: value for key, value in os.environ.items() if key != "HF_HUB_OFFLINE"},
+        "HF_ENDPOINT": hub.url,
+        "HF_HUB_CACHE": str(tmp_path / "hub"),
+    }
+    command = [sys.executable, "-c", "from rsclip_cli.main import main; main()", "models", "fetch",
+               "ViT-B-16/openai"]  # fmt: skip
+    process = subprocess.Popen(command, env=environment, stderr=subprocess.PIPE)
+    assert hub.stalled.wait(60)
+    parts = []
+    while not parts or parts[0].stat().st_size < 20 << 20:
+        assert process.poll() is None
+        parts = list((tmp_path / "hub").rglob("*.rsclip-part"))
+    process.kill()
+    process.communicate()
+    hub.go_on.set()
+    hub.stall = 0
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    path = Path(done.stdout.strip())
+    assert path.read_bytes() == content
+    assert hub.begins[0] == 0
+    assert hub.begins[1] >= 20 << 20
 
 
 def test_a_wrong_hash_is_refused_and_thrown_away(hub, tmp_path):

@@ -28,7 +28,7 @@ def names(folder):
 
 OUTPUTS = [
     "scene_areas.csv", "scene_mask.qml", "scene_mask.tif", "scene_mask.tif.aux.xml",
-    "scene_run.json",
+    "scene_polygons.gpkg", "scene_run.json",
 ]  # fmt: skip
 
 

@@ -3,12 +3,10 @@
 import shutil
 import sqlite3
 import xml.etree.ElementTree as ET
+from pathlib import Path
 
 import geopandas
 import pytest
-import rasterio
-from rasterio.features import shapes
-from shapely.geometry import shape
 
 from rsclip.scene import Scene
 from rsclip.writers.gpkg_style import embed_style
@@ -24,25 +22,7 @@ def polygons(finished, legend, tmp_path_factory):
     for path in (finished.mask_path, finished.paths["names"], finished.paths["style"]):
         shutil.copy(path, folder)
     shutil.copy(finished.scene, folder / "scene.tif")
-    with rasterio.open(finished.mask_path) as mask:
-        found = [
-            (shape(outline), int(value))
-            for outline, value in shapes(
-                mask.read(1), mask.dataset_mask(), transform=mask.transform
-            )
-        ]
-        crs = mask.crs
-    frame = geopandas.GeoDataFrame(
-        {
-            "class_id": [value for _, value in found],
-            "class_name": [legend.names[value] for _, value in found],
-        },
-        geometry=[outline for outline, _ in found],
-        crs=crs,
-    ).rename_geometry("geom")
-    path = folder / "scene_polygons.gpkg"
-    frame.to_file(path, layer="polygons", driver="GPKG")
-    embed_style(path, legend)
+    path = Path(shutil.copy(finished.paths["polygons"], folder))
     with Scene.open(folder / "scene.tif") as scene:
         image = ImageLayer(relative_source(scene.source, folder), scene.bands, None)
         write_project(
@@ -124,7 +104,11 @@ def test_qgis_opens_the_project_without_a_click(in_qgis, polygons, tmp_path):
 def test_qgis_opens_the_runs_own_project(in_qgis, finished):
     read, layers, *_ = in_qgis(PROJECT, finished.paths["project"])
     assert read
-    assert [layer[:2] for layer in layers] == [["classes", True], ["scene", True]]
+    assert [layer[:2] for layer in layers] == [
+        ["polygons", True],
+        ["classes", True],
+        ["scene", True],
+    ]
 
 
 def test_a_style_is_replaced_and_strangers_are_refused(polygons, legend, tmp_path):

@@ -1,0 +1,81 @@
+"""`rsclip prompts`: what a model makes of class words."""
+
+import json
+from typing import TYPE_CHECKING
+
+import click
+
+from rsclip_cli.options import config_flags
+from rsclip_cli.report import guard
+from rsclip_cli.table import print_table
+
+if TYPE_CHECKING:
+    from rsclip.prompt_report import PromptReport
+
+__all__ = ["command"]
+
+_SHOWN_TEMPLATES = 3
+_SHOWN_PAIRS = 20
+# A wider matrix does not fit a terminal; --png and --json hold any.
+_WIDEST = 12
+
+
+@click.command("prompts")
+@click.argument("classes", metavar="CLASSES")
+@config_flags("model", "weights", "templates", "background", "device")
+@click.option("--png", metavar="FILE", help="Draw the matrix of cosines.")
+@click.option("--overwrite", is_flag=True, help="Replace the picture if it exists.")
+@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON, all prompts too.")
+@click.option("--verbose", is_flag=True, help="Show details and, on an error, the traceback.")
+def command(
+    classes: str, png: str | None, overwrite: bool, as_json: bool, verbose: bool, **flags: str
+) -> None:
+    """Show how a model reads CLASSES (words, a class file or set:NAME), before a run.
+
+    The prompts in use; the cosine between classes, whose closest words compete; pairs too close to
+    tell apart; words that no CLIP reads (negation, counts, relations, several colours), that are
+    not English, or that are cut.
+    """
+    with guard(verbose=verbose):
+        from rsclip.config import build_config
+        from rsclip.prompt_report import report_prompts, write_matrix
+
+        config = build_config({name: value for name, value in flags.items() if value is not None})
+        report = report_prompts(classes, config)
+        if png is not None:
+            write_matrix(report, png, overwrite=overwrite)
+        if as_json:
+            click.echo(json.dumps(report.to_dict(), indent=2, ensure_ascii=False))
+            return
+        _show(report)
+        if png is not None:
+            click.echo(f"\n{png}")
+
+
+def _show(report: "PromptReport") -> None:
+    names = [item.name for item in report.legend.classes]
+    shown = "; ".join(report.templates[:_SHOWN_TEMPLATES])
+    click.echo(f"{report.model}, {len(report.templates)} templates: {shown} ...\n")
+    rows = []
+    for index, item in enumerate(report.legend.classes):
+        texts = [query.text for query in report.queries if query.class_index == index]
+        rows.append((str(item.value), item.name, " | ".join(texts)))
+    print_table(("value", "class", "words and descriptions"), rows)
+    if len(names) <= _WIDEST:
+        click.echo("\nCosine of the closest words of two classes:")
+        for name, row in zip(names, report.cosines, strict=True):
+            cells = "".join(f"{value:6.2f}" for value in row)
+            click.echo(f"{name[:24]:<24}{cells}")
+    click.echo(
+        f"\nFor this model, words for different things have {report.different:.2f} on average, "
+        f"synonyms {report.same:.2f}; above {report.limit:.2f}, two classes are too close."
+    )
+    for pair in report.pairs[:_SHOWN_PAIRS]:
+        click.echo(f"- {pair.first} / {pair.second} ({pair.cosine:.2f}): {pair.advice}")
+    if len(report.pairs) > _SHOWN_PAIRS:
+        click.echo(f"- and {len(report.pairs) - _SHOWN_PAIRS} more pairs (--json)")
+    if not report.pairs:
+        click.echo("No pair of classes is too close.")
+    for flag in report.flags:
+        paper = f" [{flag.paper}]" if flag.paper else ""
+        click.echo(f'- {flag.class_name}, "{flag.text}": {flag.kind}: {flag.reason}{paper}')

@@ -1,0 +1,251 @@
+"""What a model makes of a legend's words, before any pixel is spent on them."""
+
+import itertools
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from rsclip.config import SegmentConfig
+from rsclip.legend import Legend, LegendSpec, load_legend
+from rsclip.prompts import Query, class_queries, load_templates, word_prompts
+from rsclip.vocabulary import check_words
+from rsclip.word_checks import Flag, check_legend
+
+if TYPE_CHECKING:
+    from rsclip.backbone import Backbone
+
+__all__ = ["ClosePair", "PromptReport", "report_prompts", "write_matrix"]
+
+# What a model's cosines mean is its own: CLIPs on web images give any two nouns 0.7 and more. Its
+# scale is read off words whose kinship is known.
+_SYNONYMS = (
+    ("building", "house"), ("road", "street"), ("forest", "woodland"), ("grass", "lawn"),
+    ("farmland", "cropland"), ("bare soil", "bare ground"), ("sea", "ocean"),
+)  # fmt: skip
+Matrix = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class ClosePair:
+    """Two classes that the model can hardly tell apart by their words.
+
+    Attributes:
+        first, second: Names of the classes.
+        cosine: Of their closest words.
+        words: These words.
+    """
+
+    first: str
+    second: str
+    cosine: float
+    words: tuple[str, str]
+
+    @property
+    def advice(self) -> str:
+        """What to do about it."""
+        first, second = self.words
+        return (
+            f'make "{first}" and "{second}" synonyms of one class, or write what tells them apart '
+            "to the eye (a description, a narrower word)"
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain values, ready for JSON."""
+        return {
+            "classes": [self.first, self.second],
+            "cosine": round(self.cosine, 4),
+            "words": list(self.words),
+            "advice": self.advice,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class PromptReport:
+    """What a model makes of a legend's words.
+
+    Attributes:
+        model: Name of the model.
+        templates: In use.
+        legend: The classes.
+        queries: Words and descriptions with their prompts, in the order of the classes.
+        cosines: float32 (K, K), of the closest words of two classes, -1..1.
+        different: The model's mean cosine of words for different things.
+        same: Its mean cosine of synonyms.
+        pairs: Classes nearer than halfway from `different` to `same`, closest first.
+        flags: Words that will not do what they say.
+    """
+
+    model: str
+    templates: Sequence[str]
+    legend: Legend
+    queries: Sequence[Query]
+    cosines: Matrix = field(repr=False)
+    different: float
+    same: float
+    pairs: Sequence[ClosePair]
+    flags: Sequence[Flag]
+
+    @property
+    def limit(self) -> float:
+        """Cosine above which two classes are too close."""
+        return (self.different + self.same) / 2
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain values, ready for JSON."""
+        names = [item.name for item in self.legend.classes]
+        return {
+            "model": self.model,
+            "templates": list(self.templates),
+            "queries": [
+                {
+                    "class": names[query.class_index],
+                    "text": query.text,
+                    "prompts": list(query.prompts),
+                }
+                for query in self.queries
+            ],
+            "classes": names,
+            "cosines": [[round(float(value), 4) for value in row] for row in self.cosines],
+            "cosine_of_different_things": round(self.different, 4),
+            "cosine_of_synonyms": round(self.same, 4),
+            "too_close_above": round(self.limit, 4),
+            "too_close": [pair.to_dict() for pair in self.pairs],
+            "flags": [flag.to_dict() for flag in self.flags],
+        }
+
+
+def report_prompts(
+    classes: LegendSpec, config: SegmentConfig, backbone: "Backbone | None" = None
+) -> PromptReport:
+    """Encode a legend's words and say how well the model will tell them apart.
+
+    Args:
+        classes: As `rsclip.segment` takes them.
+        config: For model, weights, templates, background and device.
+        backbone: A ready model, in place of the configuration's.
+
+    Raises:
+        InputError: Classes, templates, model or device are wrong.
+    """
+    from rsclip.backbone import load_backbone
+    from rsclip.segmenter import parse_device
+
+    legend = load_legend(classes, background=config.background)
+    templates = load_templates(config.templates)
+    queries = class_queries(legend, templates)
+    device = parse_device(config.device)
+    backbone = (backbone or load_backbone(config.model, config.weights)).to(device)
+    features = _features(backbone, [query.prompts for query in queries])
+    owners = np.array([query.class_index for query in queries])
+    cosines = features @ features.T
+    different, same = _scale(backbone, templates)
+    matrix, pairs = _compare(cosines, owners, queries, legend, (different + same) / 2)
+    flags = [*check_legend(legend), *_model_flags(backbone, legend, queries)]
+    return PromptReport(
+        backbone.name, templates, legend, queries, matrix, different, same, pairs, flags
+    )
+
+
+def write_matrix(report: PromptReport, path: str | Path, *, overwrite: bool = False) -> Path:
+    """Draw the matrix of a report as PNG.
+
+    Raises:
+        OutputError: The file exists, or its folder cannot be written.
+        WriteError: The file cannot be finished.
+    """
+    from rsclip.writers.matrix import render_matrix
+    from rsclip.writers.preview import write_preview
+    from rsclip.writers.staging import Staging
+
+    path = Path(path)
+    names = [item.name for item in report.legend.classes]
+    plain = [item.words[0] for item in report.legend.classes]
+    title = f"Cosine of class words, {report.model}"
+    picture = render_matrix(report.cosines, names, plain, title, report.different, report.limit)
+    with Staging(path.parent, {"matrix": path.name}, overwrite=overwrite) as staging:
+        write_preview(staging.path("matrix"), picture)
+        staging.publish()
+    return path
+
+
+def _features(backbone: "Backbone", prompts: Sequence[Sequence[str]]) -> Matrix:
+    features: Matrix = backbone.text_features(prompts).cpu().numpy()
+    return features
+
+
+def _scale(backbone: "Backbone", templates: Sequence[str]) -> tuple[float, float]:
+    """Return the model's mean cosine of words for different things, and of synonyms."""
+    words = [word for pair in _SYNONYMS for word in pair]
+    features = _features(backbone, [word_prompts(word, templates) for word in words])
+    cosines = features @ features.T
+    kin = np.arange(len(words)) // 2
+    upper = np.triu(np.ones_like(cosines, dtype=bool), 1)
+    same = upper & (kin[:, None] == kin)
+    return float(cosines[upper & ~same].mean()), float(cosines[same].mean())
+
+
+def _compare(
+    cosines: Matrix,
+    owners: npt.NDArray[Any],
+    queries: Sequence[Query],
+    legend: Legend,
+    limit: float,
+) -> tuple[Matrix, list[ClosePair]]:
+    count = len(legend.classes)
+    members = [np.flatnonzero(owners == index) for index in range(count)]
+    matrix = np.eye(count, dtype=np.float32)
+    pairs = []
+    for a, b in itertools.combinations(range(count), 2):
+        block = cosines[np.ix_(members[a], members[b])]
+        row, col = np.unravel_index(block.argmax(), block.shape)
+        value = matrix[a, b] = matrix[b, a] = block[row, col]
+        both_behind = legend.classes[a].background and legend.classes[b].background
+        # Which of two background classes wins makes no difference: both are written as 0.
+        if value > limit and not both_behind:
+            words = queries[members[a][row]].text, queries[members[b][col]].text
+            first, second = legend.classes[a].name, legend.classes[b].name
+            pairs.append(ClosePair(first, second, float(value), words))
+    return matrix, sorted(pairs, key=lambda pair: -pair.cosine)
+
+
+def _model_flags(backbone: "Backbone", legend: Legend, queries: Sequence[Query]) -> list[Flag]:
+    from rsclip.backbone.text import count_tokens, rare_words
+
+    limit = int(backbone.model.context_length)
+    flags = []
+    for query in queries:
+        name = legend.classes[query.class_index].name
+        cut = [p for p in query.prompts if count_tokens(backbone.tokenizer, p, limit) > limit]
+        if cut:
+            reason = f"{len(cut)} of its prompts are cut at the model's {limit} tokens: shorten it"
+            flags.append(Flag(name, query.text, "cut", reason))
+        rare = rare_words(backbone.tokenizer, query.text)
+        if rare:
+            reason = f"{', '.join(rare)}: rare to CLIP or not English, read in pieces"
+            flags.append(Flag(name, query.text, "rare", reason))
+    return [*flags, *_far_words(backbone, legend)]
+
+
+def _far_words(backbone: "Backbone", legend: Legend) -> list[Flag]:
+    vocabulary: Mapping[str, Any] | None = backbone.vocabulary
+    if vocabulary is None:
+        return []
+    owner = {word: item.name for item in legend.classes for word in item.words}
+    far = check_words(
+        lambda prompts: _features(backbone, [[prompt] for prompt in prompts]),
+        list(owner),
+        vocabulary,
+    )
+    return [
+        Flag(
+            owner[item.word],
+            item.word,
+            "far",
+            f'{backbone.name} has not learned it (nearest: "{item.nearest}"): take a larger model',
+        )
+        for item in far
+    ]

@@ -1,0 +1,187 @@
+"""A label raster, read in strips, with the names it carries."""
+
+import json
+import warnings
+import xml.etree.ElementTree as ET
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import rasterio
+from numpy.typing import NDArray
+from rasterio._err import CPLE_BaseError
+from rasterio.crs import CRS
+from rasterio.enums import MaskFlags
+from rasterio.errors import NotGeoreferencedWarning, RasterioError
+from rasterio.transform import Affine
+from rasterio.windows import Window
+
+from rsclip.errors import ReadError, SceneError
+from rsclip.ground import GroundArea
+from rsclip.sources import open_error, stem_of
+from rsclip.types import Shape
+from rsclip.vectors.stream import Strip
+
+__all__ = ["LabelRaster"]
+
+# Pixels of a strip; what a strip needs in memory is some tens of bytes for each.
+_STRIP_PIXELS = 1_000_000
+_LEAST_ROWS = 32
+# Where outlines are shaped they stay fixed at the border of a strip: it must be far away.
+_SHAPED_PIXELS = 4_000_000
+_SHAPED_ROWS = 256
+# Stands for nodata where a raster marks it by another raster.
+_NO_LABEL = int(np.iinfo(np.int32).min)
+_ERRORS = (RasterioError, CPLE_BaseError, OSError)
+
+
+class LabelRaster:
+    """One band of class values, and optionally one of confidence. A context manager.
+
+    Args:
+        path: The raster: whole numbers of up to 32 bits, one band. 0 and nodata are no class.
+        confidence: A raster of whole percent on the same grid, or None.
+
+    Attributes:
+        shape: (height, width).
+        crs: Or None.
+        transform: From pixels to coordinates.
+        silent: Labels that are no class.
+
+    Raises:
+        SceneError: It cannot be opened, or does not hold labels.
+    """
+
+    def __init__(self, path: str | Path, confidence: str | Path | None = None) -> None:
+        self._path = str(path)
+        self._dataset = _open(path)
+        self._confidence: Any = None
+        try:
+            _check(self._path, self._dataset)
+            self.shape: Shape = self._dataset.shape
+            self.crs: CRS | None = self._dataset.crs
+            self.transform: Affine = self._dataset.transform
+            if confidence is not None:
+                self._confidence = _open(confidence)
+                if self._confidence.shape != self.shape:
+                    raise SceneError(
+                        f"its size {self._confidence.shape} is not the mask's {self.shape}",
+                        where=confidence,
+                        remedy="Give the confidence raster of the same run.",
+                    )
+        except BaseException:
+            self.close()
+            raise
+        flags = self._dataset.mask_flag_enums[0]
+        nodata = self._dataset.nodata
+        plain = MaskFlags.nodata in flags and nodata is not None and float(nodata).is_integer()
+        # Any other mask than a value is read beside the labels.
+        self._masked = not plain and MaskFlags.all_valid not in flags
+        self.silent = {0, _NO_LABEL} if self._masked else {0}
+        if plain:
+            self.silent.add(int(nodata))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the rasters."""
+        self._dataset.close()
+        if self._confidence is not None:
+            self._confidence.close()
+
+    def strips(self, ground: GroundArea | None, *, shaped: bool = False) -> Iterator[Strip]:
+        """Yield the raster from top to bottom.
+
+        Args:
+            ground: Areas of the pixels, or None.
+            shaped: Outlines inside a strip are given another shape.
+
+        Raises:
+            ReadError: Pixels cannot be read.
+        """
+        height, width = self.shape
+        pixels, least = (_SHAPED_PIXELS, _SHAPED_ROWS) if shaped else (_STRIP_PIXELS, _LEAST_ROWS)
+        rows = max(pixels // width // least * least, least)
+        for top in range(0, height, rows):
+            count = min(rows, height - top)
+            window = Window(0, top, width, count)
+            yield Strip(
+                self._labels(window),
+                None if ground is None else ground.rows(top, top + count),
+                None if self._confidence is None else _read(self._confidence, window),
+            )
+
+    def names(self) -> dict[int, str]:
+        """Return value -> name as the file says; empty where it says nothing.
+
+        Read are rsclip's tag RSCLIP_CLASSES, then the category names in `<mask>.aux.xml`.
+        """
+        try:
+            classes = json.loads(self._dataset.tags().get("RSCLIP_CLASSES", "null"))
+            if classes:
+                return {int(item["value"]): str(item["name"]) for item in classes if item["value"]}
+        except (ValueError, TypeError, KeyError):
+            pass
+        try:
+            root = ET.parse(f"{self._path}.aux.xml").getroot()
+        except (OSError, ET.ParseError):
+            return {}
+        found = root.findall("PAMRasterBand[@band='1']/CategoryNames/Category")
+        return {value: item.text for value, item in enumerate(found) if value and item.text}
+
+    def colours(self) -> dict[int, tuple[int, int, int]]:
+        """Return value -> (r, g, b) of the colour table; empty without one."""
+        try:
+            table = self._dataset.colormap(1)
+        except ValueError:
+            return {}
+        return {value: colour[:3] for value, colour in table.items()}
+
+    def _labels(self, window: Window) -> NDArray[Any]:
+        labels = _read(self._dataset, window)
+        if self._masked:
+            valid = self._dataset.read_masks(1, window=window) > 0
+            labels = np.where(valid, labels.astype(np.int64), _NO_LABEL)
+        return labels
+
+
+def _open(path: str | Path) -> Any:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", NotGeoreferencedWarning)
+            return rasterio.open(path)
+    except _ERRORS as error:
+        raise open_error(str(path), str(error)) from error
+
+
+def _check(path: str, dataset: Any) -> None:
+    if dataset.count != 1:
+        raise SceneError(
+            f"it has {dataset.count} bands, a mask has one",
+            where=path,
+            remedy=f"Choose a band: gdal_translate -b 1 {path} {stem_of(path)}_band.tif",
+        )
+    kind = np.dtype(dataset.dtypes[0])
+    if kind.kind not in "iu" or kind.itemsize > 4:
+        raise SceneError(
+            f"its pixels are {kind}, not class values (whole numbers of up to 32 bits)",
+            where=path,
+            remedy="If they are class values all the same: "
+            f"gdal_translate -ot Int32 {path} {stem_of(path)}_int.tif",
+        )
+
+
+def _read(dataset: Any, window: Window) -> NDArray[Any]:
+    try:
+        pixels: NDArray[Any] = dataset.read(1, window=window)
+    except _ERRORS as error:
+        rows = f"rows {window.row_off}:{window.row_off + window.height}"
+        raise ReadError(
+            f"{rows} cannot be read: {error}", where=dataset.name, remedy="Is the file whole?"
+        ) from error
+    return pixels

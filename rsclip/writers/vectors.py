@@ -1,0 +1,288 @@
+"""Polygons as GeoPackage, GeoJSON, FlatGeobuf, Shapefile or GeoParquet, a batch at a time."""
+
+import contextlib
+import json
+import os
+import warnings
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pyogrio
+import pyproj
+import shapely
+from pyogrio.errors import DataLayerError, DataSourceError, FeatureError, GeometryError
+from rasterio.crs import CRS
+
+from rsclip.errors import OutputError, WriteError
+from rsclip.vectors.features import Features
+from rsclip.writers.staging import write_error
+
+__all__ = ["LAYER", "VECTOR_FORMATS", "VectorWriter", "check_place", "vector_names"]
+
+LAYER = "polygons"
+
+# Many programs count the bytes of a .shp or .dbf in 31 bits.
+_SHAPEFILE_LIMIT = 2**31 - 1
+_SHORT_NAMES = {
+    "perimeter_m": "perim_m",
+    "perimeter_px": "perim_px",
+    "mean_confidence": "mean_conf",
+}
+# Bytes of a record: two texts, four numbers.
+_DBF_RECORD = 2 * 80 + 4 * 24
+# Beyond this GDAL builds the index on the disk.
+_INDEX_OPTION = "OGR_GPKG_MAX_RAM_USAGE_RTREE"
+_INDEX_BYTES = 100_000_000
+_ERRORS = (
+    OSError,
+    DataLayerError,
+    DataSourceError,
+    FeatureError,
+    GeometryError,
+    pa.ArrowException,
+    RuntimeError,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _Format:
+    driver: str | None
+    geometry: str
+    parts: tuple[str, ...] = ()  # further files, by suffix
+    options: Mapping[str, str] | None = None  # of the layer
+    about: Mapping[str, str] | None = None  # of the file
+
+
+# Suffix, which is also the option's value.
+_FORMATS: Mapping[str, _Format] = {
+    # Older programs warn of version 1.4, which has nothing more for polygons.
+    "gpkg": _Format("GPKG", "geom", about={"VERSION": "1.3"}),
+    "geojson": _Format("GeoJSON", "geometry", (), {"RFC7946": "YES", "COORDINATE_PRECISION": "7"}),
+    "fgb": _Format("FlatGeobuf", "geometry"),
+    "shp": _Format(
+        "ESRI Shapefile", "geometry", ("shx", "dbf", "prj", "cpg"), {"ENCODING": "UTF-8"}
+    ),
+    "parquet": _Format(None, "geometry"),
+}
+
+
+VECTOR_FORMATS = tuple(_FORMATS)
+"""Suffixes of the vector formats."""
+
+
+def vector_names(stem: str, kind: str) -> dict[str, str]:
+    """Return key -> file name of the polygons of a scene.
+
+    Args:
+        stem: What stands before the suffix, such as "scene_polygons".
+        kind: One of `VECTOR_FORMATS`.
+    """
+    names = {"polygons": f"{stem}.{kind}"}
+    for part in _FORMATS[kind].parts:
+        names[f"polygons_{part}"] = f"{stem}.{part}"
+    if kind != "gpkg":
+        names["polygons_style"] = f"{stem}.qml"
+    return names
+
+
+def check_place(kind: str, crs: CRS | None, where: object) -> None:
+    """Refuse a format that has no form for a scene's coordinates.
+
+    Raises:
+        OutputError: GeoJSON, which is in longitude and latitude, of a scene without a CRS.
+    """
+    if kind == "geojson" and not crs:
+        raise OutputError(
+            "GeoJSON is in longitude and latitude (RFC 7946), and the raster has no CRS",
+            where=where,
+            remedy="Choose another --vector-format, such as gpkg, or give the raster a CRS.",
+        )
+
+
+class VectorWriter:
+    """Write features as they come; memory is one batch.
+
+    Args:
+        path: The file; its suffix chooses the format.
+        names: Value -> class name; the value itself stands in for a missing one.
+        scene: Written into every feature.
+        crs: The scene's, or None.
+        on_ground: Areas and lengths are metres, not pixels.
+    """
+
+    def __init__(
+        self,
+        path: str | Path,
+        names: Mapping[int, str],
+        scene: str,
+        crs: CRS | None,
+        *,
+        on_ground: bool,
+    ) -> None:
+        self._path = Path(path)
+        self._kind = self._path.suffix.removeprefix(".")
+        self._format = _FORMATS[self._kind]
+        self._names = names
+        self._scene = scene
+        self._crs = crs
+        unit = ("m2", "m") if on_ground else ("px", "px")
+        self._fields = {
+            "class_id": pa.int32(),
+            "class_name": pa.string(),
+            f"area_{unit[0]}": pa.float64(),
+            f"perimeter_{unit[1]}": pa.float64(),
+            "mean_confidence": pa.float64(),
+            "scene": pa.string(),
+        }
+        if self._kind == "shp":
+            self._fields = {_SHORT_NAMES.get(k, k): v for k, v in self._fields.items()}
+        self._count = 0
+        self._seen: set[int] = set()
+        self._bytes = 100
+
+    def write(self, batches: Iterator[Features]) -> set[int]:
+        """Write all features and return the class values they have.
+
+        Args:
+            batches: Features in any number of batches; errors in making them come through as they
+                are.
+
+        Raises:
+            WriteError: The disk is full, the file cannot be written, or is too large for its
+                format.
+        """
+        failure: list[BaseException] = []
+
+        def tables() -> Iterator[pa.RecordBatch]:
+            try:
+                for features in batches:
+                    if len(features):
+                        yield self._table(features)
+            except BaseException as error:
+                # On its way through C an exception would lose its type.
+                failure.append(error)
+                raise
+
+        try:
+            if self._format.driver is None:
+                self._write_parquet(tables())
+            else:
+                self._write_driver(tables())
+        except _ERRORS as error:
+            raise failure[0] if failure else write_error(error, self._path) from error
+        return self._seen
+
+    def _table(self, features: Features) -> pa.RecordBatch:
+        size = len(features)
+        self._count += size
+        values = set(features.class_id.tolist())
+        self._seen |= values
+        names = {value: self._names.get(value, str(value)) for value in values}
+        wkb = shapely.to_wkb(features.geometry)
+        if self._kind == "shp":
+            self._weigh(features)
+        confidence = features.mean_confidence
+        columns = [
+            pa.array(features.class_id, pa.int32()),
+            pa.array([names[value] for value in features.class_id.tolist()], pa.string()),
+            pa.array(features.area, pa.float64()),
+            pa.array(features.perimeter, pa.float64()),
+            pa.nulls(size, pa.float64()) if confidence is None else pa.array(confidence),
+            pa.array([self._scene] * size, pa.string()),
+            pa.array(wkb, pa.binary()),
+        ]
+        return pa.RecordBatch.from_arrays(columns, schema=self._schema())
+
+    def _schema(self) -> pa.Schema:
+        # Without this name GDAL would take the bytes for an attribute.
+        extension = {b"ARROW:extension:name": b"geoarrow.wkb"}
+        geometry = pa.field(
+            self._format.geometry, pa.binary(), metadata=extension if self._format.driver else None
+        )
+        return pa.schema([pa.field(name, kind) for name, kind in self._fields.items()] + [geometry])
+
+    def _write_driver(self, tables: Iterator[pa.RecordBatch]) -> None:
+        reader = pa.RecordBatchReader.from_batches(self._schema(), tables)
+        with warnings.catch_warnings(), _small_index():
+            # A raster without a CRS has polygons without one.
+            warnings.filterwarnings("ignore", message=".*crs.*", category=UserWarning)
+            pyogrio.raw.write_arrow(
+                reader,
+                self._path,
+                layer=LAYER if self._kind != "shp" else None,
+                driver=self._format.driver,
+                geometry_name=self._format.geometry,
+                geometry_type="Polygon",
+                crs=self._crs.to_wkt() if self._crs else None,
+                layer_options=dict(self._format.options or {}),
+                dataset_options=dict(self._format.about or {}),
+            )
+        self._check_whole()
+
+    def _check_whole(self) -> None:
+        """Read back: errors of the last writes can get lost in a close."""
+        if self._kind == "geojson":
+            with self._path.open("rb") as file:
+                file.seek(max(self._path.stat().st_size - 16, 0))
+                whole = file.read().rstrip().endswith(b"}")
+        else:
+            # An empty FlatGeobuf does not know its count.
+            whole = max(pyogrio.read_info(self._path)["features"], 0) == self._count
+        if not whole:
+            raise OSError("what was written cannot be read back")
+
+    def _write_parquet(self, tables: Iterator[pa.RecordBatch]) -> None:
+        bounds: list[tuple[float, ...]] = []
+        with pq.ParquetWriter(self._path, self._schema(), compression="zstd") as writer:
+            for table in tables:
+                geometry = shapely.from_wkb(table.column(self._format.geometry).to_pylist())
+                bounds.append(tuple(shapely.total_bounds(geometry)))
+                writer.write_batch(table)
+            writer.add_key_value_metadata({"geo": json.dumps(self._geo(bounds))})
+
+    def _geo(self, bounds: list[tuple[float, ...]]) -> dict[str, Any]:
+        """Return the metadata of GeoParquet 1.1."""
+        crs = pyproj.CRS.from_user_input(self._crs.to_wkt()).to_json_dict() if self._crs else None
+        column: dict[str, Any] = {
+            "encoding": "WKB",
+            "geometry_types": ["Polygon"],
+            "orientation": "counterclockwise",
+            "crs": crs,
+        }
+        if bounds:
+            low, high = list(zip(*bounds, strict=True))[:2], list(zip(*bounds, strict=True))[2:]
+            column["bbox"] = [*map(min, low), *map(max, high)]
+        name = self._format.geometry
+        return {"version": "1.1.0", "primary_column": name, "columns": {name: column}}
+
+    def _weigh(self, features: Features) -> None:
+        """Count the bytes of a Shapefile, whose parts end at 2 GB."""
+        points = int(shapely.get_num_coordinates(features.geometry).sum())
+        rings = int(shapely.get_num_interior_rings(features.geometry).sum()) + len(features)
+        self._bytes += 52 * len(features) + 4 * rings + 16 * points
+        table = self._count * _DBF_RECORD
+        if max(self._bytes, table) > _SHAPEFILE_LIMIT:
+            raise WriteError(
+                "the polygons need more than 2 GB, where a Shapefile ends",
+                where=self._path.name,
+                remedy="Choose --vector-format gpkg (or fgb, parquet), or fewer and smaller "
+                "outlines with --min-area, --sieve or --simplify.",
+            )
+
+
+@contextlib.contextmanager
+def _small_index() -> Iterator[None]:
+    """Bound the memory of a GeoPackage's spatial index; what the user has set stays."""
+    if _INDEX_OPTION in os.environ:
+        yield
+        return
+    before = pyogrio.get_gdal_config_option(_INDEX_OPTION)
+    pyogrio.set_gdal_config_options({_INDEX_OPTION: _INDEX_BYTES})
+    try:
+        yield
+    finally:
+        pyogrio.set_gdal_config_options({_INDEX_OPTION: before})

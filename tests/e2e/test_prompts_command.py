@@ -1,0 +1,116 @@
+"""`rsclip prompts`: how a model reads class words."""
+
+import json
+
+import numpy as np
+import PIL.Image
+import pytest
+
+from rsclip.backbone import load_backbone
+from rsclip.backbone.compat import import_open_clip
+from rsclip.backbone.text import count_tokens, rare_words
+from rsclip.class_sets import describe_sets
+from rsclip.config import SegmentConfig
+from rsclip.errors import LegendError, OutputError, RsclipWarning
+from rsclip.legend import load_legend
+from rsclip.prompt_report import report_prompts, write_matrix
+from rsclip.prompts import load_templates
+
+CLASSES = "road|street, highway, water, bare soil"
+
+
+@pytest.fixture(scope="module")
+def nano():
+    return load_backbone("nano")
+
+
+def report(classes, nano, **options):
+    return report_prompts(classes, SegmentConfig(model="nano", device="cpu", **options), nano)
+
+
+def test_cosines_are_those_of_the_closest_words(nano):
+    found = report(CLASSES, nano, templates="simple")
+    fills = [template.format for template in load_templates("simple")]
+    words = ["road", "street", "highway", "water", "bare soil"]
+    classify = import_open_clip().build_zero_shot_classifier
+    features = classify(nano.model, nano.tokenizer, words, fills).T
+    cosines = (features @ features.T).numpy()
+    assert found.cosines.shape == (4, 4)
+    np.testing.assert_allclose(np.diag(found.cosines), 1, atol=1e-6)
+    np.testing.assert_array_equal(found.cosines, found.cosines.T)
+    np.testing.assert_allclose(found.cosines[0, 1], max(cosines[0, 2], cosines[1, 2]), atol=1e-5)
+    np.testing.assert_allclose(found.cosines[2, 3], cosines[3, 4], atol=1e-5)
+
+
+def test_pairs_are_too_close_on_the_models_own_scale(nano):
+    found = report(CLASSES, nano)
+    assert found.different < found.limit < found.same
+    assert [(pair.first, pair.second) for pair in found.pairs] == [("road", "highway")]
+    assert found.pairs[0].cosine > found.limit
+    assert '"highway"' in found.pairs[0].advice
+
+
+def test_background_classes_may_be_as_close_as_they_like(nano):
+    assert report("water, sand", nano, background="road, highway").pairs == []
+    assert len(report("water, road", nano, background="highway").pairs) == 1
+
+
+def test_what_the_model_itself_cannot_read_is_flagged(nano):
+    text = "a field " + "of ripe golden wheat " * 20
+    with pytest.warns(RsclipWarning, match="is cut"):
+        found = report(
+            {"wheat": {"words": ["farmland", text]}, "x": ["gewerbegebietsflaeche"]},
+            nano,
+            templates="simple",
+        )
+    kinds = {(flag.class_name, flag.kind) for flag in found.flags}
+    assert {("wheat", "cut"), ("x", "rare"), ("x", "far")} <= kinds
+    cut = next(flag for flag in found.flags if flag.kind == "cut")
+    assert "7 of its prompts are cut at the model's 77 tokens" in cut.reason
+
+
+def test_recommended_words_are_neither_rare_nor_cut(nano):
+    texts = [
+        text
+        for item in describe_sets()
+        for one in load_legend(f"set:{item.name}{':tuned' if item.tuned else ''}").classes
+        for text in (*one.words, *one.descriptions)
+    ]
+    assert [text for text in texts if rare_words(nano.tokenizer, text)] == []
+    assert max(count_tokens(nano.tokenizer, text) for text in texts) < 40
+
+
+def test_the_picture_has_a_frame_around_close_pairs(nano, tmp_path):
+    path = write_matrix(report(CLASSES, nano), tmp_path / "out" / "matrix.png")
+    pixels = np.asarray(PIL.Image.open(path).convert("RGB")).astype(int)
+    framed = (np.abs(pixels - (200, 60, 30)).sum(axis=2) == 0).sum()
+    without = write_matrix(report("road, water, sand, forest", nano), tmp_path / "plain.png")
+    plain = np.asarray(PIL.Image.open(without).convert("RGB")).astype(int)
+    note = (np.abs(plain - (200, 60, 30)).sum(axis=2) == 0).sum()
+    # Two frames of 48 pixels a side and 3 wide; the note above is red in both pictures.
+    assert framed - note > 2 * 4 * 40 * 3
+    with pytest.raises(OutputError):
+        write_matrix(report(CLASSES, nano), path)
+
+
+def test_command_prints_what_the_library_returns(nano, rsclip, tmp_path):
+    arguments = ["prompts", CLASSES, "--model", "nano", "--device", "cpu"]
+    done = rsclip(*arguments, "--json")
+    assert done.exit_code == 0, done.output
+    assert json.loads(done.stdout) == report(CLASSES, nano).to_dict()
+    png = tmp_path / "m.png"
+    text = rsclip(*arguments, "--png", png).stdout
+    assert png.is_file()
+    for part in ("80 templates", "road / highway", "too close", "street"):
+        assert part in text
+    again = rsclip(*arguments, "--png", png)
+    assert again.exit_code == 2
+    done = rsclip("prompts", "two cars, road without cars", "--model", "nano")
+    assert "Paiss" in done.stdout
+    assert "Alhamoud" in done.stdout
+
+
+def test_words_that_are_not_plain_english_are_refused(nano, rsclip):
+    with pytest.raises(LegendError, match="not plain English"):
+        report("Gebäude, road", nano)
+    assert rsclip("prompts", "Gebäude, road", "--model", "nano").exit_code == 2

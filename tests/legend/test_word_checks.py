@@ -1,0 +1,80 @@
+"""Words that a CLIP cannot read."""
+
+import pytest
+
+from rsclip.class_sets import describe_sets
+from rsclip.legend import load_legend
+from rsclip.word_checks import check_legend, check_text
+
+
+def kinds(text):
+    return {flag.kind for flag in check_text(text, "class")}
+
+
+@pytest.mark.parametrize(
+    ("text", "kind"),
+    [
+        ("field without trees", "negation"),
+        ("not a road", "negation"),
+        ("No building", "negation"),
+        ("non-irrigated land", "negation"),
+        ("street free of cars", "negation"),
+        ("two cars", "count"),
+        ("a group of 12 ships", "count"),
+        ("several tents", "count"),
+        ("house next to a river", "relation"),
+        ("a boat left of the pier", "relation"),
+        ("trees taller than houses", "relation"),
+        ("a red roof and green lawn", "colours"),
+        ("strasse", "language"),
+        ("la maison", "language"),
+        ("Background", "catch-all"),
+        ("other", "catch-all"),
+    ],
+)
+def test_flagged(text, kind):
+    flags = [flag for flag in check_text(text, "class") if flag.kind == kind]
+    assert len(flags) == 1
+    assert flags[0].text == text
+    assert flags[0].paper or kind == "catch-all"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "building", "nonwoven", "underpass", "leftover", "tennis court", "one-way street",
+        "red brick roof", "dark green lawn", "dark smooth standing water", "greenhouse", "notice",
+        "background radiation", "other side of the road", "blackberry", "gasworks", "overpass",
+        "a roof seen from above",
+    ],
+)  # fmt: skip
+def test_not_flagged(text):
+    assert kinds(text) == set()
+
+
+def test_what_to_write_is_named():
+    (flag,) = check_text("gebaeude", "class")
+    assert '"building" for "gebaeude"' in flag.reason
+
+
+@pytest.mark.parametrize(
+    "name",
+    [f"set:{item.name}{':tuned' if item.tuned else ''}" for item in describe_sets()],
+)
+def test_the_words_we_recommend_are_readable(name):
+    """Apart from a background class's own name, which stands beside what it is made of."""
+    flags = [flag for flag in check_legend(load_legend(name)) if flag.kind != "catch-all"]
+    assert flags == []
+
+
+def test_flags_follow_classes_and_read_descriptions():
+    legend = load_legend(
+        [{"name": "tent", "descriptions": ["three white tents"]}, "road without cars"],
+        background="other",
+    )
+    found = [(flag.class_name, flag.kind) for flag in check_legend(legend)]
+    assert found == [
+        ("tent", "count"),
+        ("road without cars", "negation"),
+        ("other", "catch-all"),
+    ]

@@ -1,0 +1,284 @@
+"""`rsclip polygonize` and its library call: formats, names, bad input."""
+
+import json
+import sqlite3
+import xml.etree.ElementTree as ET
+
+import geopandas
+import numpy as np
+import pyarrow.parquet as pq
+import pyogrio
+import pytest
+import rasterio
+import shapely
+from rasterio.features import rasterize
+
+import rsclip as library
+from rsclip.errors import InputError, OptionError, OutputError, ReadError, SceneError, WriteError
+from rsclip.polygons import read_polygons
+from rsclip.writers import vectors
+from tests.vectors.make import blobs, write_labels
+
+FIELDS = ["class_id", "class_name", "area_m2", "perimeter_m", "mean_confidence", "scene"]
+FORMATS = ["gpkg", "geojson", "fgb", "shp", "parquet"]
+
+
+@pytest.fixture
+def labels():
+    return blobs()
+
+
+@pytest.fixture
+def mask(tmp_path, labels):
+    return write_labels(tmp_path / "town_mask.tif", labels)
+
+
+def left(folder):
+    return sorted(path.name for path in folder.iterdir())
+
+
+def shapes_of(frame):
+    return sorted(
+        each.wkb_hex
+        for each in shapely.normalize(shapely.set_precision(frame.geometry.values, 1e-6))
+    )
+
+
+@pytest.mark.parametrize("kind", FORMATS)
+@pytest.mark.parametrize("place", ["utm", "rotated", None])
+def test_every_format_gives_the_mask_back(tmp_path, labels, kind, place):
+    mask = write_labels(tmp_path / "town_mask.tif", labels, place)
+    output = tmp_path / "out" / f"town.{kind}"
+    if kind == "geojson" and place is None:
+        with pytest.raises(OutputError, match=r"no CRS.*gpkg"):
+            library.write_polygons(mask, output)
+        assert left(tmp_path) == ["town_mask.tif"]
+        return
+    assert library.write_polygons(mask, output) == output
+    frame = read_polygons(output)
+    assert frame.is_valid.all()
+    with rasterio.open(mask) as dataset:
+        if kind == "geojson":
+            assert frame.crs.to_epsg() == 4326
+            frame = frame.to_crs(dataset.crs)
+        assert (frame.crs is None) == (place is None)
+        assert place is None or frame.crs == dataset.crs
+        burnt = rasterize(
+            zip(frame.geometry, frame.class_id, strict=True), labels.shape,
+            transform=dataset.transform, dtype="uint8",
+        )  # fmt: skip
+    np.testing.assert_array_equal(burnt, np.where(labels == 255, 0, labels))
+    assert set(frame.scene) == {"town"}
+    assert frame.class_name.tolist() == [str(value) for value in frame.class_id]
+    fields = FIELDS if place else [name.replace("_m2", "_px").replace("_m", "_px", 1)
+                                   if name.startswith(("area", "perimeter")) else name
+                                   for name in FIELDS]  # fmt: skip
+    if kind == "shp":
+        short = {
+            "perimeter_m": "perim_m",
+            "perimeter_px": "perim_px",
+            "mean_confidence": "mean_conf",
+        }
+        fields = [short.get(name, name) for name in fields]
+        assert all(len(name) <= 10 for name in fields)
+        assert (output.parent / "town.prj").exists() == (place is not None)
+    assert list(frame.columns) == [*fields, frame.geometry.name]
+
+
+def test_a_geopackage_has_its_layer_and_its_style(tmp_path, mask):
+    output = library.write_polygons(mask, tmp_path / "a.gpkg")
+    with sqlite3.connect(output) as database:
+        (style,) = database.execute("SELECT styleQML FROM layer_styles").fetchone()
+        column = database.execute("SELECT column_name FROM gpkg_geometry_columns").fetchone()
+        kind = database.execute("SELECT geometry_type_name FROM gpkg_geometry_columns").fetchone()
+    assert (column, kind) == (("geom",), ("POLYGON",))
+    values = {
+        item.get("value") for item in ET.fromstring(style[style.index("<qgis") :]).iter("category")
+    }
+    assert values == {"0", "1", "2", "3"}
+    assert pyogrio.read_info(output, layer="polygons")["geometry_type"] == "Polygon"
+
+
+def test_geojson_follows_rfc_7946(tmp_path, mask):
+    path = library.write_polygons(mask, tmp_path / "a.geojson")
+    content = json.loads(path.read_text(encoding="utf-8"))
+    assert "crs" not in content
+    text = path.read_text(encoding="utf-8")
+    for feature in content["features"]:
+        outer, *holes = feature["geometry"]["coordinates"]
+        assert shapely.LinearRing(outer).is_ccw
+        assert not any(shapely.LinearRing(hole).is_ccw for hole in holes)
+        for x, y in outer:
+            assert 8 < x < 22
+            assert 40 < y < 50
+            assert x == round(x, 7)
+    assert "e-" not in text.partition("features")[2].partition("geometry")[2][:2000]
+
+
+def test_geojson_is_cut_at_the_date_line(tmp_path):
+    labels = np.ones((10, 40), np.uint8)
+    mask = write_labels(tmp_path / "mask.tif", labels, "date line")
+    frame = read_polygons(library.write_polygons(mask, tmp_path / "a.geojson"))
+    west, _, east, _ = frame.total_bounds
+    assert (west, east) == (pytest.approx(-180), pytest.approx(180))
+    assert frame.geometry[0].geom_type == "MultiPolygon"
+
+
+def test_geoparquet_says_what_it_holds(tmp_path, mask):
+    path = library.write_polygons(mask, tmp_path / "a.parquet")
+    about = json.loads(pq.read_metadata(path).metadata[b"geo"])
+    column = about["columns"][about["primary_column"]]
+    assert about["version"] == "1.1.0"
+    assert column["geometry_types"] == ["Polygon"]
+    assert column["crs"]["id"] == {"authority": "EPSG", "code": 32633}
+    np.testing.assert_allclose(column["bbox"], geopandas.read_parquet(path).total_bounds)
+
+
+def test_an_empty_mask_gives_an_empty_layer(tmp_path):
+    mask = write_labels(tmp_path / "mask.tif", np.full((20, 30), 255, np.uint8))
+    for kind in FORMATS:
+        frame = read_polygons(library.write_polygons(mask, tmp_path / f"{kind}.{kind}"))
+        assert len(frame) == 0
+        # GeoJSON without features has no place for fields.
+        assert kind == "geojson" or "class_id" in frame.columns
+    assert len(library.polygonize(mask)) == 0
+
+
+def test_the_command_line_equals_the_library(rsclip, tmp_path, mask):
+    options = {"simplify": 1.0, "min_area": 2.0, "smooth": True}
+    done = rsclip("polygonize", mask, "-o", tmp_path / "cli.gpkg", "--simplify", 1,
+                  "--min-area", 2, "--smooth", "--json")  # fmt: skip
+    assert done.exit_code == 0, done.output
+    assert json.loads(done.stdout)["polygons"] == str(tmp_path / "cli.gpkg")
+    one = read_polygons(tmp_path / "cli.gpkg")
+    other = library.polygonize(mask, **options)
+    assert shapes_of(one) == shapes_of(other)
+    assert one.area_m2.min() >= 2
+
+
+def test_the_default_name_is_the_masks_stem(rsclip, tmp_path, mask, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert rsclip("polygonize", mask).output.strip() == "town_polygons.gpkg"
+    again = rsclip("polygonize", mask)
+    assert again.exit_code == 2
+    assert "--overwrite" in again.output
+    assert rsclip("polygonize", mask, "--overwrite").exit_code == 0
+
+
+def test_names_come_from_the_mask(tmp_path, labels):
+    said = json.dumps([{"value": 1, "name": "Gebäude"}, {"value": 0, "name": "rest"}])
+    mask = write_labels(tmp_path / "a.tif", labels, tags={"RSCLIP_CLASSES": said})
+    names = library.polygonize(mask).set_index("class_id").class_name.to_dict()
+    assert names == {1: "Gebäude", 2: "2", 3: "3"}
+    mask = write_labels(tmp_path / "b.tif", labels, colours={2: (10, 20, 30, 255)})
+    (tmp_path / "b.tif.aux.xml").write_text(
+        "<PAMDataset><PAMRasterBand band='1'><CategoryNames><Category>none</Category>"
+        "<Category>road</Category><Category/><Category>川</Category></CategoryNames>"
+        "</PAMRasterBand></PAMDataset>",
+        encoding="utf-8",
+    )
+    output = library.write_polygons(mask, tmp_path / "b.gpkg")
+    names = read_polygons(output).set_index("class_id").class_name.to_dict()
+    assert names == {1: "road", 2: "2", 3: "川"}
+    with sqlite3.connect(output) as database:
+        (style,) = database.execute("SELECT styleQML FROM layer_styles").fetchone()
+    assert "10,20,30" in style
+
+
+def test_masks_of_other_tools(tmp_path):
+    labels = blobs(nodata=False).astype(np.int16) * 11
+    mask = write_labels(tmp_path / "a.tif", labels, nodata=-9999)
+    assert set(library.polygonize(mask).class_id) == {11, 22, 33}
+    # Nodata by a mask band, not by a value.
+    with rasterio.Env(GDAL_TIFF_INTERNAL_MASK=True):
+        mask = write_labels(tmp_path / "b.tif", labels, nodata=None)
+        with rasterio.open(mask, "r+") as dataset:
+            valid = np.ones(labels.shape, bool)
+            valid[:60] = False
+            dataset.write_mask(valid)
+    frame = library.polygonize(mask)
+    assert frame.area.sum() == pytest.approx((labels[60:] > 0).sum() * 0.25)
+
+
+def test_mean_confidence_is_that_of_the_pixels(tmp_path, mask, labels):
+    percent = np.random.default_rng(0).integers(0, 101, labels.shape).astype(np.uint8)
+    percent[labels == 255] = 255
+    confidence = write_labels(tmp_path / "confidence.tif", percent)
+    frame = library.polygonize(mask, confidence=confidence)
+    with rasterio.open(mask) as dataset:
+        for row in frame.sample(20, random_state=1).itertuples():
+            inside = rasterize([row.geometry], labels.shape, transform=dataset.transform) == 1
+            assert row.mean_confidence == pytest.approx(percent[inside].mean() / 100)
+    assert library.polygonize(mask).mean_confidence.isna().all()
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "message"),
+    [
+        ({"simplify": -1}, OptionError, "--simplify.*between"),
+        ({"min_area": -0.5}, OptionError, "--min-area.*between"),
+        ({"simplify": float("nan")}, OptionError, "--simplify"),
+        ({"orthogonal": "house"}, OptionError, "no class is named 'house'"),
+        ({"overlap": 0.5}, OptionError, "unknown option `overlap`"),
+    ],
+)
+def test_options_that_cannot_be(mask, tmp_path, options, error, message):
+    with pytest.raises(error, match=message):
+        library.write_polygons(mask, tmp_path / "out" / "a.gpkg", **options)
+    assert left(tmp_path) == ["town_mask.tif"]
+
+
+@pytest.mark.parametrize("name", ["a.kml", "a", "a.GPKG"])
+def test_an_unknown_ending_is_refused(mask, tmp_path, name):
+    with pytest.raises(OutputError, match=r"ending.*\.gpkg, \.geojson"):
+        library.write_polygons(mask, tmp_path / name)
+
+
+def test_rasters_that_are_no_masks(tmp_path):
+    grey = np.zeros((5, 5), np.float32)
+    with pytest.raises(SceneError, match=r"float32, not class values.*gdal_translate"):
+        library.polygonize(write_labels(tmp_path / "a.tif", grey, nodata=None))
+    with rasterio.open(
+        tmp_path / "b.tif", "w", driver="GTiff", width=5, height=5, count=3, dtype="uint8"
+    ) as dataset:
+        dataset.write(np.zeros((3, 5, 5), np.uint8))
+    with pytest.raises(SceneError, match="3 bands"):
+        library.polygonize(tmp_path / "b.tif")
+    with pytest.raises(SceneError, match="no such file"):
+        library.polygonize(tmp_path / "c.tif")
+    mask = write_labels(tmp_path / "d.tif", np.ones((5, 5), np.uint8))
+    other = write_labels(tmp_path / "e.tif", np.ones((4, 5), np.uint8))
+    with pytest.raises(InputError, match=r"\(4, 5\) is not the mask's \(5, 5\)"):
+        library.polygonize(mask, confidence=other)
+
+
+def test_a_mask_is_never_written_over(tmp_path, mask):
+    with rasterio.open(mask) as dataset:
+        before = dataset.checksum(1)
+    twin = mask.rename(tmp_path / "town.gpkg")
+    with pytest.raises(OutputError, match="over the input"):
+        library.write_polygons(twin, twin, overwrite=True)
+    with rasterio.open(twin) as dataset:
+        assert dataset.checksum(1) == before
+
+
+@pytest.mark.parametrize("kind", FORMATS)
+def test_a_damaged_mask_leaves_nothing(tmp_path, kind):
+    # The first strip is whole and has something to write.
+    labels = np.ones((3000, 2000), np.uint8)
+    labels[100:110, 100:110] = 2
+    labels[1500:] = np.random.default_rng(0).integers(0, 9, (1500, 2000))
+    mask = write_labels(tmp_path / "mask.tif", labels, compress="deflate")
+    with mask.open("r+b") as file:
+        file.seek(mask.stat().st_size // 2)
+        file.write(b"\xff" * 100_000)
+    with pytest.raises(ReadError, match=r"rows .* cannot be read"):
+        library.write_polygons(mask, tmp_path / "out" / f"a.{kind}")
+    assert left(tmp_path) == ["mask.tif"]
+
+
+def test_a_shapefile_beyond_its_limit_says_so(tmp_path, mask, monkeypatch):
+    monkeypatch.setattr(vectors, "_SHAPEFILE_LIMIT", 20_000)
+    with pytest.raises(WriteError, match=r"a\.shp: .*2 GB.*--vector-format gpkg"):
+        library.write_polygons(mask, tmp_path / "out" / "a.shp")
+    assert left(tmp_path) == ["town_mask.tif"]
