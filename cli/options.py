@@ -38,7 +38,7 @@ def config_flags(*names: str) -> Callable[[F], F]:
 
     def add(function: F) -> F:
         for name in reversed(names):
-            function = _flag(fields[name], hints[name])(function)
+            function = _flag(fields[name], hints[name], fields[name].default)(function)
         return function
 
     return add
