@@ -67,7 +67,7 @@ class Cluster:
         }
         # References of our own would keep outcomes alive: as they end, they go.
         by_key = {future.key: task for future, task in futures.items()}
-        ended = as_completed(futures)
+        ended = as_completed(futures, loop=self._client.loop)
         try:
             for future in ended:
                 task = by_key[future.key]

@@ -67,7 +67,7 @@ def test_layout_is_kept_and_a_bad_scene_stops_none(scenes, tmp_path):
     # Other settings are refused without --overwrite, and the manifest says so.
     other, _ = run([scenes / "a.tif"], out, config=SegmentConfig(resume=True, logit_scale=20))
     assert "exist already" in other.failed[0].problem.message
-    assert "exist already" in lines(out)[-1]["message"]
+    assert "exist already" in lines(out)[-1]["error"]["message"]
 
 
 def test_retry_runs_what_failed_and_nothing_else(scenes, make_scene, tmp_path):
