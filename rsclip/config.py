@@ -112,13 +112,16 @@ class SegmentConfig:
     threshold: float | None = _option(
         None, "Lowest score (0 to 1) that keeps a label; below it: 0, unclassified.", "SCORE"
     )
+    area_threshold: float | None = _option(
+        None, "Classes that cover less of the scene than this share (0 to 1) become 0.", "SHARE"
+    )
     score: Score = _option(
         "class", "Score: softmax over classes, or over all words as in the papers."
     )
     refine: str | None = _option(
         None,
         "Draw class borders to the edges of the image: pamr, or pamr:D,D,... with other dilations "
-        "than 8,16 pixels.",
+        "than 1,2,4,8 pixels.",
         "METHOD",
     )
     gsd: float | None = _option(
@@ -339,6 +342,7 @@ def _check_ranges(config: SegmentConfig) -> None:
         ("stride", config.stride, 1, 1e6),
         ("overlap", config.overlap, 0, 0.9),
         ("threshold", config.threshold, 0, 1),
+        ("area_threshold", config.area_threshold, 0, 1),
         ("logit_scale", config.logit_scale, 1e-6, 1e6),
         ("gsd", config.gsd, 1e-6, 1e6),
         ("batch_size", config.batch_size, 1, 1e6),

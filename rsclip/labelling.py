@@ -249,6 +249,8 @@ class Labeller:
         image, valid = self._refinement.guide(around)
         if cover is not None:
             valid = valid & (cover > 0)
+        if not valid.any():
+            return self._interpolated(held, window)
         cut = top > 0, bottom < height, left > 0, right < width
         refiner = PixelRefiner(image, valid, cut, self._refinement.dilations)
         own = np.s_[

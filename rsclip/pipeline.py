@@ -88,6 +88,7 @@ class Counts:
         m2: float64 (values,) their true ground area; None where the scene has no place on Earth.
         confidence: float64 (values,) sums of their scores (0 to 1); None if none was computed.
         seconds: Wall time of the stages.
+        folded: Values of classes that covered too little of the scene and were written as 0.
     """
 
     windows: int
@@ -96,6 +97,7 @@ class Counts:
     m2: np.ndarray | None
     confidence: np.ndarray | None
     seconds: dict[str, float]
+    folded: tuple[int, ...] = ()
 
 
 def plan_grid(shape: Shape, model: Patched, config: SegmentConfig) -> Grid:
@@ -172,10 +174,14 @@ class SceneRun:
             sink = Sink(own, writers, self._legend.nodata, checkpoint)
             labeller = self._labeller(set(writers), own)
             encode_seconds, seen = self._windows(labeller, sink, progress, checkpoint)
+        folded = self._small_classes(sink.pixels)
+        if folded:
+            sink.fold(folded)
+            writer.relabel(dict.fromkeys(folded, 0))
         encoded = time.perf_counter()
         if self._config.sieve is not None:
             writer.sieve(self._config.sieve)
-            sink.recount(writer, (scores or {}).get("confidence"))
+            sink.recount()
         for each in writers.values():
             each.finish()
         finished = time.perf_counter()
@@ -187,7 +193,15 @@ class SceneRun:
             "total": finished - began,
         }
         total = len(self.grid)
-        return Counts(total, total - seen, sink.pixels, sink.m2, sink.confidence, seconds)
+        return Counts(
+            total, total - seen, sink.pixels, sink.m2, sink.confidence, seconds, tuple(folded)
+        )
+
+    def _small_classes(self, pixels: np.ndarray) -> list[int]:
+        """Return the values of classes that cover some of the scene, but less than they must."""
+        valid = int(pixels.sum() - pixels[self._legend.nodata])
+        least = (self._config.area_threshold or 0) * valid
+        return [item.value for item in self._legend.foreground if 0 < pixels[item.value] < least]
 
     def _windows(
         self,

@@ -75,6 +75,7 @@ def describe_outcome(run: SceneRun, counts: Counts, legend: Legend) -> dict[str,
         "pixels": total,
         "valid_pixels": valid,
         "unreadable": sorted([*window] for window in run.unreadable),
+        "folded": [item.name for item in legend.foreground if item.value in counts.folded],
         "results": [_result(counts, value, name, valid) for value, name in entries],
         "seconds": {name: round(value, 3) for name, value in counts.seconds.items()},
     }

@@ -7,7 +7,7 @@ over these places (i itself once a dilation), per channel:
     m_i     = sum over j of a(i, j) m_j                        repeated
 
 Source: Araslanov and Roth, Single-Stage Semantic Segmentation from Image Labels, CVPR 2020, section
-3.3; dilations and repetitions as SCLIP and SC-CLIP use them. Outside the scene its border is
+3.3; ten repetitions, as SCLIP and SC-CLIP use it. Outside the scene its border is
 repeated. Pixels that are not valid count for nothing.
 
 Every operation works on single pixels and adds up in one order, so that the cut into blocks never
@@ -23,12 +23,14 @@ import numpy as np
 from rsclip.errors import OptionError
 from rsclip.types import BoolArray, FloatArray, Window
 
-__all__ = ["DILATIONS", "Guide", "PixelRefiner", "Refinement", "parse_dilations"]
+__all__ = ["DILATIONS", "Guide", "PixelRefiner", "Refinement", "halo_of", "parse_dilations"]
 
 Guide = Callable[[Window], tuple[FloatArray, BoolArray]]
 """Gives the scene's own pixels in a window: image float32 (3, h, w) in 0..1 and valid (h, w)."""
 
-DILATIONS = (8, 16)
+DILATIONS = (1, 2, 4, 8)
+"""Near pixels too: at 8 and 16 alone, as SCLIP and SC-CLIP have it, pixels that are no multiple of
+8 apart never meet, and borders stay speckled."""
 _MAX_DILATION = 32
 _MAX_DILATIONS = 6
 _REPETITIONS = 10
@@ -79,7 +81,7 @@ def parse_dilations(text: str) -> tuple[int, ...]:
         raise OptionError(
             f"{text!r} is no refinement",
             where="--refine",
-            remedy=f"It is pamr, or pamr:1,2,4,8: up to {_MAX_DILATIONS} whole numbers, "
+            remedy=f"It is pamr, or pamr:8,16: up to {_MAX_DILATIONS} whole numbers, "
             f"1 to {_MAX_DILATION}.",
         )
     return tuple(sorted({int(part) for part in parts}))

@@ -1,6 +1,6 @@
 """Where finished label strips go: nodata put in, counted, and on to every writer."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Protocol
 
 import numpy as np
@@ -12,7 +12,7 @@ from rsclip.scene import Scene
 from rsclip.types import Window
 from rsclip.writers.scores import NO_SCORE
 
-__all__ = ["MASK", "Rereadable", "RowWriter", "Sink"]
+__all__ = ["MASK", "RowWriter", "Sink"]
 
 MASK = "mask"
 
@@ -29,12 +29,8 @@ class RowWriter(Protocol):
     def write(self, row: int, pixels: np.ndarray) -> None:
         """Write rows from `row` on."""
 
-
-class Rereadable(Protocol):
-    """What gives back the rows that were written."""
-
     def reread(self) -> Iterator[tuple[int, np.ndarray]]:
-        """Yield number of the first row and pixels (C, n, W), from top to bottom."""
+        """Yield what was written, when all rows are: number of the first row, (C, n, W)."""
 
 
 class Sink:
@@ -100,6 +96,12 @@ class Sink:
         for name, row, pixels in checkpoint.replay():
             self._writers[name].write(row, pixels)
 
+    def fold(self, values: Sequence[int]) -> None:
+        """Count what has these labels as unclassified."""
+        for sums in (self.pixels, self._m2, self._confidence):
+            sums[0] += sums[values].sum()
+            sums[values] = 0
+
     def add(self, strip: LabelStrip) -> None:
         """Write the next strip."""
         rows = len(strip.labels)
@@ -110,20 +112,19 @@ class Sink:
             done = part.stop
             self._write(strip, part, ~valid[: part.stop - part.start])
 
-    def recount(self, mask: Rereadable, confidence: Rereadable | None) -> None:
-        """Count again what the mask holds by now.
-
-        Args:
-            mask: Gives the labels.
-            confidence: Gives their percent; without it their mean is not known any more.
-        """
+    def recount(self) -> None:
+        """Count again what the mask holds by now."""
         self.pixels[:] = 0
         self._m2[:] = 0
         self._confidence[:] = 0
-        self._scored = False
-        others = None if confidence is None else confidence.reread()
-        for start, (labels,) in mask.reread():
-            score = None if others is None else next(others)[1][0] / np.float32(100)
+        scores = self._writers.get("confidence")
+        # Scores are known for each pixel only where they were written.
+        self._scored = scores is not None
+        others = scores.reread() if scores is not None else None
+        for start, (labels,) in self._writers[MASK].reread():
+            score = None
+            if others is not None:
+                score = next(others)[1][0] / np.float32(100)
             self._count(start, labels, score)
 
     def _write(self, strip: LabelStrip, part: slice, nodata: np.ndarray) -> None:

@@ -79,7 +79,11 @@ def write_bundle(
     try:
         part = path.with_name(f".{path.name}.{os.getpid()}.part")
         try:
+            part.touch()
+            mode = part.stat().st_mode
             save_file({key: value.contiguous() for key, value in weights.items()}, part, header)
+            # safetensors leaves a file for its owner only; this one is made to be passed on.
+            part.chmod(mode)
             part.replace(path)
         finally:
             part.unlink(missing_ok=True)

@@ -106,7 +106,9 @@ def _features(trunk: Trunk, options: SelfCalibratedOptions) -> DenseFeatures:
     layers = _Layers.of(depth, options)
     entering = trunk.entering(depth - 1)
     cls, patches = entering[:, :1], entering[:, 1:]
-    levels = torch.stack([trunk.entering(i) for i in range(layers.start, layers.stop)]).sum(dim=0)
+    levels = trunk.entering(layers.start)
+    for index in range(layers.start + 1, layers.stop):
+        levels = levels + trunk.entering(index)
     # Which patches are anomalous, and which similar, must not hang on half precision.
     with torch.autocast(patches.device.type, enabled=False):
         anomalous = outliers(patches, options.neighbours, options.contamination)

@@ -204,6 +204,31 @@ class CogWriter:
         self._remove_draft()
         return self._path
 
+    def relabel(self, changes: Mapping[int, int]) -> None:
+        """Replace values throughout, when all rows are written and before `finish`.
+
+        Args:
+            changes: Old value -> new value.
+
+        Raises:
+            ValueError: Rows are missing.
+            WriteError: The disk is full, or the file cannot be read back.
+        """
+        self._close_whole()
+        lookup = np.arange(np.iinfo(self._dtype).max + 1, dtype=self._dtype)
+        lookup[list(changes)] = list(changes.values())
+        self._checksums = [0] * len(self._checksums)
+        with self._guard():
+            self._dataset = rasterio.open(self._draft, "r+")
+            for top in range(0, self._shape[0], self._rows):
+                height = min(self._rows, self._shape[0] - top)
+                for index in range(len(self._checksums)):
+                    left = index * _BLOCK
+                    window = Window(left, top, min(_BLOCK, self._shape[1] - left), height)
+                    pixels = lookup[self._dataset.read(window=window)]
+                    self._dataset.write(pixels, window=window)
+                    _add_checksums(self._checksums, pixels, index)
+
     def close(self) -> None:
         """Close and remove the temporary file; the COG, if finished, stays."""
         if self._dataset is not None:

@@ -41,6 +41,11 @@ def test_a_bundle_is_the_model_it_was_made_of(bundled):
     assert load_backbone("tiny-vit/quick", bundled).name == "tiny-vit/quick"
 
 
+def test_a_bundle_may_be_read_by_whom_any_new_file_may(bundled, tmp_path):
+    (tmp_path / "new").touch()
+    assert bundled.stat().st_mode == (tmp_path / "new").stat().st_mode
+
+
 def test_a_bundle_of_a_bundle_is_the_same_model(bundled, tmp_path):
     again = bundle_model("auto", tmp_path / "again.safetensors", bundled)
     np.testing.assert_array_equal(

@@ -12,11 +12,11 @@ from rsclip.legend import load_legend
 from rsclip.refinement import PixelRefiner, Refinement, parse_dilations
 from rsclip.types import Rows
 
-HALO = 160
+HALO = 80
 WHOLE = (False, False, False, False)
 
 
-def formula(image, values, dilations=(8, 16), repetitions=10):
+def formula(image, values, dilations=(1, 2, 4, 8), repetitions=10):
     """The paper's sums with torch's own unfold, all pixels valid, the border repeated."""
 
     def places(planes, dilation):
@@ -55,7 +55,7 @@ def test_the_formula(shape, dilations):
 def test_a_block_with_its_halo_is_the_whole_bit_for_bit():
     shape = (2 * HALO + 61, 2 * HALO + 83)
     image, valid = picture(*shape), np.ones(shape, bool)
-    valid[150:230, 140:190] = False
+    valid[70:150, 70:110] = False
     values = np.random.default_rng(1).uniform(-1, 1, shape).astype(np.float32)
     whole = PixelRefiner(image, valid, WHOLE).refine(values)
     core = np.s_[20:50, HALO : HALO + 83]
@@ -86,16 +86,16 @@ def test_pixels_without_data_give_nothing_away():
 
 
 def test_borders_move_to_the_edges_of_the_image():
-    """A blocky guess, a patch off, comes to lie on the line where the image changes."""
+    """A guess, half a patch off, comes to lie on the line where the image changes."""
     shape = (96, 96)
     rng = np.random.default_rng(0)
     image = np.where(np.arange(96) < 52, 0.2, 0.8) + rng.normal(0, 0.02, (3, *shape))
-    guess = np.where(np.arange(96) < 40, -1.0, 1.0) * np.ones(shape)
+    guess = np.where(np.arange(96) < 46, -1.0, 1.0) * np.ones(shape)
     found = PixelRefiner(image.astype(np.float32), np.ones(shape, bool), WHOLE).refine(
         guess.astype(np.float32)
     )
     truth = np.arange(96) >= 52
-    assert ((guess > 0) == truth).mean() < 0.9
+    assert ((guess > 0) == truth).mean() < 0.94
     assert ((found > found.mean()) == truth).mean() > 0.99
 
 
@@ -151,7 +151,7 @@ def test_strips_and_chunks_change_nothing(monkeypatch, rows, columns, pixels):
 
 
 def test_how_it_is_written():
-    assert parse_dilations("pamr") == (8, 16)
+    assert parse_dilations("pamr") == (1, 2, 4, 8)
     assert parse_dilations(" pamr:4, 1,2,1") == (1, 2, 4)
     assert Refinement(None, (1, 2, 4)).halo == 40
 
@@ -160,5 +160,5 @@ def test_how_it_is_written():
     "text", ["crf", "pamr:", "pamr:0", "pamr:33", "pamr:1.5", "pamr:-1", "pamr:1,2,3,4,5,6,7", ""]
 )
 def test_what_is_no_refinement(text):
-    with pytest.raises(OptionError, match=r"--refine.*pamr:1,2,4,8"):
+    with pytest.raises(OptionError, match=r"--refine.*pamr:8,16"):
         parse_dilations(text)

@@ -1,6 +1,7 @@
 """Polygons of whole runs: in every format, on every kind of grid, as QGIS opens them."""
 
 import json
+import sqlite3
 
 import numpy as np
 import pytest
@@ -181,3 +182,10 @@ def test_geojson_needs_a_crs_and_the_others_do_not(make_scene, tmp_path):
     result = run(scene, tmp_path / "out", vector_format="shp")
     assert "polygons_prj" not in result.paths
     assert result.polygons().area_px.sum() == 70 * 90
+
+
+def test_the_geopackage_is_of_a_version_that_qgis_3_22_knows(make_scene, tmp_path):
+    outcome = run(make_scene(), tmp_path)
+    with sqlite3.connect(outcome.paths["polygons"]) as database:
+        (version,) = database.execute("PRAGMA user_version").fetchone()
+    assert version <= 10300

@@ -1,10 +1,12 @@
 """`rsclip methods` says what the registry holds, and what it shows can be given back."""
 
 import json
+import re
 
 import pytest
 
 from rsclip.methods import METHODS
+from rsclip.methods.options import describe_options
 
 NAMES = [
     "clearclip", "clip", "clipsurgery", "gem", "maskclip", "naclip", "scclip", "sclip", "segearth",
@@ -83,3 +85,19 @@ def test_too_few_blocks_is_one_message(rsclip, make_scene, tiny_model, tmp_path)
     assert done.exit_code == 2
     assert "this model has 2. Give --method-option blocks=N" in done.stderr
     assert not (tmp_path / "out").exists()
+
+
+def test_the_page_on_methods_has_them_all(repository):
+    """Each has a section with its paper, and a row of measured cost; no option is invented."""
+    page = (repository / "docs/methods.md").read_text(encoding="utf-8")
+    words = " ".join(page.replace("*", "").split())
+    options = {
+        fact.name for method in METHODS.values() for fact in describe_options(method.options)
+    }
+    for name, method in METHODS.items():
+        assert f"### {name}\n" in page
+        assert re.search(rf"^\| {name} \| \d\.\d\d \|", page, flags=re.MULTILINE)
+        title = method.citation.split(", ", 1)[1].split(":")[0].split(",")[0]
+        assert title in words
+    for given in re.findall(r"--method-option (\w+)=", page):
+        assert given in options

@@ -69,5 +69,6 @@ def test_the_batch_changes_no_result(problem, batch_size):
     segmenter = Segmenter(backbone, text, options=options, device="cpu", batch_size=batch_size)
     alone = np.concatenate([segmenter.similarities(image[None]) for image in images])
     together = Segmenter(backbone, text, options=options, device="cpu").similarities(images)
-    np.testing.assert_allclose(segmenter.similarities(images), alone, rtol=0, atol=1e-5)
-    np.testing.assert_allclose(together, alone, rtol=0, atol=1e-5)
+    # Features of four channels may nearly cancel: their direction then has few digits left.
+    np.testing.assert_allclose(segmenter.similarities(images), alone, rtol=0, atol=1e-4)
+    np.testing.assert_allclose(together, alone, rtol=0, atol=1e-4)
