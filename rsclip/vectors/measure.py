@@ -17,6 +17,8 @@ Index = NDArray[np.int64]
 
 # Pieces of the scene's longer side beyond which an edge is cut before its area is taken.
 _PIECES = 64
+# Edges measured at once: the largest polygon may have millions.
+_CHUNK = 50_000
 # Nodes of the table of pixel sizes along each side.
 _NODES = 128
 # Nodes and weights of Gauss (2 points) along an edge, of Simpson across.
@@ -82,11 +84,12 @@ class Measure:
             limit = max(max(self._shape) / _PIECES, 16.0)
             pieces = np.maximum(np.ceil(np.abs(step).max(axis=1, initial=0) / limit), 1)
             pieces = pieces.astype(np.int64)
-            edge = np.repeat(np.arange(len(pieces)), pieces)
-            nth = np.arange(len(edge)) - np.repeat(np.cumsum(pieces) - pieces, pieces)
-            cut = step[edge] / pieces[edge][:, None]
-            small = _strips(self.ground, start[edge] + cut * nth[:, None], cut, origin[edge, 0])
-            parts = np.bincount(edge, small, minlength=len(pieces)).astype(np.float64)
+            parts = np.empty(len(step))
+            for begin in range(0, len(step), _CHUNK):
+                some = slice(begin, begin + _CHUNK)
+                parts[some] = _cut_strips(
+                    self.ground, start[some], step[some], pieces[some], origin[some, 0]
+                )
         return np.asarray(np.add.reduceat(parts, offsets[:-1]))
 
     def lengths(self, points: Float, offsets: Index) -> Float:
@@ -100,9 +103,13 @@ class Measure:
         if self.ground is None:
             long = np.hypot(step[:, 0], step[:, 1])
         else:
-            e, f, g = self._metric_at(*(points + step / 2).T)
-            dx, dy = step.T
-            long = np.sqrt(np.maximum(e * dx * dx + 2 * f * dx * dy + g * dy * dy, 0))
+            long = np.empty(len(step))
+            for begin in range(0, len(step), _CHUNK):
+                part = slice(begin, begin + _CHUNK)
+                e, f, g = self._metric_at(*(points[part] + step[part] / 2).T)
+                dx, dy = step[part].T
+                squared = e * dx * dx + 2 * f * dx * dy + g * dy * dy
+                long[part] = np.sqrt(np.maximum(squared, 0))
         return np.asarray(np.add.reduceat(long, offsets[:-1]))
 
     def _metric_at(self, x: Float, y: Float) -> Float:
@@ -121,6 +128,17 @@ def following(offsets: Index) -> Index:
     after = np.arange(1, offsets[-1] + 1)
     after[offsets[1:] - 1] = offsets[:-1]
     return after
+
+
+def _cut_strips(
+    ground: GroundArea, start: Float, step: Float, pieces: Index, origin: Float
+) -> Float:
+    """Return what `_strips` does, of edges cut into so many pieces each."""
+    edge = np.repeat(np.arange(len(pieces)), pieces)
+    nth = np.arange(len(edge)) - np.repeat(np.cumsum(pieces) - pieces, pieces)
+    cut = step[edge] / pieces[edge][:, None]
+    small = _strips(ground, start[edge] + cut * nth[:, None], cut, origin[edge])
+    return np.bincount(edge, small, minlength=len(pieces)).astype(np.float64)
 
 
 def _strips(ground: GroundArea, start: Float, step: Float, origin: Float) -> Float:

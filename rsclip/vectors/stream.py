@@ -216,11 +216,14 @@ class Stream:
         ours = edges.take(closed[edges.owner])
         parts = [ours]
         for key in [key for key in store if closed[key]]:
-            points = np.concatenate([part.points for part in store.pop(key)])
-            parts.append(Edges(np.full(len(points), key, np.int64), points))
+            kept = (part.points for part in store.pop(key))
+            parts.extend(Edges(np.full(len(points), key, np.int64), points) for points in kept)
         index = np.flatnonzero(closed)
         number = np.cumsum(closed) - 1
-        rings = trace(Edges.join(parts))
+        joined = [Edges.join(parts)]
+        # The largest polygon decides how much memory a run needs: nothing is kept twice.
+        parts.clear()
+        rings = trace(joined.pop())
         if self._reshape is None:
             # Shaped outlines keep all: neighbours then have the same vertices.
             rings = drop_straight(rings)

@@ -1,5 +1,6 @@
 """Directed edges to rings."""
 
+from array import array
 from dataclasses import dataclass
 
 import numpy as np
@@ -43,43 +44,54 @@ def trace(edges: Edges) -> Rings:
     if not count:
         empty = np.empty(0, np.int64)
         return Rings(np.empty((0, 2), np.int32), np.zeros(1, np.int64), empty, np.empty(0))
-    following = _following(edges)
-    order, offsets = _walk(following)
+    order, offsets = _walk(_following(edges))
     points = edges.points[order, :2]
     owner = edges.owner[order[offsets[:-1]]]
+    del edges, order
     return _grouped(points, offsets, owner)
 
 
 def drop_straight(rings: Rings) -> Rings:
     """Leave out the points at which a ring goes straight on."""
     before, after = _neighbours(rings.offsets)
-    points = rings.points.astype(np.int64)
-    come, go = points - points[before], points[after] - points
-    kept = come[:, 0] * go[:, 1] != come[:, 1] * go[:, 0]
+    x, y = rings.points.T.astype(np.int64)
+    kept = (x - x[before]) * (y[after] - y) != (x[after] - x) * (y - y[before])
     running = np.concatenate(([0], np.cumsum(kept)))
     return Rings(rings.points[kept], running[rings.offsets], rings.owner, rings.area)
 
 
 def _following(edges: Edges) -> Index:
     """Return the edge that follows each edge."""
-    points = edges.points.astype(np.int64)
-    low = points.min(axis=0)
-    x_low, y_low = min(low[0], low[2]), min(low[1], low[3])
-    width = max(points[:, 0].max(), points[:, 2].max()) - x_low + 1
-    height = max(points[:, 1].max(), points[:, 3].max()) - y_low + 1
-    base = (edges.owner - edges.owner.min()) * height
-    start = (base + points[:, 1] - y_low) * width + points[:, 0] - x_low
-    end = (base + points[:, 3] - y_low) * width + points[:, 2] - x_low
-    going, coming = np.argsort(start), np.argsort(end)
-    ordered = start[going]
-    twice = np.flatnonzero(ordered[1:] == ordered[:-1])
+    points = edges.points
+    low, high = points.min(axis=0), points.max(axis=0)
+    corner = int(min(low[0], low[2])), int(min(low[1], low[3]))
+    width = int(max(high[0], high[2])) - corner[0] + 1
+    height = int(max(high[1], high[3])) - corner[1] + 1
+
+    def keys(column: int) -> Index:
+        # In place: the largest polygon decides how much memory a run needs.
+        key: Index = edges.owner - edges.owner.min()
+        key *= height
+        key += points[:, column + 1]
+        key -= corner[1]
+        key *= width
+        key += points[:, column]
+        key -= corner[0]
+        return key
+
+    coming = np.argsort(keys(2))
+    start = keys(0)
+    going = np.argsort(start)
+    start = start[going]
+    twice = np.flatnonzero(start[1:] == start[:-1])
+    del start
     if len(twice):
-        incoming = points[coming[twice]]
-        one = _turn(incoming, points[going[twice]])
-        other = _turn(incoming, points[going[twice + 1]])
+        incoming = points[coming[twice]].astype(np.int64)
+        one = _turn(incoming, points[going[twice]].astype(np.int64))
+        other = _turn(incoming, points[going[twice + 1]].astype(np.int64))
         swap = twice[other < one]
         going[swap], going[swap + 1] = going[swap + 1], going[swap]
-    following = np.empty(len(start), np.int64)
+    following = np.empty(len(going), np.int64)
     following[coming] = going
     return following
 
@@ -92,11 +104,10 @@ def _turn(come: Index, go: Index) -> NDArray[np.float64]:
 
 
 def _walk(following: Index) -> tuple[Index, Index]:
-    """Return the edges ring after ring, and where each ring begins."""
-    # A plain list beats arrays here: every step is one look-up.
-    ahead = following.tolist()
-    order: list[int] = []
-    offsets = [0]
+    """Return the edges ring after ring, and where each ring begins; `following` is used up."""
+    # Every step is one look-up: plain Python is fast enough, and nothing else is as simple.
+    ahead = memoryview(following.data)
+    order, offsets = array("q"), array("q", [0])
     add = order.append
     for first in range(len(ahead)):
         if ahead[first] < 0:
@@ -107,7 +118,7 @@ def _walk(following: Index) -> tuple[Index, Index]:
             add(at)
             at = after
         offsets.append(len(order))
-    return np.array(order, np.int64), np.array(offsets, np.int64)
+    return np.frombuffer(order, np.int64), np.frombuffer(offsets, np.int64)
 
 
 def _neighbours(offsets: Index) -> tuple[Index, Index]:
@@ -121,11 +132,11 @@ def _neighbours(offsets: Index) -> tuple[Index, Index]:
 
 def _grouped(points: NDArray[np.int32], offsets: Index, owner: Index) -> Rings:
     _, after = _neighbours(offsets)
-    x, y = points[:, 0].astype(np.int64), points[:, 1].astype(np.int64)
     # Relative to the ring's first point the products stay small.
-    first = np.repeat(offsets[:-1], np.diff(offsets))
-    x, y = x - x[first], y - y[first]
+    local = points - np.repeat(points[offsets[:-1]], np.diff(offsets), axis=0)
+    x, y = local.T.astype(np.int64)
     area = np.add.reduceat(x * y[after] - x[after] * y, offsets[:-1]) / 2
+    del local, x, y, after
     order = np.lexsort((area < 0, owner))
     lengths = np.diff(offsets)[order]
     moved = np.concatenate(([0], np.cumsum(lengths)))

@@ -1,10 +1,12 @@
 """Peak memory and time against the scene's size, with a stub encoder: promise 1 of the design.
 
     python tests/benchmarks/memory.py [--sides 4000 40000] [--classes 20] [--keep DIR]
+        [--polygons]
 
 Each size runs in a process of its own on a striped-free, tiled uint8 RGB scene that is written once
 (sparse blocks of noise), so that the peak (ru_maxrss) is the run's own. The stub encoder gives
-smooth similarities at once: what is measured is everything around the model.
+smooth similarities at once: what is measured is everything around the model. Polygons are left out
+unless asked for: they need the largest of them in memory, and here one spans the scene.
 """
 
 import argparse
@@ -58,8 +60,9 @@ def make_scene(path: Path, side: int) -> None:
                 dataset.write(shifted, window=Window(col, row, width, height))
 
 
-def run_one(scene: str, classes: int, out: str) -> None:
+def run_one(scene: str, classes: int, out: str, polygons: bool) -> None:
     from rsclip.api import Model, segment_scenes
+    from rsclip.config import build_config
     from rsclip.legend import load_legend
     from rsclip.prompts import Query
 
@@ -69,8 +72,9 @@ def run_one(scene: str, classes: int, out: str) -> None:
     began = time.perf_counter()
     start_cpu = time.process_time()
     (result,) = segment_scenes(
-        [scene], load_legend(names), out, model_loader=lambda legend, config: model
-    )
+        [scene], load_legend(names), out, model_loader=lambda legend, config: model,
+        config=build_config({"vector_format": "gpkg" if polygons else "none"}),
+    )  # fmt: skip
     usage = resource.getrusage(resource.RUSAGE_SELF)
     peak = usage.ru_maxrss / 1024
     # Wall time depends on what else the machine does; processor time hardly.
@@ -87,13 +91,14 @@ def main() -> None:
     parser.add_argument("--sides", type=int, nargs="+", default=[4000, 40000])
     parser.add_argument("--classes", type=int, default=20)
     parser.add_argument("--keep", type=Path)
+    parser.add_argument("--polygons", action="store_true")
     parser.add_argument("--run", nargs=3, help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.run:
         # torch is part of every real run: its memory belongs to the base of the comparison.
         import torch  # noqa: F401
 
-        run_one(args.run[0], int(args.run[1]), args.run[2])
+        run_one(args.run[0], int(args.run[1]), args.run[2], args.polygons)
         return
     with tempfile.TemporaryDirectory() as temporary:
         folder = args.keep or Path(temporary)
@@ -103,9 +108,10 @@ def main() -> None:
             scene = folder / f"scene_{side}.tif"
             if not scene.exists():
                 make_scene(scene, side)
-            command = [sys.executable, __file__, "--run", str(scene), str(args.classes)]
+            command = [sys.executable, __file__, *(["--polygons"] if args.polygons else [])]
+            command += ["--run", str(scene), str(args.classes), tempfile.mkdtemp(dir=temporary)]
             done = subprocess.run(
-                [*command, tempfile.mkdtemp(dir=temporary)],
+                command,
                 check=True, capture_output=True, text=True,
             )  # fmt: skip
             row = {"side": side, **json.loads(done.stdout.splitlines()[-1])}
