@@ -64,6 +64,8 @@ def set_file(name: str) -> Path:
         LegendError: No set of that name; the nearest are named.
     """
     known = bundled_sets()
+    # "loveda:plain" says outright what "loveda" means.
+    name = name.removesuffix(":plain")
     if name.lower() in known:
         return config_path("classes", f"{name.lower()}.yaml")
     near = difflib.get_close_matches(name.lower(), known, n=3)

@@ -18,6 +18,7 @@ __all__ = [
     "activation",
     "architecture_of",
     "check_against",
+    "checked",
     "differences",
     "refuse_open_activation",
 ]
@@ -208,7 +209,46 @@ def _read(path: Path) -> Architecture:
         raise ModelError(f"the architecture file cannot be read ({error})", where=path) from error
     if not isinstance(content, dict):
         raise ModelError("the architecture file holds no architecture", where=path)
-    return Architecture(content.get("model_cfg", content), content.get("preprocess_cfg") or {})
+    return checked(content.get("model_cfg", content), content.get("preprocess_cfg"), path)
+
+
+def checked(config: Any, preprocess: Any, where: object) -> Architecture:
+    """Return an architecture of what a file says, once its parts are of the right kinds.
+
+    Args:
+        config: open_clip's `model_cfg`.
+        preprocess: Its `preprocess_cfg`, or None.
+        where: The file.
+
+    Raises:
+        ModelError: A part is missing or nonsense.
+    """
+    towers = ("vision_cfg", "text_cfg")
+    if not isinstance(config, dict) or not all(isinstance(config.get(k), dict) for k in towers):
+        raise ModelError(
+            "the architecture file holds no architecture",
+            where=where,
+            remedy="It has `vision_cfg` and `text_cfg`, as open_clip writes them.",
+        )
+    if not isinstance(preprocess, dict | None):
+        raise ModelError("`preprocess_cfg` is no mapping", where=where)
+    preprocess = preprocess or {}
+    for key, least in (("mean", 0.0), ("std", 1e-6)):
+        values = preprocess.get(key)
+        if values is None:
+            continue
+        fits = isinstance(values, list | tuple) and len(values) == 3
+        if not fits or not all(_is_share(value, least) for value in values):
+            raise ModelError(
+                f"`{key}` is {values!r}",
+                where=where,
+                remedy="It is three numbers for pixels from 0 to 1, such as 0.48, 0.46, 0.41.",
+            )
+    return Architecture(config, preprocess)
+
+
+def _is_share(value: Any, least: float) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and least <= value <= 1
 
 
 def _settings(config: Mapping[str, Any], preprocess: Mapping[str, Any]) -> tuple[Any, ...]:

@@ -17,7 +17,7 @@ from typing import Any, cast
 
 from torch import Tensor
 
-from rsclip.backbone.architecture import Architecture
+from rsclip.backbone.architecture import Architecture, checked
 from rsclip.backbone.files import tensors_sha256
 from rsclip.backbone.text import tokenizer_facts
 from rsclip.errors import ModelError, OutputError
@@ -110,7 +110,7 @@ def read_bundle(path: Path) -> Bundle | None:
     text = header.get(_FACTS, "")
     if hashlib.sha256(text.encode()).hexdigest() != header.get(_DIGEST):
         raise _mismatch("description", path)
-    facts = cast(Mapping[str, Any], json.loads(text))
+    facts = _facts(text, path)
     ours = tokenizer_facts()
     if facts["tokenizer"] != ours:
         raise ModelError(
@@ -120,11 +120,26 @@ def read_bundle(path: Path) -> Bundle | None:
         )
     return Bundle(
         facts["name"],
-        Architecture(facts["model_cfg"], facts["preprocess_cfg"]),
+        checked(facts["model_cfg"], facts["preprocess_cfg"], path),
         facts["weights_sha256"],
         facts.get("vocabulary"),
         facts,
     )
+
+
+def _facts(text: str, path: Path) -> Mapping[str, Any]:
+    try:
+        facts = json.loads(text)
+    except ValueError:
+        facts = None
+    keys = ("name", "model_cfg", "preprocess_cfg", "weights_sha256", "tokenizer")
+    if not isinstance(facts, dict) or any(key not in facts for key in keys):
+        raise ModelError(
+            "the bundle does not describe itself whole",
+            where=path,
+            remedy="Bundle the model anew with `rsclip models bundle`.",
+        )
+    return cast(Mapping[str, Any], facts)
 
 
 def verify_tensors(bundle: Bundle, weights: Mapping[str, Tensor], path: Path) -> None:

@@ -3,6 +3,7 @@
 import fnmatch
 import shutil
 import zipfile
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -164,7 +165,13 @@ def _unpack(archive: Path, member: str, target: Path, name: str) -> None:
             with source.open(fitting[0]) as packed, part.open("wb") as file:
                 shutil.copyfileobj(packed, file)
         part.replace(target)
-    except (zipfile.BadZipFile, OSError, EOFError) as error:
+    except OSError as error:
+        raise ModelError(
+            f"the archive cannot be unpacked ({first_line(error)}); it is kept",
+            where=part,
+            remedy="Make room, then run it again: nothing is fetched twice.",
+        ) from error
+    except (zipfile.BadZipFile, zlib.error, EOFError) as error:
         archive.unlink(missing_ok=True)
         raise ModelError(
             f"the archive is damaged ({first_line(error)}); it is thrown away",

@@ -96,6 +96,20 @@ def load_weights(model: nn.Module, weights: Mapping[str, Tensor], path: Path, na
             where=path,
             remedy="Name the architecture that the weights belong to with --model.",
         )
+    whole = [key for key, value in fitting.items() if not value.is_floating_point()]
+    if whole:
+        raise ModelError(
+            f"whole numbers in place of weights: {_some(whole)}",
+            where=path,
+            remedy="Save them as float32 or float16.",
+        )
+    broken = [key for key, value in fitting.items() if not value.isfinite().all()]
+    if broken:
+        raise ModelError(
+            f"NaN or infinity in the weights: {_some(broken)}",
+            where=path,
+            remedy="The training has failed, or the file is damaged.",
+        )
     model.load_state_dict(fitting)
 
 

@@ -1,7 +1,7 @@
 """Find a model by name or file, and load it. Nothing here reaches for the network."""
 
-import functools
 import json
+import re
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -78,6 +78,7 @@ def load_backbone(name: str | Path, weights: str | Path | None = None) -> Backbo
             token.
     """
     files = find_model(name, weights)
+    digest = _cached_digest(files)
     state = as_float(files.read())
     model = _build(files.architecture, files.name)
     load_weights(model, state, files.weights, files.name)
@@ -86,10 +87,29 @@ def load_backbone(name: str | Path, weights: str | Path | None = None) -> Backbo
         model,
         name=files.name,
         source="embedded" if embedded else str(files.weights),
-        hasher=functools.partial(file_sha256, files.weights.resolve()),
+        hasher=lambda: digest or file_sha256(files.weights.resolve()),
         vocabulary=files.vocabulary,
         keep_texts=True,
     )
+
+
+def _cached_digest(files: ModelFiles) -> str | None:
+    """Return the SHA-256 of a file of the hub's cache, which is named after it; None for others.
+
+    Raises:
+        ModelError: The file is not what was fetched.
+    """
+    blob = files.weights.resolve()
+    if not re.fullmatch(r"[0-9a-f]{64}", blob.name):
+        return None
+    digest = file_sha256(blob)
+    if digest != blob.name:
+        raise ModelError(
+            "the weights in the hub's cache are damaged: their SHA-256 is not the hub's",
+            where=blob,
+            remedy=f"Fetch them again: rsclip models fetch {files.name}.",
+        )
+    return digest
 
 
 def find_model(name: str | Path, weights: str | Path | None = None) -> ModelFiles:
@@ -149,7 +169,7 @@ def _of_name(text: str) -> ModelFiles:
     check_config(architecture.config, text)
     weights = _own_weights(name)
     stated = weights.parent / CONFIG_NAME
-    if name.kind == "arch" and stated.is_file():
+    if name.kind in ("arch", "alias") and stated.is_file():
         check_against(architecture, stated, text)
     return ModelFiles(text, architecture, weights, vocabulary=_vocabulary(weights.parent))
 
@@ -165,6 +185,9 @@ def _of_file(text: str, path: Path) -> ModelFiles:
         architecture = architecture_of(name)
         if name.kind == "arch" and name.tag is None:
             refuse_open_activation(name.arch, path)
+        stated = path.parent / CONFIG_NAME
+        if path.name in WEIGHTS_NAMES and stated.is_file():
+            check_against(architecture, stated, text)
         return ModelFiles(text, architecture, path)
     if path.name in WEIGHTS_NAMES and (path.parent / CONFIG_NAME).is_file():
         return ModelFiles(

@@ -84,7 +84,7 @@ def read_registry(path: Path) -> Registry:
             remedy="It is a mapping with `models` and `licences`; see configs/models.yaml.",
         )
     models = {
-        str(name): _checkpoint(str(name), entry, path)
+        str(name).lower(): _checkpoint(str(name).lower(), entry, path)
         for name, entry in _mapping(content.get("models"), "models", path).items()
     }
     licences = {
