@@ -16,7 +16,7 @@ from rsclip.prompts import Query
 from rsclip.scene import Scene
 from rsclip.version import __version__
 
-__all__ = ["describe_outcome", "describe_run"]
+__all__ = ["describe_outcome", "describe_run", "software", "without_secrets"]
 
 _LIBRARIES = ("torch", "open_clip_torch", "rasterio", "numpy")
 
@@ -41,10 +41,10 @@ def describe_run(
     """
     began = datetime.datetime.now(datetime.UTC)
     return {
-        "software": _software(),
+        "software": software(),
         "started": began.isoformat(timespec="seconds"),
         "scene": {
-            "source": _without_secrets(scene.source),
+            "source": without_secrets(scene.source),
             "shape": scene.shape,
             "crs": scene.crs.to_wkt() if scene.crs else None,
             "transform": tuple(scene.transform)[:6],
@@ -81,7 +81,7 @@ def describe_outcome(run: SceneRun, counts: Counts, legend: Legend) -> dict[str,
     }
 
 
-def _software() -> dict[str, str]:
+def software() -> dict[str, str]:
     """Return the versions of what the labels depend on."""
     return {
         "rsclip": __version__,
@@ -91,7 +91,7 @@ def _software() -> dict[str, str]:
     }
 
 
-def _without_secrets(source: str) -> str:
+def without_secrets(source: str) -> str:
     """Return a source as it may be passed on: a signed URL's values and passwords left out."""
     if "://" not in source:
         return source
