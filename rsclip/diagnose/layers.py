@@ -100,9 +100,12 @@ class LayerStudy:
         means = self._sums / self.windows
         channels = np.sort(self._channels / self.windows, axis=-1)[..., ::-1]
         return [
-            LayerStatistics(layer + 1, part, *map(float, means[layer, i]), channels[layer, i])
+            LayerStatistics(
+                layer + 1, part, float(entropy), float(norm), float(largest), channels[layer, i]
+            )
             for layer in range(len(means))
             for i, part in enumerate(PARTS)
+            for entropy, norm, largest in (means[layer, i],)
         ]
 
     def attention_norms(self) -> Mapping[str, float]:

@@ -23,7 +23,8 @@ PAGE = Template(
     + """.charts { display: grid; grid-template-columns:
   repeat(auto-fit, minmax(min(100%, 440px), 1fr));
   gap: 1.2rem; margin: 1rem 0; }
-.chart { width: 100%; height: auto; font: 11px system-ui, "Noto Sans", sans-serif; }
+.chart { width: 100%; max-width: 680px; height: auto;
+  font: 11px system-ui, "Noto Sans", sans-serif; }
 .chart text { fill: var(--soft); }
 .chart .title { fill: var(--ink); font-size: 13.5px; font-weight: 600; }
 .chart .grid { stroke: var(--line); }

@@ -11,7 +11,7 @@ COLOURS = ("#0072b2", "#d55e00", "#009e73", "#b0569b", "#8a6d00", "#4b6584")
 """Told apart without red and green too (after Okabe and Ito)."""
 
 _WIDTH, _HEIGHT = 560, 300
-_LEFT, _RIGHT, _TOP, _BOTTOM = 62, 14, 46, 48
+_LEFT, _RIGHT, _TOP, _BOTTOM = 62, 14, 46, 54
 _TICKS = 5
 _MARKS_UP_TO = 40
 _ROOM = 0.72  # of a group's place, that its bars fill
@@ -106,9 +106,9 @@ class _Scale:
             values = [math.log10(value) for value in values]
         low, high = (min(values), max(values)) if values else (0.0, 1.0)
         if log:
-            self.low, self.high = math.floor(low), math.ceil(high)
-            self.high = max(self.high, self.low + 1)
-            self._step = max(1, math.ceil((self.high - self.low) / _TICKS))
+            self.low = float(math.floor(low))
+            self.high = max(float(math.ceil(high)), self.low + 1)
+            self._step = float(max(1, math.ceil((self.high - self.low) / _TICKS)))
             return
         if from_zero:
             low, high = min(low, 0.0), max(high, 0.0)
@@ -164,15 +164,16 @@ def _runs(points: Sequence[tuple[float, float | None]]) -> list[list[tuple[float
 
 
 def _positions(places: Sequence[float], names: Sequence[str]) -> str:
-    """Write names below; as many as do not meet."""
+    """Write names below: all, in two rows where they would meet; of many, as many as have room."""
     widest = max((len(name) for name in names), default=1) * _LETTER + 8
     step = min((b - a for a, b in pairwise(places)), default=widest)
     every = max(1, math.ceil(widest / step))
+    staggered = every == 2
     return "".join(
-        f'<text x="{place:.1f}" y="{_HEIGHT - _BOTTOM + 17}" text-anchor="middle">'
-        f"{html.escape(name)}</text>"
+        f'<text x="{place:.1f}" y="{_HEIGHT - _BOTTOM + 15 + 13 * (staggered and number % 2)}" '
+        f'text-anchor="middle">{html.escape(name)}</text>'
         for number, (place, name) in enumerate(zip(places, names, strict=True))
-        if number % every == 0
+        if staggered or number % every == 0
     )
 
 

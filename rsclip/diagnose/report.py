@@ -18,7 +18,7 @@ from rsclip.diagnose.layers import PARTS, LayerStatistics
 from rsclip.diagnose.page import PAGE
 from rsclip.diagnose.plots import bar_chart, line_chart
 from rsclip.diagnose.sweeps import Score
-from rsclip.legend import Legend
+from rsclip.legend import UNCLASSIFIED, Legend
 from rsclip.methods.lastblock import ATTENTIONS
 from rsclip.types import BoolArray, FloatArray, Window
 from rsclip.version import __version__
@@ -263,10 +263,15 @@ def _maps(pictures: Sequence[Picture], legend: Legend) -> str:
         for name, labels in each.labels.items():
             shown[name] = _paint(labels, legend, each.valid)
         figures += [_figure(name, number, array) for name, array in shown.items()]
+    colours = [(item.name, item.colour) for item in legend.foreground]
+    truths = [each.truth for each in pictures if each.truth is not None]
+    if legend.background or any((truth == UNCLASSIFIED).any() for truth in truths):
+        colours.append(("other", legend.colours[UNCLASSIFIED]))
+    if any((truth < 0).any() for truth in truths):
+        colours.append(("unknown", _UNKNOWN))
     entries = "".join(
-        f'<li><span class="swatch" style="background:rgb{item.colour}"></span>'
-        f"{html.escape(item.name)}</li>"
-        for item in legend.foreground
+        f'<li><span class="swatch" style="background:rgb{colour}"></span>{html.escape(name)}</li>'
+        for name, colour in colours
     )
     return (
         "<p>From X_res, X_attn and X_sum of the last layer (attention q-k), and as ClearCLIP has "

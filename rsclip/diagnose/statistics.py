@@ -30,13 +30,14 @@ def normalised_entropy(tokens: Tensor) -> Tensor:
     entries = _double(tokens).flatten(1)
     logs = entries.log_softmax(-1)
     # A probability that has underflowed to 0 counts as 0, as its limit does.
-    sums = torch.special.entr(logs.exp()).sum(-1)
+    sums: Tensor = torch.special.entr(logs.exp()).sum(-1)
     return sums / math.log(entries.shape[1])
 
 
 def frobenius_norm(tokens: Tensor) -> Tensor:
     """Return the norm over all entries of each image: float64 (B,) for float (B, N, C)."""
-    return _double(tokens).flatten(1).norm(dim=-1)
+    norms: Tensor = torch.linalg.vector_norm(_double(tokens).flatten(1), dim=-1)
+    return norms
 
 
 def maximum(tokens: Tensor) -> Tensor:

@@ -136,7 +136,7 @@ def study(
             "settings": settings.to_dict(),
             "seed": seed,
             "windows": [
-                {"scene": without_secrets(name), "row": at.row, "col": at.col,
+                {"scene": name, "row": at.row, "col": at.col,
                  "height": at.height, "width": at.width}
                 for name, at in gathered.places
             ],
@@ -188,7 +188,7 @@ class _Gathered:
                     remedy="Use a smaller --batch-size, --window or model.",
                 ) from error
             raise
-        self.places += [(each.scene, each.window) for each in batch]
+        self.places += [(without_secrets(each.scene), each.window) for each in batch]
 
     def scored(self) -> list[Score]:
         """Return the scores of all variants, if any."""
