@@ -23,6 +23,9 @@ __all__ = [
     "DEFAULT_STRETCH",
     "POLYGON_OPTIONS",
     "PRESETS",
+    "STUDY_OPTIONS",
+    "STUDY_SEED",
+    "STUDY_WINDOWS",
     "Blend",
     "OnReadError",
     "OutputGrid",
@@ -56,6 +59,14 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
 
 POLYGON_OPTIONS = ("simplify", "smooth", "orthogonal", "min_area", "overwrite")
 """The fields of `SegmentConfig` that polygons of a finished mask heed."""
+
+STUDY_OPTIONS = (
+    "model", "weights", "templates", "background", "window", "gsd", "bidx", "stretch", "nodata",
+    "aoi", "on_read_error", "device", "precision", "batch_size", "overwrite",
+)  # fmt: skip
+"""The fields that a study of a model reads."""
+STUDY_WINDOWS = 32
+STUDY_SEED = 0
 
 
 def _option(default: Any, text: str, metavar: str | None = None) -> Any:

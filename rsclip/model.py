@@ -17,7 +17,7 @@ from rsclip.prompts import Query, class_queries, load_templates
 if TYPE_CHECKING:
     from rsclip.backbone import Backbone
 
-__all__ = ["Model", "ModelLoader", "load_model"]
+__all__ = ["Model", "ModelLoader", "load_model", "warn_of_far_words"]
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ def load_model(legend: Legend, config: SegmentConfig, backbone: "Backbone | None
         batch_size=config.batch_size,
         tta=config.tta,
     )
-    _warn_of_far_words(backbone, legend)
+    warn_of_far_words(backbone, legend)
     facts = {
         **backbone.facts(),
         "method": method.name,
@@ -75,7 +75,7 @@ def load_model(legend: Legend, config: SegmentConfig, backbone: "Backbone | None
     return Model(segmenter, queries, facts)
 
 
-def _warn_of_far_words(backbone: "Backbone", legend: Legend) -> None:
+def warn_of_far_words(backbone: "Backbone", legend: Legend) -> None:
     """Name the words that a model of few concepts has not learned: it answers for them anyway."""
     if backbone.vocabulary is None:
         return

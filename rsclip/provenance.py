@@ -16,7 +16,7 @@ from rsclip.prompts import Query
 from rsclip.scene import Scene
 from rsclip.version import __version__
 
-__all__ = ["describe_outcome", "describe_run", "without_secrets"]
+__all__ = ["describe_outcome", "describe_run", "software", "without_secrets"]
 
 _LIBRARIES = ("torch", "open_clip_torch", "rasterio", "numpy")
 
@@ -41,7 +41,7 @@ def describe_run(
     """
     began = datetime.datetime.now(datetime.UTC)
     return {
-        "software": _software(),
+        "software": software(),
         "started": began.isoformat(timespec="seconds"),
         "scene": {
             "source": without_secrets(scene.source),
@@ -81,7 +81,7 @@ def describe_outcome(run: SceneRun, counts: Counts, legend: Legend) -> dict[str,
     }
 
 
-def _software() -> dict[str, str]:
+def software() -> dict[str, str]:
     """Return the versions of what the labels depend on."""
     return {
         "rsclip": __version__,

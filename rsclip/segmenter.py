@@ -15,7 +15,7 @@ from rsclip.errors import DeviceError, EncodeError, OptionError, RsclipWarning
 from rsclip.methods import get_method, parse_options
 from rsclip.types import FloatArray, Shape
 
-__all__ = ["Segmenter", "automatic_batch", "parse_device"]
+__all__ = ["Segmenter", "automatic_batch", "is_memory_error", "parse_device", "place"]
 
 # Tokens x channels of 4 and 64 windows of ViT-B/16 at 224 pixels: on a CPU larger batches gain
 # nothing; a GPU wants many, and still holds them in 4 GB.
@@ -53,6 +53,24 @@ def parse_device(text: str | torch.device) -> torch.device:
     if kind == "cuda":
         _check_cuda(text, int(index) if colon else 0)
     return torch.device(text)
+
+
+def place(backbone: Backbone, device: str | torch.device, precision: Precision) -> torch.device:
+    """Move a backbone to a device in place, with the arithmetic of its image tower; return it.
+
+    Raises:
+        DeviceError: See `parse_device`.
+        OptionError: The device cannot compute in that precision.
+    """
+    found = parse_device(device)
+    if precision == "fp16" and found.type == "cpu":
+        raise OptionError(
+            "fp16 needs a GPU: a CPU has no fast arithmetic of that type",
+            where="--precision",
+            remedy="Use fp32.",
+        )
+    backbone.to(found, precision)
+    return found
 
 
 def automatic_batch(tokens: int, width: int, *, cpu: bool) -> int:
@@ -105,15 +123,9 @@ class Segmenter:
             options = parse_options(method, options)
         self._options = options
         self._first_block = self._method.first_block(backbone.depth, options)
-        self.device = parse_device(device)
-        if precision == "fp16" and self.device.type == "cpu":
-            raise OptionError(
-                "fp16 needs a GPU: a CPU has no fast arithmetic of that type",
-                where="--precision",
-                remedy="Use fp32.",
-            )
+        self.device = place(backbone, device, precision)
         self._precision = precision
-        self._backbone = backbone.to(self.device, precision)
+        self._backbone = backbone
         self._batch_size = batch_size
         self._memory_limit: int | None = None
         self.text_features = self._ready(text)
@@ -184,7 +196,7 @@ class Segmenter:
             try:
                 yield self._averaged(batch)
             except (RuntimeError, MemoryError) as error:
-                if not _is_memory_error(error):
+                if not is_memory_error(error):
                     raise EncodeError(f"the encoder failed ({_first_line(error)})") from error
                 if len(batch) == 1:
                     raise self._out_of_memory(error, height, width) from error
@@ -280,7 +292,8 @@ def _warn_of_memory(device: torch.device) -> None:
     )
 
 
-def _is_memory_error(error: BaseException) -> bool:
+def is_memory_error(error: BaseException) -> bool:
+    """Say whether an error of torch or Python means that the memory did not suffice."""
     if isinstance(error, MemoryError | torch.OutOfMemoryError):
         return True
     text = str(error).lower()

@@ -1,21 +1,10 @@
-"""The page of `rsclip view` without its contents: `string.Template`s of HTML."""
+"""The page of `rsclip view` without its contents: `string.Template`s of HTML, and their style."""
 
 from string import Template
 
-__all__ = ["PAGE", "SCENE"]
+__all__ = ["PAGE", "SCENE", "STYLE"]
 
-PAGE = Template("""<!DOCTYPE html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="generator" content="rsclip $version">
-<meta name="color-scheme" content="light dark">
-<meta http-equiv="Content-Security-Policy"
- content="default-src 'none'; img-src data:; style-src 'unsafe-inline'">
-<title>$title - rsclip</title>
-<style>
-:root { color-scheme: light dark; --ink: #1d232b; --soft: #5b6572; --line: #d8dde3;
+STYLE = """:root { color-scheme: light dark; --ink: #1d232b; --soft: #5b6572; --line: #d8dde3;
   --ground: #f6f7f9; --card: #fff; --link: #0b57a4; }
 @media (prefers-color-scheme: dark) { :root { --ink: #e7eaee; --soft: #a2abb6; --line: #333b45;
   --ground: #14181d; --card: #1c2229; --link: #7db8f2; } }
@@ -59,7 +48,24 @@ summary { cursor: pointer; color: var(--link); }
 pre { overflow: auto; max-height: 32rem; font-size: .82rem; background: var(--ground);
   padding: .8rem; border-radius: 6px; }
 @media print { .skip, .bar nav, details { display: none; } section { break-inside: avoid; } }
-</style>
+"""
+"""The look of rsclip's pages, light and dark."""
+
+PAGE = Template(
+    """<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="generator" content="rsclip $version">
+<meta name="color-scheme" content="light dark">
+<meta http-equiv="Content-Security-Policy"
+ content="default-src 'none'; img-src data:; style-src 'unsafe-inline'">
+<title>$title - rsclip</title>
+<style>
+"""
+    + STYLE
+    + """</style>
 </head>
 <body>
 <a class="skip" href="#scenes">Skip to the scenes</a>
@@ -73,7 +79,8 @@ pre { overflow: auto; max-height: 32rem; font-size: .82rem; background: var(--gr
 Areas are true ground areas; shares are of the valid pixels.</footer>
 </body>
 </html>
-""")
+"""
+)
 
 SCENE = Template("""
 <section id="scene-$index" aria-labelledby="name-$index">

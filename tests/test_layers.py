@@ -23,6 +23,7 @@ LAYERS = [
         "prompts",
         "vocabulary",
         "word_checks",
+        "metrics",
     },
     {
         "scene",
@@ -43,12 +44,12 @@ LAYERS = [
     {"vectors"},
     {"backbone", "stitcher", "labelling", "writers", "synthetic", "inputs", "checkpoint"},
     {"methods"},
-    {"segmenter", "polygons"},
+    {"segmenter", "polygons", "labels"},
     {"dense", "pipeline", "sink", "outputs"},
     {"provenance", "fingerprint", "model", "memory"},
     {"job"},
     {"api", "info", "view", "plan", "prompt_report"},
-    {"training", "batch"},
+    {"training", "batch", "diagnose"},
 ]
 # Modules of one layer that may use one another: they are one stage in several files.
 FAMILIES = [

@@ -39,7 +39,7 @@ __all__ = [
 Attention = Literal["qk", "qq", "kk", "vv", "identity", "qq+kk", "qq+kk+vv", "kk+gaussian"]
 """Terms joined by "+", each with a softmax of its own; "gaussian" is added inside it."""
 
-ATTENTIONS: tuple[str, ...] = get_args(Attention)
+ATTENTIONS: tuple[Attention, ...] = get_args(Attention)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

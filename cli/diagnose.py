@@ -1,0 +1,128 @@
+"""`rsclip diagnose`: what the layers of a model hold, on imagery of one's own."""
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from rsclip.config import STUDY_OPTIONS, STUDY_SEED, STUDY_WINDOWS
+from rsclip_cli.options import config_flags, output_options
+from rsclip_cli.report import ProgressLine, guard
+
+if TYPE_CHECKING:
+    from rsclip.diagnose import Study
+
+__all__ = ["command"]
+
+
+@click.command("diagnose")
+@click.argument("source", metavar="SCENE|FOLDER")
+@click.option(
+    "--classes",
+    metavar="CLASSES",
+    help='Words ("building|house, road"), a class file, or set:NAME.',
+)
+@click.option(
+    "--labels",
+    metavar="FILE|FOLDER",
+    help="The truth, raster or vector; or a folder with <stem>_labels.* of each scene.",
+)
+@click.option(
+    "-o", "--output-dir", metavar="DIR", required=True, help="Output folder, created if missing."
+)
+@click.option(
+    "--windows",
+    metavar="N",
+    type=int,
+    default=STUDY_WINDOWS,
+    help=f"How many windows to look at  [default: {STUDY_WINDOWS}].",
+)
+@click.option(
+    "--seed",
+    metavar="N",
+    type=int,
+    default=STUDY_SEED,
+    help=f"Of the random choice of windows  [default: {STUDY_SEED}].",
+)
+@config_flags(*STUDY_OPTIONS)
+@output_options
+def command(
+    source: str,
+    classes: str | None,
+    labels: str | None,
+    output_dir: str,
+    windows: int,
+    seed: int,
+    quiet: bool,
+    verbose: bool,
+    as_json: bool,
+    **flags: Any,
+) -> None:
+    """Study a model on windows of SCENE, or of the scenes in FOLDER, as the ClearCLIP paper does.
+
+    Measures what every layer's attention adds to what enters it: entropy, norm, maximum, channels.
+    With --classes, draws label maps from each part of the last layer; with --labels too, scores
+    them, and all combinations of residual, feed-forward part and attention.
+
+    Writes report.html (opens offline), the numbers as CSV, and study.json.
+    """
+    with guard(quiet=quiet, verbose=verbose):
+        from rsclip.diagnose import study
+
+        given = {name: value for name, value in flags.items() if value is not None}
+        progress = ProgressLine(quiet=quiet)
+        found = study(
+            source,
+            output_dir,
+            classes=classes,
+            labels=labels,
+            windows=windows,
+            seed=seed,
+            progress=progress,
+            **given,
+        )
+        progress.close()
+        if as_json:
+            click.echo(json.dumps(_plain(found), indent=2, ensure_ascii=False))
+        elif not quiet:
+            _show(found)
+
+
+def _plain(found: "Study") -> dict[str, Any]:
+    return {
+        "outputs": {key: str(path) for key, path in found.paths.items()},
+        "windows": found.windows,
+        "layers": [
+            {"layer": s.layer, "part": s.part, "entropy": s.entropy, "norm": s.norm,
+             "mean_maximum": s.maximum}
+            for s in found.layers
+        ],
+        "attention_norms": dict(found.attention_norms),
+        "scores": [
+            {"sweep": s.variant.sweep, "name": s.variant.name,
+             "attention": s.variant.options.attention, "miou": s.miou, "accuracy": s.accuracy}
+            for s in found.scores
+        ],
+    }  # fmt: skip
+
+
+def _show(found: "Study") -> None:
+    depth = found.layers[-1].layer
+    click.echo(f"{found.paths['report']}  ({found.windows} windows)\n")
+    click.echo("layer  part      entropy       norm    maximum")
+    for each in found.layers:
+        if each.layer in (1, (depth + 1) // 2, depth):
+            click.echo(
+                f"{each.layer:5}  {each.part:<7} {each.entropy:9.4f} {each.norm:10.2f} "
+                f"{each.maximum:10.2f}"
+            )
+    if not found.scores:
+        return
+    click.echo("\nmIoU, %, by what the last layer keeps and by its attention")
+    for each in found.scores:
+        if each.variant.sweep == "parts":
+            click.echo(f"  {each.variant.name:<12} qk        {100 * each.miou:6.1f}")
+    ablation = [each for each in found.scores if each.variant.sweep == "ablation"]
+    for score in sorted(ablation, key=lambda score: -score.miou)[:3]:
+        variant = score.variant
+        click.echo(f"  {variant.name:<12} {variant.options.attention:<9} {100 * score.miou:6.1f}")

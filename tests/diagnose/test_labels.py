@@ -1,0 +1,143 @@
+"""The truth on a scene's grid, and the scores taken from it."""
+
+import geopandas
+import numpy as np
+import pytest
+import rasterio
+import shapely
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from rasterio.warp import Resampling, reproject
+
+from rsclip.errors import LegendError, RsclipWarning, SceneError
+from rsclip.labels import open_labels
+from rsclip.legend import load_legend
+from rsclip.metrics import Confusion
+from rsclip.scene import Scene
+from rsclip.types import Window
+
+WHOLE = Window(0, 0, 70, 90)
+
+
+@pytest.fixture
+def truth(make_scene, tmp_path):
+    """A scene and labels 1..3 of its grid, 255 in a corner."""
+    scene = make_scene()
+    labels = np.repeat(np.repeat(np.arange(63).reshape(7, 9) % 3 + 1, 10, 0), 10, 1)
+    labels = labels.astype(np.uint8)
+    labels[:15, :20] = 255
+    with rasterio.open(scene) as dataset:
+        profile = dataset.profile | {"count": 1, "nodata": 255, "photometric": "MINISBLACK"}
+    with rasterio.open(tmp_path / "labels.tif", "w", **profile) as dataset:
+        dataset.write(labels, 1)
+    expected = labels.astype(np.int32)
+    expected[labels == 255] = -1
+    return scene, tmp_path / "labels.tif", expected
+
+
+def read(path, scene, words="road, water, tree", window=WHOLE):
+    with Scene.open(scene) as opened, open_labels(path, opened, load_legend(words)) as labels:
+        return labels.read(window), labels.classes
+
+
+def test_a_raster_of_the_same_grid_is_read_as_it_is(truth):
+    scene, path, expected = truth
+    found, classes = read(path, scene)
+    np.testing.assert_array_equal(found, expected)
+    assert classes == (1, 2, 3)
+    part, _ = read(path, scene, window=Window(11, 17, 30, 40))
+    np.testing.assert_array_equal(part, expected[11:41, 17:57])
+    # A legend of two classes: the third is another class, not unknown.
+    fewer, _ = read(path, scene, "road, water")
+    np.testing.assert_array_equal(fewer, np.where(expected == 3, 0, expected))
+
+
+def test_names_beat_values(truth):
+    scene, path, expected = truth
+    with rasterio.open(path, "r+") as dataset:
+        dataset.update_tags(
+            RSCLIP_CLASSES='[{"value": 1, "name": "Water"}, {"value": 2, "name": "trees"}]'
+        )
+    found, classes = read(path, scene, "road, water, tree|trees")
+    assert classes == (2, 3)
+    wanted = np.select([expected == 1, expected == 2, expected == -1], [2, 3, -1], 0)
+    np.testing.assert_array_equal(found, wanted)
+    with pytest.raises(LegendError, match="no class in common: the labels have Water, trees"):
+        read(path, scene, "sand, snow")
+
+
+def test_another_crs_is_reprojected_and_said(truth, tmp_path):
+    scene, path, expected = truth
+    with rasterio.open(path) as dataset:
+        transform, width, height = rasterio.warp.calculate_default_transform(
+            dataset.crs, "EPSG:4326", dataset.width, dataset.height, *dataset.bounds
+        )
+        fine = transform * rasterio.Affine.scale(0.25)
+        target = np.full((height * 4, width * 4), 255, np.uint8)
+        reproject(rasterio.band(dataset, 1), target, dst_transform=fine, dst_crs="EPSG:4326",
+                  dst_nodata=255, resampling=Resampling.nearest)  # fmt: skip
+    with rasterio.open(
+        tmp_path / "far.tif", "w", driver="GTiff", height=height * 4, width=width * 4, count=1,
+        dtype="uint8", crs="EPSG:4326", transform=fine, nodata=255,
+    ) as dataset:  # fmt: skip
+        dataset.write(target, 1)
+    with pytest.warns(RsclipWarning, match="reprojected"):
+        found, _ = read(tmp_path / "far.tif", scene)
+    assert (found == expected).mean() > 0.95
+
+
+def test_polygons(truth, tmp_path):
+    scene, _, _ = truth
+    with rasterio.open(scene) as dataset:
+        left, bottom, right, top = dataset.bounds
+        middle = (left + right) / 2
+        frame = geopandas.GeoDataFrame(
+            {"class_name": ["Water", "sand"]},
+            geometry=[
+                shapely.box(left, bottom, middle, top),
+                shapely.box(middle, bottom, right, top - 5),
+            ],
+            crs=dataset.crs,
+        )  # fmt: skip
+    frame.to_crs(4326).to_file(tmp_path / "truth.geojson")
+    with pytest.warns(RsclipWarning, match="reprojected"):
+        found, classes = read(tmp_path / "truth.geojson", scene)
+    assert classes == (2,)
+    assert (found[:, :44] == 2).all()
+    assert (found[12:, 47:] == 0).all()
+    assert (found[:8, 47:] == -1).all()
+
+
+def test_what_is_refused(truth, make_scene, tmp_path):
+    scene, path, _ = truth
+    far = make_scene("far_scene.tif", transform=rasterio.Affine(0.5, 0, 7e5, 0, -0.5, 5e6))
+    with pytest.raises(SceneError, match="do not overlap"):
+        read(path, far)
+    with pytest.raises(SceneError, match="no such file"):
+        read(tmp_path / "gone.tif", scene)
+    (tmp_path / "text.txt").write_text("hello")
+    with pytest.raises(SceneError, match="neither a raster nor a vector"):
+        read(tmp_path / "text.txt", scene)
+
+
+@given(
+    arrays(np.int64, 200, elements=st.integers(-1, 3)),
+    arrays(np.int64, 200, elements=st.integers(0, 3)),
+)
+def test_scores_are_those_of_plain_counting(truth, predicted):
+    confusion = Confusion(4)
+    confusion.add(truth[:77], predicted[:77])
+    confusion.add(truth[77:], predicted[77:])
+    known = truth >= 0
+    ious = []
+    for value in range(4):
+        ours, theirs = predicted[known] == value, truth[known] == value
+        union = (ours | theirs).sum()
+        iou = (ours & theirs).sum() / union if union else np.nan
+        np.testing.assert_allclose(confusion.iou[value], iou)
+        if theirs.any():
+            ious.append(iou)
+    np.testing.assert_allclose(confusion.miou, np.mean(ious) if ious else np.nan)
+    right = (predicted == truth)[known]
+    np.testing.assert_allclose(confusion.accuracy, right.mean() if len(right) else np.nan)
