@@ -62,7 +62,7 @@ POLYGON_OPTIONS = ("simplify", "smooth", "orthogonal", "min_area", "overwrite")
 
 STUDY_OPTIONS = (
     "model", "weights", "templates", "background", "window", "gsd", "bidx", "stretch", "nodata",
-    "aoi", "on_read_error", "device", "precision", "batch_size", "overwrite",
+    "device", "precision", "batch_size", "overwrite",
 )  # fmt: skip
 """The fields that a study of a model reads."""
 STUDY_WINDOWS = 32

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 from rsclip.backbone import Backbone, Trunk, load_backbone
-from rsclip.config import STUDY_SEED, STUDY_WINDOWS, SegmentConfig, build_config
+from rsclip.config import STUDY_OPTIONS, STUDY_SEED, STUDY_WINDOWS, SegmentConfig, build_config
 from rsclip.diagnose.inputs import find_scenes
 from rsclip.diagnose.layers import LayerStatistics, LayerStudy
 from rsclip.diagnose.report import NAMES, Picture, write_report, write_tables
@@ -133,7 +133,7 @@ def study(
             "labels": None if labels is None else str(labels),
             "model": {**model.facts(), "device": str(model.device), "depth": model.depth},
             "classes": None if legend is None else legend.to_dict(),
-            "settings": settings.to_dict(),
+            "settings": {name: settings.to_dict()[name] for name in STUDY_OPTIONS},
             "seed": seed,
             "windows": [
                 {"scene": name, "row": at.row, "col": at.col,

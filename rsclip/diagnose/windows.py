@@ -142,7 +142,7 @@ def _of_scene(
 
 def _shuffled(scene: Scene, grid: Grid, random: np.random.Generator) -> list[Window]:
     """Return the windows in random order, those that look valid in a decimated read first."""
-    windows = [tile.window for tile in grid.tiles() if scene.wanted(tile.window)]
+    windows = [tile.window for tile in grid.tiles()]
     _, valid = scene.sample()
     shares = np.array([_share(valid, window, scene.working_shape) for window in windows])
     tiers = np.select([shares >= _ENOUGH_VALID, shares > 0], [0, 1], 2)

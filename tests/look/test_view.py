@@ -1,13 +1,10 @@
 """The page of a folder, and what Chromium makes of it."""
 
 import json
-import re
 import shutil
-import subprocess
 from html.parser import HTMLParser
 
 import pytest
-from PIL import Image
 
 from rsclip.view import build_view
 
@@ -88,21 +85,7 @@ def test_folders_without_runs_are_refused(rsclip, tmp_path):
 
 
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
-def test_chromium_shows_the_page(chromium, folder, tmp_path, dark):
+def test_chromium_shows_the_page(look_at, folder, dark):
     page, _ = build_view(folder)
-    picture, log = tmp_path / "page.png", tmp_path / "net.json"
-    command = [
-        chromium, "--headless", "--no-sandbox", "--disable-gpu", "--window-size=1000,1400",
-        f"--user-data-dir={tmp_path / 'profile'}", f"--log-net-log={log}",
-        "--virtual-time-budget=3000",
-        "--disable-background-networking", "--disable-component-update", "--no-first-run",
-        f"--screenshot={picture}", *(["--blink-settings=preferredColorScheme=0"] if dark else []),
-        page.as_uri(),
-    ]  # fmt: skip
-    subprocess.run(command, capture_output=True, timeout=90, check=True)
-    with Image.open(picture) as shot:
-        ground = shot.convert("RGB").getpixel((5, 700))
+    ground = look_at(page, dark=dark).getpixel((5, 700))
     assert (max(ground) < 60) if dark else (min(ground) > 230)
-    # No address of the page's own asking: only its file and data.
-    asked = set(re.findall(r'"url":"(https?://[^"]+)"', log.read_text(errors="replace")))
-    assert not {url for url in asked if "google" not in url and "gvt1" not in url}
