@@ -36,6 +36,9 @@ _NO_LABEL = int(np.iinfo(np.int32).min)
 _ERRORS = (RasterioError, CPLE_BaseError, OSError)
 
 
+_PERCENT = 100
+
+
 class LabelRaster:
     """One band of class values, and optionally one of confidence. A context manager.
 
@@ -64,12 +67,7 @@ class LabelRaster:
             self.transform: Affine = self._dataset.transform
             if confidence is not None:
                 self._confidence = _open(confidence)
-                if self._confidence.shape != self.shape:
-                    raise SceneError(
-                        f"its size {self._confidence.shape} is not the mask's {self.shape}",
-                        where=confidence,
-                        remedy="Give the confidence raster of the same run.",
-                    )
+                self._check_confidence(confidence)
         except BaseException:
             self.close()
             raise
@@ -81,6 +79,18 @@ class LabelRaster:
         self.silent = {0, _NO_LABEL} if self._masked else {0}
         if plain:
             self.silent.add(int(nodata))
+
+    def _check_confidence(self, path: str | Path) -> None:
+        other = self._confidence
+        what = None
+        if other.shape != self.shape:
+            what = f"its size {other.shape} is not the mask's {self.shape}"
+        elif other.count != 1 or other.dtypes[0] != "uint8":
+            what = f"it has {other.count} bands of {other.dtypes[0]}, not one of whole percent"
+        elif other.crs != self.crs or not other.transform.almost_equals(self.transform):
+            what = "it lies elsewhere than the mask"
+        if what is not None:
+            raise SceneError(what, where=path, remedy="Give the confidence raster of the same run.")
 
     def __enter__(self) -> Self:
         return self
@@ -110,10 +120,22 @@ class LabelRaster:
         for top in range(0, height, rows):
             count = min(rows, height - top)
             window = Window(0, top, width, count)
+            labels = self._labels(window)
+            confidence = None if self._confidence is None else _read(self._confidence, window)
+            if confidence is not None:
+                self._check_percent(labels, confidence)
             yield Strip(
-                self._labels(window),
+                labels,
                 None if ground is None else ground.rows(top, top + count),
-                None if self._confidence is None else _read(self._confidence, window),
+                confidence,
+            )
+
+    def _check_percent(self, labels: NDArray[Any], confidence: NDArray[Any]) -> None:
+        if ((confidence > _PERCENT) & ~np.isin(labels, list(self.silent))).any():
+            raise SceneError(
+                "pixels with a class have a confidence above 100 percent, or none",
+                where=self._confidence.name,
+                remedy="Give the confidence raster of the same run.",
             )
 
     def names(self) -> dict[int, str]:
@@ -144,6 +166,12 @@ class LabelRaster:
 
     def _labels(self, window: Window) -> NDArray[Any]:
         labels = _read(self._dataset, window)
+        if labels.dtype == np.uint32 and labels.max() > np.iinfo(np.int32).max:
+            raise SceneError(
+                f"the value {labels.max()} is beyond the class values that vector files take",
+                where=self._path,
+                remedy=f"They end at {np.iinfo(np.int32).max}.",
+            )
         if self._masked:
             valid = self._dataset.read_masks(1, window=window) > 0
             labels = np.where(valid, labels.astype(np.int64), _NO_LABEL)

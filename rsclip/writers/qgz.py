@@ -101,11 +101,12 @@ def write_project(
     Raises:
         WriteError: The file cannot be written.
     """
-    # QGIS turns a rotated raster north up and fills the corners with zeros.
-    rotated = bool(transform.b or transform.d)
+    # QGIS turns a rotated raster north up and fills the corners with zeros. It looks for them after
+    # the stretch, where dark pixels are zeros too: stretched scenes keep black corners.
+    corners = bool(transform.b or transform.d) and image.ends is None
     pipe = None
     if image.bands:
-        pipe = rgb_pipe(image.bands, image.ends, image.alpha, clear_black=rotated)
+        pipe = rgb_pipe(image.bands, image.ends, image.alpha, clear_black=corners)
     layers = [
         _Layer("rsclip_layer_scene", title, image.source, "gdal", "raster", pipe),
         _Layer("rsclip_layer_mask", "classes", f"./{mask}", "gdal", "raster",

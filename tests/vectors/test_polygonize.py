@@ -282,3 +282,32 @@ def test_a_shapefile_beyond_its_limit_says_so(tmp_path, mask, monkeypatch):
     with pytest.raises(WriteError, match=r"a\.shp: .*2 GB.*--vector-format gpkg"):
         library.write_polygons(mask, tmp_path / "out" / "a.shp")
     assert left(tmp_path) == ["town_mask.tif"]
+
+
+@pytest.mark.parametrize("wrong", ["above 100", "float", "elsewhere"])
+def test_a_confidence_raster_of_something_else(tmp_path, wrong):
+    profile = {"driver": "GTiff", "height": 20, "width": 30, "count": 1, "crs": "EPSG:32633"}
+    place = rasterio.Affine(2, 0, 5e5, 0, -2, 5e6)
+    with rasterio.open(
+        tmp_path / "mask.tif", "w", dtype="uint8", transform=place, **profile
+    ) as dataset:
+        dataset.write(np.ones((1, 20, 30), np.uint8))
+    dtype = "float32" if wrong == "float" else "uint8"
+    if wrong == "elsewhere":
+        place = place @ rasterio.Affine.translation(5, 0)
+    with rasterio.open(
+        tmp_path / "score.tif", "w", dtype=dtype, transform=place, **profile
+    ) as dataset:
+        dataset.write(np.full((1, 20, 30), 255 if wrong == "above 100" else 1, dtype))
+    with pytest.raises(SceneError, match=r"above 100 percent|float32|lies elsewhere"):
+        library.polygonize(tmp_path / "mask.tif", confidence=tmp_path / "score.tif")
+
+
+def test_class_values_that_no_vector_file_takes(tmp_path):
+    with rasterio.open(
+        tmp_path / "big.tif", "w", driver="GTiff", height=4, width=4, count=1, dtype="uint32",
+        crs="EPSG:32633", transform=rasterio.Affine(2, 0, 5e5, 0, -2, 5e6),
+    ) as dataset:  # fmt: skip
+        dataset.write(np.full((1, 4, 4), 3_000_000_004, np.uint32))
+    with pytest.raises(SceneError, match="the value 3000000004 is beyond"):
+        library.polygonize(tmp_path / "big.tif")
