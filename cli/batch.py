@@ -41,8 +41,12 @@ _DEFAULTS = {"resume": True}
 @click.option("--retry-failed", metavar="MANIFEST", help="Run the scenes that failed, no INPUT.")
 @click.option("--mosaic", is_flag=True, default=None, help="Write mosaic.vrt over all masks.")
 @click.option(
+    "--merge-polygons", is_flag=True, default=None, help="Write polygons.gpkg of all scenes."
+)
+@click.option(
     "--stac-catalog", is_flag=True, default=None, help="Write catalog.json over STAC items."
 )
+@click.option("--dry-run", is_flag=True, help="Say what would be done, how long and how large.")
 @functools.partial(config_options, defaults=_DEFAULTS)
 @output_options
 def command(
@@ -55,7 +59,9 @@ def command(
     on_error: str | None,
     retry_failed: str | None,
     mosaic: bool | None,
+    merge_polygons: bool | None,
     stac_catalog: bool | None,
+    dry_run: bool,
     config_file: str | None,
     quiet: bool,
     verbose: bool,
@@ -72,7 +78,8 @@ def command(
     """
     given = {
         "recursive": recursive, "jobs": jobs, "dask": dask, "on_error": on_error,
-        "retry_failed": retry_failed, "mosaic": mosaic, "stac_catalog": stac_catalog,
+        "retry_failed": retry_failed, "mosaic": mosaic, "merge_polygons": merge_polygons,
+        "stac_catalog": stac_catalog,
     }  # fmt: skip
     with guard(quiet=quiet, verbose=verbose):
         from rsclip.batch import run_batch
@@ -80,6 +87,17 @@ def command(
         from rsclip_cli.live import LiveView
 
         config = gather_config(config_file, flags, _DEFAULTS)
+        if dry_run:
+            from rsclip.batch import plan_batch
+            from rsclip.batch.dryrun import plan_tasks
+            from rsclip_cli.plan_table import show_plan
+
+            tasks, root = plan_batch(
+                inputs, classes, output_dir, config=config, recursive=bool(recursive),
+                retry_failed=retry_failed, stac_catalog=bool(stac_catalog),
+            )  # fmt: skip
+            show_plan(plan_tasks(tasks, root), as_json)
+            return
         with LiveView(quiet=quiet) as view:
             report = run_batch(
                 inputs, classes, output_dir, config=config, listener=view,

@@ -79,7 +79,7 @@ class LiveView(Listener):
     def end(self, outcome: Outcome) -> None:
         """Count a scene; say how it ended. On a terminal, only what went wrong is said."""
         self._ended += 1
-        self._worked += outcome.status != "skipped"
+        self._worked += outcome.status == "done"
         if self._overall is not None:
             self._overall.set_postfix_str(self._left(), refresh=False)
             self._overall.update(1)
@@ -87,20 +87,19 @@ class LiveView(Listener):
         if outcome.problem is not None:
             self._say(f"failed  {name}: {outcome.problem.message}", errors_too=True)
         elif not self._terminal:
-            self._say(
-                f"{outcome.status:<7} {name} ({outcome.seconds:.1f} s), "
-                f"{self._ended} of {self._scenes}{self._left()}"
-            )
+            count = f"{self._ended} of {self._scenes}"
+            parts = [f"{outcome.status:<7} {name} ({outcome.seconds:.1f} s)", count, self._left()]
+            self._say(", ".join(filter(None, parts)))
         for text in outcome.warnings:
             self._say(f"Warning: {text}")
 
     def _left(self) -> str:
-        """Return the time left by the mean of the scenes that took work."""
+        """Return the time left, by the pace of the scenes that were done."""
         left = self._scenes - self._ended
         if not (left and self._worked):
             return ""
         seconds = (time.monotonic() - self._began) / self._worked * left
-        return f", about {_time(seconds)} left"
+        return f"about {_time(seconds)} left"
 
     def _say(self, text: str, *, errors_too: bool = False) -> None:
         if self._quiet and not errors_too:

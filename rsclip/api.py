@@ -12,8 +12,8 @@ import rasterio
 
 from rsclip.checkpoint import Checkpoint
 from rsclip.config import POLYGON_OPTIONS, SegmentConfig, build_config
-from rsclip.errors import RsclipError, RsclipWarning, RunError
-from rsclip.fingerprint import finished_record
+from rsclip.errors import OutputError, RsclipError, RsclipWarning, RunError
+from rsclip.fingerprint import finished_record, why_not_finished
 from rsclip.job import Job, open_scene
 from rsclip.legend import Legend
 from rsclip.model import Model, ModelLoader, load_model
@@ -235,6 +235,8 @@ def _segment_one(
         if config.resume and (done := finished_record(folder, names, identity)):
             paths = {key: folder / name for key, name in names.items()}
             return _result(source, paths, legend, done, "skipped")
+        if config.resume and not config.overwrite:
+            _refuse_finished(folder, names, identity)
         run = SceneRun(scene, model.encoder, legend, index, config)
         staging = stack.enter_context(
             Staging(folder, names, overwrite=config.overwrite, inputs=job.inputs)
@@ -274,6 +276,16 @@ def _keeping(staging: Staging, checkpoint: Checkpoint) -> Iterator[None]:
             if isinstance(error, RsclipError):
                 error.remedy = " ".join(filter(None, [error.remedy, _KEPT]))
         raise
+
+
+def _refuse_finished(folder: Path, names: Mapping[str, str], identity: Mapping[str, Any]) -> None:
+    reason = why_not_finished(folder, names, identity)
+    if reason is not None:
+        raise OutputError(
+            f"outputs exist already, made {reason}",
+            where=folder / names["record"],
+            remedy="Replace them with --overwrite, or choose another folder (-o).",
+        )
 
 
 def _result(

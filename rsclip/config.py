@@ -202,6 +202,9 @@ class SegmentConfig:
     resume: bool = _option(
         False, "Go on where a killed run stopped; leave a finished scene as it is."
     )
+    checksum: bool = _option(
+        False, "With --resume: know an input by its content, not by its time of change."
+    )
 
     def __post_init__(self) -> None:
         for name, value in self._unsaid().items():

@@ -12,12 +12,12 @@ from rsclip.scene import Scene
 from rsclip.version import __version__
 from rsclip.writers.record import to_plain
 
-__all__ = ["finished_record", "input_facts", "settings_hash"]
+__all__ = ["finished_record", "input_facts", "settings_hash", "why_not_finished"]
 
 # Settings that change no pixel, and those that the model's facts tell better (the weights' hash,
 # the batch in use).
 _WITHOUT_EFFECT = frozenset(
-    {"overwrite", "resume", "model", "weights", "preset", "batch_size", "max_memory"}
+    {"overwrite", "resume", "checksum", "model", "weights", "preset", "batch_size", "max_memory"}
 )
 _MODEL_FACTS = frozenset({"name", "source"})
 
@@ -40,18 +40,23 @@ def settings_hash(legend: Legend, config: SegmentConfig, model: Mapping[str, Any
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def input_facts(scene: Scene) -> list[dict[str, Any]]:
+def input_facts(scene: Scene, *, checksum: bool = False) -> list[dict[str, Any]]:
     """Return name, size and time of change of a scene's local files; none for remote ones.
 
     Args:
         scene: An open scene.
+        checksum: Add the SHA-256 of their content.
     """
     facts = []
     for path in map(Path, scene.files):
         # Statistics and styles that other programs put beside a scene are not the scene.
         if path.is_file() and not path.name.endswith(".aux.xml"):
             about = path.stat()
-            facts.append({"name": path.name, "size": about.st_size, "mtime_ns": about.st_mtime_ns})
+            fact = {"name": path.name, "size": about.st_size, "mtime_ns": about.st_mtime_ns}
+            if checksum:
+                with path.open("rb") as file:
+                    fact["sha256"] = hashlib.file_digest(file, "sha256").hexdigest()
+            facts.append(fact)
     return facts
 
 
@@ -67,11 +72,49 @@ def finished_record(
     """
     if not all((folder / name).is_file() for name in names.values()):
         return None
+    record = _record(folder / names["record"])
+    return record if record is not None and _differs(record, expected) is None else None
+
+
+def why_not_finished(
+    folder: Path, names: Mapping[str, str], expected: Mapping[str, Any]
+) -> str | None:
+    """Say how a finished run differs from the one that is asked for; None if there is none.
+
+    Args:
+        folder: As `finished_record` takes it, and the others.
+        names: Names.
+        expected: What is asked for.
+    """
+    record = _record(folder / names["record"])
+    return None if record is None else _differs(record, expected)
+
+
+def _record(path: Path) -> dict[str, Any] | None:
     try:
-        record = json.loads((folder / names["record"]).read_text(encoding="utf-8"))
+        record = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
-    if not isinstance(record, dict):
-        return None
-    same = all(record.get(key) == value for key, value in expected.items())
-    return record if same else None
+    return record if isinstance(record, dict) else None
+
+
+def _differs(record: Mapping[str, Any], expected: Mapping[str, Any]) -> str | None:
+    if record.get("settings_hash") != expected["settings_hash"]:
+        return "with other settings"
+    if not _same_input(record.get("input"), expected["input"]):
+        return "from an input that has changed since"
+    return None
+
+
+def _same_input(recorded: Any, expected: list[dict[str, Any]]) -> bool:
+    """Compare by content where both tell it, else by time of change."""
+    if not isinstance(recorded, list) or len(recorded) != len(expected):
+        return False
+    for one, other in zip(recorded, expected, strict=True):
+        if not isinstance(one, dict):
+            return False
+        content = "sha256" in one and "sha256" in other
+        keys = ("name", "size", "sha256" if content else "mtime_ns")
+        if any(one.get(key) != other[key] for key in keys):
+            return False
+    return True

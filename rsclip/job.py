@@ -136,7 +136,7 @@ class Job:
         """Return what a finished or begun run must have in common with this one."""
         return {
             "settings_hash": settings_hash(self.legend, self.settings, model.facts),
-            "input": input_facts(scene),
+            "input": input_facts(scene, checksum=self.settings.checksum),
         }
 
     def _batch_within(self, backbone: "Backbone | None") -> int:

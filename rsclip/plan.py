@@ -48,6 +48,7 @@ class ScenePlan:
             in the way; "unusable".
         windows: Of the grid, those without a valid pixel included.
         seconds: Of work, roughly.
+        window_seconds: Of the encoder, for a window.
         memory_mb: Peak, roughly.
         disk_mb: Needed while the outputs are made, roughly.
         reason: Why it cannot be done, or None.
@@ -57,6 +58,7 @@ class ScenePlan:
     status: Status
     windows: int = 0
     seconds: float = 0.0
+    window_seconds: float = 0.0
     memory_mb: int = 0
     disk_mb: float = 0.0
     reason: str | None = None
@@ -71,6 +73,7 @@ def plan_scenes(
     backbone: "Backbone | None" = None,
     model_loader: ModelLoader | None = None,
     protect: Sequence[str | Path] = (),
+    window_seconds: float | None = None,
 ) -> list[ScenePlan]:
     """Say what `segment_scenes` would do; nothing is written.
 
@@ -84,6 +87,7 @@ def plan_scenes(
         backbone: A ready model.
         model_loader: Builds the encoder.
         protect: Further files that no output may replace.
+        window_seconds: What a window takes, where it was timed before.
 
     Raises:
         InputError: Classes, options or the model are wrong.
@@ -91,7 +95,7 @@ def plan_scenes(
     job = Job.prepare(scenes, classes, output_dir, config, protect)
     model = job.load(backbone, model_loader)
     outline = job.outline(backbone) if model_loader is None else None
-    second = None
+    second = window_seconds
     plans = []
     for index, (source, stem) in enumerate(zip(scenes, job.stems, strict=True)):
         try:
@@ -133,6 +137,7 @@ def _plan(
         status,
         windows=len(run.grid),
         seconds=round(len(run.grid) * second + pixels * _SECONDS_A_PIXEL, 1),
+        window_seconds=second,
         memory_mb=0
         if outline is None
         else estimate_memory_mb(run.grid, outline, model.encoder.queries, model.encoder.batch_size),

@@ -19,4 +19,4 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module 'rsclip.batch' has no attribute {name!r}")
     import importlib
 
-    return getattr(importlib.import_module(f"rsclip.batch.{_HOMES.get(name, 'jobs')}"), name)
+    return getattr(importlib.import_module(f"rsclip.batch.{_HOMES.get(name, 'tasks')}"), name)

@@ -3,7 +3,9 @@
 import contextlib
 import logging
 import threading
+import uuid
 from collections.abc import Generator, Iterator, Sequence
+from concurrent.futures import CancelledError
 from pathlib import Path
 from typing import Any
 
@@ -49,7 +51,7 @@ class Cluster:
             self._client.close(timeout=2)
 
     def __call__(
-        self, jobs: Sequence[Task], root: Path, listener: Listener
+        self, tasks: Sequence[Task], root: Path, listener: Listener
     ) -> Generator[Outcome, None, None]:
         """Yield every task's outcome as it ends; the cluster is left at the end.
 
@@ -60,33 +62,44 @@ class Cluster:
 
         if not self.workers:
             listener.note(f"{self._address}: no worker yet; scenes begin when one joins")
-        submit = self._client.submit
-        futures = {
-            submit(_run, task, str(root), self._loader, key=_key(index, task), pure=False): task
-            for index, task in enumerate(jobs)
-        }
-        # References of our own would keep outcomes alive: as they end, they go.
-        by_key = {future.key: task for future, task in futures.items()}
-        ended = as_completed(futures, loop=self._client.loop)
+        begun = {self._submit(task, root): task for task in tasks}
+        # Those that waited on a worker when another scene brought it down are suspected with it:
+        # each is tried once more, alone.
+        suspects: list[Task] = []
         try:
-            for future in ended:
-                task = by_key[future.key]
-                yield self._outcome(future, task)
-                futures.pop(future, None)
+            for future in as_completed(list(begun), loop=self._client.loop):
+                task = begun.pop(future)
+                if _was_lost(future):
+                    listener.note(f"{task.name}: its worker was lost; it is tried once more")
+                    suspects.append(task)
+                else:
+                    yield self._outcome(future, task)
+            for task in suspects:
+                future = self._submit(task, root)
+                begun[future] = task
+                yield self._outcome(future, task).replace(tries=2)
+                del begun[future]
         finally:
             with _hushed():
-                if futures:
+                if begun:
                     with contextlib.suppress(Exception):
-                        self._client.cancel(list(futures), force=True)
+                        self._client.cancel(list(begun), force=True)
                 self.close()
 
+    def _submit(self, task: Task, root: Path) -> Any:
+        # A key of another batch must not be taken for ours.
+        key = f"rsclip-{task.name}-{uuid.uuid4().hex}"
+        return self._client.submit(_run, task, str(root), self._loader, key=key, pure=False)
+
     def _outcome(self, future: Any, task: Task) -> Outcome:
-        if future.status == "finished":
-            outcome: Outcome = future.result()
-            return outcome
-        if future.status == "cancelled":
+        error = None
+        try:
+            error = future.exception()
+            if error is None:
+                outcome: Outcome = future.result()
+                return outcome
+        except CancelledError:
             return failure(task, _lost(task, "the cluster dropped it"))
-        error = future.exception()
         if isinstance(error, RsclipError):
             raise error
         if type(error).__name__ == "KilledWorker":
@@ -154,11 +167,8 @@ def _version() -> str:
     return __version__
 
 
-def _key(index: int, task: Task) -> str:
-    import uuid
-
-    # Another batch's task of this name must not be taken for ours.
-    return f"rsclip-{task.name}-{index}-{uuid.uuid4().hex[:8]}"
+def _was_lost(future: Any) -> bool:
+    return future.status == "error" and type(future.exception()).__name__ == "KilledWorker"
 
 
 def _lost(task: Task, what: str) -> RunError:

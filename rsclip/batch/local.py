@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 import time
+import types
 from collections import deque
 from collections.abc import Generator, Iterator, Sequence
 from multiprocessing.connection import Connection
@@ -32,12 +33,10 @@ _PATIENCE = 10.0
 class Local:
     """An executor: processes of this machine, each with its own model.
 
-    Processes are spawned: a script that uses this needs `if __name__ == "__main__":`.
-
     Args:
         workers: How many.
         gpus: Devices (as CUDA_VISIBLE_DEVICES names them), one for each worker; none: as it is.
-        loader: Builds the model in place of `rsclip.model.load_model` (tests); can be pickled.
+        loader: Builds the model in place of `rsclip.model.load_model` (tests); of a module.
     """
 
     def __init__(
@@ -48,16 +47,16 @@ class Local:
         self._loader = loader
 
     def __call__(
-        self, jobs: Sequence[Task], root: Path, listener: Listener
+        self, tasks: Sequence[Task], root: Path, listener: Listener
     ) -> Generator[Outcome, None, None]:
         """Yield every task's outcome as it ends.
 
         Raises:
             InputError: The model cannot be used for any scene.
         """
-        waiting = deque(range(len(jobs)))
-        tries = [0] * len(jobs)
-        crew: list[_Worker | None] = [None] * min(self.workers, len(jobs))
+        waiting = deque(range(len(tasks)))
+        tries = [0] * len(tasks)
+        crew: list[_Worker | None] = [None] * min(self.workers, len(tasks))
         try:
             while True:
                 for place, worker in enumerate(crew):
@@ -66,8 +65,8 @@ class Local:
                         crew[place] = worker
                         number = waiting.popleft()
                         tries[number] += 1
-                        worker.give(number, jobs[number])
-                        listener.start(worker.name, jobs[number])
+                        worker.give(number, tasks[number])
+                        listener.start(worker.name, tasks[number])
                 busy = {
                     item.pipe: item for item in crew if item is not None and item.task is not None
                 }
@@ -83,9 +82,9 @@ class Local:
                         how = worker.bury()
                         if tries[number] < _TRIES:
                             waiting.append(number)
-                            listener.note(f"{jobs[number].name}: {how}; it is tried once more")
+                            listener.note(f"{tasks[number].name}: {how}; it is tried once more")
                             continue
-                        lost = failure(jobs[number], _lost(jobs[number], how), worker.age)
+                        lost = failure(tasks[number], _lost(tasks[number], how), worker.age)
                         yield lost.replace(tries=tries[number], worker=worker.name)
                     elif isinstance(message, RsclipError):
                         raise message
@@ -119,7 +118,7 @@ class _Worker:
             target=_work, args=(theirs, name, str(root), loader), name=name, daemon=True
         )
         # Libraries read their thread counts as they load: before our code runs there.
-        with _environ(environment):
+        with _environ(environment), _no_main():
             self.process.start()
         theirs.close()
 
@@ -260,3 +259,14 @@ def _environ(changes: dict[str, str]) -> Iterator[None]:
                 os.environ[name] = before[name]
             else:
                 del os.environ[name]
+
+
+@contextlib.contextmanager
+def _no_main() -> Iterator[None]:
+    """Keep new processes from running the user's script again: they need nothing of it."""
+    main = sys.modules["__main__"]
+    sys.modules["__main__"] = types.ModuleType("__main__")
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = main

@@ -245,6 +245,6 @@ def _outcome(line: Mapping[str, Any]) -> Outcome:
         line["outputs"],
         line["settings_hash"],
         line["shares"],
-        line["warnings"],
+        tuple(line["warnings"]),
         problem=problem and Problem(problem["kind"], problem["message"]),
     )

@@ -1,5 +1,6 @@
 """A batch from inputs to manifest: which scenes, what is checked first, what is written after."""
 
+import contextlib
 import time
 import warnings
 from collections.abc import Mapping, Sequence
@@ -11,16 +12,16 @@ from rsclip.batch.manifest import TABLE, Manifest, read_manifest, write_table
 from rsclip.batch.tasks import Executor, Listener, Outcome, Report, Task, changed
 from rsclip.config import SegmentConfig, build_config
 from rsclip.errors import InputError, OptionError, OutputError, RsclipWarning
-from rsclip.inputs import files_read
+from rsclip.job import Job
 from rsclip.legend import Legend, LegendSpec, class_file, load_legend
 from rsclip.model import ModelLoader
 from rsclip.outputs import output_names
 from rsclip.prompts import load_templates, template_file
-from rsclip.radiometry import parse_stretch
 from rsclip.sources import stem_of
 
 __all__ = ["plan_batch", "run_batch"]
 
+_HOW = frozenset({"overwrite", "resume", "checksum"})
 OnError = Literal["continue", "stop"]
 
 
@@ -36,6 +37,7 @@ def run_batch(
     on_error: OnError = "continue",
     retry_failed: str | Path | None = None,
     mosaic: bool = False,
+    merge_polygons: bool = False,
     stac_catalog: bool = False,
     listener: Listener | None = None,
     model_loader: ModelLoader | None = None,
@@ -57,6 +59,7 @@ def run_batch(
         on_error: "stop": end the batch at the first failure.
         retry_failed: A manifest: run the scenes that failed, as they were run. `inputs` is empty.
         mosaic: Write a VRT over all masks, one per CRS and set of classes.
+        merge_polygons: Write the polygons of all scenes as one layer, polygons.gpkg.
         stac_catalog: Write a STAC catalogue of all items; turns on `stac`.
         listener: Is told what happens.
         model_loader: Builds the model in place of `rsclip.model.load_model` (tests).
@@ -86,6 +89,10 @@ def run_batch(
             from rsclip.batch.mosaic import write_mosaics
 
             extras += write_mosaics(root, known, listener.note)
+        if merge_polygons:
+            from rsclip.batch.merging import merge_polygons as merge
+
+            extras += merge(root, known, listener.note)
         if stac_catalog:
             from rsclip.batch.catalogue import write_catalogue
 
@@ -104,7 +111,7 @@ def plan_batch(
     retry_failed: str | Path | None = None,
     stac_catalog: bool = False,
 ) -> tuple[list[Task], Path]:
-    """Return a batch's jobs, checked as far as possible without model and pixels, and its folder.
+    """Return a batch's tasks, checked as far as possible without model and pixels, and its folder.
 
     Raises:
         InputError: As `run_batch` does.
@@ -119,7 +126,7 @@ def plan_batch(
                 where="--retry-failed",
                 remedy="Leave out the inputs, or run the batch again: what is done is skipped.",
             )
-        jobs = _failed_jobs(Path(retry_failed), classes, layer)
+        tasks = _failed_tasks(Path(retry_failed), classes, layer)
         if output_dir is None:
             path = Path(retry_failed)
             output_dir = path if path.is_dir() else path.parent
@@ -127,10 +134,10 @@ def plan_batch(
         if output_dir is None:
             raise OptionError("no output folder", where="-o", remedy="Name one.")
         entries = find_scenes(inputs, output_dir, recursive=recursive)
-        jobs = [_job(entry, classes, layer) for entry in entries]
+        tasks = [_task(entry, classes, layer) for entry in entries]
     root = Path(output_dir).expanduser().absolute()
-    _check(jobs, root)
-    return jobs, root
+    _check(tasks, root)
+    return tasks, root
 
 
 def _run(
@@ -195,7 +202,7 @@ def _executor(
     return Local(workers, gpus, loader)
 
 
-def _job(entry: Entry, classes: LegendSpec | None, layer: dict[str, Any]) -> Task:
+def _task(entry: Entry, classes: LegendSpec | None, layer: dict[str, Any]) -> Task:
     spec = entry.classes if entry.classes is not None else classes
     if spec is None:
         raise OptionError(
@@ -211,7 +218,7 @@ def _job(entry: Entry, classes: LegendSpec | None, layer: dict[str, Any]) -> Tas
     return Task(entry.source, entry.folder, _plain_spec(spec), settings)
 
 
-def _failed_jobs(path: Path, classes: LegendSpec | None, layer: dict[str, Any]) -> list[Task]:
+def _failed_tasks(path: Path, classes: LegendSpec | None, layer: dict[str, Any]) -> list[Task]:
     failed = [outcome.task for outcome in read_manifest(path) if outcome.status == "failed"]
     if not failed:
         raise InputError("no scene of it has failed", where=path, remedy="There is nothing to do.")
@@ -236,7 +243,7 @@ def _failed_jobs(path: Path, classes: LegendSpec | None, layer: dict[str, Any]) 
 
 def _what(settings: Mapping[str, Any]) -> dict[str, Any]:
     """Return settings without those that say how to go about outputs that exist."""
-    return {key: value for key, value in settings.items() if key not in ("overwrite", "resume")}
+    return {key: value for key, value in settings.items() if key not in _HOW}
 
 
 def _plain_spec(spec: LegendSpec) -> Any:
@@ -253,15 +260,17 @@ def _plain_spec(spec: LegendSpec) -> Any:
 def _portable(settings: dict[str, Any]) -> dict[str, Any]:
     """Return settings with files by their full path."""
     full = dict(settings)
-    for name in ("model", "weights"):
-        if name in full and Path(full[name]).expanduser().exists():
-            full[name] = str(Path(full[name]).expanduser().absolute())
+    for name in ("model", "weights", "aoi"):
+        # The path of what is there; an area of interest may be a text too long for a file's name.
+        with contextlib.suppress(OSError, ValueError):
+            if name in full and (path := Path(full[name]).expanduser()).exists():
+                full[name] = str(path.absolute())
     if "templates" in full and (file := template_file(full["templates"])) is not None:
         full["templates"] = str(file.absolute())
     return full
 
 
-def _check(jobs: Sequence[Task], root: Path) -> None:
+def _check(tasks: Sequence[Task], root: Path) -> None:
     """Refuse what is wrong with classes, settings and names, before a model is loaded.
 
     Raises:
@@ -274,19 +283,17 @@ def _check(jobs: Sequence[Task], root: Path) -> None:
     with warnings.catch_warnings():
         # Workers say it again, where it is told with the scenes.
         warnings.simplefilter("ignore", RsclipWarning)
-        for task in jobs:
+        for task in tasks:
             config = task.config()
             inputs.add(task.source)
-            facts = repr((task.classes, config.background, config.templates, config.stretch))
+            settings = config.background, config.templates, config.stretch, config.refine
+            facts = repr((task.classes, settings))
             if facts in seen:
                 continue
             seen.add(facts)
-            load_legend(task.spec(), background=config.background)
             load_templates(config.templates)
-            if config.stretch is not None:
-                parse_stretch(config.stretch)
-            inputs |= {str(path.absolute()) for path in files_read(task.spec(), config)}
-    for task in jobs:
+            inputs.update(Job.prepare([], task.spec(), root, config).inputs)
+    for task in tasks:
         folder = task.output_dir(root)
         for name in output_names(stem_of(task.source), task.config()).values():
             if str(folder / name) in inputs:

@@ -25,14 +25,14 @@ class Serial:
         self._models = Models(loader)
 
     def __call__(
-        self, jobs: Sequence[Task], root: Path, listener: Listener
+        self, tasks: Sequence[Task], root: Path, listener: Listener
     ) -> Generator[Outcome, None, None]:
         """Yield every task's outcome as it ends.
 
         Raises:
             InputError: The model cannot be used for any scene.
         """
-        for task in jobs:
+        for task in tasks:
             listener.start(_NAME, task)
             yield run_scene(
                 task,

@@ -157,10 +157,10 @@ class Listener:
 
 
 class Executor(Protocol):
-    """Who runs jobs: this process, worker processes or a cluster."""
+    """Who runs tasks: this process, worker processes or a cluster."""
 
     def __call__(
-        self, jobs: Sequence[Task], root: Path, listener: Listener
+        self, tasks: Sequence[Task], root: Path, listener: Listener
     ) -> Generator[Outcome, None, None]:
         """Yield every task's outcome as it ends; closing the generator stops what is at work.
 

@@ -22,11 +22,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Models", "caught", "failure", "run_scene"]
 
-# What a model's windows and words depend on; the other settings change from scene to scene freely.
-_OF_THE_MODEL = (
-    "model", "weights", "method", "method_option", "templates", "device", "precision",
-    "batch_size", "window", "stride", "overlap", "tta",
-)  # fmt: skip
+# What a list may say of a scene, of which no model knows.
+_OF_THE_SCENE = ("bidx", "gsd")
 # A list may name classes per scene: the words of so many sets stay encoded.
 _KEPT = 4
 
@@ -55,9 +52,8 @@ class Models:
         Raises:
             InputError: The model, the classes or the window are wrong: for every such scene.
         """
-        settings = config.to_dict()
-        facts = [legend.to_dict(), {name: settings[name] for name in _OF_THE_MODEL}]
-        key = json.dumps(facts, sort_keys=True, default=str)
+        settings = config.replace(**dict.fromkeys(_OF_THE_SCENE)).to_dict()
+        key = json.dumps([legend.to_dict(), settings], sort_keys=True, default=str)
         model = self._models.pop(key, None)
         if model is None:
             try:
@@ -134,7 +130,7 @@ def run_scene(
     seconds = time.monotonic() - began
     if isinstance(result, Failure):
         failed = failure(task, result.error, seconds, worker)
-        return failed.replace(warnings=own, notes=notes)
+        return failed.replace(warnings=tuple(own), notes=tuple(notes))
     return Outcome(
         task,
         result.status,
@@ -144,8 +140,8 @@ def run_scene(
         outputs={key: _below(path, Path(root)) for key, path in result.paths.items()},
         settings_hash=result.run.get("settings_hash"),
         shares={name: round(share, 6) for name, share in result.shares.items()},
-        warnings=own,
-        notes=notes,
+        warnings=tuple(own),
+        notes=tuple(notes),
     )
 
 

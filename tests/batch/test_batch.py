@@ -1,254 +1,254 @@
-"""Folders of scenes: layout kept, failures told, what is done skipped, whoever does the work."""
+"""Batches end to end: in this process and in workers, alone, again, with failures and kills."""
 
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import numpy as np
 import pytest
 import rasterio
 
-from rsclip.batch import run_batch
-from rsclip.batch.manifest import Manifest, read_manifest
+from rsclip.batch import plan_batch, run_batch
+from rsclip.batch.manifest import read_manifest
 from rsclip.config import SegmentConfig
-from rsclip.errors import InputError, OptionError, OutputError
+from rsclip.errors import EncodeError, InputError, LegendError, ModelError, OptionError, OutputError
+from tests.batch import workers
+from tests.batch.conftest import CLASSES
 from tests.e2e.stub import StubEncoder, loader
-from tests.rasters import folder as rasters_folder
+from tests.rasters import write_raster
 
-CLASSES = "bright, dark"
-
-
-@pytest.fixture
-def scenes(make_scene, tmp_path):
-    """A folder of three scenes, one of them damaged, in two levels."""
-    folder = tmp_path / "scenes"
-    (folder / "north").mkdir(parents=True)
-    for name in ("a.tif", "north/b.tif"):
-        shutil.move(make_scene(), folder / name)
-    (folder / "north/bad.tif").write_bytes(b"not a raster")
-    return folder
+RESUME = SegmentConfig(resume=True)
 
 
-def run(inputs, out, **options):
-    encoder = StubEncoder()
-    report = run_batch(inputs, CLASSES, out, model_loader=loader(encoder), **options)
-    return report, encoder
+def run(folder, out, **options):
+    options.setdefault("model_loader", workers.plain)
+    return run_batch([folder], CLASSES, out, recursive=True, **options)
 
 
-def lines(out):
-    return [json.loads(line) for line in (out / "manifest.jsonl").read_text().splitlines()][1:]
+def masks(out):
+    found = {}
+    for path in sorted(out.rglob("*_mask.tif")):
+        with rasterio.open(path) as dataset:
+            found[path.relative_to(out).as_posix()] = dataset.read().tobytes()
+    return found
 
 
-def mask(path):
-    with rasterio.open(path) as dataset:
-        return dataset.read(1)
+def statuses(report):
+    return {outcome.task.name: outcome.status for outcome in report.outcomes}
 
 
-def test_layout_is_kept_and_a_bad_scene_stops_none(scenes, tmp_path):
+def test_one_bad_scene_stops_no_other(folder, tmp_path, memory):
     out = tmp_path / "out"
-    report, _ = run([scenes], out, recursive=True)
-    assert {(each.task.name, each.status) for each in report.outcomes} == {
-        ("a", "done"), ("north/b", "done"), ("north/bad", "failed"),
+    report = run(folder, out, listener=memory)
+    assert statuses(report) == {
+        "a": "done", "north/b": "done", "north/bad": "failed", "north/deep/c": "done",
     }  # fmt: skip
-    assert (out / "a_mask.tif").exists()
-    assert (out / "north/b_mask.tif").exists()
-    (bad,) = report.failed
-    assert "bad.tif" in bad.problem.message
-    assert "not a raster" in (out / "manifest.csv").read_text()
-    # Again: what is done is skipped, what failed is tried.
-    again, encoder = run([scenes], out, recursive=True)
-    assert again.count("skipped") == 2
-    assert encoder.calls == 0
-    # Other settings are refused without --overwrite, and the manifest says so.
-    other, _ = run([scenes / "a.tif"], out, config=SegmentConfig(resume=True, logit_scale=20))
-    assert "exist already" in other.failed[0].problem.message
-    assert "exist already" in lines(out)[-1]["error"]["message"]
+    assert sorted(masks(out)) == ["a_mask.tif", "north/b_mask.tif", "north/deep/c_mask.tif"]
+    (failed,) = report.failed
+    assert failed.problem.kind == "SceneError"
+    assert str(folder / "north/bad.tif") in failed.problem.message
+    assert read_manifest(out) == [outcome.replace(notes=()) for outcome in report.outcomes]
+    assert memory.ended == list(statuses(report))
+    assert (out / "manifest.csv").read_text().count("\n") == 5
 
 
-def test_retry_runs_what_failed_and_nothing_else(scenes, make_scene, tmp_path):
+def test_run_again_it_skips_what_is_done(folder, tmp_path):
     out = tmp_path / "out"
-    run([scenes], out, recursive=True)
-    shutil.move(make_scene(), scenes / "north/bad.tif")
-    report, _ = run([], out, retry_failed=out / "manifest.jsonl")
-    assert [each.task.name for each in report.outcomes] == ["north/bad"]
-    assert report.count("done") == 1
+    run(folder, out)
+    before = masks(out)
+    encoder = StubEncoder()
+    again = run(folder, out, model_loader=loader(encoder))
+    assert encoder.calls == 0
+    assert [again.count(kind) for kind in ("done", "skipped", "failed")] == [0, 3, 1]
+    # Another input, other settings: refused, told, and replaced only where that is asked for.
+    os.utime(folder / "a.tif", ns=(1, 1))
+    changed = run(folder, out)
+    assert statuses(changed)["a"] == "failed"
+    assert "an input that has changed since" in changed.failed[0].problem.message
+    assert statuses(changed)["north/b"] == "skipped"
+    other = run(folder, out, config=RESUME.replace(logit_scale=9))
+    assert other.count("failed") == 4
+    assert "made with other settings. Replace them with --overwrite" in (
+        read_manifest(out)[0].problem.message
+    )
+    assert masks(out) == before
+    forced = run(folder, out, config=RESUME.replace(logit_scale=9, overwrite=True))
+    assert forced.count("done") == 3
+
+
+def test_by_checksum_a_copy_is_the_same_input(folder, tmp_path):
+    out, config = tmp_path / "out", RESUME.replace(checksum=True)
+    run(folder, out, config=config)
+    os.utime(folder / "a.tif", ns=(1, 1))
+    assert run(folder, out, config=config).count("skipped") == 3
+    assert run(folder, out).count("skipped") == 2
+    # The same size and time, another content.
+    about = (folder / "a.tif").stat()
+    content = bytearray((folder / "a.tif").read_bytes())
+    content[-1] ^= 255
+    (folder / "a.tif").write_bytes(content)
+    os.utime(folder / "a.tif", ns=(about.st_atime_ns, about.st_mtime_ns))
+    assert statuses(run(folder, out, config=config))["a"] == "failed"
+    # Where the first run kept no sums, time decides.
+    other = tmp_path / "other"
+    run(folder, other)
+    assert run(folder, other, config=config).count("skipped") == 3
+
+
+def test_retry_runs_just_those_that_failed(folder, tmp_path):
+    out = tmp_path / "out"
+    run(folder, out, config=RESUME.replace(areas=False))
+    (folder / "a.tif").replace(folder / "north/bad.tif")
+    encoder = StubEncoder()
+    report = run_batch([], retry_failed=out / "manifest.jsonl", model_loader=loader(encoder))
+    assert statuses(report) == {"north/bad": "done"}
+    # As they were run.
     assert (out / "north/bad_mask.tif").exists()
+    assert not (out / "north/bad_areas.csv").exists()
+    assert {item.task.name: item.status for item in read_manifest(out)}["north/bad"] == "done"
     with pytest.raises(InputError, match="no scene of it has failed"):
-        run([], out, retry_failed=out / "manifest.jsonl")
+        run_batch([], retry_failed=out)
+    with pytest.raises(OptionError, match="--retry-failed"):
+        run_batch([folder], CLASSES, out, retry_failed=out)
 
 
-def test_the_first_failure_can_stop_it(scenes, tmp_path):
-    (scenes / "0_bad.tif").write_bytes(b"rubbish")
-    report, encoder = run([scenes], tmp_path / "out", on_error="stop")
-    assert [each.status for each in report.outcomes] == ["failed"]
-    assert report.unfinished == 1
-    assert encoder.calls == 0
+def test_an_odd_error_is_a_failure_of_its_scene_only(folder, tmp_path):
+    def boom():
+        raise ZeroDivisionError("odd")
+
+    report = run(folder, tmp_path / "out", model_loader=loader(StubEncoder(calls=2, fail=boom)))
+    assert report.count("failed") == 2
+    assert "ZeroDivisionError" in report.failed[0].problem.message
 
 
-def test_a_list_names_classes_and_options(make_scene, tmp_path):
-    first, second = make_scene("one.tif"), make_scene("two.tif", shape=(200, 200))
-    (tmp_path / "list.csv").write_text(
-        "scene,classes,gsd,bands\n"
-        f'{first.name},"light, dim",,\n'
-        f"{second.name},,1.0,\"3,2,1\"\n"
-    )  # fmt: skip
-    report, _ = run([tmp_path / "list.csv"], tmp_path / "out")
-    one, two = (
-        json.loads((tmp_path / "out" / f"{name}_run.json").read_text()) for name in ("one", "two")
-    )
+def test_on_error_stop_stops(folder, tmp_path):
+    def boom():
+        raise EncodeError("boom")
+
+    encoder = StubEncoder(calls=1, fail=boom)
+    report = run(folder, tmp_path / "out", on_error="stop", model_loader=loader(encoder))
+    assert statuses(report) == {"a": "failed"}
+    assert report.unfinished == 3
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_a_model_that_cannot_be_used_fails_no_scene(folder, tmp_path, jobs):
+    with pytest.raises(ModelError, match="no such model"):
+        run(folder, tmp_path / "out", jobs=jobs, model_loader=workers.broken)
+    assert read_manifest(tmp_path / "out") == [] or jobs == 1
+
+
+def test_workers_give_what_one_process_gives(folder, tmp_path, memory):
+    alone = run(folder, tmp_path / "alone")
+    report = run(folder, tmp_path / "out", jobs=2, listener=memory)
+    assert statuses(report) == statuses(alone)
+    assert masks(tmp_path / "out") == masks(tmp_path / "alone")
+    assert {worker for worker, _ in memory.started} == {"worker 1", "worker 2"}
+    again = run(folder, tmp_path / "out", jobs=2)
+    assert again.count("skipped") == 3
+
+
+@pytest.mark.parametrize("deaths", [1, 2])
+def test_a_killed_worker_costs_its_scene_a_try(folder, tmp_path, memory, monkeypatch, deaths):
+    write_raster(folder / "dark.tif", np.ones((3, 64, 64), "uint8"))
+    fuse = tmp_path / "fuse"
+    fuse.write_text(str(deaths))
+    monkeypatch.setenv("RSCLIP_TEST_FUSE", str(fuse))
+    report = run(folder, tmp_path / "out", jobs=2, model_loader=workers.deadly, listener=memory)
+    ends = {outcome.task.name: outcome for outcome in report.outcomes}
+    assert [ends[name].status for name in ("a", "north/b", "north/deep/c")] == ["done"] * 3
+    assert ends["dark"].tries == 2
+    assert any("SIGKILL" in text and "tried once more" in text for text in memory.notes)
+    if deaths == 1:
+        assert ends["dark"].status == "done"
+        assert (tmp_path / "out/dark_mask.tif").exists()
+    else:
+        assert "killed (SIGKILL" in ends["dark"].problem.message
+    assert not list((tmp_path / "out").rglob(".rsclip-dark*")) or deaths == 2
+
+
+def test_workers_share_the_processors(folder, tmp_path, monkeypatch):
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    run(folder, tmp_path / "out", jobs=2, model_loader=workers.threads)
+    said = json.loads((tmp_path / "out/a_run.json").read_text())["model"]
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    assert said["OMP_NUM_THREADS"] == str(max(1, cores // 2))
+    assert "OMP_NUM_THREADS" not in os.environ
+
+
+def test_one_worker_a_gpu(folder, tmp_path, memory, monkeypatch):
+    monkeypatch.setattr("rsclip.batch.local.gpus_for", lambda device, jobs: ["4", "7"])
+    report = run(folder, tmp_path / "out", jobs=3, model_loader=workers.threads, listener=memory)
+    assert report.count("done") == 3
+    seen = {
+        json.loads(path.read_text())["model"]["CUDA_VISIBLE_DEVICES"]
+        for path in (tmp_path / "out").rglob("*_run.json")
+    }
+    assert seen <= {"4", "7"}
+    assert any("one a GPU" in text for text in memory.notes)
+
+
+def test_a_list_names_classes_and_bands(folder, tmp_path):
+    path = folder / "list.csv"
+    path.write_text('scene,classes,bands\na.tif,,"3,2,1"\nnorth/b.tif,"water, road",\n')
+    report = run_batch([path], CLASSES, tmp_path / "out", model_loader=workers.plain)
     assert report.count("done") == 2
-    assert [each["name"] for each in one["classes"]["classes"]] == ["light", "dim"]
-    assert two["scene"]["working_shape"] == [100, 100]
-    assert two["scene"]["bands"] == [3, 2, 1]
+    records = [json.loads((tmp_path / f"out/{name}_run.json").read_text())
+               for name in ("a", "north/b")]  # fmt: skip
+    assert records[0]["settings"]["bidx"] == [3, 2, 1]
+    assert [item["name"] for item in records[1]["classes"]["classes"]] == ["water", "road"]
 
 
-def test_what_is_wrong_is_said_before_anything_runs(scenes, tmp_path):
-    (tmp_path / "empty").mkdir()
-    (tmp_path / "list.txt").write_text(f"{scenes}/a.tif\n{scenes}/gone1.tif\n{scenes}/gone2.tif\n")
-    shutil.copy(scenes / "a.tif", tmp_path / "a.tif")
+def test_what_is_wrong_with_all_is_said_before_any(folder, tmp_path):
     out = tmp_path / "out"
-    for inputs, message in (
-        ([tmp_path / "empty"], "the folder is empty"),
-        ([str(tmp_path / "*.nothing")], "nothing|no file"),
-        ([tmp_path / "list.txt"], r"(?s)gone1.*gone2"),
-        ([scenes / "a.tif", tmp_path / "a.tif"], "both would be written as a_mask"),
-        ([tmp_path / "nowhere"], "no such file or folder"),
+    for error, says, options in (
+        (LegendError, "a", {"classes": "a, a"}),
+        (OptionError, "--classes", {"classes": None}),
+        (OptionError, "--jobs", {"jobs": 0}),
     ):
-        with pytest.raises(InputError, match=message):
-            run(inputs, out)
-    with pytest.raises(OptionError, match="--jobs"):
-        run([scenes], out, jobs=0)
-    assert not list(out.glob("*_mask.tif"))
+        settings = {"classes": CLASSES, **options}
+        with pytest.raises(error, match=says):
+            run_batch([folder], output_dir=out, model_loader=workers.plain, **settings)
+    assert not masks(tmp_path)
+    # A scene named like another's output, in the same folder.
+    (folder / "a_mask.tif").write_bytes(b"")
+    with pytest.raises(OutputError, match="replace an input"):
+        plan_batch([folder], CLASSES, folder)
 
 
-def test_a_manifest_cut_by_a_kill_or_of_another_version(scenes, tmp_path):
+def test_an_unreachable_cluster_is_said_within_ten_seconds(folder, tmp_path):
+    pytest.importorskip("distributed")
+    began = time.monotonic()
+    with pytest.raises(OptionError, match="no dask scheduler answers"):
+        run(folder, tmp_path / "out", dask="tcp://127.0.0.1:9")
+    with pytest.raises(OptionError, match="no dask scheduler answers"):
+        run(folder, tmp_path / "out", dask="nonsense://x")
+    assert time.monotonic() - began < 12
+    with pytest.raises(OptionError, match="either --dask or --jobs"):
+        run(folder, tmp_path / "out", dask="tcp://127.0.0.1:9", jobs=2)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+def test_a_stopped_batch_leaves_no_worker_and_goes_on_later(folder, tmp_path, number):
+    psutil = pytest.importorskip("psutil")
     out = tmp_path / "out"
-    run([scenes / "a.tif"], out)
-    path = out / "manifest.jsonl"
-    whole = path.read_bytes()
-    path.write_bytes(whole + b'{"scene": "cut sho')
-    assert [each.task.name for each in read_manifest(path)] == ["a"]
-    run([scenes / "a.tif"], out)
-    assert len(lines(out)) == 2
-    path.write_bytes(whole.replace(b'"rsclip_manifest": 1', b'"rsclip_manifest": 99'))
-    with pytest.raises(InputError, match="version"):
-        run([scenes / "a.tif"], out)
-
-
-def test_two_batches_into_one_folder(scenes, tmp_path):
-    with Manifest(tmp_path / "out"), pytest.raises(OutputError, match="another batch"):
-        run([scenes], tmp_path / "out")
-
-
-def test_a_mosaic_over_all_masks(make_scene, tmp_path):
-    places = [rasterio.Affine(0.5, 0, 5e5 + 45 * i, 0, -0.5, 5e6) for i in range(2)]
-    scenes = [make_scene(f"t{i}.tif", transform=place) for i, place in enumerate(places)]
-    report, _ = run(scenes, tmp_path / "out", mosaic=True)
-    (vrt,) = [path for path in report.extras if path.suffix == ".vrt"]
-    joined = mask(vrt)
-    assert joined.shape == (70, 180)
-    np.testing.assert_array_equal(joined[:, :90], mask(tmp_path / "out/t0_mask.tif"))
-    np.testing.assert_array_equal(joined[:, 90:], mask(tmp_path / "out/t1_mask.tif"))
-
-
-def test_the_command_ends_with_3_and_a_table(rsclip, scenes, tiny_model, tmp_path):
-    common = ["--classes", "road, water", "--model", tiny_model, "-o", tmp_path / "out"]
-    done = rsclip("batch", scenes, "--recursive", *common)
-    assert done.exit_code == 3, done.output
-    assert "1 of 3 scenes failed" in done.stderr
-    said = json.loads(rsclip("batch", scenes / "a.tif", *common, "--json").stdout)
-    assert [each["status"] for each in said["scenes"]] == ["skipped"]
-
-
-def test_worker_processes_give_the_same_and_survive_one_that_dies(make_scene, tiny_model, tmp_path):
-    folder = tmp_path / "scenes"
-    folder.mkdir()
-    for index in range(4):
-        shutil.move(make_scene(shape=(700, 700)), folder / f"s{index}.tif")
-    alone, crew = tmp_path / "alone", tmp_path / "crew"
-    command = [sys.executable, "-c", "from rsclip_cli.main import main; main()", "batch",
-               str(folder), "--classes", "road, water", "--model", tiny_model]  # fmt: skip
-    subprocess.run([*command, "-o", str(alone)], check=True, capture_output=True)
-    process = subprocess.Popen(
-        [*command, "-o", str(crew), "--jobs", "2"], stderr=subprocess.PIPE, text=True
-    )
-    deadline = time.monotonic() + 120
-    while not list(crew.glob(".rsclip-*_run.json")) and time.monotonic() < deadline:
-        time.sleep(0.02)
-    kill_a_worker(process.pid)
-    said = process.communicate(timeout=300)[1]
-    assert process.returncode == 0, said
-    assert "killed (SIGKILL" in said
-    for index in range(4):
-        np.testing.assert_array_equal(
-            mask(crew / f"s{index}_mask.tif"), mask(alone / f"s{index}_mask.tif")
-        )
-    assert max(line["tries"] for line in lines(crew)) == 2
-
-
-def kill_a_worker(parent):
-    import psutil
-
-    workers = [
-        each
-        for each in psutil.Process(parent).children()
-        if "spawn_main" in " ".join(each.cmdline())
-    ]
-    assert workers
-    os.kill(workers[0].pid, signal.SIGKILL)
-
-
-@pytest.mark.long
-def test_a_cluster_gives_the_same_and_survives_a_worker_that_dies(make_scene, tiny_model, tmp_path):
-    distributed = pytest.importorskip("distributed", reason="dask is an extra")
-    folder = tmp_path / "scenes"
-    folder.mkdir()
-    for index in range(4):
-        shutil.move(make_scene(shape=(700, 700)), folder / f"s{index}.tif")
-    config = SegmentConfig(resume=True, model=tiny_model)
-    alone = run_batch([folder], "road, water", tmp_path / "alone", config=config)
-    with distributed.LocalCluster(
-        n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None
-    ) as cluster:
-        import threading
-
-        def kill():
-            while not list((tmp_path / "many").glob(".rsclip-*_run.json")):
-                time.sleep(0.05)
-            os.kill(next(iter(cluster.workers.values())).pid, signal.SIGKILL)
-
-        threading.Thread(target=kill, daemon=True).start()
-        many = run_batch(
-            [folder], "road, water", tmp_path / "many", config=config,
-            dask=cluster.scheduler_address,
-        )  # fmt: skip
-    assert (alone.count("done"), many.count("done")) == (4, 4)
-    for index in range(4):
-        np.testing.assert_array_equal(
-            mask(tmp_path / f"many/s{index}_mask.tif"), mask(tmp_path / f"alone/s{index}_mask.tif")
-        )
-
-
-def test_nobody_at_the_address(scenes, tmp_path):
-    pytest.importorskip("distributed", reason="dask is an extra")
-    with pytest.raises(OptionError, match=r"127.0.0.1:9"):
-        run([scenes / "a.tif"], tmp_path / "out", dask="tcp://127.0.0.1:9")
-
-
-@pytest.mark.long
-def test_real_rasters_end_as_they_should(tiny_model, tmp_path):
-    rasters = rasters_folder()
-    if not rasters.exists():
-        pytest.skip("the folder of real rasters is absent")
-    config = SegmentConfig(resume=True, model=tiny_model, gsd=None, overlap=0.0)
-    report = run_batch([rasters], "road, water", tmp_path, config=config, recursive=True)
-    failed = {Path(each.task.source).name: each.problem.message for each in report.failed}
-    assert set(failed) == {"corrupt.tif", "slc.tif", "cog_gcps.tif"}
-    assert "complex" in failed["slc.tif"]
-    again = run_batch([rasters], "road, water", tmp_path, config=config, recursive=True)
-    assert again.count("skipped") == report.count("done")
+    batch = subprocess.Popen(
+        [sys.executable, "-m", "tests.batch.workers", str(folder), str(out)],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    assert batch.stdout.readline().startswith("worker")
+    children = psutil.Process(batch.pid).children(recursive=True)
+    assert len(children) >= 2
+    batch.send_signal(number)
+    batch.communicate(timeout=60)
+    assert batch.returncode != 0
+    _, alive = psutil.wait_procs(children, timeout=30)
+    assert not alive
+    report = run(folder, out)
+    assert report.count("done") + report.count("skipped") == 3
+    run(folder, tmp_path / "alone")
+    assert masks(out) == masks(tmp_path / "alone")
+    assert not list(out.rglob(".rsclip-*_run*"))

@@ -1,0 +1,105 @@
+"""What a batch writes over all its scenes: mosaic, merged polygons, catalogue."""
+
+import geopandas
+import numpy as np
+import pyogrio
+import pystac
+import pytest
+import rasterio
+
+from rsclip.batch import run_batch
+from tests.batch import workers
+from tests.batch.conftest import CLASSES, Memory
+from tests.rasters import write_raster
+
+
+def place(folder, name, left, top, crs="EPSG:32633", **profile):
+    rng = np.random.default_rng(list(name.encode()))
+    pixels = np.kron(rng.integers(20, 250, (3, 4, 4)), np.ones((1, 16, 16))).astype("uint8")
+    profile.setdefault("transform", rasterio.Affine(2, 0, left, 0, -2, top))
+    write_raster(folder / f"{name}.tif", pixels, crs=crs, **profile)
+
+
+@pytest.fixture
+def scenes(tmp_path):
+    root = tmp_path / "in"
+    (root / "sub").mkdir(parents=True)
+    place(root, "a", 500000, 5000000)
+    place(root / "sub", "b", 500128 + 64, 5000000)  # a gap of 32 pixels
+    return root
+
+
+def run(root, out, listener=None, **options):
+    return run_batch([root], CLASSES, out, recursive=True, model_loader=workers.plain,
+                     listener=listener, **options)  # fmt: skip
+
+
+def test_the_mosaic_has_every_mask_in_its_place(scenes, tmp_path):
+    out = tmp_path / "out"
+    report = run(scenes, out, mosaic=True)
+    assert report.extras[1:] == [out / "mosaic.vrt"]
+    with rasterio.open(out / "mosaic.vrt") as mosaic, rasterio.open(out / "a_mask.tif") as a, \
+            rasterio.open(out / "sub/b_mask.tif") as b:  # fmt: skip
+        labels = mosaic.read(1)
+        assert labels.shape == (64, 64 + 32 + 64)
+        assert mosaic.transform == a.transform
+        assert mosaic.crs == a.crs
+        np.testing.assert_array_equal(labels[:, :64], a.read(1))
+        np.testing.assert_array_equal(labels[:, 96:], b.read(1))
+        assert (labels[:, 64:96] == mosaic.nodata).all()
+        assert mosaic.colormap(1)[1] == a.colormap(1)[1]
+
+
+def test_one_mosaic_for_each_crs_and_what_cannot_take_part_is_said(scenes, tmp_path):
+    place(scenes, "c", 500000, 5000000, crs="EPSG:32634")
+    place(scenes, "turned", 0, 0, transform=rasterio.Affine(1, 1, 5e5, 1, -1, 5e6))
+    place(scenes, "nowhere", 0, 0, crs=None)
+    out, memory = tmp_path / "out", Memory()
+    report = run(scenes, out, memory, mosaic=True)
+    names = ["manifest.csv", "mosaic_EPSG32633.vrt", "mosaic_EPSG32634.vrt"]
+    assert sorted(path.name for path in report.extras) == names
+    said = " ".join(memory.notes)
+    assert "turned: not in the mosaic: its grid is not north-up" in said
+    assert "nowhere: not in the mosaic: it has no CRS" in said
+
+
+def test_merged_polygons_are_all_polygons(scenes, tmp_path):
+    place(scenes, "c", 500000, 5000000, crs="EPSG:32634")
+    out, memory = tmp_path / "out", Memory()
+    place(scenes, "nowhere", 0, 0, crs=None)
+    run(scenes, out, memory, merge_polygons=True)
+    merged = geopandas.read_file(out / "polygons.gpkg", layer="polygons")
+    parts = [geopandas.read_file(out / f"{name}_polygons.gpkg") for name in ("a", "c", "sub/b")]
+    assert len(merged) == sum(map(len, parts)) > 0
+    assert set(merged["scene"]) == {"a", "c", "sub/b"}
+    assert merged.crs == "EPSG:4326"
+    assert merged["area_m2"].sum() == pytest.approx(sum(part["area_m2"].sum() for part in parts))
+    assert merged.geometry.is_valid.all()
+    assert "layer_styles" in pyogrio.list_layers(out / "polygons.gpkg")[:, 0]
+    assert any("nowhere" in text for text in memory.notes)
+
+
+def test_of_one_crs_it_is_kept(scenes, tmp_path):
+    run(scenes, tmp_path / "out", merge_polygons=True)
+    merged = geopandas.read_file(tmp_path / "out/polygons.gpkg", layer="polygons")
+    assert merged.crs == "EPSG:32633"
+
+
+def test_the_catalogue_leads_to_every_item(scenes, tmp_path):
+    out = tmp_path / "out"
+    run(scenes, out, stac_catalog=True)
+    catalogue = pystac.Catalog.from_file(str(out / "catalog.json"))
+    items = list(catalogue.get_items())
+    assert sorted(item.id for item in items) == ["a", "b"]
+    catalogue.validate()
+    for item in items:
+        assert rasterio.open(item.assets["mask"].get_absolute_href()).count == 1
+
+
+def test_extras_count_scenes_of_earlier_batches(scenes, tmp_path):
+    out = tmp_path / "out"
+    run(scenes, out)
+    again = run(scenes, out, mosaic=True)
+    assert again.count("skipped") == 2
+    with rasterio.open(out / "mosaic.vrt") as mosaic:
+        assert len(mosaic.files) == 3

@@ -1,0 +1,108 @@
+"""The manifest survives kills at any byte, and says what became of every scene."""
+
+import csv
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rsclip.batch.manifest import Manifest, read_manifest, write_table
+from rsclip.batch.tasks import Outcome, Problem, Task
+from rsclip.errors import InputError, OutputError
+
+
+def outcome(name, status="done", **more):
+    problem = Problem("ReadError", f"{name}: cut, short") if status == "failed" else None
+    task = Task(f"/data/{name}.tif", "north", "a, b", {"gsd": 0.5, "bidx": [3, 2, 1]})
+    return Outcome(task, status, 1.5, "2026-01-01T00:00:00+00:00", "worker 1", problem=problem,
+                   **more)  # fmt: skip
+
+
+THREE = [
+    outcome("ä", "failed", warnings=("odd\nline",)),
+    outcome("b", outputs={"mask": "north/b_mask.tif"}, shares={"a": 0.25}, settings_hash="1f"),
+    outcome("c", "skipped", tries=2),
+]
+
+
+def write(folder, outcomes):
+    with Manifest(folder) as manifest:
+        for item in outcomes:
+            manifest.append(item)
+    return manifest.path
+
+
+def test_what_is_written_is_read(tmp_path):
+    path = write(tmp_path, THREE)
+    assert read_manifest(path) == read_manifest(tmp_path) == THREE
+
+
+def test_the_last_line_of_a_scene_counts(tmp_path):
+    write(tmp_path, THREE)
+    path = write(tmp_path, [outcome("ä")])
+    assert [item.status for item in read_manifest(path)] == ["done", "done", "skipped"]
+
+
+@given(st.data())
+def test_cut_at_any_byte_it_reads_and_goes_on(tmp_path_factory, data):
+    folder = tmp_path_factory.mktemp("cut")
+    path = write(folder, THREE)
+    content = path.read_bytes()
+    path.write_bytes(content[: data.draw(st.integers(0, len(content)))])
+    whole = path.read_bytes().count(b"\n") - 1
+    if whole >= 0:
+        assert read_manifest(path) == THREE[:whole]
+    write(folder, [outcome("d")])
+    assert read_manifest(path) == [*THREE[: max(whole, 0)], outcome("d")]
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        (b'{"rsclip_manifest": 2, "rsclip": "9.0"}\n', "version 2, of rsclip 9.0"),
+        (b"scene,status\n", "not a manifest"),
+        (b"[1]\n", "not a manifest"),
+        (b"\xff\xfe\x00\n", "not a manifest"),
+    ],
+)
+def test_another_version_or_another_file_is_refused_and_kept(tmp_path, content, says):
+    path = tmp_path / "manifest.jsonl"
+    path.write_bytes(content)
+    for use in (Manifest, read_manifest):
+        with pytest.raises(InputError, match=says):
+            use(tmp_path)
+    assert path.read_bytes() == content
+
+
+def test_a_damaged_line_in_the_middle_is_named(tmp_path):
+    path = write(tmp_path, THREE)
+    lines = path.read_bytes().split(b"\n")
+    lines[2] = b'{"scene": 1}'
+    path.write_bytes(b"\n".join(lines))
+    with pytest.raises(InputError, match="line 3 is damaged"):
+        read_manifest(path)
+    with pytest.raises(InputError, match="no such manifest"):
+        read_manifest(tmp_path / "other.jsonl")
+
+
+def test_two_batches_do_not_write_one_manifest(tmp_path):
+    with Manifest(tmp_path), pytest.raises(OutputError, match="another batch"):
+        Manifest(tmp_path)
+    Manifest(tmp_path).__exit__(None, None, None)
+
+
+def test_the_table_says_the_same(tmp_path):
+    write_table(tmp_path / "manifest.csv", THREE)
+    with (tmp_path / "manifest.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["status"] for row in rows] == ["failed", "done", "skipped"]
+    assert rows[0]["message"] == "ä: cut, short"
+    assert rows[0]["warnings"] == "odd\nline"
+    assert rows[1]["mask"] == "north/b_mask.tif"
+
+
+def test_no_secret_reaches_it(tmp_path):
+    task = Task("https://me:pw@host/a.tif?key=abc", "", "a, b")
+    path = write(tmp_path, [Outcome(task, "done", 0, "")])
+    assert b"abc" not in path.read_bytes()
+    assert b"pw" not in path.read_bytes()

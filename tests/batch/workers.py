@@ -1,0 +1,77 @@
+"""Models for worker processes: of no weights, and some that bring their process down."""
+
+import os
+import signal
+import time
+from pathlib import Path
+
+from tests.e2e.stub import StubEncoder, loader
+
+
+class Deadly(StubEncoder):
+    """Kills its process at its third window as long as a file says how often yet."""
+
+    def __init__(self, fuse):
+        super().__init__()
+        self._fuse = Path(fuse)
+
+    def similarities(self, images):
+        time.sleep(0.01)
+        # Only the smallest scene's brightness is this low.
+        if images.mean() < 0.01:
+            left = int(self._fuse.read_text())
+            if left:
+                self._fuse.write_text(str(left - 1))
+                os.kill(os.getpid(), signal.SIGKILL)
+        return super().similarities(images)
+
+
+def plain(legend, config):
+    return loader(StubEncoder())(legend, config)
+
+
+def deadly(legend, config):
+    return loader(Deadly(os.environ["RSCLIP_TEST_FUSE"]))(legend, config)
+
+
+def broken(legend, config):
+    from rsclip.errors import ModelError
+
+    raise ModelError("no such model", where="--model", remedy="Choose another.")
+
+
+def threads(legend, config):
+    """A model whose record says what the process sees."""
+    import dataclasses
+
+    said = {name: os.environ.get(name) for name in ("OMP_NUM_THREADS", "CUDA_VISIBLE_DEVICES")}
+    return dataclasses.replace(plain(legend, config), facts={"name": "stub", **said})
+
+
+class Slow(StubEncoder):
+    def similarities(self, images):
+        time.sleep(0.2)
+        return super().similarities(images)
+
+
+def slow(legend, config):
+    return loader(Slow())(legend, config)
+
+
+if __name__ == "__main__":
+    import sys
+
+    from rsclip.batch import Listener, run_batch
+
+    class Loud(Listener):
+        def advance(self, worker, done, total):
+            print(worker, done, flush=True)
+
+    def stop(*_):
+        raise KeyboardInterrupt
+
+    signal.signal(signal.SIGTERM, stop)
+    import tests.batch.workers as this
+
+    run_batch([sys.argv[1]], "bright, dark", sys.argv[2], recursive=True, jobs=2,
+              listener=Loud(), model_loader=this.slow)  # fmt: skip
