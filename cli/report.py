@@ -36,7 +36,10 @@ def guard(*, quiet: bool = False, verbose: bool = False) -> Iterator[None]:
     # A queue's SIGTERM and a lost terminal end like Ctrl-C: with the temporary files removed.
     for name in ("SIGTERM", "SIGHUP"):
         with contextlib.suppress(ValueError, AttributeError):
-            signal.signal(getattr(signal, name), interrupt)
+            number = getattr(signal, name)
+            # What `nohup` has switched off stays off.
+            if signal.getsignal(number) is not signal.SIG_IGN:
+                signal.signal(number, interrupt)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         if verbose:

@@ -9,7 +9,7 @@ import math
 import time
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 
@@ -112,6 +112,13 @@ def plan_grid(shape: Shape, model: Patched, config: SegmentConfig) -> Grid:
     return Grid(shape, window, stride, model.patch)
 
 
+class _Lane(NamedTuple):
+    """What one mask is made by."""
+
+    labeller: Labeller
+    sink: Sink
+
+
 class SceneRun:
     """One scene on its way through an encoder into a mask.
 
@@ -166,24 +173,49 @@ class SceneRun:
         Raises:
             RunError: A read, the encoder or a write failed.
         """
+        (counts,) = self._run([{MASK: writer, **(scores or {})}], progress, checkpoint)
+        return counts
+
+    def write_each(
+        self, writers: Sequence[MaskWriter], progress: Progress | None = None
+    ) -> list[Counts]:
+        """Segment the scene into several masks, from an encoder that reads images in several ways.
+
+        Args:
+            writers: One mask for each way; the encoder's channels are the queries' of the first,
+                then those of the second, and so on.
+            progress: Called with (windows done, windows in all).
+
+        Raises:
+            RunError: A read, the encoder or a write failed.
+        """
+        return self._run([{MASK: writer} for writer in writers], progress, None)
+
+    def _run(
+        self,
+        outputs: Sequence[Mapping[str, CogWriter]],
+        progress: Progress | None,
+        checkpoint: Checkpoint | None,
+    ) -> list[Counts]:
         began = time.perf_counter()
         self.radiometry = fit(self._scene, self._config.stretch)
         fitted = time.perf_counter()
-        writers = {MASK: writer, **(scores or {})}
         with self._scene.reopen() as own:
-            sink = Sink(own, writers, self._legend.nodata, checkpoint)
-            labeller = self._labeller(set(writers), own)
-            encode_seconds, seen = self._windows(labeller, sink, progress, checkpoint)
-        folded = self._small_classes(sink.pixels)
-        if folded:
-            sink.fold(folded)
-            writer.relabel(dict.fromkeys(folded, 0))
+            lanes = [
+                _Lane(
+                    self._labeller(set(writers), own),
+                    Sink(own, writers, self._legend.nodata, checkpoint),
+                )
+                for writers in outputs
+            ]
+            encode_seconds, seen = self._windows(lanes, progress, checkpoint)
         encoded = time.perf_counter()
-        if self._config.sieve is not None:
-            writer.sieve(self._config.sieve)
-            sink.recount()
-        for each in writers.values():
-            each.finish()
+        folded = [
+            self._end(lane.sink, writers) for lane, writers in zip(lanes, outputs, strict=True)
+        ]
+        for writers in outputs:
+            for each in writers.values():
+                each.finish()
         finished = time.perf_counter()
         seconds = {
             "stretch": fitted - began,
@@ -193,9 +225,23 @@ class SceneRun:
             "total": finished - began,
         }
         total = len(self.grid)
-        return Counts(
-            total, total - seen, sink.pixels, sink.m2, sink.confidence, seconds, tuple(folded)
-        )
+        return [
+            Counts(total, total - seen, sink.pixels, sink.m2, sink.confidence, seconds, values)
+            for (_, sink), values in zip(lanes, folded, strict=True)
+        ]
+
+    def _end(self, sink: Sink, writers: Mapping[str, CogWriter]) -> tuple[int, ...]:
+        """Change what depends on the mask as a whole; return the values that became 0."""
+        mask = writers[MASK]
+        assert isinstance(mask, MaskWriter)
+        folded = self._small_classes(sink.pixels)
+        if folded:
+            sink.fold(folded)
+            mask.relabel(dict.fromkeys(folded, 0))
+        if self._config.sieve is not None:
+            mask.sieve(self._config.sieve)
+            sink.recount()
+        return tuple(folded)
 
     def _small_classes(self, pixels: np.ndarray) -> list[int]:
         """Return the values of classes that cover some of the scene, but less than they must."""
@@ -205,17 +251,17 @@ class SceneRun:
 
     def _windows(
         self,
-        labeller: Labeller,
-        sink: Sink,
+        lanes: Sequence[_Lane],
         progress: Progress | None,
         checkpoint: Checkpoint | None,
     ) -> tuple[float, int]:
-        """Run all windows into the sink; return the encoder's seconds and the windows it saw."""
+        """Run all windows into the lanes; return the encoder's seconds and the windows it saw."""
         grid = self.grid
         stitcher = Stitcher(grid, self._encoder.queries, self._config.blend)
         encode_seconds, seen, row = 0.0, 0, 0
         if checkpoint is not None and checkpoint.state is not None:
             state = checkpoint.state
+            ((labeller, sink),) = lanes
             for part in (stitcher, labeller):
                 part.restore(state)
             sink.restore(state, checkpoint)
@@ -224,10 +270,12 @@ class SceneRun:
         def finish(item: Rows | State) -> None:
             if isinstance(item, Rows):
                 with gdal_env():
-                    for strip in labeller.add(item):
-                        sink.add(strip)
+                    for (labeller, sink), rows in zip(lanes, _split(item, len(lanes)), strict=True):
+                        for strip in labeller.add(rows):
+                            sink.add(strip)
             else:
                 assert checkpoint is not None
+                ((labeller, sink),) = lanes
                 checkpoint.commit({**item, **labeller.state(), **sink.state()})
 
         with Worker(finish, _QUEUE_DEPTH) as worker:
@@ -333,6 +381,12 @@ class SceneRun:
                     yield _batch(waiting, done)
                     waiting = []
             yield _batch(waiting, done)
+
+
+def _split(rows: Rows, count: int) -> Iterator[Rows]:
+    """Yield the rows of each of several equal groups of channels."""
+    for part in np.split(rows.similarities, count):
+        yield Rows(rows.start, part, rows.covered)
 
 
 def _around(window: Window, halo: int) -> Window:

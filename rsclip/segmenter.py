@@ -2,7 +2,7 @@
 
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -12,7 +12,7 @@ from torch.nn import functional as F  # noqa: N812 (torch's own name)
 from rsclip.backbone import Backbone, Trunk
 from rsclip.config import Precision, Tta
 from rsclip.errors import DeviceError, EncodeError, OptionError, RsclipWarning
-from rsclip.methods import get_method, parse_options
+from rsclip.methods import Method, get_method, parse_options
 from rsclip.types import FloatArray, Shape
 
 __all__ = ["Segmenter", "automatic_batch", "is_memory_error", "parse_device", "place"]
@@ -85,6 +85,14 @@ def automatic_batch(tokens: int, width: int, *, cpu: bool) -> int:
     return min(max(round(load / (tokens * width)), 1), _MAX_BATCH)
 
 
+class _Reading(NamedTuple):
+    """A method as it is asked for, and the first block whose entering tokens it needs."""
+
+    method: Method
+    options: Any
+    first: int
+
+
 class Segmenter:
     """Gives the similarity of every patch with every query.
 
@@ -97,6 +105,8 @@ class Segmenter:
         precision: Arithmetic of the image tower; the weights and all similarities stay float32.
         batch_size: Windows per forward pass. Default: by the model, window and device.
         tta: Mean over flipped ("flips", four views) or flipped and turned ("d4", eight) images.
+        others: Further methods, each with its options. Their similarities follow as further
+            channels, Q each; the blocks that methods leave alone run once for all.
 
     Attributes:
         device: The device in use.
@@ -116,13 +126,10 @@ class Segmenter:
         precision: Precision = "fp32",
         batch_size: int | None = None,
         tta: Tta = "none",
+        others: Sequence[tuple[str, Any]] = (),
     ) -> None:
         self._views = _VIEWS[tta]
-        self._method = get_method(method)
-        if options is None or isinstance(options, Mapping):
-            options = parse_options(method, options)
-        self._options = options
-        self._first_block = self._method.first_block(backbone.depth, options)
+        self._readings = [_reading(*each, backbone.depth) for each in ((method, options), *others)]
         self.device = place(backbone, device, precision)
         self._precision = precision
         self._backbone = backbone
@@ -142,8 +149,8 @@ class Segmenter:
 
     @property
     def queries(self) -> int:
-        """Number of queries Q."""
-        return len(self.text_features)
+        """Number of channels: queries Q, times the methods."""
+        return len(self.text_features) * len(self._readings)
 
     @property
     def batch_size(self) -> int:
@@ -158,7 +165,7 @@ class Segmenter:
                 than fits a forward pass is split.
 
         Returns:
-            float32 (B, Q, H / patch, W / patch), cosine in -1..1.
+            float32 (B, Q, H / patch, W / patch), cosine in -1..1; those of other methods follow.
 
         Raises:
             OptionError: The images' shape does not fit.
@@ -227,15 +234,21 @@ class Segmenter:
     def _encode(self, images: Tensor) -> FloatArray:
         backbone = self._backbone
         normalised = backbone.normalise(images.to(self.device))
-        trunk = Trunk(
-            backbone,
-            normalised,
-            first=self._first_block,
-            exact_positions=self._method.exact_positions,
-        )
-        found = self._method.similarities(trunk, self.text_features, self._options)
-        result: FloatArray = found.cpu().numpy()
-        return result
+        trunks: dict[bool, Trunk] = {}
+        found = []
+        for reading in self._readings:
+            exact = reading.method.exact_positions
+            if exact not in trunks:
+                # Tokens are kept from the first block that any method of this trunk asks for.
+                first = min(
+                    each.first for each in self._readings if each.method.exact_positions == exact
+                )
+                trunks[exact] = Trunk(backbone, normalised, first=first, exact_positions=exact)
+            of_method = reading.method.similarities(
+                trunks[exact], self.text_features, reading.options
+            )
+            found.append(of_method.cpu().numpy())
+        return found[0] if len(found) == 1 else np.concatenate(found, axis=1)
 
     def _automatic_batch(self, shape: Shape) -> int:
         tokens = 1 + (shape[0] // self.patch) * (shape[1] // self.patch)
@@ -263,6 +276,13 @@ class Segmenter:
             if self.device.type != "cpu"
             else "Use a smaller --window or model.",
         )
+
+
+def _reading(name: str, options: Any, depth: int) -> _Reading:
+    method = get_method(name)
+    if options is None or isinstance(options, Mapping):
+        options = parse_options(name, options)
+    return _Reading(method, options, method.first_block(depth, options))
 
 
 def _has_mps() -> bool:

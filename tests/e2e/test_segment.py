@@ -252,6 +252,8 @@ def test_an_interrupted_run_leaves_nothing(make_scene, tiny_model, tmp_path, how
         [sys.executable, "-c", "from rsclip_cli.main import main; main()", "segment", str(scene),
          "--classes", CLASSES, "--model", tiny_model, "-o", str(out), "--batch-size", "1"],
         stderr=subprocess.PIPE, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"},
+        # A shell's background jobs have it switched off, these tests among them.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
     )  # fmt: skip
     deadline = time.monotonic() + 60
     while not (out.exists() and any(out.rglob("*.tif"))) and time.monotonic() < deadline:

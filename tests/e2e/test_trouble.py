@@ -55,6 +55,15 @@ def test_an_encoder_that_fails_once_costs_one_scene(make_scene, tmp_path, fail, 
     assert not [each for each in threading.enumerate() if each.name.startswith("rsclip")]
 
 
+@pytest.fixture
+def _interrupts():
+    """Ctrl-C as in a terminal: a shell's background jobs have it switched off."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("_interrupts")
 def test_an_interrupt_between_windows_leaves_nothing(make_scene, tmp_path):
     scene = make_scene(shape=(400, 400))
     with pytest.raises(KeyboardInterrupt):
@@ -117,6 +126,14 @@ def test_a_lost_terminal_ends_like_an_interrupt_and_a_closed_pipe_quietly(
     said = process.communicate(timeout=60)[1]
     assert (process.returncode, "Interrupted" in said) == (1, True), said
     assert not (tmp_path / "out").exists()
+    kept = subprocess.Popen(["nohup", *command, "--batch-size", "1"], stderr=subprocess.PIPE,
+                            stdout=subprocess.DEVNULL, text=True)  # fmt: skip
+    deadline = time.monotonic() + 60
+    while not (tmp_path / "out").exists() and time.monotonic() < deadline:
+        time.sleep(0.02)
+    kept.send_signal(signal.SIGHUP)
+    said = kept.communicate(timeout=120)[1]
+    assert kept.returncode == 0, said
     read, write = os.pipe()
     os.close(read)
     done = subprocess.run(
