@@ -12,6 +12,7 @@ __all__ = ["cli", "main"]
 _COMMANDS = {
     "batch": "Segment folders and lists of scenes: jobs that finish.",
     "classes": "List the bundled class sets, or show one.",
+    "compare": "Segment one scene by several methods, side by side.",
     "diagnose": "Study what a model's layers hold, and which of it segments best.",
     "info": "Describe a scene as rsclip sees it.",
     "methods": "List the dense methods and their options.",

@@ -11,7 +11,13 @@ import click
 
 from rsclip.config import SegmentConfig, build_config, read_config_file
 
-__all__ = ["config_flags", "config_options", "gather_config", "output_options"]
+__all__ = [
+    "config_file_option",
+    "config_flags",
+    "config_options",
+    "gather_config",
+    "output_options",
+]
 
 F = typing.TypeVar("F", bound=Callable[..., Any])
 
@@ -26,6 +32,11 @@ def config_options(function: F, defaults: Mapping[str, Any] = MappingProxyType({
     hints = typing.get_type_hints(SegmentConfig)
     for item in reversed(dataclasses.fields(SegmentConfig)):
         function = _flag(item, hints[item.name], defaults.get(item.name, item.default))(function)
+    return config_file_option(function)
+
+
+def config_file_option(function: F) -> F:
+    """Add --config."""
     return click.option(
         "--config", "config_file", metavar="FILE.yaml", help="Options from a YAML file; flags win."
     )(function)

@@ -14,6 +14,7 @@ from rsclip.version import __version__
 if TYPE_CHECKING:
     from rsclip.api import SegmentResult, segment
     from rsclip.backbone import Backbone, wrap
+    from rsclip.comparison import Comparison, compare
     from rsclip.config import SegmentConfig
     from rsclip.dense import similarity
     from rsclip.legend import Legend, load_legend
@@ -21,10 +22,12 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Backbone",
+    "Comparison",
     "Legend",
     "SegmentConfig",
     "SegmentResult",
     "__version__",
+    "compare",
     "load_legend",
     "polygonize",
     "segment",
@@ -35,9 +38,11 @@ __all__ = [
 
 _HOMES = {
     "Backbone": "rsclip.backbone",
+    "Comparison": "rsclip.comparison",
     "Legend": "rsclip.legend",
     "SegmentConfig": "rsclip.config",
     "SegmentResult": "rsclip.api",
+    "compare": "rsclip.comparison",
     "load_legend": "rsclip.legend",
     "polygonize": "rsclip.polygons",
     "segment": "rsclip.api",

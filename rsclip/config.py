@@ -19,6 +19,7 @@ from rsclip.strict_yaml import parse_yaml
 from rsclip.types import Score
 
 __all__ = [
+    "COMPARE_OPTIONS",
     "DEFAULT_OVERLAP",
     "DEFAULT_STRETCH",
     "POLYGON_OPTIONS",
@@ -65,6 +66,13 @@ STUDY_OPTIONS = (
     "device", "precision", "batch_size", "overwrite",
 )  # fmt: skip
 """The fields that a study of a model reads."""
+COMPARE_OPTIONS = (
+    "model", "weights", "templates", "background", "window", "stride", "overlap", "preset",
+    "blend", "logit_scale", "threshold", "area_threshold", "score", "refine", "gsd",
+    "resample_output", "bidx", "stretch", "nodata", "aoi", "on_read_error", "device", "precision",
+    "tta", "batch_size", "max_memory", "sieve", "overwrite",
+)  # fmt: skip
+"""The fields that a comparison of methods reads."""
 STUDY_WINDOWS = 32
 STUDY_SEED = 0
 

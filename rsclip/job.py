@@ -39,6 +39,7 @@ class Job:
         inputs: Files that no output may replace.
         unusable: Position -> why a scene cannot be opened.
         widest: Working shape of the widest scene; None if none can be opened.
+        methods: How many methods read each image.
     """
 
     scenes: Sequence[str | Path]
@@ -49,6 +50,7 @@ class Job:
     inputs: Sequence[str]
     unusable: Mapping[int, RsclipError]
     widest: tuple[int, int] | None
+    methods: int = 1
 
     @classmethod
     def prepare(
@@ -148,7 +150,11 @@ class Job:
         queries = sum(len(item.words) + len(item.descriptions) for item in self.legend.classes)
         grid = plan_grid(self.widest, outline, self.settings)
         return batch_within(
-            self.settings.max_memory, grid, outline, queries, self.settings.batch_size
+            self.settings.max_memory,
+            grid,
+            outline,
+            queries * self.methods,
+            self.settings.batch_size,
         )
 
 

@@ -72,7 +72,8 @@ def open_labels(path: str | Path, scene: Scene, legend: Legend) -> Labels:
     """Open the truth of a scene.
 
     Classes are matched by name or word, whatever the case; where the truth has no names, its
-    values are the legend's. Another CRS or grid is read nearest-neighbour; another CRS is said.
+    values are the class set's own codes, or else the legend's values. Another CRS or grid is read
+    nearest-neighbour; another CRS is said.
 
     Args:
         path: A raster of class values, or a vector file of polygons with a column `class_name`,
@@ -171,7 +172,9 @@ def _open_raster(path: Path, scene: Scene, legend: Legend) -> Labels:
     with LabelRaster(path) as raster:
         names = {value: name for value, name in raster.names().items() if value != 0}
         crs = raster.crs
-    own = {value: value for value in legend.names if value != 0}
+    # Label rasters of a data set hold its own codes; others without names, the legend's values.
+    own = {item.code: item.value for item in legend.classes if item.code is not None}
+    own = own or {item.value: item.value for item in legend.foreground}
     known = _by_word(legend)
     if names:
         own = {value: known[name.casefold()] for value, name in names.items()
@@ -181,7 +184,7 @@ def _open_raster(path: Path, scene: Scene, legend: Legend) -> Labels:
     lookup = np.zeros(max(own) + 1, np.int32)
     lookup[list(own)] = list(own.values())
     _say_other_crs(path, crs, scene)
-    return Labels(_Raster(path, scene, lookup), tuple(sorted(set(own.values()))))
+    return Labels(_Raster(path, scene, lookup), tuple(sorted({*own.values()} - {0})))
 
 
 def _open_vector(path: Path, scene: Scene, legend: Legend) -> Labels:

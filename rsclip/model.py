@@ -38,35 +38,49 @@ class Model:
 ModelLoader = Callable[[Legend, SegmentConfig], Model]
 
 
-def load_model(legend: Legend, config: SegmentConfig, backbone: "Backbone | None" = None) -> Model:
+def load_model(
+    legend: Legend,
+    config: SegmentConfig,
+    backbone: "Backbone | None" = None,
+    methods: Sequence[tuple[str, Any]] | None = None,
+) -> Model:
     """Load the backbone that a configuration names, with a legend's words encoded.
+
+    Args:
+        legend: Classes.
+        config: Settings.
+        backbone: A ready model, in place of the configuration's.
+        methods: Names and options of the methods, in place of the configuration's one; each is as
+            many channels as there are queries.
 
     Raises:
         InputError: The model, its weights, method, templates or device are wrong.
     """
     from rsclip.backbone import load_backbone
-    from rsclip.methods import get_method, parse_options
+    from rsclip.methods import parse_options
     from rsclip.segmenter import Segmenter
 
     templates = load_templates(config.templates)
     queries = class_queries(legend, templates)
-    method = get_method(config.method)
-    method_options = parse_options(config.method, config.method_option)
+    if methods is None:
+        methods = [(config.method, parse_options(config.method, config.method_option))]
+    (method, method_options), *others = methods
     backbone = backbone or load_backbone(config.model, config.weights)
     segmenter = Segmenter(
         backbone,
         [query.prompts for query in queries],
-        method=config.method,
+        method=method,
         options=method_options,
         device=config.device,
         precision=config.precision,
         batch_size=config.batch_size,
         tta=config.tta,
+        others=others,
     )
     warn_of_far_words(backbone, legend)
     facts = {
         **backbone.facts(),
-        "method": method.name,
+        "method": method,
         "method_options": dataclasses.asdict(method_options),
         "templates": list(templates),
         "device": str(segmenter.device),

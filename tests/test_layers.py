@@ -49,7 +49,7 @@ LAYERS = [
     {"provenance", "fingerprint", "model", "memory"},
     {"job"},
     {"api", "info", "view", "plan", "prompt_report"},
-    {"training", "batch", "diagnose"},
+    {"training", "batch", "diagnose", "comparison"},
 ]
 # Modules of one layer that may use one another: they are one stage in several files.
 FAMILIES = [

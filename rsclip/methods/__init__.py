@@ -32,15 +32,19 @@ def _find_methods() -> dict[str, Method]:
 METHODS: dict[str, Method] = _find_methods()
 
 
-def get_method(name: str) -> Method:
+def get_method(name: str, where: str = "--method") -> Method:
     """Return a method.
+
+    Args:
+        name: What the user calls it.
+        where: What a message names as the place of the name.
 
     Raises:
         OptionError: There is none of that name; the message names the nearest.
     """
     if name not in METHODS:
         hint = nearest(name, METHODS) or f"Known: {', '.join(METHODS)}."
-        raise OptionError(f"unknown method {name!r}", where="--method", remedy=hint)
+        raise OptionError(f"unknown method {name!r}", where=where, remedy=hint)
     return METHODS[name]
 
 

@@ -59,14 +59,22 @@ def image_panel(scene: Scene, radiometry: Radiometry, panel: Shape) -> Panel:
     return np.asarray(Image.fromarray(image).resize(panel[::-1], method))
 
 
-def class_entries(legend: Legend, shares: Mapping[str, float]) -> list[Entry]:
-    """Return the classes, those that are there first, largest first; unclassified only if there."""
+def class_entries(
+    legend: Legend, shares: Mapping[str, float], *, noted: bool = True
+) -> list[Entry]:
+    """Return the classes, those that are there first, largest first; unclassified only if there.
+
+    Args:
+        legend: Names and colours.
+        shares: Class name -> share (0 to 1) of the valid pixels.
+        noted: Say the share behind the name.
+    """
     entries = []
     words = {item.name: f"{item.words[0]} ({item.value})" for item in legend.foreground}
     for value, name in legend.names.items():
         share = shares.get(name, 0.0)
         if value or share:
-            note = "" if not share else "<0.1%" if share < 0.001 else f"{share:.1%}"
+            note = "" if not (share and noted) else "<0.1%" if share < 0.001 else f"{share:.1%}"
             shown = legible(name, words.get(name, name))
             entries.append((-share, value, Entry(shown, legend.colours[value], note)))
     return [entry for *_, entry in sorted(entries, key=lambda item: item[:2])]

@@ -1,4 +1,4 @@
-"""Time of each method against ClearCLIP: ratios within one run, on random weights.
+"""Time of each method, and of several at once, against ClearCLIP: ratios on random weights.
 
     python tests/benchmarks/methods.py [--arch ViT-B-16] [--size 224] [--batch 4] [--rounds 5]
 
@@ -17,6 +17,9 @@ import rsclip
 from rsclip.backbone.compat import import_open_clip
 from rsclip.methods import METHODS
 from rsclip.segmenter import Segmenter
+
+# As `rsclip compare` runs them.
+TOGETHER = (("clearclip", "sclip", "scclip"), tuple(METHODS))
 
 
 def main() -> None:
@@ -39,7 +42,12 @@ def main() -> None:
         )
         for name in METHODS
     }  # fmt: skip
-    seconds: dict[str, list[float]] = {name: [] for name in METHODS}
+    for first, *others in TOGETHER:
+        segmenters["+".join([first, *others])] = Segmenter(
+            backbone, text, method=first, device=args.device, precision=args.precision,
+            batch_size=args.batch, others=[(name, None) for name in others],
+        )  # fmt: skip
+    seconds: dict[str, list[float]] = {name: [] for name in segmenters}
     on_cpu = segmenters["clearclip"].device.type == "cpu"
     clock = time.process_time if on_cpu else time.perf_counter
     for number in range(args.rounds + 1):
@@ -53,7 +61,7 @@ def main() -> None:
     base = fastest["clearclip"]
     print(json.dumps({**vars(args), "clearclip_seconds_per_window": round(base / args.batch, 4)}))
     for name, value in fastest.items():
-        print(f"{name:<12} {value / base:.2f}")
+        print(f"{name:<30} {value / base:.2f}")
 
 
 if __name__ == "__main__":

@@ -134,8 +134,15 @@ def test_scores_are_those_of_plain_counting(truth, predicted):
     for value in range(4):
         ours, theirs = predicted[known] == value, truth[known] == value
         union = (ours | theirs).sum()
-        iou = (ours & theirs).sum() / union if union else np.nan
+        hits = (ours & theirs).sum()
+        iou = hits / union if union else np.nan
         np.testing.assert_allclose(confusion.iou[value], iou)
+        precision, recall = (hits / n if n else np.nan for n in (ours.sum(), theirs.sum()))
+        np.testing.assert_allclose(confusion.precision[value], precision)
+        np.testing.assert_allclose(confusion.recall[value], recall)
+        if hits:
+            harmonic = 2 / (1 / precision + 1 / recall)
+            np.testing.assert_allclose(confusion.f1[value], harmonic)
         if theirs.any():
             ious.append(iou)
     np.testing.assert_allclose(confusion.miou, np.mean(ious) if ious else np.nan)

@@ -1,0 +1,78 @@
+"""Which methods are compared: "clearclip,sclip,gem:blocks=4"."""
+
+import dataclasses
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from rsclip.errors import OptionError
+from rsclip.methods import get_method, parse_options
+
+__all__ = ["Choice", "parse_choices"]
+
+_REMEDY = "Name methods as in clearclip,sclip,gem:blocks=4."
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """A method with its options.
+
+    Attributes:
+        label: As it was named, "gem:blocks=4".
+        slug: The label as part of a file's name, "gem-blocks-4".
+        method: Its name.
+        options: As `methods.parse_options` gives them.
+    """
+
+    label: str
+    slug: str
+    method: str
+    options: Any
+
+    def facts(self) -> dict[str, Any]:
+        """Return what a record says of it."""
+        return {
+            "label": self.label,
+            "method": self.method,
+            "method_options": dataclasses.asdict(self.options),
+        }
+
+
+def parse_choices(methods: str | Sequence[str]) -> list[Choice]:
+    """Return the methods that a text or a sequence of names stands for.
+
+    Args:
+        methods: Names, in a text with commas between; each may have options, as in
+            "gem:blocks=4:iterations=2".
+
+    Raises:
+        OptionError: A method, an option or a value is unknown, one stands twice, or there is none.
+    """
+    names = methods.split(",") if isinstance(methods, str) else list(methods)
+    choices = [_choice(name.strip()) for name in names if name.strip()]
+    if not choices:
+        raise OptionError("no method is named", where="--methods", remedy=_REMEDY)
+    for index, choice in enumerate(choices):
+        same = [other for other in choices[:index] if other.slug == choice.slug]
+        if same or choice.facts() in [
+            {**other.facts(), "label": choice.label} for other in choices[:index]
+        ]:
+            raise OptionError(f"{choice.label!r} stands twice", where="--methods", remedy=_REMEDY)
+    return choices
+
+
+def _choice(text: str) -> Choice:
+    name, *pairs = (part.strip() for part in text.split(":"))
+    values = {}
+    for pair in pairs:
+        key, sign, value = (part.strip() for part in pair.partition("="))
+        if not (key and sign and value):
+            raise OptionError(
+                f"{pair!r} in {text!r} is no option", where="--methods", remedy=_REMEDY
+            )
+        values[key] = value
+    get_method(name, where="--methods")
+    options = parse_options(name, values)
+    label = ":".join([name, *(f"{key}={value}" for key, value in values.items())])
+    return Choice(label, re.sub(r"[^A-Za-z0-9._]+", "-", label), name, options)
