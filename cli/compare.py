@@ -93,7 +93,8 @@ def _show(found: "Comparison") -> None:
     legend, agreement = found.legend, found.agreement
     click.echo(f"{found.paths['picture']}\n")
     scores = agreement.scores
-    values = [value for value in legend.names if value or not scores]
+    # Unclassified is a class of the labels only where background words compete for it.
+    values = [value for value in legend.names if value or not scores or legend.background]
     click.echo("IoU with the labels, %" if scores else "Share of the scene, %")
     rows = []
     for value in values:
