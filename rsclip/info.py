@@ -56,5 +56,5 @@ def describe_scene(
             "window": grid.window,
             "stride": grid.stride,
             "tiles": len(grid),
-            "memory_mb": estimate_memory_mb(grid, model, queries, config.batch_size),
+            "memory_mb": estimate_memory_mb(grid, model, queries, config.batch_size, config.refine),
         }

@@ -155,6 +155,7 @@ class Job:
             outline,
             queries * self.methods,
             self.settings.batch_size,
+            self.settings.refine,
         )
 
 

@@ -13,10 +13,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from rsclip.legend import Legend
-from rsclip.refinement import PixelRefiner, Refinement
+from rsclip.refinement import NEIGHBOURS, PixelRefiner, Refinement, halo_of
 from rsclip.types import FloatArray, Rows, Score, Shape, Window
 
-__all__ = ["LabelStrip", "Labeller", "percent"]
+__all__ = ["LabelStrip", "Labeller", "block_of", "percent"]
 
 _CHUNK_PIXELS = 1 << 18
 # Logits that are held at once where every class's probability is asked for: 16 MB.
@@ -27,6 +27,23 @@ _REFINED_PIXELS = 1 << 22
 _REFINED_COLUMNS = 256
 
 _Values = Callable[[int], FloatArray]
+
+
+def block_of(columns: int, dilations: Sequence[int]) -> tuple[int, int, int]:
+    """Return (height, width, neighbours) of the largest block refined at once, its halo included.
+
+    Args:
+        columns: Of the scene.
+        dilations: Of the refinement.
+    """
+    rows = _refined_rows(columns)
+    width = min(max(_CHUNK_PIXELS // rows, _REFINED_COLUMNS), columns)
+    halo = 2 * halo_of(dilations)
+    return rows + halo, min(width + halo, columns), NEIGHBOURS * len(dilations)
+
+
+def _refined_rows(columns: int) -> int:
+    return min(max(_REFINED_PIXELS // columns, 1), _REFINED_ROWS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +143,7 @@ class Labeller:
         self._halo = refinement.halo if refinement else 0
         self._step = max(_CHUNK_PIXELS // shape[1], 1)
         if refinement:
-            self._step = min(max(_REFINED_PIXELS // shape[1], 1), _REFINED_ROWS)
+            self._step = _refined_rows(shape[1])
         self._least_columns = _REFINED_COLUMNS if refinement else 1
         self._held: Rows | None = None
         self._next_row = 0

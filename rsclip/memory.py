@@ -4,32 +4,42 @@ import re
 
 from rsclip.backbone import ModelOutline
 from rsclip.errors import OptionError
+from rsclip.labelling import block_of
+from rsclip.refinement import parse_dilations
 from rsclip.scene import GDAL_CACHE_MB
 from rsclip.segmenter import automatic_batch
 from rsclip.tiling import Grid
 
 __all__ = ["batch_within", "estimate_memory_mb", "parse_size"]
 
-# Interpreter, torch, open_clip and GDAL, as tests/benchmarks/memory.py measures them.
-_BASE_MB = 480
+# Interpreter, torch, open_clip, GDAL and geopandas once they have worked, as measured with nano.
+_BASE_MB = 570
 _FLOAT_BYTES = 4
 _WEIGHT_COPIES = 2  # while loading: the file's tensors and the model's
 _IMAGE_COPIES = 5  # three batches wait in queues, one is cut, one is normalised
 _TOKEN_COPIES = 14  # of a block: its input, q, k, v, the feed-forward part's four, and theirs
 _OPEN_COPIES = 4  # similarities held at once: open rows, finished rows, two waiting
+_REFINED_COPIES = 2  # of every pixel's affinities to its neighbours: as they are, and normalised
 _UNITS = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
 
 
 def estimate_memory_mb(
-    grid: Grid, model: ModelOutline, queries: int, batch_size: int | None = None
+    grid: Grid,
+    model: ModelOutline,
+    queries: int,
+    batch_size: int | None = None,
+    refine: str | None = None,
 ) -> int:
     """Estimate the peak memory of a run on the CPU in MB: it grows with the scene's width only.
+
+    Polygons are not in it: they take as much as the largest of them.
 
     Args:
         grid: The scene's windows.
         model: For its number of weights and its width.
         queries: Number of class words.
         batch_size: Windows per forward pass. Default: as a run would choose it.
+        refine: As in `SegmentConfig`.
     """
     weights = _WEIGHT_COPIES * model.parameters * _FLOAT_BYTES
     rows, cols = grid.window_cells
@@ -38,11 +48,23 @@ def estimate_memory_mb(
     batch = batch_size or automatic_batch(tokens, model.width, cpu=True)
     images = batch * _IMAGE_COPIES * 3 * grid.window[0] * grid.window[1] * _FLOAT_BYTES
     activations = batch * _TOKEN_COPIES * tokens * model.width * _FLOAT_BYTES
-    return round(_BASE_MB + GDAL_CACHE_MB + (weights + open_rows + images + activations) / 2**20)
+    refined = 0
+    if refine is not None:
+        height, width, depth = block_of(grid.shape[1], parse_dilations(refine))
+        held_rows = -(-height // grid.patch)
+        refined = _REFINED_COPIES * height * width * depth * _FLOAT_BYTES
+        refined += _OPEN_COPIES * queries * held_rows * grid.cells[1] * _FLOAT_BYTES
+    parts = weights + open_rows + images + activations + refined
+    return round(_BASE_MB + GDAL_CACHE_MB + parts / 2**20)
 
 
 def batch_within(
-    limit: str, grid: Grid, model: ModelOutline, queries: int, batch_size: int | None
+    limit: str,
+    grid: Grid,
+    model: ModelOutline,
+    queries: int,
+    batch_size: int | None,
+    refine: str | None = None,
 ) -> int:
     """Return the largest batch, up to the one wanted, whose estimate keeps a limit.
 
@@ -52,6 +74,7 @@ def batch_within(
         model: The model's outline.
         queries: Number of class words.
         batch_size: The batch wanted. Default: as a run would choose it.
+        refine: As in `SegmentConfig`.
 
     Raises:
         OptionError: The limit is no size, or too small for one window at a time.
@@ -59,9 +82,9 @@ def batch_within(
     allowed = parse_size(limit) / 2**20
     rows, cols = grid.window_cells
     batch = batch_size or automatic_batch(1 + rows * cols, model.width, cpu=True)
-    while batch > 1 and estimate_memory_mb(grid, model, queries, batch) > allowed:
+    while batch > 1 and estimate_memory_mb(grid, model, queries, batch, refine) > allowed:
         batch -= 1
-    needed = estimate_memory_mb(grid, model, queries, batch)
+    needed = estimate_memory_mb(grid, model, queries, batch, refine)
     if needed > allowed:
         raise OptionError(
             f"about {needed} MB are needed even with one window at a time",

@@ -140,7 +140,13 @@ def _plan(
         window_seconds=second,
         memory_mb=0
         if outline is None
-        else estimate_memory_mb(run.grid, outline, model.encoder.queries, model.encoder.batch_size),
+        else estimate_memory_mb(
+            run.grid,
+            outline,
+            model.encoder.queries,
+            model.encoder.batch_size,
+            job.settings.refine,
+        ),
         disk_mb=round(pixels * _bytes_a_pixel(job.settings, model) / 2**20, 2),
         reason=reason,
     )

@@ -23,7 +23,15 @@ import numpy as np
 from rsclip.errors import OptionError
 from rsclip.types import BoolArray, FloatArray, Window
 
-__all__ = ["DILATIONS", "Guide", "PixelRefiner", "Refinement", "halo_of", "parse_dilations"]
+__all__ = [
+    "DILATIONS",
+    "NEIGHBOURS",
+    "Guide",
+    "PixelRefiner",
+    "Refinement",
+    "halo_of",
+    "parse_dilations",
+]
 
 Guide = Callable[[Window], tuple[FloatArray, BoolArray]]
 """Gives the scene's own pixels in a window: image float32 (3, h, w) in 0..1 and valid (h, w)."""
@@ -37,6 +45,8 @@ _REPETITIONS = 10
 _SHARPNESS = 0.1
 _TINY = 1e-8
 _STEPS = [step for step in itertools.product((-1, 0, 1), repeat=2) if step != (0, 0)]
+NEIGHBOURS = len(_STEPS)
+"""At each dilation."""
 # Bands of so many pixels stay in a processor's cache.
 _BAND_PIXELS = 1 << 15
 
