@@ -143,6 +143,7 @@ class Job:
 
     def _batch_within(self, backbone: "Backbone | None") -> int:
         from rsclip.memory import batch_within
+        from rsclip.methods import get_method
 
         outline = self.outline(backbone)
         assert self.settings.max_memory is not None
@@ -156,6 +157,7 @@ class Job:
             queries * self.methods,
             self.settings.batch_size,
             self.settings.refine,
+            get_method(self.settings.method).pair_matrices,
         )
 
 

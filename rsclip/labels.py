@@ -1,12 +1,14 @@
 """The truth that labels are compared with: a raster or polygons, read on a scene's own grid."""
 
+import re
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, Protocol, Self
+from typing import TYPE_CHECKING, Any, Protocol, Self
 
 import numpy as np
 import rasterio
+import shapely
 from numpy.typing import NDArray
 from rasterio.crs import CRS
 from rasterio.enums import Resampling
@@ -19,20 +21,27 @@ from rasterio.windows import Window as RasterioWindow
 from rsclip.errors import LegendError, ReadError, RsclipWarning, SceneError
 from rsclip.legend import Legend
 from rsclip.scene import Scene
-from rsclip.types import Window
+from rsclip.types import Shape, Window
 from rsclip.vectors.labels import LabelRaster
+
+if TYPE_CHECKING:
+    import geopandas
 
 __all__ = ["Labels", "open_labels"]
 
 _UNKNOWN = -1
 _COLUMNS = ("class_name", "class", "name", "label", "class_id", "value")
 _PROBE = 256
+_COARSE = 1024
+_SHOWN = 6
 
 Values = NDArray[np.int32]
 
 
 class _Source(Protocol):
     def read(self, window: Window) -> Values: ...
+
+    def coarse(self, shape: Shape) -> Values: ...
 
     def close(self) -> None: ...
 
@@ -43,10 +52,12 @@ class Labels:
     Args:
         source: Gives legend values.
         classes: Legend values that the truth's own legend has.
+        shape: (height, width) of the scene.
     """
 
-    def __init__(self, source: _Source, classes: tuple[int, ...]) -> None:
+    def __init__(self, source: _Source, classes: tuple[int, ...], shape: Shape) -> None:
         self._source = source
+        self._shape = shape
         self.classes = classes
 
     def read(self, window: Window) -> Values:
@@ -56,6 +67,16 @@ class Labels:
             ReadError: The pixels cannot be read.
         """
         return self._source.read(window)
+
+    def coarse(self) -> Values:
+        """Return the whole truth, decimated: what is smaller than its pixels may be missing.
+
+        Raises:
+            ReadError: The pixels cannot be read.
+        """
+        factor = min(1.0, _COARSE / max(self._shape))
+        rows, cols = (max(round(size * factor), 1) for size in self._shape)
+        return self._source.coarse((rows, cols))
 
     def close(self) -> None:
         """Close the file."""
@@ -71,9 +92,10 @@ class Labels:
 def open_labels(path: str | Path, scene: Scene, legend: Legend) -> Labels:
     """Open the truth of a scene.
 
-    Classes are matched by name or word, whatever the case; where the truth has no names, its
-    values are the class set's own codes, or else the legend's values. Another CRS or grid is read
-    nearest-neighbour; another CRS is said.
+    Classes are matched by name or word, whatever the case, underscores or spaces at the ends;
+    where a raster has no names, its values are the class set's own codes, or else the legend's
+    values, and it is said which value is taken for what. Classes that the legend lacks are named.
+    Another CRS or grid is read nearest-neighbour; another CRS is said.
 
     Args:
         path: A raster of class values, or a vector file of polygons with a column `class_name`,
@@ -82,7 +104,7 @@ def open_labels(path: str | Path, scene: Scene, legend: Legend) -> Labels:
         legend: Classes.
 
     Raises:
-        SceneError: The file cannot be read, or does not overlap the scene.
+        SceneError: The file cannot be read, holds no labels, or does not overlap the scene.
         LegendError: It has no class in common with the legend.
     """
     path = Path(path)
@@ -93,15 +115,8 @@ def open_labels(path: str | Path, scene: Scene, legend: Legend) -> Labels:
             warnings.simplefilter("ignore")
             rasterio.open(path).close()
     except RasterioError:
-        labels = _open_vector(path, scene, legend)
-    else:
-        labels = _open_raster(path, scene, legend)
-    try:
-        _check_overlap(labels, path, scene)
-    except BaseException:
-        labels.close()
-        raise
-    return labels
+        return _open_vector(path, scene, legend)
+    return _open_raster(path, scene, legend)
 
 
 class _Raster:
@@ -109,21 +124,22 @@ class _Raster:
         self._path = path
         self._lookup = lookup
         self._dataset = rasterio.open(path)
-        options: dict[str, Any] = {}
-        if self._dataset.crs and scene.crs:
+        self.placed = bool(self._dataset.crs and scene.crs)
+        if self.placed:
             # Outside the labels and where they have no data, alpha is 0.
-            options = {"crs": scene.crs, "add_alpha": True}
             self._grid = WarpedVRT(
                 self._dataset,
+                crs=scene.crs,
+                add_alpha=True,
                 transform=scene.transform,
                 height=scene.shape[0],
                 width=scene.shape[1],
                 resampling=Resampling.nearest,
-                **options,
             )
         elif self._dataset.shape == scene.shape:
             self._grid = self._dataset
         else:
+            self._dataset.close()
             raise SceneError(
                 f"labels of {self._dataset.shape} pixels without a CRS do not fit the scene's "
                 f"{scene.shape}",
@@ -133,13 +149,27 @@ class _Raster:
 
     def read(self, window: Window) -> Values:
         place = RasterioWindow(window.col, window.row, window.width, window.height)
+        values, valid = self._raw(window=place)
+        return self._labels(values, valid)
+
+    def coarse(self, shape: Shape) -> Values:
+        values, valid = self._raw(out_shape=shape)
+        return self._labels(values, valid)
+
+    def values(self, window: Window) -> NDArray[Any]:
+        """Return the valid values in a window as the file has them, each once."""
+        place = RasterioWindow(window.col, window.row, window.width, window.height)
+        values, valid = self._raw(window=place)
+        found: NDArray[Any] = np.unique(values[valid])
+        return found
+
+    def _raw(self, **what: Any) -> tuple[NDArray[Any], NDArray[np.bool_]]:
         try:
-            values = self._grid.read(1, window=place)
-            valid = self._grid.dataset_mask(window=place) > 0
+            return self._grid.read(1, **what), self._grid.dataset_mask(**what) > 0
         except RasterioError as error:
-            raise ReadError(
-                f"labels cannot be read: {error}", where=f"{self._path}, {window}"
-            ) from error
+            raise ReadError(f"labels cannot be read: {error}", where=self._path) from error
+
+    def _labels(self, values: NDArray[Any], valid: NDArray[np.bool_]) -> Values:
         inside = (values >= 0) & (values < len(self._lookup))
         labels: Values = np.where(
             inside, self._lookup[np.where(inside, values, 0).astype(np.int64)], 0
@@ -153,14 +183,38 @@ class _Raster:
 
 
 class _Vector:
-    def __init__(self, shapes: list[tuple[Any, int]], transform: Affine) -> None:
+    def __init__(self, shapes: NDArray[Any], values: Values, scene: Scene) -> None:
         self._shapes = shapes
-        self._transform = transform
+        self._values = values
+        self._transform = scene.transform
+        self._shape = scene.shape
+        self._tree = shapely.STRtree(shapes)
 
     def read(self, window: Window) -> Values:
         shift = self._transform @ Affine.translation(window.col, window.row)
+        return self._burnt(
+            shift, window.shape, np.sort(self._tree.query(_box(shift, window.shape)))
+        )
+
+    def coarse(self, shape: Shape) -> Values:
+        scale = Affine.scale(self._shape[1] / shape[1], self._shape[0] / shape[0])
+        # What is thinner than a pixel shows too.
+        every = np.arange(len(self._shapes))
+        return self._burnt(self._transform @ scale, shape, every, all_touched=True)
+
+    def overlaps(self) -> bool:
+        """Say whether any polygon meets the scene."""
+        whole = _box(self._transform, self._shape)
+        return bool(len(self._tree.query(whole, predicate="intersects")))
+
+    def _burnt(
+        self, transform: Affine, shape: Shape, which: NDArray[Any], *, all_touched: bool = False
+    ) -> Values:
+        if not len(which):
+            return np.full(shape, _UNKNOWN, np.int32)
+        pairs = zip(self._shapes[which], self._values[which].tolist(), strict=True)
         labels: Values = rasterize(
-            self._shapes, window.shape, fill=_UNKNOWN, transform=shift, dtype="int32"
+            pairs, shape, fill=_UNKNOWN, transform=transform, dtype="int32", all_touched=all_touched
         )
         return labels
 
@@ -172,19 +226,31 @@ def _open_raster(path: Path, scene: Scene, legend: Legend) -> Labels:
     with LabelRaster(path) as raster:
         names = {value: name for value, name in raster.names().items() if value != 0}
         crs = raster.crs
-    # Label rasters of a data set hold its own codes; others without names, the legend's values.
-    own = {item.code: item.value for item in legend.classes if item.code is not None}
-    own = own or {item.value: item.value for item in legend.foreground}
-    known = _by_word(legend)
     if names:
-        own = {value: known[name.casefold()] for value, name in names.items()
-               if name.casefold() in known}  # fmt: skip
+        known = _by_word(legend)
+        own = {value: known[_plain(name)] for value, name in names.items() if _plain(name) in known}
         if not own:
-            raise _nothing_common(path, legend, list(names.values()))
+            raise _nothing_common(path, legend, names.values())
+    else:
+        # Label rasters of a data set hold its own codes; others without names, the legend's values.
+        own = {item.code: item.value for item in legend.classes if item.code is not None}
+        own = own or {item.value: item.value for item in legend.foreground}
     lookup = np.zeros(max(own) + 1, np.int32)
     lookup[list(own)] = list(own.values())
-    _say_other_crs(path, crs, scene)
-    return Labels(_Raster(path, scene, lookup), tuple(sorted({*own.values()} - {0})))
+    source = _Raster(path, scene, lookup)
+    labels = Labels(source, tuple(sorted({*own.values()} - {0})), scene.shape)
+    try:
+        _check_raster(source, labels, path, scene, legend)
+    except BaseException:
+        labels.close()
+        raise
+    _say_crs(path, crs, scene)
+    if names:
+        _say_left_out(path, [name for value, name in names.items() if value not in own])
+    else:
+        pairs = ", ".join(f"{value} {legend.names[item]}" for value, item in own.items())
+        _warn(f"{path}: the labels have no class names: values are taken for {pairs}")
+    return labels
 
 
 def _open_vector(path: Path, scene: Scene, legend: Legend) -> Labels:
@@ -197,68 +263,136 @@ def _open_vector(path: Path, scene: Scene, legend: Legend) -> Labels:
         raise SceneError(
             f"neither a raster nor a vector file of labels: {error}", where=path
         ) from error
-    column = next((name for name in _COLUMNS if name in frame.columns), None)
-    if column is None or "geometry" not in frame.columns:
+    if "geometry" not in frame.columns:
+        raise SceneError("a table without geometries", where=path, remedy="Labels are polygons.")
+    frame = frame[~(frame.geometry.isna() | frame.geometry.is_empty)]
+    kinds = sorted({*frame.geom_type} - {"Polygon", "MultiPolygon"})
+    if kinds:
+        raise SceneError(f"it holds {', '.join(kinds)}", where=path, remedy="Labels are polygons.")
+    values, left_out = _classes_of(frame, path, legend)
+    crs = None if frame.crs is None else CRS.from_user_input(frame.crs.to_wkt())
+    if crs is not None and scene.crs:
+        frame = frame.to_crs(scene.crs.to_wkt())
+    # A polygon without a class says nothing of its place.
+    told = values != _UNKNOWN
+    source = _Vector(np.asarray(frame.geometry)[told], values[told], scene)
+    if not source.overlaps():
+        raise _elsewhere(path)
+    _say_crs(path, crs, scene)
+    _say_left_out(path, left_out)
+    return Labels(source, tuple(sorted({*values.tolist()} - {0, _UNKNOWN})), scene.shape)
+
+
+def _classes_of(
+    frame: "geopandas.GeoDataFrame", path: Path, legend: Legend
+) -> tuple[Values, list[str]]:
+    """Return each polygon's legend value, and the names of classes that the legend lacks.
+
+    The first column counts in which a class of the legend stands.
+    """
+    by_name = {str(name).casefold(): name for name in frame.columns}
+    columns = [by_name[name] for name in _COLUMNS if name in by_name]
+    if not columns:
         raise LegendError(
             "no column tells the class", where=path, remedy=f"It is one of {', '.join(_COLUMNS)}."
         )
-    if frame.crs is not None and scene.crs:
-        _say_other_crs(path, CRS.from_user_input(frame.crs.to_wkt()), scene)
-        frame = frame.to_crs(scene.crs.to_wkt())
     known = _by_word(legend)
-    values = [_value(entry, known, legend) for entry in frame[column]]
-    classes = tuple(sorted({value for value in values if value > 0}))
-    if not classes:
-        raise _nothing_common(path, legend, [str(entry) for entry in frame[column].unique()])
-    shapes = [
-        (shape, value)
-        for shape, value in zip(frame.geometry, values, strict=True)
-        if shape is not None and not shape.is_empty
-    ]
-    return Labels(_Vector(shapes, scene.transform), classes)
+    for column in columns:
+        entries = list(frame[column])
+        values = np.array([_value(entry, known, legend) for entry in entries], np.int32)
+        if (values > 0).any():
+            others = [
+                str(entry) for entry, value in zip(entries, values, strict=True) if value == 0
+            ]
+            return values, others
+    raise _nothing_common(path, legend, [str(entry) for entry in frame[columns[0]].dropna()])
+
+
+def _plain(name: str) -> str:
+    return re.sub(r"[\s_]+", " ", name).strip().casefold()
 
 
 def _by_word(legend: Legend) -> Mapping[str, int]:
     known: dict[str, int] = {}
     for item in legend.foreground:
         for word in (item.name, *item.words):
-            known.setdefault(word.casefold(), item.value)
+            known.setdefault(_plain(word), item.value)
     return known
 
 
 def _value(entry: Any, known: Mapping[str, int], legend: Legend) -> int:
-    """Return the legend value of a polygon's class: 0 for a class that the legend lacks."""
+    """Return the legend value of a polygon's class: 0 if the legend lacks it, -1 if it has none."""
+    if entry is None or entry != entry:
+        return _UNKNOWN
     if isinstance(entry, str):
-        return known.get(entry.casefold(), 0)
-    value = int(entry) if entry == entry and entry is not None else 0
-    return value if value in legend.names else 0
+        if _plain(entry) in known:
+            return known[_plain(entry)]
+        if not re.fullmatch(r"\s*\d+\s*", entry):
+            return 0
+    try:
+        number = float(entry)
+    except (TypeError, ValueError):
+        return 0
+    return int(number) if number in legend.names else 0
 
 
-def _nothing_common(path: Path, legend: Legend, names: list[str]) -> LegendError:
-    shown = ", ".join(names[:6]) + (" ..." if len(names) > 6 else "")
+def _listed(names: Iterable[str]) -> str:
+    each = list(dict.fromkeys(names))
+    return ", ".join(each[:_SHOWN]) + (" ..." if len(each) > _SHOWN else "")
+
+
+def _nothing_common(path: Path, legend: Legend, names: Iterable[str]) -> LegendError:
     ours = ", ".join(item.name for item in legend.foreground)
     return LegendError(
-        f"no class in common: the labels have {shown}, the legend {ours}",
+        f"no class in common: the labels have {_listed(names)}, the legend {ours}",
         where=path,
         remedy="Name classes as the labels do, with your words as synonyms.",
     )
 
 
-def _say_other_crs(path: Path, crs: CRS | None, scene: Scene) -> None:
-    if crs and scene.crs and crs != scene.crs:
-        warnings.warn(
-            f"{path}: the labels have another CRS than the scene: they are reprojected",
-            RsclipWarning,
-            stacklevel=4,
-        )
-
-
-def _check_overlap(labels: Labels, path: Path, scene: Scene) -> None:
-    height, width = scene.shape
-    for row in range(0, height, _PROBE):
-        rows = min(_PROBE, height - row)
-        if (labels.read(Window(row, 0, rows, width)) != _UNKNOWN).any():
-            return
-    raise SceneError(
+def _elsewhere(path: Path) -> SceneError:
+    return SceneError(
         "the labels do not overlap the scene", where=path, remedy="Check their CRS and place."
     )
+
+
+def _check_raster(
+    source: _Raster, labels: Labels, path: Path, scene: Scene, legend: Legend
+) -> None:
+    if (labels.coarse() > 0).any():
+        return
+    # Few or none: every pixel is looked at.
+    seen: set[Any] = set()
+    height, width = scene.shape
+    for row in range(0, height, _PROBE):
+        window = Window(row, 0, min(_PROBE, height - row), width)
+        if (labels.read(window) > 0).any():
+            return
+        seen |= {*source.values(window).tolist()}
+    if seen:
+        raise _nothing_common(path, legend, [str(value) for value in sorted(seen)])
+    raise _elsewhere(path)
+
+
+def _say_crs(path: Path, crs: CRS | None, scene: Scene) -> None:
+    if not scene.crs:
+        return
+    if not crs:
+        _warn(f"{path}: the labels have no CRS: they are taken to lie on the scene's own grid")
+    elif crs != scene.crs:
+        _warn(f"{path}: the labels have another CRS than the scene: they are reprojected")
+
+
+def _say_left_out(path: Path, names: Iterable[str]) -> None:
+    if names := list(names):
+        _warn(f"{path}: classes of the labels that the legend lacks: {_listed(names)}")
+
+
+def _box(transform: Affine, shape: Shape) -> Any:
+    rows, cols = shape
+    corners = [(0, 0), (cols, 0), (cols, rows), (0, rows)]
+    return shapely.Polygon([transform @ corner for corner in corners])
+
+
+def _warn(text: str) -> None:
+    warnings.warn(text, RsclipWarning, stacklevel=5)

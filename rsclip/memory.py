@@ -7,7 +7,7 @@ from rsclip.errors import OptionError
 from rsclip.labelling import block_of
 from rsclip.refinement import parse_dilations
 from rsclip.scene import GDAL_CACHE_MB
-from rsclip.segmenter import automatic_batch
+from rsclip.segmenter import TOKEN_COPIES, automatic_batch
 from rsclip.tiling import Grid
 
 __all__ = ["batch_within", "estimate_memory_mb", "parse_size"]
@@ -17,7 +17,6 @@ _BASE_MB = 570
 _FLOAT_BYTES = 4
 _WEIGHT_COPIES = 2  # while loading: the file's tensors and the model's
 _IMAGE_COPIES = 5  # three batches wait in queues, one is cut, one is normalised
-_TOKEN_COPIES = 14  # of a block: its input, q, k, v, the feed-forward part's four, and theirs
 _OPEN_COPIES = 4  # similarities held at once: open rows, finished rows, two waiting
 _REFINED_COPIES = 2  # of every pixel's affinities to its neighbours: as they are, and normalised
 _UNITS = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
@@ -29,6 +28,7 @@ def estimate_memory_mb(
     queries: int,
     batch_size: int | None = None,
     refine: str | None = None,
+    pair_matrices: int = 0,
 ) -> int:
     """Estimate the peak memory of a run on the CPU in MB: it grows with the scene's width only.
 
@@ -40,14 +40,18 @@ def estimate_memory_mb(
         queries: Number of class words.
         batch_size: Windows per forward pass. Default: as a run would choose it.
         refine: As in `SegmentConfig`.
+        pair_matrices: The method's.
     """
     weights = _WEIGHT_COPIES * model.parameters * _FLOAT_BYTES
     rows, cols = grid.window_cells
     open_rows = _OPEN_COPIES * queries * rows * grid.cells[1] * _FLOAT_BYTES
     tokens = 1 + rows * cols
-    batch = batch_size or automatic_batch(tokens, model.width, cpu=True)
+    batch = batch_size or automatic_batch(
+        tokens, model.width, cpu=True, pair_matrices=pair_matrices
+    )
     images = batch * _IMAGE_COPIES * 3 * grid.window[0] * grid.window[1] * _FLOAT_BYTES
-    activations = batch * _TOKEN_COPIES * tokens * model.width * _FLOAT_BYTES
+    activations = batch * TOKEN_COPIES * tokens * model.width * _FLOAT_BYTES
+    activations += batch * pair_matrices * tokens**2 * _FLOAT_BYTES
     refined = 0
     if refine is not None:
         height, width, depth = block_of(grid.shape[1], parse_dilations(refine))
@@ -65,6 +69,7 @@ def batch_within(
     queries: int,
     batch_size: int | None,
     refine: str | None = None,
+    pair_matrices: int = 0,
 ) -> int:
     """Return the largest batch, up to the one wanted, whose estimate keeps a limit.
 
@@ -75,16 +80,23 @@ def batch_within(
         queries: Number of class words.
         batch_size: The batch wanted. Default: as a run would choose it.
         refine: As in `SegmentConfig`.
+        pair_matrices: The method's.
 
     Raises:
         OptionError: The limit is no size, or too small for one window at a time.
     """
     allowed = parse_size(limit) / 2**20
     rows, cols = grid.window_cells
-    batch = batch_size or automatic_batch(1 + rows * cols, model.width, cpu=True)
-    while batch > 1 and estimate_memory_mb(grid, model, queries, batch, refine) > allowed:
+    batch = batch_size or automatic_batch(
+        1 + rows * cols, model.width, cpu=True, pair_matrices=pair_matrices
+    )
+
+    def needs(batch: int) -> int:
+        return estimate_memory_mb(grid, model, queries, batch, refine, pair_matrices)
+
+    while batch > 1 and needs(batch) > allowed:
         batch -= 1
-    needed = estimate_memory_mb(grid, model, queries, batch, refine)
+    needed = needs(batch)
     if needed > allowed:
         raise OptionError(
             f"about {needed} MB are needed even with one window at a time",

@@ -103,13 +103,25 @@ class Counts:
 def plan_grid(shape: Shape, model: Patched, config: SegmentConfig) -> Grid:
     """Lay the windows of a configuration over a working grid.
 
+    A window that is larger than the whole scene would be filled with reflections: it is cut to the
+    scene, but not below what the model was trained on.
+
     Raises:
         OptionError: The window or stride does not fit the model's patch.
     """
+    patch = model.patch
     window = (config.window, config.window) if config.window else model.window
     overlap = DEFAULT_OVERLAP if config.overlap is None else config.overlap
-    stride = choose_stride(window, model.patch, stride=config.stride, overlap=overlap)
-    return Grid(shape, window, stride, model.patch)
+
+    def lay(window: Shape, stride: int | None) -> Grid:
+        steps = choose_stride(window, patch, stride=stride, overlap=overlap)
+        return Grid(shape, window, steps, patch)
+
+    grid = lay(window, config.stride)
+    largest = max(-(-max(shape) // patch) * patch, *model.window)
+    if window[0] <= largest or not config.window:
+        return grid
+    return lay((largest, largest), config.stride and min(config.stride, largest))
 
 
 class _Lane(NamedTuple):

@@ -15,13 +15,22 @@ from rsclip.errors import DeviceError, EncodeError, OptionError, RsclipWarning
 from rsclip.methods import Method, get_method, parse_options
 from rsclip.types import FloatArray, Shape
 
-__all__ = ["Segmenter", "automatic_batch", "is_memory_error", "parse_device", "place"]
+__all__ = [
+    "TOKEN_COPIES",
+    "Segmenter",
+    "automatic_batch",
+    "is_memory_error",
+    "parse_device",
+    "place",
+]
 
 # Tokens x channels of 4 and 64 windows of ViT-B/16 at 224 pixels: on a CPU larger batches gain
 # nothing; a GPU wants many, and still holds them in 4 GB.
 _CPU_LOAD = 4 * 197 * 768
 _GPU_LOAD = 64 * 197 * 768
 _MAX_BATCH = 256
+TOKEN_COPIES = 14
+"""Of a block: its input, q, k, v, the feed-forward part's four, and theirs."""
 # (quarter turns, mirrored first): the four symmetries of a rectangle, the eight of a square.
 _VIEWS: dict[Tta, list[tuple[int, bool]]] = {
     "none": [(0, False)],
@@ -73,16 +82,18 @@ def place(backbone: Backbone, device: str | torch.device, precision: Precision) 
     return found
 
 
-def automatic_batch(tokens: int, width: int, *, cpu: bool) -> int:
+def automatic_batch(tokens: int, width: int, *, cpu: bool, pair_matrices: int = 0) -> int:
     """Return the windows per forward pass that suit a model.
 
     Args:
         tokens: Of one window, CLS included.
         width: Channels of the image tower.
         cpu: The work is on a CPU.
+        pair_matrices: The method's.
     """
     load = _CPU_LOAD if cpu else _GPU_LOAD
-    return min(max(round(load / (tokens * width)), 1), _MAX_BATCH)
+    own = tokens * (width + pair_matrices * tokens / TOKEN_COPIES)
+    return min(max(round(load / own), 1), _MAX_BATCH)
 
 
 class _Reading(NamedTuple):
@@ -252,7 +263,12 @@ class Segmenter:
 
     def _automatic_batch(self, shape: Shape) -> int:
         tokens = 1 + (shape[0] // self.patch) * (shape[1] // self.patch)
-        return automatic_batch(tokens, self._backbone.width, cpu=self.device.type == "cpu")
+        return automatic_batch(
+            tokens,
+            self._backbone.width,
+            cpu=self.device.type == "cpu",
+            pair_matrices=max(each.method.pair_matrices for each in self._readings),
+        )
 
     def _ready(self, text: "Sequence[Sequence[str]] | Tensor | np.ndarray[Any, Any]") -> Tensor:
         if not isinstance(text, Tensor | np.ndarray):

@@ -170,7 +170,7 @@ class _Gathered:
         queries = class_queries(legend, load_templates(config.templates))
         text = model.text_features([query.prompts for query in queries])
         warn_of_far_words(model, legend)
-        self._labeller = Labeller(legend, text, [query.class_index for query in queries], side)
+        self._labeller = Labeller(legend, text, [query.class_index for query in queries])
         self._scores = Scores(legend) if scored else None
 
     @torch.inference_mode()
@@ -214,8 +214,10 @@ class _Gathered:
 
 
 def _batches(samples: Iterator[Sample], size: int) -> Iterator[list[Sample]]:
-    while batch := list(itertools.islice(samples, size)):
-        yield batch
+    """Yield samples in batches of one shape: small scenes may have smaller windows."""
+    for _, alike in itertools.groupby(samples, key=lambda each: each.window.shape):
+        while batch := list(itertools.islice(alike, size)):
+            yield batch
 
 
 def _merge(config: SegmentConfig | None, options: Mapping[str, Any]) -> SegmentConfig:

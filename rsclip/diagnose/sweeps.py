@@ -25,7 +25,6 @@ from rsclip.methods.lastblock import (
     combine,
 )
 from rsclip.metrics import Confusion
-from rsclip.types import Shape
 
 __all__ = [
     "ALPHAS",
@@ -119,14 +118,10 @@ class Labeller:
         legend: Classes.
         text: float32 (Q, D), L2-normalised, on the model's device.
         class_index: Position in `legend.classes` of each query.
-        shape: (height, width) of a window in pixels.
     """
 
-    def __init__(
-        self, legend: Legend, text: Tensor, class_index: Sequence[int], shape: Shape
-    ) -> None:
+    def __init__(self, legend: Legend, text: Tensor, class_index: Sequence[int]) -> None:
         self._text = text
-        self._shape = shape
         index = torch.as_tensor(class_index, device=text.device)
         count = len(legend.classes)
         self._queries = [(index == item).nonzero()[:, 0] for item in range(count)]
@@ -154,7 +149,9 @@ class Labeller:
         features = DenseFeatures(trunk.head(x[:, 1:]), lambda: trunk.backbone.head(x[:, 0]))
         found = cosine(features, self._text, options)
         classes = torch.stack([found[:, index].amax(1) for index in self._queries], dim=1)
-        pixels = F.interpolate(classes, size=self._shape, mode="bilinear", align_corners=False)
+        patch = trunk.backbone.patch
+        size = trunk.grid[0] * patch, trunk.grid[1] * patch
+        pixels = F.interpolate(classes, size=size, mode="bilinear", align_corners=False)
         labels: NDArray[np.int64] = self._values[pixels.argmax(1)].cpu().numpy()
         return labels
 

@@ -127,25 +127,37 @@ def _of_scene(
         grid = plan_grid(scene.working_shape, model, config.replace(stride=None, overlap=0.0))
         radiometry = fit(scene, config.stretch)
         found = 0
-        for window in _shuffled(scene, grid, random):
+        for window in _shuffled(scene, grid, random, known):
             if found == count:
                 return
-            pixels, valid = scene.read(window)
-            if not valid.any():
-                continue
-            truth = None if known is None else _truth(scene, known, window, valid)
+            truth = None if known is None else _truth(scene, known, window)
+            # Labels are cheaper to read than pixels.
             if truth is not None and not (truth > 0).any():
+                continue
+            pixels, valid = scene.read(window)
+            if truth is not None:
+                truth[~valid] = -1
+            if not (valid if truth is None else truth > 0).any():
                 continue
             found += 1
             yield Sample(source, window, radiometry.apply(pixels, valid), valid, truth)
 
 
-def _shuffled(scene: Scene, grid: Grid, random: np.random.Generator) -> list[Window]:
-    """Return the windows in random order, those that look valid in a decimated read first."""
+def _shuffled(
+    scene: Scene, grid: Grid, random: np.random.Generator, known: Labels | None
+) -> list[Window]:
+    """Return the windows in random order, those that look labelled and valid first.
+
+    Both are seen in decimated reads of the whole scene.
+    """
     windows = [tile.window for tile in grid.tiles()]
     _, valid = scene.sample()
     shares = np.array([_share(valid, window, scene.working_shape) for window in windows])
     tiers = np.select([shares >= _ENOUGH_VALID, shares > 0], [0, 1], 2)
+    if known is not None:
+        labelled = known.coarse() > 0
+        seen = [_share(labelled, window, scene.working_shape) > 0 for window in windows]
+        tiers = np.where(seen, tiers, 3)
     order = random.permutation(len(windows))
     return [windows[i] for i in order[np.argsort(tiers[order], kind="stable")]]
 
@@ -165,7 +177,7 @@ def _share(valid: BoolArray, window: Window, shape: Shape) -> float:
     return float(valid[rows, cols].mean())
 
 
-def _truth(scene: Scene, labels: Labels, window: Window, valid: BoolArray) -> Truth:
+def _truth(scene: Scene, labels: Labels, window: Window) -> Truth:
     """Return the labels under a window of the working grid, nearest; -1 outside the scene."""
     truth = np.full(window.shape, -1, np.int32)
     own = []
@@ -183,5 +195,4 @@ def _truth(scene: Scene, labels: Labels, window: Window, valid: BoolArray) -> Tr
     row, col = int(rows[0]), int(cols[0])
     under = labels.read(Window(row, col, int(rows[-1]) + 1 - row, int(cols[-1]) + 1 - col))
     truth[: len(rows), : len(cols)] = under[np.ix_(rows - row, cols - col)]
-    truth[~valid] = -1
     return truth

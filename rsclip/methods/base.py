@@ -77,6 +77,8 @@ class Method:
         first_block: Maps (depth, options) to the first block whose entering tokens it needs; all
             blocks before may be shared with other methods. Raises OptionError where the options
             do not fit a model of that depth.
+        pair_matrices: How many float32 values for every two patches of an image it holds at once,
+            beyond what a block of the model does; as measured.
         exact_positions: It resizes position embeddings to the exact size, antialiased.
         compare: Maps (features, text, options) to similarities (B, Q, h, w).
     """
@@ -87,6 +89,7 @@ class Method:
     options: MethodOptions
     features: Callable[[Trunk, Any], DenseFeatures]
     first_block: Callable[[int, Any], int] = _last_block
+    pair_matrices: int = 0
     exact_positions: bool = False
     compare: Callable[[DenseFeatures, Tensor, Any], Tensor] = cosine
 

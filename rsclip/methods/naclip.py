@@ -12,4 +12,5 @@ METHOD = Method(
     "Semantic Segmentation, WACV 2025",
     options=LastBlockOptions(attention="kk+gaussian"),
     features=last_block_features,
+    pair_matrices=2,
 )

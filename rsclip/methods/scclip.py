@@ -58,7 +58,7 @@ class SelfCalibratedOptions(MethodOptions):
     post_layer: int = option(3, "Layer that aggregates after the last block.", low=0, high=10)
     multi_start: int = option(3, "First layer of the multi-level sum.", low=0, high=10)
     multi_end: int = option(10, "Layer after the last of that sum.", low=1, high=11)
-    beta: float = option(0.4, "Lowest similarity that counts in an aggregation.", low=-1, high=1)
+    beta: float = option(0.4, "Lowest similarity that counts in an aggregation.", low=0, high=1)
     cls_weight: float = option(0.3, "Factor of CLS, added after the last block.", low=-10, high=10)
     attention: Literal["kk", "qk"] = option("kk", "Second term of the last block's attention.")
 
@@ -117,7 +117,10 @@ def _features(trunk: Trunk, options: SelfCalibratedOptions) -> DenseFeatures:
         after = _similarity(trunk.entering(layers.post)[:, 1:])
         patches = _aggregate(before, mend(patches, anomalous, trunk.grid), options.beta)
         scores = _SHARPNESS * (before - before.mean(dim=(1, 2), keepdim=True))
-        mask = scores.masked_fill(scores < 0, -torch.inf).softmax(dim=-1)
+        below = scores < 0
+        # Where all patches are alike, rounding may leave a row without any.
+        below.diagonal(dim1=1, dim2=2).fill_(False)
+        mask = scores.masked_fill(below, -torch.inf).softmax(dim=-1)
     x = _attend(block, patches, mask, options.attention) + options.cls_weight * cls
     y = _attend(block, levels[:, 1:], mask, options.attention) + options.cls_weight * levels[:, :1]
     with torch.autocast(patches.device.type, enabled=False):
@@ -151,5 +154,6 @@ METHOD = Method(
     "arXiv 2411.15869, 2024",
     options=SelfCalibratedOptions(),
     features=_features,
+    pair_matrices=4,
     first_block=lambda depth, options: _Layers.of(depth, options).first,
 )

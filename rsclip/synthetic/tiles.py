@@ -15,9 +15,11 @@ import rasterio
 from affine import Affine
 from rasterio.enums import ColorInterp
 
+from rsclip.legend import load_legend
 from rsclip.synthetic.classes import NODATA_LABEL
 from rsclip.synthetic.legend import classes_yaml, colour_table
 from rsclip.synthetic.scene import generate
+from rsclip.writers.pam import write_pam
 
 GSD = 0.5  # metres per pixel of all tiles
 BANDS = ("red", "green", "blue", "near infrared")
@@ -132,6 +134,9 @@ def write_tiles(folder: Path) -> list[Path]:
     """Write all tiles, their labels and the class file into `folder`; return what was written."""
     folder.mkdir(parents=True, exist_ok=True)
     written: list[Path] = []
+    legend = folder / "classes.yaml"
+    legend.write_text(classes_yaml(), encoding="utf-8", newline="\n")
+    classes = load_legend(legend)
     for tile in TILES:
         scene = generate(
             tile.seed,
@@ -152,9 +157,10 @@ def write_tiles(folder: Path) -> list[Path]:
             image, labels = folder / f"{name}.tif", folder / f"{name}_labels.tif"
             _write(image, scene.image[:, :, cut], tile.crs, transform, 0 if tile.raw else None)
             _write(labels, scene.labels[None, :, cut], tile.crs, transform, NODATA_LABEL)
-            written += [image, labels]
-    legend = folder / "classes.yaml"
-    legend.write_text(classes_yaml(), encoding="utf-8", newline="\n")
+            # Names travel with the labels: QGIS shows them, and scores are matched by them.
+            names = labels.with_name(f"{labels.name}.aux.xml")
+            write_pam(names, classes)
+            written += [image, labels, names]
     return [*written, legend]
 
 

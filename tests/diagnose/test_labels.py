@@ -1,7 +1,11 @@
 """The truth on a scene's grid, and the scores taken from it."""
 
+import itertools
+import warnings
+
 import geopandas
 import numpy as np
+import pandas as pd
 import pytest
 import rasterio
 import shapely
@@ -148,3 +152,93 @@ def test_scores_are_those_of_plain_counting(truth, predicted):
     np.testing.assert_allclose(confusion.miou, np.mean(ious) if ious else np.nan)
     right = (predicted == truth)[known]
     np.testing.assert_allclose(confusion.accuracy, right.mean() if len(right) else np.nan)
+
+
+def write_polygons(path, scene, columns, shapes=None, crs="own"):
+    with rasterio.open(scene) as dataset:
+        left, bottom, right, top = dataset.bounds
+        own = dataset.crs
+    cuts = np.linspace(left, right, len(next(iter(columns.values()))) + 1)
+    boxes = [shapely.box(a, bottom, b, top) for a, b in itertools.pairwise(cuts)]
+    frame = geopandas.GeoDataFrame(columns, geometry=shapes or boxes, crs=own if crs else None)
+    frame.to_file(path)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("columns", "wanted"),
+    [
+        ({"CLASS": ["Water", "tree"]}, [2, 3]),
+        ({"class_name": [" water ", "WATER_"]}, [2, 2]),
+        ({"class_id": ["1", "3"]}, [1, 3]),
+        ({"value": [2.0, 3.0]}, [2, 3]),
+        # A column of nothing stands beside the one that tells.
+        ({"class_name": [None, None], "class": ["road", "tree"]}, [1, 3]),
+        ({"name": ["Main Street", "Mill"], "class_id": [1, 2]}, [1, 2]),
+        # A polygon without a class says nothing.
+        ({"label": ["road", None]}, [1, -1]),
+    ],
+)
+def test_class_columns_as_people_write_them(truth, tmp_path, columns, wanted):
+    scene, _, _ = truth
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", RsclipWarning)
+        found, _ = read(write_polygons(tmp_path / "truth.gpkg", scene, columns), scene)
+    assert [int(value) for value in (found[35, 20], found[35, 70])] == wanted
+
+
+def test_classes_that_the_legend_lacks_are_named(truth, tmp_path):
+    scene, path, _ = truth
+    polygons = write_polygons(tmp_path / "t.gpkg", scene, {"class": ["road", "sand", "snow"]})
+    with pytest.warns(RsclipWarning, match="legend lacks: sand, snow"):
+        found, classes = read(polygons, scene)
+    assert classes == (1,)
+    assert found[35, 45] == found[35, 80] == 0
+    with rasterio.open(path, "r+") as dataset:
+        dataset.update_tags(
+            RSCLIP_CLASSES='[{"value": 1, "name": "water"}, {"value": 2, "name": "sand"}]'
+        )
+    with pytest.warns(RsclipWarning, match="legend lacks: sand"):
+        read(path, scene)
+
+
+def test_values_without_names_are_said(truth):
+    scene, path, _ = truth
+    with pytest.warns(RsclipWarning, match="values are taken for 1 road, 2 water, 3 tree"):
+        read(path, scene)
+
+
+def test_labels_of_the_wrong_kind(truth, tmp_path):
+    scene, path, expected = truth
+    points = [shapely.Point(5e5 + 10, 5e6 - 10), shapely.Point(5e5 + 20, 5e6 - 10)]
+    columns = {"class": ["road", "water"]}
+    with pytest.raises(SceneError, match=r"holds Point. Labels are polygons"):
+        read(write_polygons(tmp_path / "points.gpkg", scene, columns, points), scene)
+    dates = {"class": pd.to_datetime(["2020-01-01", "2021-01-01"])}
+    with pytest.raises(LegendError, match="no class in common: the labels have 2020-01-01"):
+        read(write_polygons(tmp_path / "dates.gpkg", scene, dates), scene)
+    halves = {"value": [2.7, 3.2]}
+    with pytest.raises(LegendError, match="no class in common"):
+        read(write_polygons(tmp_path / "halves.gpkg", scene, halves), scene)
+    with pytest.warns(RsclipWarning, match="no CRS"):
+        read(write_polygons(tmp_path / "placeless.gpkg", scene, columns, crs=None), scene)
+    with rasterio.open(path, "r+") as dataset:
+        dataset.write(np.where(expected > 0, 99, 255).astype("uint8"), 1)
+    with pytest.raises(LegendError, match="no class in common: the labels have 99"):
+        read(path, scene)
+
+
+def test_the_coarse_truth_shows_small_polygons(make_scene, tmp_path):
+    scene = make_scene(shape=(3000, 2400), count=1)
+    with rasterio.open(scene) as dataset:
+        x, y = dataset.transform * (1500.0, 2000.0)
+    small = [shapely.box(x, y - 0.6, x + 0.6, y), shapely.box(x - 900, y, x - 890, y + 10)]
+    path = write_polygons(tmp_path / "t.gpkg", scene, {"class": ["road", "water"]}, small)
+    with Scene.open(scene) as opened, open_labels(path, opened, load_legend("road, water")) as them:
+        coarse = them.coarse()
+        exact = them.read(Window(0, 0, 3000, 2400))
+    assert coarse.shape == (1024, 819)
+    rows, cols = np.nonzero(exact > 0)
+    assert set(exact[rows, cols].tolist()) == {1}
+    shown = coarse[rows * 1024 // 3000, cols * 819 // 2400]
+    assert (shown == 1).any()

@@ -36,7 +36,7 @@ def backbone():
 @torch.inference_mode()
 def labels_of(backbone, images, variants):
     text = torch.nn.functional.normalize(torch.from_numpy(TEXT), dim=-1)
-    labeller = Labeller(LEGEND, text, INDEX, SHAPE)
+    labeller = Labeller(LEGEND, text, INDEX)
     trunk = Trunk(backbone, backbone.normalise(torch.from_numpy(images)))
     return dict(labeller.labels(trunk, list(variants)))
 

@@ -10,6 +10,7 @@ from rsclip.diagnose.inputs import find_scenes, labels_of
 from rsclip.diagnose.windows import sample_windows
 from rsclip.errors import InputError, RsclipWarning, SceneError
 from rsclip.legend import load_legend
+from rsclip.scene import Scene
 
 MODEL = ModelOutline(patch=8, window=(32, 32), width=16, parameters=1000)
 LEGEND = load_legend(["building", "road", "water", "forest", "sand"])
@@ -157,3 +158,17 @@ def test_folders_hold_scenes_and_their_labels(make_scene, tmp_path):
     assert labels_of(other, str(tmp_path / "b.TIF")) == other / "b.gpkg"
     with pytest.raises(SceneError, match="no scene in this folder"):
         find_scenes(other)
+
+
+def test_few_labels_on_a_large_scene_are_found_at_once(make_scene, tmp_path, monkeypatch):
+    scene = make_scene(shape=(640, 960))
+    values = np.full((640, 960), 255)
+    values[300:310, 710:720] = 2
+    labels = write_labels(tmp_path / "labels.tif", scene, values)
+    reads = []
+    read = Scene.read
+    monkeypatch.setattr(Scene, "read", lambda self, at: reads.append(at) or read(self, at))
+    (found,) = windows([scene], count=4, labels=labels)
+    assert (found.truth == 2).sum() == 100
+    # Of 600 windows, pixels are read of the labelled one only.
+    assert len(reads) == 1

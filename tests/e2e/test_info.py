@@ -55,13 +55,24 @@ def test_the_estimate_is_not_below_what_a_run_holds(rsclip, make_scene, tiny_mod
 
 def test_the_estimate_grows_with_window_and_batch(rsclip, make_scene, tiny_model):
     def estimate(*options):
-        done = rsclip("info", make_scene(), "--model", tiny_model, "--json", *options)
+        scene = make_scene(shape=(1100, 1100))
+        done = rsclip("info", scene, "--model", tiny_model, "--json", *options)
         return json.loads(done.stdout)["memory_mb"]
 
     plain = estimate("--batch-size", 1)
     # A window of 1024 pixels: 16,384 tokens of 64 channels, some ten times, and its pixels.
     assert estimate("--batch-size", 1, "--window", 1024) - plain > 40
     assert estimate("--batch-size", 64, "--window", 256) - plain > 150
+    # SC-CLIP compares every two of the 16,384 patches.
+    large = ("--batch-size", 1, "--window", 1024)
+    assert estimate(*large, "--method", "scclip") - estimate(*large) > 3 * 16384**2 * 4 / 2**20
+
+
+def test_a_window_beyond_the_scene_is_cut_to_it(rsclip, make_scene, tiny_model):
+    for shape, expected in (((70, 90), 96), ((20, 20), 32), ((200, 60), 128)):
+        done = rsclip("info", make_scene(shape=shape), "--model", tiny_model, "--json",
+                      "--window", 128)  # fmt: skip
+        assert json.loads(done.stdout)["window"] == [expected, expected]
 
 
 def test_what_cannot_be_read_is_refused(rsclip, tmp_path, tiny_model):

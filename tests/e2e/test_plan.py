@@ -50,7 +50,7 @@ def test_the_batch_keeps_the_limit(make_scene, tiny_model, tmp_path):
     options = {"model": tiny_model, "window": 256}
     free = library.segment(scene, "road, water", tmp_path / "free", batch_size=64, **options)
     kept = library.segment(
-        scene, "road, water", tmp_path / "kept", batch_size=64, max_memory="600M", **options
+        scene, "road, water", tmp_path / "kept", batch_size=64, max_memory="700M", **options
     )
     assert free.run["model"]["batch_size"] == 64
     assert 1 <= kept.run["model"]["batch_size"] < 64

@@ -92,6 +92,18 @@ def test_a_flat_image_is_no_trouble(method):
 
 
 @pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("seed", range(4))
+def test_patches_that_are_all_alike_are_no_trouble(method, seed):
+    """Without position embeddings the patches of a flat image differ by rounding only."""
+    model = tiny_clip()
+    torch.nn.init.zeros_(model.visual.positional_embedding)
+    colour = np.random.default_rng(seed).uniform(0, 1, (1, 3, 1, 1))
+    image = np.broadcast_to(colour, (1, 3, 64, 64)).astype(np.float32)
+    found = run(rsclip.wrap(model), image, method, BLOCKS.get(method))
+    assert np.isfinite(found).all()
+
+
+@pytest.mark.parametrize("method", METHODS)
 def test_the_bias_shifts_each_query_of_each_image(method):
     backbone = rsclip.wrap(tiny_clip())
     images = pictures(2, 24, 40)

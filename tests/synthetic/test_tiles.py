@@ -10,6 +10,7 @@ import yaml
 
 from rsclip.synthetic import CLASSES
 from rsclip.synthetic.tiles import TILES, write_tiles
+from rsclip.vectors.labels import LabelRaster
 
 NAMES = [name for tile in TILES for name in tile.names]
 
@@ -31,6 +32,7 @@ def test_eight_tiles_in_ten_megabytes(tiles):
     assert {path.name for path in tiles.iterdir()} == {
         *(f"{name}.tif" for name in NAMES),
         *(f"{name}_labels.tif" for name in NAMES),
+        *(f"{name}_labels.tif.aux.xml" for name in NAMES),
         "classes.yaml",
         "README.md",
     }
@@ -60,6 +62,16 @@ def test_class_file_names_the_classes_in_order(tiles, written):
     assert tuple(entry["name"] for entry in classes) == CLASSES
     assert all(set(entry) == {"name", "words", "colour"} for entry in classes)
     assert len({entry["colour"] for entry in classes}) == len(CLASSES)
+
+
+def test_labels_carry_the_names(tiles, written):
+    for name in NAMES:
+        path = tiles / f"{name}_labels.tif"
+        with LabelRaster(path) as labels:
+            found = labels.names()
+        assert [found[value] for value in range(1, len(CLASSES) + 1)] == list(CLASSES)
+        beside = f"{path.name}.aux.xml"
+        assert (tiles / beside).read_bytes() == (written / beside).read_bytes()
 
 
 @pytest.mark.parametrize("name", NAMES)
