@@ -78,6 +78,28 @@ def test_the_forward_is_open_clips_own(backbone):
 
 
 @torch.inference_mode()
+def test_without_rounding_the_whole_forward_is_exact(backbone, monkeypatch):
+    """In float64, from the pixels on: each layer's tokens within 1e-5 of open_clip's."""
+    pictures = images(backbone).double()
+    entered, left, whole = own_forward(copy.deepcopy(backbone.model).double(), pictures)
+    exact = rsclip.wrap(backbone.model)
+    exact.model.double()
+    # Casts to float32 would be all that is left of the rounding.
+    monkeypatch.setattr(torch.Tensor, "float", lambda self: self)
+    trunk = Trunk(exact, pictures)
+    for layer, block in enumerate(exact.blocks):
+        parts = layer_parts(trunk, layer)
+        for ours, theirs in (
+            (parts["X_res"], entered[layer]),
+            (parts["X_res"] + parts["X_attn"], parts["X_sum"]),
+            (after_ffn(block, parts["X_sum"]), left[layer]),
+        ):
+            torch.testing.assert_close(ours, theirs, rtol=0, atol=1e-5)
+    last = after_ffn(exact.blocks[-1], layer_parts(trunk, exact.depth - 1)["X_sum"])
+    torch.testing.assert_close(exact.head(last[:, 0]), whole, rtol=0, atol=1e-5)
+
+
+@torch.inference_mode()
 def test_without_rounding_the_parts_are_exact(backbone):
     """In float64, each layer by itself: nothing is left to rounding."""
     model = copy.deepcopy(backbone.model).double()

@@ -1,14 +1,20 @@
 """The sliding case: windows, stitcher and labels against the papers' canvas of pixels."""
 
+import itertools
+
 import numpy as np
 import pytest
 import rasterio
+import torch
+from torch.nn.functional import interpolate
 
 import rsclip as library
+from rsclip.labelling import Labeller
 from rsclip.legend import load_legend
 from rsclip.segmenter import Segmenter
 from rsclip.stitcher import Stitcher
 from rsclip.tiling import Grid
+from rsclip.types import Rows
 from tests.parity.cases import load_case
 
 CASE = "clearclip-tiny-slide"
@@ -54,6 +60,49 @@ def test_patch_grid_is_the_mean_over_the_covering_windows(case):
     centres = blocks[:, :, 7:9, :, 7:9].mean(axis=(2, 4))
     both = stitched[:, : centres.shape[1], : centres.shape[2]]
     assert np.median(np.abs(both - centres)) < 5e-3
+
+
+def test_windows_upsampled_as_published_give_the_published_pixels(case):
+    """Their loop around our windows: upsampled each by itself, averaged on a canvas of pixels."""
+    settings, arrays, backbone = case
+    image = arrays["image"].transpose(2, 0, 1).astype(np.float32) / 255
+    crop, stride = settings["crop"], settings["stride"]
+    height, width = image.shape[1:]
+    segmenter = Segmenter(backbone, arrays["text_features"], device="cpu")
+    total = np.zeros((segmenter.queries, height, width), np.float32)
+    count = np.zeros((height, width), np.float32)
+    for row, col in itertools.product(
+        *({min(start, size - crop) for start in range(0, size, stride)} for size in (height, width))
+    ):
+        place = np.s_[row : row + crop, col : col + crop]
+        found = torch.from_numpy(segmenter.similarities(image[None, :, *place]))
+        upsampled = interpolate(found, size=(crop, crop), mode="bilinear", align_corners=False)
+        total[:, *place] += upsampled[0].numpy()
+        count[place] += 1
+    np.testing.assert_allclose(total / count, arrays["slide.logits"], rtol=0, atol=1e-4)
+
+
+def test_the_papers_score_is_the_published_probability(case):
+    settings, arrays, _ = case
+    canvas = arrays["slide.logits"].astype(np.float32)
+    shape = canvas.shape[1:]
+    words: dict[int, list[str]] = {}
+    for query, index in zip(settings["queries"], settings["class_index"], strict=True):
+        words.setdefault(index, []).append(query)
+    legend = load_legend(["|".join(words[index]) for index in sorted(words)])
+    labeller = Labeller(
+        shape, shape, (1, 1), legend, settings["class_index"], score="paper",
+        logit_scale=settings["logit_scale"], with_score=True, with_probabilities=True,
+    )  # fmt: skip
+    strips = list(labeller.add(Rows(0, canvas, np.ones(shape, bool))))
+    score = np.concatenate([strip.score for strip in strips])
+    shares = np.concatenate([strip.probabilities for strip in strips], axis=1)
+    labels = np.concatenate([strip.labels for strip in strips])
+    published = arrays["slide.class_probability"]
+    np.testing.assert_allclose(score, published.max(0), rtol=0, atol=1e-5)
+    # Whole percent.
+    np.testing.assert_allclose(shares / 100, published, rtol=0, atol=0.00501)
+    assert (labels - 1 == arrays["slide.label"]).mean() > 0.9999
 
 
 def test_labels_agree_with_the_published_loop(case, tmp_path):
