@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 __all__ = ["command"]
 
+_POINT = ("attention", "residual", "ffn", "alpha", "beta", "normalised")
+
 
 @click.command("diagnose")
 @click.argument("source", metavar="SCENE|FOLDER")
@@ -100,13 +102,16 @@ def _plain(found: "Study") -> dict[str, Any]:
         "attention_norms": dict(found.attention_norms),
         "scores": [
             {"sweep": s.variant.sweep, "name": s.variant.name,
-             "attention": s.variant.options.attention, "miou": s.miou, "accuracy": s.accuracy}
+             **{key: getattr(s.variant.options, key) for key in _POINT},
+             "miou": s.miou, "accuracy": s.accuracy,
+             "iou": [None if value != value else value for value in s.iou.tolist()]}
             for s in found.scores
         ],
     }  # fmt: skip
 
 
 def _show(found: "Study") -> None:
+    norms = ", ".join(f"{name} {value:.2f}" for name, value in found.attention_norms.items())
     depth = found.layers[-1].layer
     click.echo(f"{found.paths['report']}  ({found.windows} windows)\n")
     click.echo("layer  part      entropy       norm    maximum")
@@ -116,9 +121,12 @@ def _show(found: "Study") -> None:
                 f"{each.layer:5}  {each.part:<7} {each.entropy:9.4f} {each.norm:10.2f} "
                 f"{each.maximum:10.2f}"
             )
+    click.echo(f"norm of the last X_attn: {norms}")
     if not found.scores:
         return
-    click.echo("\nmIoU, %, by what the last layer keeps and by its attention")
+    click.echo(
+        "\nmIoU, %, by what the last layer keeps (parts; the best of the rest) and its attention"
+    )
     for each in found.scores:
         if each.variant.sweep == "parts":
             click.echo(f"  {each.variant.name:<12} qk        {100 * each.miou:6.1f}")
@@ -126,3 +134,11 @@ def _show(found: "Study") -> None:
     for score in sorted(ablation, key=lambda score: -score.miou)[:3]:
         variant = score.variant
         click.echo(f"  {variant.name:<12} {variant.options.attention:<9} {100 * score.miou:6.1f}")
+    for sweep, name in (("alpha", "X_res + alpha X_attn"), ("beta", "X_res less beta % + X_attn")):
+        for attention in ("qk", "qq"):
+            points = [
+                f"{each.variant.name} {100 * each.miou:.1f}"
+                for each in found.scores
+                if (each.variant.sweep, each.variant.options.attention) == (sweep, attention)
+            ]
+            click.echo(f"  {name}, {attention}: {', '.join(points)}")

@@ -125,6 +125,10 @@ def _pairs(
     for part in value:
         name, sign, text = part.partition("=")
         if not sign or not name:
-            raise click.BadParameter(f"{part!r} is not NAME=VALUE.")
+            raise click.BadParameter(
+                f"{part!r} is not NAME=VALUE. `rsclip methods NAME` lists a method's options."
+            )
+        if name.strip() in pairs:
+            raise click.BadParameter(f"{name.strip()!r} stands twice.")
         pairs[name.strip()] = text.strip()
     return pairs or None

@@ -9,12 +9,13 @@ import dataclasses
 import difflib
 import types
 import typing
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Self
 
-from rsclip.errors import OptionError
+from rsclip.errors import OptionError, RsclipWarning
 from rsclip.strict_yaml import parse_yaml
 from rsclip.types import Score
 
@@ -264,6 +265,9 @@ def build_config(*layers: Mapping[str, Any]) -> SegmentConfig:
             if layer.get(one) is not None and layer.get(other) is None:
                 merged.pop(other, None)
         below = merged.get("method_option")
+        if below and None not in (layer.get("method"), merged.get("method")):
+            below = _options_that_stay(below, merged["method"], layer["method"])
+            merged["method_option"] = below
         merged.update(layer)
         if isinstance(below, Mapping) and isinstance(layer.get("method_option"), Mapping):
             merged["method_option"] = {**below, **layer["method_option"]}
@@ -297,6 +301,18 @@ def read_config_file(path: str | Path) -> dict[str, Any]:
     except OptionError as error:
         raise OptionError(str(error), where=path) from error
     return layer
+
+
+def _options_that_stay(options: Any, method: Any, wanted: Any) -> Any:
+    """Return a weaker layer's method options, or none where a stronger one wants another method."""
+    if method == wanted:
+        return options
+    warnings.warn(
+        f"the options of {method} in the configuration do not apply to {wanted}: they are left out",
+        RsclipWarning,
+        stacklevel=3,
+    )
+    return {}
 
 
 def _refuse_unknown(layer: Mapping[str, Any]) -> None:

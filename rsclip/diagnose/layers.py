@@ -36,6 +36,7 @@ class LayerStatistics:
         norm: Frobenius norm over patches and channels.
         maximum: Of the windows' largest entries.
         channels: float64 (C,), means of the channels over patches and windows, falling.
+        order: int64 (C,), the channels' numbers from 0, in that order.
     """
 
     layer: int
@@ -44,6 +45,7 @@ class LayerStatistics:
     norm: float
     maximum: float
     channels: NDArray[np.float64] = field(repr=False)
+    order: NDArray[np.int64] = field(repr=False)
 
 
 def layer_parts(trunk: Trunk, layer: int) -> dict[Part, Tensor]:
@@ -98,10 +100,17 @@ class LayerStudy:
     def statistics(self) -> list[LayerStatistics]:
         """Return the means so far, by layer and part."""
         means = self._sums / self.windows
-        channels = np.sort(self._channels / self.windows, axis=-1)[..., ::-1]
+        order = np.argsort(-self._channels, axis=-1, kind="stable")
+        channels = np.take_along_axis(self._channels, order, axis=-1) / self.windows
         return [
             LayerStatistics(
-                layer + 1, part, float(entropy), float(norm), float(largest), channels[layer, i]
+                layer + 1,
+                part,
+                float(entropy),
+                float(norm),
+                float(largest),
+                channels[layer, i],
+                order[layer, i],
             )
             for layer in range(len(means))
             for i, part in enumerate(PARTS)

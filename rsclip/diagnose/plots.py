@@ -27,7 +27,6 @@ def line_chart(
     title: str,
     x: str,
     y: str,
-    log: bool = False,
     from_zero: bool = True,
 ) -> str:
     """Draw lines over shared positions.
@@ -38,10 +37,9 @@ def line_chart(
         title: Above the chart, and read out by screen readers.
         x: What the positions are.
         y: What the values are.
-        log: Show the values' decimal logarithm scale; those up to 0 are left out.
         from_zero: The scale takes in 0.
     """
-    scale = _Scale(series, log=log, from_zero=from_zero)
+    scale = _Scale(series, from_zero=from_zero)
     step = (_WIDTH - _LEFT - _RIGHT) / max(len(positions), 1)
     places = [_LEFT + step * (i + 0.5) for i in range(len(positions))]
     body = [scale.axis()]
@@ -74,7 +72,7 @@ def bar_chart(series: Series, groups: Sequence[str], *, title: str, x: str, y: s
         x: What the groups are.
         y: What the values are; the scale takes in 0.
     """
-    scale = _Scale(series, log=False, from_zero=True)
+    scale = _Scale(series, from_zero=True)
     step = (_WIDTH - _LEFT - _RIGHT) / max(len(groups), 1)
     bar = step * _ROOM / max(len(series), 1)
     body = [scale.axis()]
@@ -99,17 +97,11 @@ def bar_chart(series: Series, groups: Sequence[str], *, title: str, x: str, y: s
 class _Scale:
     """From values to heights."""
 
-    def __init__(self, series: Series, *, log: bool, from_zero: bool) -> None:
-        self._log = log
-        values = [v for line in series.values() for v in line if self._shown(v)]
-        if log:
-            values = [math.log10(value) for value in values]
+    def __init__(self, series: Series, *, from_zero: bool) -> None:
+        if len(series) > len(COLOURS):
+            raise ValueError(f"{len(series)} series: there are colours for {len(COLOURS)}")
+        values = [v for line in series.values() for v in line if math.isfinite(v)]
         low, high = (min(values), max(values)) if values else (0.0, 1.0)
-        if log:
-            self.low = float(math.floor(low))
-            self.high = max(float(math.ceil(high)), self.low + 1)
-            self._step = float(max(1, math.ceil((self.high - self.low) / _TICKS)))
-            return
         if from_zero:
             low, high = min(low, 0.0), max(high, 0.0)
         self._step = _nice((high - low) / _TICKS or abs(high) or 1.0)
@@ -118,14 +110,9 @@ class _Scale:
         if self.high <= self.low:
             self.high = self.low + self._step
 
-    def _shown(self, value: float) -> bool:
-        return math.isfinite(value) and (not self._log or value > 0)
-
     def place(self, value: float) -> float | None:
         """Return the height of a value in the drawing; None if it cannot be shown."""
-        if not self._shown(value):
-            return None
-        return self._height(math.log10(value) if self._log else value)
+        return self._height(value) if math.isfinite(value) else None
 
     def _height(self, value: float) -> float:
         share = (value - self.low) / (self.high - self.low)
@@ -137,7 +124,7 @@ class _Scale:
         count = round((self.high - self.low) / self._step)
         for tick in (self.low + self._step * i for i in range(count + 1)):
             height = self._height(tick)
-            text = f"{10.0**tick:.3g}" if self._log else f"{round(tick, 12):.4g}"
+            text = f"{round(tick, 12):.4g}"
             parts.append(
                 f'<line class="grid" x1="{_LEFT}" x2="{_WIDTH - _RIGHT}" y1="{height:.1f}" '
                 f'y2="{height:.1f}"/><text x="{_LEFT - 6}" y="{height + 4:.1f}" '
@@ -148,7 +135,8 @@ class _Scale:
 
 def _nice(step: float) -> float:
     """Return the smallest 1, 2, 2.5 or 5 times a power of ten that is no smaller."""
-    power = 10.0 ** math.floor(math.log10(step))
+    # Powers of ten end before the smallest numbers do.
+    power = 10.0 ** math.floor(math.log10(max(step, 1e-300)))
     return next(power * part for part in (1, 2, 2.5, 5, 10) if power * part >= step * (1 - 1e-9))
 
 

@@ -5,6 +5,7 @@ import csv
 import html
 import io
 import json
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +18,7 @@ from PIL import Image
 from rsclip.diagnose.layers import PARTS, LayerStatistics
 from rsclip.diagnose.page import PAGE
 from rsclip.diagnose.plots import bar_chart, line_chart
-from rsclip.diagnose.sweeps import Score
+from rsclip.diagnose.sweeps import NORMALISED, Score
 from rsclip.legend import UNCLASSIFIED, Legend
 from rsclip.methods.lastblock import ATTENTIONS
 from rsclip.types import BoolArray, FloatArray, Window
@@ -82,8 +83,12 @@ def write_tables(
     )
     _write_csv(
         staging.path("channels"),
-        ("layer", "part", "rank", "mean"),
-        ((s.layer, s.part, i, v) for s in layers for i, v in enumerate(s.channels, 1)),
+        ("layer", "part", "rank", "channel", "mean"),
+        (
+            (s.layer, s.part, rank, channel, value)
+            for s in layers
+            for rank, (channel, value) in enumerate(zip(s.order, s.channels, strict=True), 1)
+        ),
     )
     _write_csv(staging.path("attention"), ("attention", "norm"), norms.items())
     sweep = ("sweep", "name", "attention", "residual", "ffn", "alpha", "beta", "normalised")
@@ -129,7 +134,7 @@ def write_report(
         ("norms", "Attention", _norms(layers, norms)),
     ]
     if scores:
-        sections.append(("scores", "Scores", _scores(scores)))
+        sections.append(("scores", "Scores", _scores(scores, record["model"]["name"])))
     if pictures and legend is not None:
         sections.append(("maps", "Label maps", _maps(pictures, legend)))
     sections.append(("record", "How it was made", _record(record)))
@@ -193,7 +198,7 @@ def _norms(layers: Sequence[LayerStatistics], norms: Mapping[str, float]) -> str
     )
 
 
-def _scores(scores: Sequence[Score]) -> str:
+def _scores(scores: Sequence[Score], model: str) -> str:
     percent = [(each.variant, 100 * each.miou) for each in scores]
     parts = {v.name: value for v, value in percent if v.sweep == "parts"}
     cells: dict[tuple[str, str], float] = {
@@ -217,18 +222,34 @@ def _scores(scores: Sequence[Score]) -> str:
         ),
     ]
     for sweep, title, x in (
-        ("alpha", "X_res + alpha X_attn", "alpha"),
-        ("beta", "X_res less its strongest channels, + X_attn", "beta, % of channels"),
+        ("alpha", "X_res + alpha X_attn", "alpha (evenly spaced)"),
+        (
+            "beta",
+            "X_res less its strongest channels, + X_attn",
+            "beta, % of channels (evenly spaced); or L2-normalised",
+        ),
     ):
         series: dict[str, list[float]] = {}
         positions = list(dict.fromkeys(v.name for v, _ in percent if v.sweep == sweep))
         for variant, value in percent:
             if variant.sweep == sweep:
                 series.setdefault(variant.options.attention, []).append(value)
+        if NORMALISED in positions:
+            # A point of its own: no line leads to it.
+            gap = positions.index(NORMALISED)
+            positions.insert(gap, "")
+            for values in series.values():
+                values.insert(gap, math.nan)
         charts.append(line_chart(series, positions, title=title, x=x, y="mIoU, %"))
+    note = ""
+    if model.startswith("nano"):
+        note = (
+            "<p>nano was trained on pixels, not on the web's captions: what the papers find need "
+            "not show in it.</p>"
+        )
     return (
-        "<p>mIoU in percent over the classes in the truth. Windows are segmented one by one; the "
-        "similarities are interpolated from the patch grid to pixels.</p>"
+        f"{note}<p>mIoU in percent over the classes in the truth. Windows are segmented one by "
+        "one; the similarities are interpolated from the patch grid to pixels.</p>"
         f'<div class="charts">{"".join(charts)}</div>{_ablation(cells, kept)}'
     )
 

@@ -30,6 +30,7 @@ __all__ = [
     "ALPHAS",
     "BETAS",
     "CLEARCLIP",
+    "NORMALISED",
     "PART_VARIANTS",
     "Labeller",
     "Score",
@@ -40,6 +41,8 @@ __all__ = [
 
 ALPHAS = (0.1, 0.5, 1.0, 2.0, 10.0, 100.0)
 BETAS = (0.0, 5.0, 10.0, 30.0, 50.0, 70.0, 100.0)
+NORMALISED = "normalised"
+"""What stands in the beta sweep for L2-normalised tokens."""
 _SWEPT: tuple[Attention, ...] = ("qk", "qq")
 
 CLEARCLIP = LastBlockOptions(attention="qq")
@@ -104,7 +107,7 @@ def find_variants() -> list[Variant]:
             found.append(Variant("alpha", f"{alpha:g}", replace(base, alpha=alpha)))
         for beta in BETAS:
             found.append(Variant("beta", f"{beta:g}", replace(base, beta=beta)))
-        found.append(Variant("beta", "normalised", replace(base, normalised=True)))
+        found.append(Variant("beta", NORMALISED, replace(base, normalised=True)))
     return found
 
 

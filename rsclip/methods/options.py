@@ -135,13 +135,11 @@ def _value(kind: Any, value: Any, limits: Mapping[str, Any]) -> Any:
             return text in _TRUE
     elif not isinstance(value, bool):
         try:
-            number = kind(text)
+            # Python reads 1_0 as 10; nobody means that.
+            number = float(text.replace("_", "?"))
         except ValueError:
-            number = None
-        if (
-            number is not None
-            and math.isfinite(number)
-            and limits["low"] <= number <= limits["high"]
-        ):
-            return number
+            number = math.nan
+        whole = kind is float or number.is_integer()
+        if whole and math.isfinite(number) and limits["low"] <= number <= limits["high"]:
+            return kind(number)
     raise ValueError(f"It takes {_takes(kind, limits)}.")

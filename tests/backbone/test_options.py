@@ -31,6 +31,8 @@ def test_numbers():
     found = read_options(Numbers(), "any", {"count": "7", "share": 1, "top-k": 2})
     assert found == Numbers(7, 1.0, 2)
     assert isinstance(found.share, float)
+    # YAML's 2.0 is a whole number.
+    assert read_options(Numbers(), "any", {"count": 2.0}).count == 2
 
 
 @pytest.mark.parametrize(
@@ -53,6 +55,7 @@ def test_what_is_refused(values, message):
     ("values", "message"),
     [
         ({"count": "2.5"}, "whole number"),
+        ({"count": "1_0"}, "whole number"),
         ({"count": True}, "whole number"),
         ({"share": "nan"}, "a number"),
         ({"share": "much"}, "a number"),

@@ -5,7 +5,7 @@ import dataclasses
 import pytest
 
 from rsclip.config import SegmentConfig, build_config, read_config_file
-from rsclip.errors import OptionError
+from rsclip.errors import OptionError, RsclipWarning
 
 
 def test_later_layers_win():
@@ -95,3 +95,17 @@ def test_a_file_that_is_no_configuration(tmp_path):
 def test_every_field_tells_its_purpose():
     for item in dataclasses.fields(SegmentConfig):
         assert item.metadata["help"].endswith((".", "]."))
+
+
+def test_a_stronger_layers_method_takes_its_own_options_only():
+    file = {"method": "scclip", "method_option": {"contamination": 0.1}}
+    with pytest.warns(RsclipWarning, match="options of scclip .* do not apply to clearclip"):
+        config = build_config(file, {"method": "clearclip"})
+    assert config.method_option == {}
+    with pytest.warns(RsclipWarning):
+        config = build_config(file, {"method": "sclip", "method_option": {"bias_lambda": 1}})
+    assert config.method_option == {"bias_lambda": 1}
+    config = build_config(file, {"method": "scclip", "method_option": {"beta": 0.3}})
+    assert config.method_option == {"contamination": 0.1, "beta": 0.3}
+    config = build_config({"method_option": {"bias_lambda": 1}}, {"method": "sclip"})
+    assert config.method_option == {"bias_lambda": 1}

@@ -55,6 +55,7 @@ def test_every_number_is_in_a_table(rsclip, scene, labels, tiny_model, tmp_path)
     assert len(channels) == 2 * 3 * 64
     first = [float(row["mean"]) for row in channels[:64]]
     assert first == sorted(first, reverse=True)
+    assert {int(row["channel"]) for row in channels[:64]} == {*range(64)}
     assert [row["attention"] for row in table(out, "attention")] == list(ATTENTIONS)
     scores = table(out, "scores")
     assert len(scores) == len(find_variants())
