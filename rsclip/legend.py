@@ -16,6 +16,7 @@ from rsclip.legend_files import (
     FILE_SUFFIXES,
     Draft,
     Drafts,
+    check_english,
     draft_of,
     drafts_of_content,
     drafts_of_words,
@@ -183,7 +184,7 @@ LegendSpec = str | Path | Sequence[str] | Mapping[str, Any] | Legend
 """What `load_legend` reads."""
 
 
-def load_legend(spec: LegendSpec, background: str | None = None) -> Legend:
+def load_legend(spec: LegendSpec, background: str | None = None, *, english: bool = True) -> Legend:
     """Read classes from words, a file, a bundled set or Python values.
 
     A single class without background classes competes with the bundled background words
@@ -195,6 +196,7 @@ def load_legend(spec: LegendSpec, background: str | None = None) -> Legend:
             ({name: words} or one with `classes`), or a `Legend`. A `Path` is always a file.
             ":tuned" after a set or a file takes each class's `tuned` words where it has some.
         background: Words in the same form; each comma item is a background class.
+        english: Refuse words that are not written in plain English letters.
 
     Returns:
         Classes with values: foreground 1..N in the order written, then background classes (0).
@@ -206,6 +208,8 @@ def load_legend(spec: LegendSpec, background: str | None = None) -> Legend:
     classes = list(drafts.classes)
     if background is not None:
         classes += drafts_of_words(background, "background words", background=True)
+    if english:
+        check_english(classes)
     foreground = [item for item in classes if not item.background]
     behind = [item for item in classes if item.background]
     for item in classes:
@@ -364,8 +368,8 @@ def _check(drafts: Sequence[Draft]) -> None:
                 where=draft.where,
                 remedy="Name it otherwise, or make it a background class.",
             )
-        if not draft.words or not all(word and word.isascii() for word in draft.words):
-            raise LegendError("the class needs English words", where=draft.where)
+        if not all(draft.words) or not draft.words:
+            raise LegendError("the class needs words", where=draft.where)
         for word in draft.words:
             owner = owners.setdefault(word.casefold(), draft)
             if owner is not draft:

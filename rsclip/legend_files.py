@@ -23,6 +23,7 @@ __all__ = [
     "FILE_SUFFIXES",
     "Draft",
     "Drafts",
+    "check_english",
     "draft_of",
     "drafts_of_content",
     "drafts_of_words",
@@ -80,6 +81,25 @@ class Drafts:
 
     classes: list[Draft]
     about: dict[str, str] = field(default_factory=dict)
+
+
+def check_english(drafts: Sequence[Draft]) -> None:
+    """Refuse words and descriptions that are not written in plain English letters.
+
+    Raises:
+        LegendError: There is one.
+    """
+    for draft in drafts:
+        texts = {**dict.fromkeys((*draft.words, *draft.tuned), "word"),
+                 **dict.fromkeys(draft.descriptions, "description")}  # fmt: skip
+        for text, kind in texts.items():
+            if not text.isascii():
+                raise LegendError(
+                    f"the {kind} {text!r} is not plain English",
+                    where=draft.where,
+                    remedy="CLIP reads English: use `name` for display and `words` for what to "
+                    "find.",
+                )
 
 
 def drafts_of_words(text: str, where: str, *, background: bool = False) -> list[Draft]:
@@ -256,7 +276,7 @@ FILE_SUFFIXES: tuple[str, ...] = tuple(_READERS)
 
 
 def _of_synonyms(synonyms: Sequence[str], where: str, *, background: bool = False) -> Draft:
-    words = _english([_clean(word, where) for word in synonyms], "word", where)
+    words = _unique([_clean(word, where) for word in synonyms])
     if not words:
         raise LegendError(
             "the class is empty", where=where, remedy="Write a word, or remove the separator."
@@ -266,7 +286,7 @@ def _of_synonyms(synonyms: Sequence[str], where: str, *, background: bool = Fals
 
 def _of_mapping(entry: Mapping[Any, Any], where: str) -> Draft:
     entry = _known_keys(entry, _CLASS_KEYS, where)
-    words = _english(_texts(entry.get("words"), "words", where), "word", where)
+    words = _unique(_texts(entry.get("words"), "words", where))
     name = entry.get("name")
     if name is not None:
         if not isinstance(name, str):
@@ -276,7 +296,7 @@ def _of_mapping(entry: Mapping[Any, Any], where: str) -> Draft:
     if not name and not words:
         raise LegendError("the class is empty", where=where, remedy="Give it a `name` or `words`.")
     if not words:
-        words = _english([name or ""], "word", where)
+        words = _unique([name or ""])
     descriptions = _texts(entry.get("descriptions"), "descriptions", where)
     colour, threshold = entry.get("colour"), entry.get("threshold")
     if colour is None and "colour" in entry:
@@ -289,11 +309,11 @@ def _of_mapping(entry: Mapping[Any, Any], where: str) -> Draft:
         name or words[0],
         words,
         where,
-        _english(descriptions, "description", where),
+        _unique(descriptions),
         None if colour is None else _colour(colour, where),
         None if threshold is None else _threshold(threshold, where),
         bool(background),
-        _english(_texts(entry.get("tuned"), "tuned", where), "word", where),
+        _unique(_texts(entry.get("tuned"), "tuned", where)),
         None if entry.get("code") is None else _code(entry["code"], where),
     )
 
@@ -374,17 +394,11 @@ def _clean(text: str, where: str) -> str:
     return text
 
 
-def _english(texts: Sequence[str], kind: str, where: str) -> tuple[str, ...]:
-    """Return the texts without empty ones and repeats; refuse what CLIP cannot read."""
+def _unique(texts: Sequence[str]) -> tuple[str, ...]:
+    """Return the texts without empty ones and repeats."""
     unique: dict[str, str] = {}
     for text in filter(None, texts):
         unique.setdefault(text.casefold(), text)
-        if not text.isascii():
-            raise LegendError(
-                f"the {kind} {text!r} is not plain English",
-                where=where,
-                remedy="CLIP reads English: use `name` for display and `words` for what to find.",
-            )
     return tuple(unique.values())
 
 

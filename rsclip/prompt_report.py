@@ -49,8 +49,8 @@ class ClosePair:
         """What to do about it."""
         first, second = self.words
         return (
-            f'make "{first}" and "{second}" synonyms of one class, or write what tells them apart '
-            "to the eye (a description, a narrower word)"
+            f'if one class will do, write "{first}|{second}"; else give each what tells it apart '
+            f'from above: a narrower word than "{first}", a description of "{second}"'
         )
 
     def to_dict(self) -> dict[str, Any]:
@@ -134,7 +134,7 @@ def report_prompts(
     from rsclip.backbone import load_backbone
     from rsclip.segmenter import parse_device
 
-    legend = load_legend(classes, background=config.background)
+    legend = load_legend(classes, background=config.background, english=False)
     templates = load_templates(config.templates)
     queries = class_queries(legend, templates)
     device = parse_device(config.device)

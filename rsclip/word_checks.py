@@ -5,6 +5,7 @@ is lost, and the nouns remain.
 """
 
 import re
+import unicodedata
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -13,18 +14,30 @@ from rsclip.legend import Legend
 __all__ = ["Flag", "check_legend", "check_text"]
 
 _COLOURS = (
-    r"\b(red|orange|yellow|green|blue|purple|violet|pink|brown|black|white|gr[ea]y|beige|turquoise"
-    r"|cyan|magenta)\b"
+    r"(?<![\w-])(red|orange|yellow|green|blue|purple|violet|pink|brown|black|white|gr[ea]y|beige|turquoise"
+    r"|cyan|magenta)(?![\w-])"
 )
-_NUMBERS = r"\b(two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|several|dozens?|\d+)\b"
+# A number that is part of a word (two-storey, 4-lane) says what kind of thing it is.
+_NUMBERS = (
+    r"(?<![\w-])(?:two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|several|dozens?|\d+"
+    r"|many|multiple|numerous|a few|both|(?:a )?(?:pair|couple|lots?) of)(?![\w-])"
+)
 _PLACES = (
     r"(?:left|right|north|south|east|west|front|top|inside|outside) of|(?<!from )above|below"
-    r"|under|underneath|behind|beneath|beside|besides|between|near|next to|close to"
+    r"|under(?! construction)|underneath|behind|beneath|beside|besides|between"
+    r"|near(?![ -](?:infra-?red|shore))|next to|close to"
     r"|adjacent to|opposite|across from|surrounded by"
     r"|(?:larger|smaller|bigger|taller|wider|longer|shorter) than"
 )
-# Frequent words of maps in other languages, with what CLIP reads; the umlaut-free spellings, as
-# the others are refused before.
+# In a sentence these give the look of the place; in a class's word they are meant to choose.
+_LOOSE_PLACES = r"across|along|around|(?:on|in|at|over|inside|within) (?:the|a|an)"
+_WITHOUT = (
+    r"\b(no|not|without|never|neither|nor|except|excluding|lacking|lacks|non)\b"
+    r"|\b(free|absence|lack|devoid|empty|instead) of\b|\brather than\b"
+    r"|\b(?!wire|stain|seam|un|bl)\w{3,}less\b"
+    r"|\bun(built|developed|cultivated|vegetated|planted|forested|wooded|inhabited|occupied)\b"
+)
+# Frequent words of maps in other languages, with what CLIP reads; without accents.
 _FOREIGN = {
     "strasse": "street", "haus": "house", "gebaeude": "building", "wasser": "water",
     "wald": "forest", "wiese": "meadow", "acker": "cropland", "fluss": "river", "dach": "roof",
@@ -34,10 +47,10 @@ _FOREIGN = {
     "rio": "river", "casa": "house", "arbol": "tree", "cultivo": "crop field", "acqua": "water",
     "strada": "road", "fiume": "river", "albero": "tree", "tetto": "roof", "rua": "street",
     "floresta": "forest", "telhado": "roof", "weg": "road", "gebouw": "building", "bos": "forest",
-    "droga": "road", "budynek": "building", "woda": "water", "las": "forest", "vatten": "water",
+    "droga": "road", "budynek": "building", "woda": "water", "vatten": "water",
     "skog": "forest", "vei": "road", "hus": "house", "bina": "building", "yol": "road",
-    "und": "and", "der": "the", "les": "the", "los": "the", "ohne": "without", "sans": "without",
-}  # fmt: skip
+    "und": "and", "ohne": "without", "sans": "without",
+    }  # fmt: skip
 _CATCH_ALLS = (
     "background", "other", "others", "clutter", "background clutter", "miscellaneous", "unknown",
     "unlabeled", "unlabelled", "unclassified", "rest", "everything else", "void",
@@ -75,17 +88,22 @@ class _Rule:
     reason: str
     paper: str
     least: int = 1
+    sentences: bool = True
 
 
+_RELATION = (
+    "CLIP reads both things, not how they lie to one another. Make classes of the things, and find "
+    "the relation in the map"
+)
+_BAGS_OF_WORDS = (
+    "Yuksekgonul et al., When and Why Vision-Language Models Behave like Bags-of-Words, ICLR 2023"
+)
 _RULES = (
     _Rule(
         "negation",
-        re.compile(
-            r"\b(no|not|without|never|neither|nor|except|excluding|lacking|non)\b"
-            r"|\b(free|absence|lack) of\b"
-        ),
-        "CLIP does not read a negation: it looks for what is denied. Make what is denied a class "
-        "of its own, or --background",
+        re.compile(_WITHOUT),
+        "CLIP does not read a negation: it looks for what is denied. Write what is there instead "
+        "(bare soil), and make what is denied a class of its own, or --background",
         "Alhamoud et al., Vision-Language Models Do Not Understand Negation, CVPR 2025",
     ),
     _Rule(
@@ -96,11 +114,16 @@ _RULES = (
     ),
     _Rule(
         "relation",
-        re.compile(rf"\b({_PLACES})\b"),
-        "CLIP reads both things, not how they lie to one another. Make classes of the things, and "
-        "find the relation in the map",
-        "Yuksekgonul et al., When and Why Vision-Language Models Behave like Bags-of-Words, ICLR "
-        "2023",
+        re.compile(rf"\b(?:{_PLACES})\b"),
+        _RELATION,
+        _BAGS_OF_WORDS,
+    ),
+    _Rule(
+        "relation",
+        re.compile(rf"\b(?:{_LOOSE_PLACES})\b"),
+        _RELATION,
+        _BAGS_OF_WORDS,
+        sentences=False,
     ),
     _Rule(
         "colours",
@@ -118,26 +141,27 @@ def check_legend(legend: Legend) -> list[Flag]:
         flag
         for item in legend.classes
         for text in (*item.words, *item.descriptions)
-        for flag in check_text(text, item.name)
+        for flag in check_text(text, item.name, sentence=text in item.descriptions)
     ]
 
 
-def check_text(text: str, class_name: str) -> list[Flag]:
-    """Return what a CLIP cannot read in one word or description."""
+def check_text(text: str, class_name: str, *, sentence: bool = False) -> list[Flag]:
+    """Return what a CLIP cannot read in one word; or description, which is a sentence."""
     lowered = text.lower()
+    # One look, not two colours.
+    one_colour = re.sub(r"\bblack[ -](?:and|&)[ -]white\b", "grey", lowered)
     flags = []
     for rule in _RULES:
-        found = {match.group(0) for match in rule.pattern.finditer(lowered)}
-        if len(found) >= rule.least:
+        found = {match.group(0) for match in rule.pattern.finditer(one_colour)}
+        if len(found) >= rule.least and (rule.sentences or not sentence):
             flags.append(Flag(class_name, text, rule.kind, rule.reason, rule.paper))
-    if foreign := [word for word in re.findall(r"[a-z]+", lowered) if word in _FOREIGN]:
-        better = ", ".join(f'"{_FOREIGN[word]}" for "{word}"' for word in dict.fromkeys(foreign))
+    if advice := _foreign(text):
         flags.append(
             Flag(
                 class_name,
                 text,
                 "language",
-                f"CLIP reads English: write {better}; `name` may be in any language",
+                f"CLIP reads English: {advice}; `name` may be in any language",
                 "Radford et al., Learning Transferable Visual Models, 2021: English text only",
             )
         )
@@ -152,3 +176,23 @@ def check_text(text: str, class_name: str) -> list[Flag]:
             )
         )
     return flags
+
+
+def _foreign(text: str) -> str:
+    """Return what to write in place of words that are not English; "" where all seem to be."""
+    advice = {}
+    for word in re.findall(r"[^\W\d_]+", text.lower()):
+        known = next((_FOREIGN[plain] for plain in _spellings(word) if plain in _FOREIGN), None)
+        if known is not None or not word.isascii():
+            advice[word] = f'"{known}"' if known else "its English name"
+    return ", ".join(f'write {english} for "{word}"' for word, english in advice.items())
+
+
+def _spellings(word: str) -> list[str]:
+    """Return a word in plain letters: German vowels written out, and without any accents."""
+    plain = word.replace("ß", "ss")
+    written_out = plain.translate({ord("ä"): "ae", ord("ö"): "oe", ord("ü"): "ue"})
+    return [
+        "".join(letter for letter in unicodedata.normalize("NFD", each) if letter.isascii())
+        for each in (written_out, plain)
+    ]

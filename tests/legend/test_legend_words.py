@@ -219,7 +219,7 @@ def test_record_of_a_legend_with_everything_reads_back():
 def test_legends_made_by_hand_are_checked():
     with pytest.raises(LegendError, match=r"1\.\.N"):
         Legend((LegendClass("road", ("road",), value=2),))
-    with pytest.raises(LegendError, match="English words"):
+    with pytest.raises(LegendError, match="needs words"):
         Legend((LegendClass("road", (), value=1),))
     with pytest.raises(LegendError, match="only background"):
         Legend((LegendClass("sky", ("sky",), background=True),))

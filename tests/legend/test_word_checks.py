@@ -19,6 +19,15 @@ def kinds(text):
         ("No building", "negation"),
         ("non-irrigated land", "negation"),
         ("street free of cars", "negation"),
+        ("treeless land", "negation"),
+        ("a roofless house", "negation"),
+        ("devoid of vegetation", "negation"),
+        ("undeveloped land", "negation"),
+        ("many trees", "count"),
+        ("a few houses", "count"),
+        ("pair of planes", "count"),
+        ("boat on the river", "relation"),
+        ("trees along a road", "relation"),
         ("two cars", "count"),
         ("a group of 12 ships", "count"),
         ("several tents", "count"),
@@ -28,6 +37,12 @@ def kinds(text):
         ("a red roof and green lawn", "colours"),
         ("strasse", "language"),
         ("la maison", "language"),
+        ("Straße", "language"),
+        ("Gebäude", "language"),
+        ("forêt dense", "language"),
+        ("bâtiment", "language"),
+        ("здание", "language"),
+        ("建物", "language"),
         ("Background", "catch-all"),
         ("other", "catch-all"),
     ],
@@ -45,7 +60,9 @@ def test_flagged(text, kind):
         "building", "nonwoven", "underpass", "leftover", "tennis court", "one-way street",
         "red brick roof", "dark green lawn", "dark smooth standing water", "greenhouse", "notice",
         "background radiation", "other side of the road", "blackberry", "gasworks", "overpass",
-        "a roof seen from above",
+        "a roof seen from above", "building under construction", "near infrared", "wireless mast",
+        "two-storey house", "4-lane highway", "grey-green field", "black and white photograph",
+        "Los Angeles", "Las Vegas", "unpaved road", "stainless steel roof", "less dense forest",
     ],
 )  # fmt: skip
 def test_not_flagged(text):
@@ -54,7 +71,11 @@ def test_not_flagged(text):
 
 def test_what_to_write_is_named():
     (flag,) = check_text("gebaeude", "class")
-    assert '"building" for "gebaeude"' in flag.reason
+    assert 'write "building" for "gebaeude"' in flag.reason
+    (flag,) = check_text("Straße", "class")
+    assert 'write "street" for "straße"' in flag.reason
+    (flag,) = check_text("建物", "class")
+    assert 'write its English name for "建物"' in flag.reason
 
 
 @pytest.mark.parametrize(
