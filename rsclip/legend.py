@@ -291,9 +291,9 @@ def _tuned(drafts: Drafts, where: str) -> Drafts:
     """Put the tuned words of every class that has some in the place of its own."""
     if not any(item.tuned for item in drafts.classes):
         raise LegendError(
-            "no class has tuned words",
+            "no class has tuned words: there are plain ones only",
             where=where,
-            remedy=f"Leave out {_TUNED}, or write `tuned:`.",
+            remedy=f"Leave out {_TUNED}; in a file of your own, write `tuned:`.",
         )
     classes = [replace(item, words=item.tuned or item.words) for item in drafts.classes]
     return Drafts(classes, drafts.about)

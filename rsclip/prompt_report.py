@@ -49,8 +49,8 @@ class ClosePair:
         """What to do about it."""
         first, second = self.words
         return (
-            f'if one class will do, write "{first}|{second}"; else give each what tells it apart '
-            f'from above: a narrower word than "{first}", a description of "{second}"'
+            f'if they are one class, write "{first}|{second}"; else write what tells '
+            f"{self.first} from {self.second} as seen from above (a narrower word, a description)"
         )
 
     def to_dict(self) -> dict[str, Any]:
