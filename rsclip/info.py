@@ -7,7 +7,7 @@ from rsclip.backbone import model_outline
 from rsclip.config import SegmentConfig
 from rsclip.job import open_scene
 from rsclip.memory import estimate_memory_mb
-from rsclip.methods import get_method, parse_options
+from rsclip.methods import parse_options
 from rsclip.pipeline import plan_grid
 from rsclip.radiometry import fit
 from rsclip.scene import gdal_env
@@ -56,12 +56,5 @@ def describe_scene(
             "window": grid.window,
             "stride": grid.stride,
             "tiles": len(grid),
-            "memory_mb": estimate_memory_mb(
-                grid,
-                model,
-                queries,
-                config.batch_size,
-                config.refine,
-                get_method(config.method).pair_matrices,
-            ),
+            "memory_mb": estimate_memory_mb(grid, model, queries, config),
         }

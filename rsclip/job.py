@@ -143,7 +143,6 @@ class Job:
 
     def _batch_within(self, backbone: "Backbone | None") -> int:
         from rsclip.memory import batch_within
-        from rsclip.methods import get_method
 
         outline = self.outline(backbone)
         assert self.settings.max_memory is not None
@@ -151,13 +150,7 @@ class Job:
         queries = sum(len(item.words) + len(item.descriptions) for item in self.legend.classes)
         grid = plan_grid(self.widest, outline, self.settings)
         return batch_within(
-            self.settings.max_memory,
-            grid,
-            outline,
-            queries * self.methods,
-            self.settings.batch_size,
-            self.settings.refine,
-            get_method(self.settings.method).pair_matrices,
+            self.settings.max_memory, grid, outline, queries * self.methods, self.settings
         )
 
 

@@ -3,8 +3,10 @@
 import re
 
 from rsclip.backbone import ModelOutline
+from rsclip.config import SegmentConfig
 from rsclip.errors import OptionError
 from rsclip.labelling import block_of
+from rsclip.methods import get_method
 from rsclip.refinement import parse_dilations
 from rsclip.scene import GDAL_CACHE_MB
 from rsclip.segmenter import TOKEN_COPIES, automatic_batch
@@ -19,6 +21,11 @@ _WEIGHT_COPIES = 2  # while loading: the file's tensors and the model's
 _IMAGE_COPIES = 5  # three batches wait in queues, one is cut, one is normalised
 _OPEN_COPIES = 4  # similarities held at once: open rows, finished rows, two waiting
 _REFINED_COPIES = 2  # of every pixel's affinities to its neighbours: as they are, and normalised
+# What is made from the finished mask, over what the windows took: as measured with nano.
+_POLYGONS_MB = 60
+_PREVIEW_MB = 40
+_PROBABILITIES_MB = 30
+_SPARE = 1.05  # allocators keep some of what is given back
 _UNITS = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
 
 
@@ -26,77 +33,65 @@ def estimate_memory_mb(
     grid: Grid,
     model: ModelOutline,
     queries: int,
+    config: SegmentConfig,
     batch_size: int | None = None,
-    refine: str | None = None,
-    pair_matrices: int = 0,
 ) -> int:
     """Estimate the peak memory of a run on the CPU in MB: it grows with the scene's width only.
 
-    Polygons are not in it: they take as much as the largest of them.
+    Polygons of tens of thousands of corners take more than is in it: the largest is held whole.
 
     Args:
         grid: The scene's windows.
         model: For its number of weights and its width.
-        queries: Number of class words.
-        batch_size: Windows per forward pass. Default: as a run would choose it.
-        refine: As in `SegmentConfig`.
-        pair_matrices: The method's.
+        queries: Number of class words, times the methods.
+        config: Method, refinement, outputs.
+        batch_size: Windows per forward pass. Default: the configuration's, or as a run would
+            choose it.
     """
-    weights = _WEIGHT_COPIES * model.parameters * _FLOAT_BYTES
     rows, cols = grid.window_cells
-    open_rows = _OPEN_COPIES * queries * rows * grid.cells[1] * _FLOAT_BYTES
     tokens = 1 + rows * cols
-    batch = batch_size or automatic_batch(
-        tokens, model.width, cpu=True, pair_matrices=pair_matrices
-    )
-    images = batch * _IMAGE_COPIES * 3 * grid.window[0] * grid.window[1] * _FLOAT_BYTES
-    activations = batch * TOKEN_COPIES * tokens * model.width * _FLOAT_BYTES
-    activations += batch * pair_matrices * tokens**2 * _FLOAT_BYTES
-    refined = 0
-    if refine is not None:
-        height, width, depth = block_of(grid.shape[1], parse_dilations(refine))
+    batch = batch_size or config.batch_size or _own_batch(grid, model, config)
+    parts = [
+        _WEIGHT_COPIES * model.parameters,
+        _OPEN_COPIES * queries * rows * grid.cells[1],
+        batch * _IMAGE_COPIES * 3 * grid.window[0] * grid.window[1],
+        batch * TOKEN_COPIES * tokens * model.width,
+        batch * get_method(config.method).pair_matrices * tokens**2,
+    ]
+    if config.refine is not None:
+        height, width, depth = block_of(grid.shape[1], parse_dilations(config.refine))
         held_rows = -(-height // grid.patch)
-        refined = _REFINED_COPIES * height * width * depth * _FLOAT_BYTES
-        refined += _OPEN_COPIES * queries * held_rows * grid.cells[1] * _FLOAT_BYTES
-    parts = weights + open_rows + images + activations + refined
-    return round(_BASE_MB + GDAL_CACHE_MB + parts / 2**20)
+        parts.append(_REFINED_COPIES * height * width * depth)
+        parts.append(_OPEN_COPIES * queries * held_rows * grid.cells[1])
+    fixed = _BASE_MB + GDAL_CACHE_MB
+    fixed += _POLYGONS_MB * (config.vector_format != "none")
+    fixed += _PREVIEW_MB * config.preview
+    fixed += _PROBABILITIES_MB * config.probabilities
+    return round(_SPARE * (fixed + sum(parts) * _FLOAT_BYTES / 2**20))
 
 
 def batch_within(
-    limit: str,
-    grid: Grid,
-    model: ModelOutline,
-    queries: int,
-    batch_size: int | None,
-    refine: str | None = None,
-    pair_matrices: int = 0,
+    limit: str, grid: Grid, model: ModelOutline, queries: int, config: SegmentConfig
 ) -> int:
     """Return the largest batch, up to the one wanted, whose estimate keeps a limit.
+
+    Everything else is worked on in blocks of fixed size, whatever the limit.
 
     Args:
         limit: As `parse_size` reads it.
         grid: Windows of the widest scene.
         model: The model's outline.
-        queries: Number of class words.
-        batch_size: The batch wanted. Default: as a run would choose it.
-        refine: As in `SegmentConfig`.
-        pair_matrices: The method's.
+        queries: Number of class words, times the methods.
+        config: Method, refinement, outputs, and the batch wanted.
 
     Raises:
         OptionError: The limit is no size, or too small for one window at a time.
     """
     allowed = parse_size(limit) / 2**20
-    rows, cols = grid.window_cells
-    batch = batch_size or automatic_batch(
-        1 + rows * cols, model.width, cpu=True, pair_matrices=pair_matrices
-    )
-
-    def needs(batch: int) -> int:
-        return estimate_memory_mb(grid, model, queries, batch, refine, pair_matrices)
-
-    while batch > 1 and needs(batch) > allowed:
+    batch = config.batch_size or _own_batch(grid, model, config)
+    while batch > 1 and estimate_memory_mb(grid, model, queries, config, batch) > allowed:
         batch -= 1
-    needed = needs(batch)
+    needed = estimate_memory_mb(grid, model, queries, config, batch)
     if needed > allowed:
         raise OptionError(
             f"about {needed} MB are needed even with one window at a time",
@@ -104,6 +99,12 @@ def batch_within(
             remedy="Allow more, or take a smaller model, a smaller --window or fewer classes.",
         )
     return batch
+
+
+def _own_batch(grid: Grid, model: ModelOutline, config: SegmentConfig) -> int:
+    rows, cols = grid.window_cells
+    pairs = get_method(config.method).pair_matrices
+    return automatic_batch(1 + rows * cols, model.width, cpu=True, pair_matrices=pairs)
 
 
 def parse_size(text: str) -> int:

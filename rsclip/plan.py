@@ -16,7 +16,6 @@ from rsclip.fingerprint import finished_record
 from rsclip.job import Job, open_scene
 from rsclip.legend import LegendSpec
 from rsclip.memory import estimate_memory_mb
-from rsclip.methods import get_method
 from rsclip.model import Model, ModelLoader
 from rsclip.pipeline import SceneRun
 from rsclip.radiometry import fit
@@ -142,12 +141,7 @@ def _plan(
         memory_mb=0
         if outline is None
         else estimate_memory_mb(
-            run.grid,
-            outline,
-            model.encoder.queries,
-            model.encoder.batch_size,
-            job.settings.refine,
-            get_method(job.settings.method).pair_matrices,
+            run.grid, outline, model.encoder.queries, job.settings, model.encoder.batch_size
         ),
         disk_mb=round(pixels * _bytes_a_pixel(job.settings, model) / 2**20, 2),
         reason=reason,

@@ -1,6 +1,8 @@
 """What --dry-run and --max-memory promise."""
 
 import json
+import subprocess
+import sys
 import time
 
 import pytest
@@ -50,7 +52,7 @@ def test_the_batch_keeps_the_limit(make_scene, tiny_model, tmp_path):
     options = {"model": tiny_model, "window": 256}
     free = library.segment(scene, "road, water", tmp_path / "free", batch_size=64, **options)
     kept = library.segment(
-        scene, "road, water", tmp_path / "kept", batch_size=64, max_memory="700M", **options
+        scene, "road, water", tmp_path / "kept", batch_size=64, max_memory="800M", **options
     )
     assert free.run["model"]["batch_size"] == 64
     assert 1 <= kept.run["model"]["batch_size"] < 64
@@ -58,6 +60,26 @@ def test_the_batch_keeps_the_limit(make_scene, tiny_model, tmp_path):
     with pytest.raises(OptionError, match=r"about .* MB are needed"):
         library.segment(scene, "road, water", tmp_path / "no", max_memory="100M", **options)
     assert not (tmp_path / "no").exists()
+
+
+@pytest.mark.long
+@pytest.mark.parametrize(
+    "options", ["", "--refine pamr", "--preview --probabilities", "--method scclip --gsd 0.4"]
+)
+def test_the_limit_holds_for_the_whole_process(make_scene, tmp_path, options):
+    scene = make_scene(shape=(300, 2400))
+    limit = 860
+    command = [
+        "segment", str(scene), "--classes", "road, water, forest, grassland", "--model", "nano",
+        "--max-memory", f"{limit}M", "-o", str(tmp_path / "out"), "--quiet", *options.split(),
+    ]  # fmt: skip
+    code = f"from rsclip_cli.main import cli; cli({command!r}, standalone_mode=False)"
+    peak = "import resource; print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)"
+    done = subprocess.run(
+        [sys.executable, "-c", f"{code}\n{peak}"], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert int(done.stdout.split()[-1]) / 1024 <= limit
 
 
 def test_sizes():
