@@ -207,4 +207,5 @@ def _image_layer(scene: Scene, radiometry: Radiometry, folder: Path) -> ImageLay
         None if scene.has_palette else scene.bands,
         ends,
         scene.alpha,
+        scene.declares_nodata,
     )
