@@ -172,7 +172,11 @@ def _write(
         min_area=config.min_area,
         redraw=shaping.redraw,
     )
-    writer = VectorWriter(path, classes, scene, labels.crs, on_ground=measure.on_ground)
+    height, width = labels.shape
+    pixel = min(measure.pixel_size(width / 2, height / 2))
+    writer = VectorWriter(
+        path, classes, scene, labels.crs, on_ground=measure.on_ground, pixel=pixel
+    )
     found = stream.run(labels.strips(measure.ground, shaped=shaping.reshape is not None))
     return writer.write(finisher.finish(item) for item in found)
 

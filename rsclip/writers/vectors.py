@@ -17,8 +17,9 @@ import shapely
 from pyogrio.errors import DataLayerError, DataSourceError, FeatureError, GeometryError
 from rasterio.crs import CRS
 
-from rsclip.errors import OutputError, WriteError
+from rsclip.errors import OutputError, RsclipWarning, WriteError
 from rsclip.vectors.features import Features
+from rsclip.writers.geojson import decimals, keep_polygons
 from rsclip.writers.staging import write_error
 
 __all__ = ["LAYER", "VECTOR_FORMATS", "VectorWriter", "check_place", "vector_names"]
@@ -61,7 +62,7 @@ class _Format:
 _FORMATS: Mapping[str, _Format] = {
     # Older programs warn of version 1.4, which has nothing more for polygons.
     "gpkg": _Format("GPKG", "geom", about={"VERSION": "1.3"}),
-    "geojson": _Format("GeoJSON", "geometry", (), {"RFC7946": "YES", "COORDINATE_PRECISION": "7"}),
+    "geojson": _Format("GeoJSON", "geometry", (), {"RFC7946": "YES"}),
     "fgb": _Format("FlatGeobuf", "geometry"),
     "shp": _Format(
         "ESRI Shapefile", "geometry", ("shx", "dbf", "prj", "cpg"), {"ENCODING": "UTF-8"}
@@ -112,6 +113,7 @@ class VectorWriter:
         scene: Written into every feature.
         crs: The scene's, or None.
         on_ground: Areas and lengths are metres, not pixels.
+        pixel: Metres of a pixel's shorter side, for the decimals of GeoJSON.
     """
 
     def __init__(
@@ -122,10 +124,14 @@ class VectorWriter:
         crs: CRS | None,
         *,
         on_ground: bool,
+        pixel: float = 1.0,
     ) -> None:
         self._path = Path(path)
         self._kind = self._path.suffix.removeprefix(".")
         self._format = _FORMATS[self._kind]
+        self._options = dict(self._format.options or {})
+        if self._kind == "geojson":
+            self._options["COORDINATE_PRECISION"] = str(decimals(pixel))
         self._names = names
         self._scene = scene
         self._crs = crs
@@ -218,10 +224,17 @@ class VectorWriter:
                 geometry_name=self._format.geometry,
                 geometry_type="Polygon",
                 crs=self._crs.to_wkt() if self._crs else None,
-                layer_options=dict(self._format.options or {}),
+                layer_options=self._options,
                 dataset_options=dict(self._format.about or {}),
             )
         self._check_whole()
+        if self._kind == "geojson" and (gone := keep_polygons(self._path)):
+            warnings.warn(
+                f"{self._path.name}: {gone} of {self._count} polygons have no area once rounded "
+                f"to {self._options['COORDINATE_PRECISION']} decimals: left out",
+                RsclipWarning,
+                stacklevel=2,
+            )
 
     def _check_whole(self) -> None:
         """Read back: errors of the last writes can get lost in a close."""
