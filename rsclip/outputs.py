@@ -116,6 +116,8 @@ def write_companions(
         add_polygons(staging, names, legend.names, config)
         _style_polygons(staging, names, legend)
     if "project" in names:
+        # A layer that QGIS cannot open would meet its user with a question.
+        opened = None if config.vector_format == "parquet" else names.get("polygons")
         write_project(
             staging.path("project"),
             scene.stem,
@@ -125,7 +127,7 @@ def write_companions(
             legend,
             _image_layer(scene, radiometry, folder),
             names["mask"],
-            names.get("polygons"),
+            opened,
         )
     if "preview" in names:
         # Pillow is loaded only where a picture is asked for.

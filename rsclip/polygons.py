@@ -24,6 +24,7 @@ from rsclip.writers.vectors import (
     LAYER,
     VECTOR_FORMATS,
     VectorWriter,
+    check_path,
     check_place,
     vector_names,
 )
@@ -102,6 +103,8 @@ def write_polygons(
             where=output,
             remedy=f"Choose one of {', '.join('.' + name for name in VECTOR_FORMATS)}.",
         )
+    if kind != "parquet":
+        check_path(output)
     names = vector_names(output.stem, kind)
     inputs = [path for path in (mask, confidence) if path is not None]
     with gdal_env(), LabelRaster(mask, confidence) as labels:

@@ -22,7 +22,14 @@ from rsclip.vectors.features import Features
 from rsclip.writers.geojson import decimals, keep_polygons
 from rsclip.writers.staging import write_error
 
-__all__ = ["LAYER", "VECTOR_FORMATS", "VectorWriter", "check_place", "vector_names"]
+__all__ = [
+    "LAYER",
+    "VECTOR_FORMATS",
+    "VectorWriter",
+    "check_path",
+    "check_place",
+    "vector_names",
+]
 
 LAYER = "polygons"
 
@@ -102,6 +109,21 @@ def check_place(kind: str, crs: CRS | None, where: object) -> None:
             where=where,
             remedy="Choose another --vector-format, such as gpkg, or give the raster a CRS.",
         )
+
+
+def check_path(path: str | Path) -> None:
+    """Refuse a file or folder that pyogrio would take for part of a URL.
+
+    Raises:
+        OutputError: There is ";" or "!" in its path.
+    """
+    for letter in ";!":
+        if letter in os.fspath(path):
+            raise OutputError(
+                f"vector files cannot be written where the path has {letter!r} in it",
+                where=path,
+                remedy="Choose another folder (-o), or --vector-format none or parquet.",
+            )
 
 
 class VectorWriter:

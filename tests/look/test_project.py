@@ -7,6 +7,7 @@ from rasterio.enums import ColorInterp
 
 from rsclip.api import Failure, segment_scenes
 from rsclip.config import build_config
+from rsclip.errors import OutputError, RsclipWarning
 from tests.e2e.stub import StubEncoder, loader
 from tests.look.conftest import ROTATED
 
@@ -82,3 +83,38 @@ def test_corners_of_a_rotated_scene_that_says_nothing(in_qgis, tmp_path, dtype, 
     result = run(tmp_path / "scene.tif", tmp_path / "out")
     image = np.array(in_qgis(SCENE, result.paths["project"], "scene"))
     assert {image[0, 0], image[0, -1], image[-1, 0], image[-1, -1]} == {corner}
+
+
+LAYERS = """
+project = QgsProject()
+said = [project.read(sys.argv[1]), {l.name(): l.isValid() for l in project.mapLayers().values()}]
+"""
+
+
+@pytest.mark.parametrize("kind", ["gpkg", "fgb", "geojson"])
+def test_projects_of_odd_names_open(in_qgis, make_scene, tmp_path, kind):
+    name = "a%20b #1 ?x=y & 'c'; 100% |ö"
+    folder = tmp_path / "out #1 & ?"
+    result = run(make_scene(f"{name}.tif"), folder, vector_format=kind)
+    stem = "a_20b #1 ?x=y & 'c'_ 100% |ö"
+    assert result.mask_path.name == f"{stem}_mask.tif"
+    assert len(result.polygons()) > 0
+    said = in_qgis(LAYERS, result.paths["project"])
+    assert said == [True, {stem: True, "classes": True, "polygons": True}]
+
+
+def test_a_project_leaves_out_what_qgis_may_not_open(in_qgis, make_scene, tmp_path):
+    with pytest.warns(RsclipWarning, match=r"GeoParquet.*--vector-format gpkg"):
+        result = run(make_scene(), tmp_path / "out", vector_format="parquet")
+    assert result.paths["polygons"].exists()
+    said = in_qgis(LAYERS, result.paths["project"])
+    assert said == [True, {"scene": True, "classes": True}]
+
+
+@pytest.mark.parametrize("letter", [";", "!"])
+def test_a_folder_that_vector_files_cannot_be_in(make_scene, tmp_path, letter):
+    folder = tmp_path / f"a{letter}b"
+    with pytest.raises(OutputError, match=r"in it\. Choose another folder \(-o\)"):
+        run(make_scene(), folder)
+    assert not folder.exists()
+    assert run(make_scene(), folder, vector_format="none", qgis_project=False).mask_path.exists()
