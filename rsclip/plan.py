@@ -3,7 +3,7 @@
 import itertools
 import statistics
 import time
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -18,6 +18,7 @@ from rsclip.legend import LegendSpec
 from rsclip.memory import estimate_memory_mb
 from rsclip.methods import get_method
 from rsclip.model import Model, ModelLoader
+from rsclip.outputs import kept_scores
 from rsclip.pipeline import SceneRun
 from rsclip.radiometry import fit
 from rsclip.scene import Scene, gdal_env
@@ -149,7 +150,7 @@ def _plan(
             job.settings.refine,
             get_method(job.settings.method).pair_matrices,
         ),
-        disk_mb=round(pixels * _bytes_a_pixel(job.settings, model) / 2**20, 2),
+        disk_mb=round(pixels * _bytes_a_pixel(job.names(stem), model) / 2**20, 2),
         reason=reason,
     )
 
@@ -171,8 +172,7 @@ def _seconds_a_window(run: SceneRun, scene: Scene, model: Model, config: Segment
     return statistics.median(times[1:] or times) if times else 0.0
 
 
-def _bytes_a_pixel(config: SegmentConfig, model: Model) -> float:
-    bands = config.confidence + config.margin
-    if config.probabilities:
-        bands += len({query.class_index for query in model.queries})
+def _bytes_a_pixel(names: Container[str], model: Model) -> float:
+    classes = len({query.class_index for query in model.queries})
+    bands = sum(classes if kind == "probabilities" else 1 for kind in kept_scores(names))
     return _MASK_BYTES + bands * _SCORE_BYTES

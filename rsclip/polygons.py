@@ -127,7 +127,11 @@ def write_polygons(
 
 
 def add_polygons(
-    staging: Staging, names: Mapping[str, str], classes: Mapping[int, str], config: SegmentConfig
+    staging: Staging,
+    names: Mapping[str, str],
+    classes: Mapping[int, str],
+    config: SegmentConfig,
+    confidence: Path,
 ) -> None:
     """Write the polygons of a run's finished mask beside it.
 
@@ -136,11 +140,11 @@ def add_polygons(
         names: Key -> file name of the run's outputs.
         classes: Value -> name.
         config: The run's.
+        confidence: The run's scores, whole percent, for `mean_confidence`.
 
     Raises:
         RunError: A read or a write failed.
     """
-    confidence = staging.path("confidence") if "confidence" in names else None
     with LabelRaster(staging.path("mask"), confidence) as labels:
         stem = names["mask"].removesuffix("_mask.tif")
         _write(labels, staging.path("polygons"), classes, stem, config)

@@ -125,6 +125,10 @@ class Staging:
         """Return where to write the output of a key: its final name in the hidden folder."""
         return self._hidden / self._names[key]
 
+    def scratch(self, name: str) -> Path:
+        """Return where to write a file that the run needs and nobody else: it is not published."""
+        return self._hidden / name
+
     def publish(self) -> dict[str, Path]:
         """Move every output to its final name and remove the hidden folder.
 
