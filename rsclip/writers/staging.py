@@ -26,7 +26,13 @@ _PREFIX = ".rsclip-"
 _LOCK = "lock"
 _WORK = "work"
 _FULL = (errno.ENOSPC, errno.EDQUOT)
-_FULL_TEXTS = ("no space left", "disk full", "disk quota exceeded", "not enough space")
+_FULL_TEXTS = (
+    "no space left",
+    "disk full",
+    "disk is full",
+    "disk quota exceeded",
+    "not enough space",
+)
 # File systems take 255 bytes; drafts and GDAL's own temporary files are named after the final one.
 _LONGEST_NAME = 255 - len("-draft.tif.aux.xml")
 # Less free space than this is a full disk, whatever the library said.

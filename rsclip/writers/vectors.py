@@ -1,8 +1,10 @@
 """Polygons as GeoPackage, GeoJSON, FlatGeobuf, Shapefile or GeoParquet, a batch at a time."""
 
 import contextlib
+import errno
 import json
 import os
+import shutil
 import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -42,6 +44,9 @@ _SHORT_NAMES = {
 }
 # Bytes of a record: two texts, four numbers.
 _DBF_RECORD = 2 * 80 + 4 * 24
+# FlatGeobuf makes a temporary file first; both have more bytes than the geometries: fields, index.
+_FGB_FILES = 2
+_FEATURE_BYTES = 160
 # Beyond this GDAL builds the index on the disk.
 _INDEX_OPTION = "OGR_GPKG_MAX_RAM_USAGE_RTREE"
 _INDEX_BYTES = 100_000_000
@@ -171,6 +176,7 @@ class VectorWriter:
         self._count = 0
         self._seen: set[int] = set()
         self._bytes = 100
+        self._given = 0
 
     def write(self, batches: Iterator[Features]) -> set[int]:
         """Write all features and return the class values they have.
@@ -201,8 +207,19 @@ class VectorWriter:
             else:
                 self._write_driver(tables())
         except _ERRORS as error:
-            raise failure[0] if failure else write_error(error, self._path) from error
+            if failure:
+                raise failure[0] from error
+            raise write_error(self._reason(error), self._path) from error
         return self._seen
+
+    def _reason(self, error: BaseException) -> BaseException:
+        """Return the full disk that FlatGeobuf calls an I/O failure, having freed it again."""
+        if self._kind != "fgb" or isinstance(error, OSError):
+            return error
+        with contextlib.suppress(OSError):
+            if shutil.disk_usage(self._path.parent).free < _FGB_FILES * self._given:
+                return OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return error
 
     def _table(self, features: Features) -> pa.RecordBatch:
         size = len(features)
@@ -211,6 +228,7 @@ class VectorWriter:
         self._seen |= values
         names = {value: self._names.get(value, str(value)) for value in values}
         wkb = shapely.to_wkb(features.geometry)
+        self._given += sum(map(len, wkb)) + size * _FEATURE_BYTES
         if self._kind == "shp":
             self._weigh(features)
         confidence = features.mean_confidence

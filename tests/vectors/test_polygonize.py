@@ -360,6 +360,19 @@ def test_a_shapefile_beyond_its_limit_says_so(tmp_path, mask, monkeypatch):
     assert left(tmp_path) == ["town_mask.tif"]
 
 
+@pytest.mark.parametrize("kind", FORMATS)
+def test_a_full_disk_is_called_so(small_disk, tmp_path, kind):
+    labels = np.random.default_rng(0).integers(1, 4, (150, 150), "uint8")
+    mask = write_labels(tmp_path / "town_mask.tif", labels)
+    size = library.write_polygons(mask, tmp_path / f"a.{kind}").stat().st_size // 1024
+    # Enough for nothing, for the first features, for most of them.
+    for kilobytes in (64, size // 3, size * 2 // 3):
+        folder = small_disk(max(kilobytes, 64))
+        with pytest.raises(WriteError, match="the disk is full"):
+            library.write_polygons(mask, folder / f"a.{kind}")
+        assert left(folder) == []
+
+
 @pytest.mark.parametrize("wrong", ["above 100", "float", "elsewhere"])
 def test_a_confidence_raster_of_something_else(tmp_path, wrong):
     profile = {"driver": "GTiff", "height": 20, "width": 30, "count": 1, "crs": "EPSG:32633"}
