@@ -224,13 +224,10 @@ def _segment_one(
     job: Job, source: str | Path, stem: str, model: Model, progress: Progress | None
 ) -> SegmentResult:
     folder, legend, config = job.folder, job.legend, job.settings
-    names = job.names(stem)
     index = [query.class_index for query in model.queries]
     with gdal_env(), contextlib.ExitStack() as stack:
         scene = stack.enter_context(open_scene(source, config))
-        if not scene.crs:
-            # A Shapefile has this part only for a place on Earth.
-            names.pop("polygons_prj", None)
+        names = job.names(stem, scene)
         identity = job.identity(scene, model)
         if config.resume and (done := finished_record(folder, names, identity)):
             paths = {key: folder / name for key, name in names.items()}

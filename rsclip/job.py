@@ -93,9 +93,10 @@ class Job:
                 unusable[index] = error
         return cls(scenes, stems, legend, settings, Path(output_dir), inputs, unusable, widest)
 
-    def names(self, stem: str) -> dict[str, str]:
-        """Return the file names of a scene's outputs."""
-        return output_names(stem, self.settings)
+    def names(self, stem: str, scene: Scene | None = None) -> dict[str, str]:
+        """Return the file names of a scene's outputs: unless it is given, all there may be."""
+        placed = scene is None or bool(scene.crs)
+        return output_names(stem, self.settings, placed=placed)
 
     def check_outputs(self) -> None:
         """Refuse outputs that are in the way.

@@ -29,12 +29,15 @@ if TYPE_CHECKING:
 __all__ = ["draw_preview", "kept_scores", "open_scores", "output_names", "write_companions"]
 
 
-def output_names(stem: str, config: SegmentConfig | None = None) -> dict[str, str]:
+def output_names(
+    stem: str, config: SegmentConfig | None = None, *, placed: bool = True
+) -> dict[str, str]:
     """Return the file names of a scene's outputs, the record (the mark of completeness) last.
 
     Args:
         stem: The scene's.
         config: Settings: its flags choose the outputs.
+        placed: The scene has a CRS.
     """
     config = config or SegmentConfig()
     names = {
@@ -46,7 +49,7 @@ def output_names(stem: str, config: SegmentConfig | None = None) -> dict[str, st
     if config.areas:
         names["areas"] = f"{stem}_areas.csv"
     if config.vector_format != "none":
-        names |= vector_names(f"{stem}_polygons", config.vector_format)
+        names |= vector_names(f"{stem}_polygons", config.vector_format, placed=placed)
     if config.sld:
         names["mask_sld"] = f"{stem}_mask.sld"
         if "polygons" in names:

@@ -124,14 +124,15 @@ def _plan(
     outline: "ModelOutline | None",
     second: float,
 ) -> ScenePlan:
+    names = job.names(stem, scene)
     pixels = scene.shape[0] * scene.shape[1]
     status: Status = "new"
     reason = None
-    if finished_record(job.folder, job.names(stem), job.identity(scene, model)) is not None:
+    if finished_record(job.folder, names, job.identity(scene, model)) is not None:
         status = "finished"
     elif not job.settings.overwrite:
         try:
-            Staging.check(job.folder, job.names(stem), inputs=job.inputs)
+            Staging.check(job.folder, names, inputs=job.inputs)
         except RsclipError as error:
             status, reason = "exists", str(error)
     return ScenePlan(
@@ -150,7 +151,7 @@ def _plan(
             job.settings.refine,
             get_method(job.settings.method).pair_matrices,
         ),
-        disk_mb=round(pixels * _bytes_a_pixel(job.names(stem), model) / 2**20, 2),
+        disk_mb=round(pixels * _bytes_a_pixel(names, model) / 2**20, 2),
         reason=reason,
     )
 

@@ -105,15 +105,12 @@ def write_polygons(
         )
     if kind != "parquet":
         check_path(output)
-    names = vector_names(output.stem, kind)
     inputs = [path for path in (mask, confidence) if path is not None]
     with gdal_env(), LabelRaster(mask, confidence) as labels:
         said = labels.names()
         find_values(config.orthogonal, said)
         check_place(kind, labels.crs, mask)
-        if not labels.crs:
-            # A Shapefile has this part only for a place on Earth.
-            names.pop("polygons_prj", None)
+        names = vector_names(output.stem, kind, placed=bool(labels.crs))
         with Staging(output.parent, names, overwrite=config.overwrite, inputs=inputs) as staging:
             path = staging.path("polygons")
             seen = _write(labels, path, said, stem, config)

@@ -87,15 +87,18 @@ VECTOR_FORMATS = tuple(_FORMATS)
 """Suffixes of the vector formats."""
 
 
-def vector_names(stem: str, kind: str) -> dict[str, str]:
+def vector_names(stem: str, kind: str, *, placed: bool = True) -> dict[str, str]:
     """Return key -> file name of the polygons of a scene.
 
     Args:
         stem: What stands before the suffix, such as "scene_polygons".
         kind: One of `VECTOR_FORMATS`.
+        placed: The scene has a CRS; without one a Shapefile has no `.prj`.
     """
     names = {"polygons": f"{stem}.{kind}"}
     for part in _FORMATS[kind].parts:
+        if part == "prj" and not placed:
+            continue
         names[f"polygons_{part}"] = f"{stem}.{part}"
     if kind != "gpkg":
         names["polygons_style"] = f"{stem}.qml"
