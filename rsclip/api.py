@@ -13,7 +13,7 @@ import rasterio
 from rsclip.checkpoint import Checkpoint
 from rsclip.config import POLYGON_OPTIONS, SegmentConfig, build_config
 from rsclip.errors import OutputError, RsclipError, RsclipWarning, RunError
-from rsclip.fingerprint import finished_record, why_not_finished
+from rsclip.fingerprint import finished_record, former_outputs, why_not_finished
 from rsclip.job import Job, open_scene
 from rsclip.legend import Legend
 from rsclip.model import Model, ModelLoader, load_model
@@ -224,13 +224,10 @@ def _segment_one(
     job: Job, source: str | Path, stem: str, model: Model, progress: Progress | None
 ) -> SegmentResult:
     folder, legend, config = job.folder, job.legend, job.settings
-    names = job.names(stem)
     index = [query.class_index for query in model.queries]
     with gdal_env(), contextlib.ExitStack() as stack:
         scene = stack.enter_context(open_scene(source, config))
-        if not scene.crs:
-            # A Shapefile has this part only for a place on Earth.
-            names.pop("polygons_prj", None)
+        names = job.names(stem, scene)
         identity = job.identity(scene, model)
         if config.resume and (done := finished_record(folder, names, identity)):
             paths = {key: folder / name for key, name in names.items()}
@@ -239,13 +236,20 @@ def _segment_one(
             _refuse_finished(folder, names, identity)
         run = SceneRun(scene, model.encoder, legend, index, config)
         staging = stack.enter_context(
-            Staging(folder, names, overwrite=config.overwrite, inputs=job.inputs)
+            Staging(
+                folder,
+                names,
+                overwrite=config.overwrite,
+                inputs=job.inputs,
+                former=former_outputs(folder, names),
+            )
         )
         checkpoint = Checkpoint(staging.work, identity, resume=config.resume)
         stack.callback(checkpoint.close)
         if checkpoint.discarded:
             _warn(f"{source}: begun with other settings or another input: starts over")
         record = describe_run(scene, run, legend, config, model.queries, model.facts) | identity
+        record["outputs"] = names
         tags = provenance_tags(record)
         grid = scene.shape, scene.crs, scene.transform
         writer = stack.enter_context(MaskWriter(staging.path("mask"), *grid, legend, tags))

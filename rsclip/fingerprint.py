@@ -12,7 +12,13 @@ from rsclip.scene import Scene
 from rsclip.version import __version__
 from rsclip.writers.record import to_plain
 
-__all__ = ["finished_record", "input_facts", "settings_hash", "why_not_finished"]
+__all__ = [
+    "finished_record",
+    "former_outputs",
+    "input_facts",
+    "settings_hash",
+    "why_not_finished",
+]
 
 # Settings that change no pixel, and those that the model's facts tell better (the weights' hash,
 # the batch in use).
@@ -88,6 +94,22 @@ def why_not_finished(
     """
     record = _record(folder / names["record"])
     return None if record is None else _differs(record, expected)
+
+
+def former_outputs(folder: Path, names: Mapping[str, str]) -> list[str]:
+    """Return the file names that the record of an earlier run lists as its outputs.
+
+    Args:
+        folder: The output folder.
+        names: As `output_names` gives them.
+    """
+    outputs = (_record(folder / names["record"]) or {}).get("outputs")
+    found = outputs.values() if isinstance(outputs, dict) else ()
+    stem = names["record"].removesuffix("run.json")
+    # A record is a file that anybody may have changed: only what is named after its scene.
+    return [
+        name for name in found if isinstance(name, str) and name.startswith((stem, f"{stem[:-1]}."))
+    ]
 
 
 def _record(path: Path) -> dict[str, Any] | None:

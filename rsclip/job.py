@@ -1,12 +1,13 @@
 """Scenes, classes and settings, checked together before any work."""
 
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rsclip.config import SegmentConfig
-from rsclip.errors import OutputError, RsclipError
+from rsclip.errors import OutputError, RsclipError, RsclipWarning
 from rsclip.fingerprint import input_facts, settings_hash
 from rsclip.inputs import files_read
 from rsclip.legend import Legend, LegendSpec, load_legend
@@ -18,7 +19,7 @@ from rsclip.refinement import parse_dilations
 from rsclip.scene import Scene
 from rsclip.vectors.shape import find_values
 from rsclip.writers.staging import Staging
-from rsclip.writers.vectors import check_place
+from rsclip.writers.vectors import check_path, check_place
 
 if TYPE_CHECKING:
     from rsclip.backbone import Backbone, ModelOutline
@@ -73,6 +74,10 @@ class Job:
             parse_stretch(settings.stretch)
         if settings.refine is not None:
             parse_dilations(settings.refine)
+        if settings.vector_format not in ("none", "parquet"):
+            check_path(output_dir)
+        if settings.qgis_project and settings.vector_format == "parquet":
+            _warn_of_parquet()
         stems = _unique_stems(scenes)
         inputs = [str(path) for path in (*scenes, *protect, *files_read(classes, settings))]
         unusable: dict[int, RsclipError] = {}
@@ -88,9 +93,10 @@ class Job:
                 unusable[index] = error
         return cls(scenes, stems, legend, settings, Path(output_dir), inputs, unusable, widest)
 
-    def names(self, stem: str) -> dict[str, str]:
-        """Return the file names of a scene's outputs."""
-        return output_names(stem, self.settings)
+    def names(self, stem: str, scene: Scene | None = None) -> dict[str, str]:
+        """Return the file names of a scene's outputs: unless it is given, all there may be."""
+        placed = scene is None or bool(scene.crs)
+        return output_names(stem, self.settings, placed=placed)
 
     def check_outputs(self) -> None:
         """Refuse outputs that are in the way.
@@ -168,6 +174,15 @@ def open_scene(source: str | Path, config: SegmentConfig) -> Scene:
         aoi=config.aoi,
         on_read_error=config.on_read_error,
         resample_output=config.resample_output,
+    )
+
+
+def _warn_of_parquet() -> None:
+    warnings.warn(
+        "--qgis-project leaves the polygons out: many builds of QGIS cannot open GeoParquet "
+        "(--vector-format gpkg opens in all)",
+        RsclipWarning,
+        stacklevel=4,
     )
 
 

@@ -1,7 +1,7 @@
 """What a run leaves beside its mask: which files there are, and their writing."""
 
 import contextlib
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,15 +26,18 @@ from rsclip.writers.vectors import vector_names
 if TYPE_CHECKING:
     import PIL.Image
 
-__all__ = ["draw_preview", "open_scores", "output_names", "write_companions"]
+__all__ = ["draw_preview", "kept_scores", "open_scores", "output_names", "write_companions"]
 
 
-def output_names(stem: str, config: SegmentConfig | None = None) -> dict[str, str]:
+def output_names(
+    stem: str, config: SegmentConfig | None = None, *, placed: bool = True
+) -> dict[str, str]:
     """Return the file names of a scene's outputs, the record (the mark of completeness) last.
 
     Args:
         stem: The scene's.
         config: Settings: its flags choose the outputs.
+        placed: The scene has a CRS.
     """
     config = config or SegmentConfig()
     names = {
@@ -46,7 +49,7 @@ def output_names(stem: str, config: SegmentConfig | None = None) -> dict[str, st
     if config.areas:
         names["areas"] = f"{stem}_areas.csv"
     if config.vector_format != "none":
-        names |= vector_names(f"{stem}_polygons", config.vector_format)
+        names |= vector_names(f"{stem}_polygons", config.vector_format, placed=placed)
     if config.sld:
         names["mask_sld"] = f"{stem}_mask.sld"
         if "polygons" in names:
@@ -60,6 +63,16 @@ def output_names(stem: str, config: SegmentConfig | None = None) -> dict[str, st
     return {**names, "record": f"{stem}_run.json"}
 
 
+def kept_scores(names: Container[str]) -> list[str]:
+    """Return which score rasters a run writes: polygons need the confidence for their means.
+
+    Args:
+        names: Keys of the run's outputs.
+    """
+    needed = {"confidence"} if "polygons" in names else set()
+    return [kind for kind in SCORES if kind in names or kind in needed]
+
+
 def open_scores(
     stack: contextlib.ExitStack,
     staging: Staging,
@@ -68,16 +81,17 @@ def open_scores(
     legend: Legend,
     tags: Mapping[str, str],
 ) -> dict[str, CogWriter]:
-    """Open a writer for every score raster that was asked for; the stack closes them.
+    """Open a writer for every score raster that is needed; the stack closes them.
 
     Raises:
         WriteError: A file cannot be made.
     """
     grid = scene.shape, scene.crs, scene.transform
     return {
-        kind: stack.enter_context(score_writer(kind, staging.path(kind), *grid, legend, tags))
-        for kind in SCORES
-        if kind in names
+        kind: stack.enter_context(
+            score_writer(kind, _score_path(staging, names, kind), *grid, legend, tags)
+        )
+        for kind in kept_scores(names)
     }
 
 
@@ -113,9 +127,12 @@ def write_companions(
     if "mask_sld" in names:
         write_text(staging.path("mask_sld"), mask_sld(legend, Path(names["mask"]).stem))
     if "polygons" in names:
-        add_polygons(staging, names, legend.names, config)
+        confidence = _score_path(staging, names, "confidence")
+        add_polygons(staging, names, legend.names, config, confidence)
         _style_polygons(staging, names, legend)
     if "project" in names:
+        # A layer that QGIS cannot open would meet its user with a question.
+        opened = None if config.vector_format == "parquet" else names.get("polygons")
         write_project(
             staging.path("project"),
             scene.stem,
@@ -125,7 +142,7 @@ def write_companions(
             legend,
             _image_layer(scene, radiometry, folder),
             names["mask"],
-            names.get("polygons"),
+            opened,
         )
     if "preview" in names:
         # Pillow is loaded only where a picture is asked for.
@@ -189,6 +206,10 @@ def draw_preview(
         return render_preview(mask, legend, title, shares, scene, radiometry)
 
 
+def _score_path(staging: Staging, names: Container[str], kind: str) -> Path:
+    return staging.path(kind) if kind in names else staging.scratch(f"{kind}.tif")
+
+
 def _style_polygons(staging: Staging, names: Mapping[str, str], legend: Legend) -> None:
     if names["polygons"].endswith(".gpkg"):
         embed_style(staging.path("polygons"), legend)
@@ -207,4 +228,5 @@ def _image_layer(scene: Scene, radiometry: Radiometry, folder: Path) -> ImageLay
         None if scene.has_palette else scene.bands,
         ends,
         scene.alpha,
+        scene.declares_nodata,
     )

@@ -3,7 +3,7 @@
 import itertools
 import statistics
 import time
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -17,6 +17,7 @@ from rsclip.job import Job, open_scene
 from rsclip.legend import LegendSpec
 from rsclip.memory import estimate_memory_mb
 from rsclip.model import Model, ModelLoader
+from rsclip.outputs import kept_scores
 from rsclip.pipeline import SceneRun
 from rsclip.radiometry import fit
 from rsclip.scene import Scene, gdal_env
@@ -122,14 +123,15 @@ def _plan(
     outline: "ModelOutline | None",
     second: float,
 ) -> ScenePlan:
+    names = job.names(stem, scene)
     pixels = scene.shape[0] * scene.shape[1]
     status: Status = "new"
     reason = None
-    if finished_record(job.folder, job.names(stem), job.identity(scene, model)) is not None:
+    if finished_record(job.folder, names, job.identity(scene, model)) is not None:
         status = "finished"
     elif not job.settings.overwrite:
         try:
-            Staging.check(job.folder, job.names(stem), inputs=job.inputs)
+            Staging.check(job.folder, names, inputs=job.inputs)
         except RsclipError as error:
             status, reason = "exists", str(error)
     return ScenePlan(
@@ -143,7 +145,7 @@ def _plan(
         else estimate_memory_mb(
             run.grid, outline, model.encoder.queries, job.settings, model.encoder.batch_size
         ),
-        disk_mb=round(pixels * _bytes_a_pixel(job.settings, model) / 2**20, 2),
+        disk_mb=round(pixels * _bytes_a_pixel(names, model) / 2**20, 2),
         reason=reason,
     )
 
@@ -165,8 +167,7 @@ def _seconds_a_window(run: SceneRun, scene: Scene, model: Model, config: Segment
     return statistics.median(times[1:] or times) if times else 0.0
 
 
-def _bytes_a_pixel(config: SegmentConfig, model: Model) -> float:
-    bands = config.confidence + config.margin
-    if config.probabilities:
-        bands += len({query.class_index for query in model.queries})
+def _bytes_a_pixel(names: Container[str], model: Model) -> float:
+    classes = len({query.class_index for query in model.queries})
+    bands = sum(classes if kind == "probabilities" else 1 for kind in kept_scores(names))
     return _MASK_BYTES + bands * _SCORE_BYTES

@@ -24,6 +24,7 @@ from rsclip.writers.vectors import (
     LAYER,
     VECTOR_FORMATS,
     VectorWriter,
+    check_path,
     check_place,
     vector_names,
 )
@@ -102,15 +103,14 @@ def write_polygons(
             where=output,
             remedy=f"Choose one of {', '.join('.' + name for name in VECTOR_FORMATS)}.",
         )
-    names = vector_names(output.stem, kind)
+    if kind != "parquet":
+        check_path(output)
     inputs = [path for path in (mask, confidence) if path is not None]
     with gdal_env(), LabelRaster(mask, confidence) as labels:
         said = labels.names()
         find_values(config.orthogonal, said)
         check_place(kind, labels.crs, mask)
-        if not labels.crs:
-            # A Shapefile has this part only for a place on Earth.
-            names.pop("polygons_prj", None)
+        names = vector_names(output.stem, kind, placed=bool(labels.crs))
         with Staging(output.parent, names, overwrite=config.overwrite, inputs=inputs) as staging:
             path = staging.path("polygons")
             seen = _write(labels, path, said, stem, config)
@@ -124,7 +124,11 @@ def write_polygons(
 
 
 def add_polygons(
-    staging: Staging, names: Mapping[str, str], classes: Mapping[int, str], config: SegmentConfig
+    staging: Staging,
+    names: Mapping[str, str],
+    classes: Mapping[int, str],
+    config: SegmentConfig,
+    confidence: Path,
 ) -> None:
     """Write the polygons of a run's finished mask beside it.
 
@@ -133,11 +137,11 @@ def add_polygons(
         names: Key -> file name of the run's outputs.
         classes: Value -> name.
         config: The run's.
+        confidence: The run's scores, whole percent, for `mean_confidence`.
 
     Raises:
         RunError: A read or a write failed.
     """
-    confidence = staging.path("confidence") if "confidence" in names else None
     with LabelRaster(staging.path("mask"), confidence) as labels:
         stem = names["mask"].removesuffix("_mask.tif")
         _write(labels, staging.path("polygons"), classes, stem, config)
@@ -172,7 +176,11 @@ def _write(
         min_area=config.min_area,
         redraw=shaping.redraw,
     )
-    writer = VectorWriter(path, classes, scene, labels.crs, on_ground=measure.on_ground)
+    height, width = labels.shape
+    pixel = min(measure.pixel_size(width / 2, height / 2))
+    writer = VectorWriter(
+        path, classes, scene, labels.crs, on_ground=measure.on_ground, pixel=pixel
+    )
     found = stream.run(labels.strips(measure.ground, shaped=shaping.reshape is not None))
     return writer.write(finisher.finish(item) for item in found)
 

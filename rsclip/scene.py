@@ -69,6 +69,7 @@ class Scene:
         band_count: Bands in the file.
         bands: 1-based bands used as red, green, blue.
         alpha: 1-based alpha band, or None.
+        declares_nodata: The file itself has a nodata value for every chosen band.
         has_palette: The band's pixels are colours of a palette.
         valid_source: Where the valid mask comes from, in words.
         pixel_size_m: Metres (from row to row, from column to column) at the centre, or None.
@@ -101,6 +102,8 @@ class Scene:
         self.bands = self._bands.image
         self.alpha = self._bands.alpha
         self.has_palette = self._bands.palette is not None
+        own = [dataset.nodatavals[band - 1] for band in self.bands]
+        self.declares_nodata = None not in own
         self.valid_source = self._validity.words
         self.dtype = str(np.result_type(*(dataset.dtypes[band - 1] for band in self.bands)))
         self.pixel_size_m = pixel_size_m(self.crs, self.transform, self.shape)

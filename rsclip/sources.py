@@ -14,6 +14,8 @@ __all__ = ["check_usable", "is_remote", "open_error", "stem_of"]
 
 _REMOTE = re.compile(r"(?:https?|ftp|s3|gs|az|oss)://|^/vsi(?:curl|s3|gs|az|adls|oss|swift)")
 _UNSAFE = re.compile(r'[<>:"/\\|?*\x00-\x1f]+')
+# QGIS opens no GeoPackage whose name has these (SQLite decodes them), pyogrio writes no such file.
+_UNOPENED = re.compile(r"%(?=[0-9A-Fa-f]{2})|[;!]")
 _SHOWN = 3
 
 
@@ -25,12 +27,14 @@ def is_remote(source: str) -> bool:
 def stem_of(source: str | Path) -> str:
     """Return the name that the outputs of a source begin with: its last component's stem.
 
+    What keeps programs from opening them ("%20", ";", "!") becomes an underscore.
+
     "a/b.tif" gives b; "https://host/b.tif?key=1" b; "GTIFF_DIR:2:b.tif" b; 'NETCDF:"b.nc":red'
     b_red.
     """
     name = str(source)
     if Path(name).exists():
-        return Path(name).stem
+        return _UNOPENED.sub("_", Path(name).stem)
     if "://" in name:
         name = re.split(r"[?#]", name)[0]
     parts = [part for part in re.split(r"[/\\!]", name.replace('"', "")) if part.strip("{}")]
@@ -38,7 +42,7 @@ def stem_of(source: str | Path) -> str:
     # Before the file's name a subdataset names its driver, after it the part of the file.
     first = next((i for i, piece in enumerate(pieces) if Path(piece).suffix), len(pieces) - 1)
     stem = "_".join([Path(pieces[first].strip("{}")).stem, *pieces[first + 1 :]])
-    return _UNSAFE.sub("_", stem).strip(" .") or "scene"
+    return _UNOPENED.sub("_", _UNSAFE.sub("_", stem)).strip(" .") or "scene"
 
 
 def open_error(source: str, reason: str) -> SceneError:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import subprocess
 from pathlib import Path
 
 import numpy as np
@@ -68,6 +69,28 @@ def make_scene(tmp_path):
         return path
 
     return make
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """Return a function that gives a disk of its own another size and returns its folder."""
+    folder = tmp_path / "small"
+    folder.mkdir()
+    options = ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(folder)]
+    try:
+        mounted = os.geteuid() == 0 and subprocess.run(options, capture_output=True).returncode == 0
+    except (AttributeError, OSError):
+        mounted = False
+    if not mounted:
+        pytest.skip("mounting a small disk needs root on Linux")
+
+    def resize(kilobytes):
+        remount = ["mount", "-o", f"remount,size={kilobytes}k", str(folder)]
+        subprocess.run(remount, check=True)
+        return folder
+
+    yield resize
+    subprocess.run(["umount", str(folder)], check=True)
 
 
 @pytest.fixture

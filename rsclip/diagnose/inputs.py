@@ -50,8 +50,9 @@ def labels_of(labels: str | Path | None, scene: str) -> Path | None:
     """
     if labels is None or not Path(labels).is_dir():
         return None if labels is None else Path(labels)
-    stem = Scene.stem_of(scene)
-    return _first(Path(labels), (f"{stem}{_LABELS}", stem), Path(scene))
+    stems = dict.fromkeys([Scene.stem_of(scene), Path(scene).stem])
+    names = [f"{stem}{end}" for stem in stems for end in (_LABELS, "")]
+    return _first(Path(labels), names, Path(scene))
 
 
 def _first(folder: Path, stems: Sequence[str], scene: Path) -> Path | None:

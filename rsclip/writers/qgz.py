@@ -38,12 +38,14 @@ class ImageLayer:
         bands: 1-based bands as red, green, blue; None leaves the choice to QGIS (palettes).
         ends: Per band the values that become black and full colour; None for bytes as they are.
         alpha: 1-based alpha band, or None.
+        nodata: The file declares a nodata value.
     """
 
     source: str
     bands: Sequence[int] | None
     ends: Sequence[tuple[float, float]] | None
     alpha: int | None = None
+    nodata: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,11 +103,9 @@ def write_project(
     Raises:
         WriteError: The file cannot be written.
     """
-    # QGIS turns a rotated raster north up and fills the corners with zeros. It looks for them after
-    # the stretch, where dark pixels are zeros too: stretched scenes keep black corners.
-    corners = bool(transform.b or transform.d) and image.ends is None
     pipe = None
     if image.bands:
+        corners = _black_corners(image, transform)
         pipe = rgb_pipe(image.bands, image.ends, image.alpha, clear_black=corners)
     layers = [
         _Layer("rsclip_layer_scene", title, image.source, "gdal", "raster", pipe),
@@ -173,6 +173,17 @@ def write_project(
             archive.writestr(info, text)
     except OSError as error:
         raise write_error(error, path) from error
+
+
+def _black_corners(image: ImageLayer, transform: Affine) -> bool:
+    """Say whether black has to be cleared for the corners' sake.
+
+    QGIS turns a rotated raster north up and fills the corners: with nodata or an alpha of 0 where
+    the file has them, else with zeros. It looks for black after the stretch, where dark pixels are
+    black too: stretched scenes without either keep black corners.
+    """
+    rotated = bool(transform.b or transform.d)
+    return rotated and image.ends is None and image.alpha is None and not image.nodata
 
 
 def _map_layer(layer: _Layer, crs: CRS | None, extent: Sequence[float]) -> ET.Element:

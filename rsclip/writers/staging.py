@@ -26,7 +26,13 @@ _PREFIX = ".rsclip-"
 _LOCK = "lock"
 _WORK = "work"
 _FULL = (errno.ENOSPC, errno.EDQUOT)
-_FULL_TEXTS = ("no space left", "disk full", "disk quota exceeded", "not enough space")
+_FULL_TEXTS = (
+    "no space left",
+    "disk full",
+    "disk is full",
+    "disk quota exceeded",
+    "not enough space",
+)
 # File systems take 255 bytes; drafts and GDAL's own temporary files are named after the final one.
 _LONGEST_NAME = 255 - len("-draft.tif.aux.xml")
 # Less free space than this is a full disk, whatever the library said.
@@ -45,6 +51,8 @@ class Staging:
         names: Key -> final file name, in the order of publishing; the mark of completeness last.
         overwrite: Replace outputs that exist.
         inputs: Files (or URLs, GDAL paths) that no output may replace, whatever `overwrite` says.
+        former: Names of an earlier run's outputs: with `overwrite`, those that this run does not
+            make go when its own are in place. Inputs and what is no plain file stay.
 
     Attributes:
         work: Folder for partial work that outlives this run; what an earlier one kept is there.
@@ -61,11 +69,14 @@ class Staging:
         *,
         overwrite: bool = False,
         inputs: Iterable[str | Path] = (),
+        former: Iterable[str] = (),
     ) -> None:
+        inputs = list(inputs)
         self._folder = Path(folder)
         self._names = dict(names)
         self._overwrite = overwrite
         _refuse_clashes(self._folder, self._names, overwrite, inputs)
+        self._leftovers = _leftovers(self._folder, self._names, former, inputs) if overwrite else []
         self._hidden = _hidden(self._folder, self._names)
         self._keep = False
         self._made: list[Path] = []
@@ -120,6 +131,10 @@ class Staging:
         """Return where to write the output of a key: its final name in the hidden folder."""
         return self._hidden / self._names[key]
 
+    def scratch(self, name: str) -> Path:
+        """Return where to write a file that the run needs and nobody else: it is not published."""
+        return self._hidden / name
+
     def publish(self) -> dict[str, Path]:
         """Move every output to its final name and remove the hidden folder.
 
@@ -158,6 +173,9 @@ class Staging:
             if isinstance(error, OSError):
                 raise write_error(error, final[published[-1]] if published else folder) from error
             raise
+        for path in self._leftovers:
+            with contextlib.suppress(OSError):
+                path.unlink()
         self._made = []
         self._keep = False
         self.close()
@@ -286,6 +304,22 @@ def _refuse_clashes(
             where=folder,
             remedy="Replace them with --overwrite, or choose another folder (-o).",
         )
+
+
+def _leftovers(
+    folder: Path, names: Mapping[str, str], former: Iterable[str], inputs: Iterable[str | Path]
+) -> list[Path]:
+    """Return what an earlier run has left and this one does not replace."""
+    kept = [folder / name for name in names.values()]
+    kept += [path for given in inputs for path in _files_of(given)]
+    return [
+        folder / name
+        for name in former
+        # Names only: what a record says must not lead out of its folder.
+        if name == Path(name).name
+        and (folder / name).is_file()
+        and not any(_same(folder / name, path) for path in kept)
+    ]
 
 
 def _files_of(given: str | Path) -> list[Path]:

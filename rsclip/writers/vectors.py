@@ -1,8 +1,10 @@
 """Polygons as GeoPackage, GeoJSON, FlatGeobuf, Shapefile or GeoParquet, a batch at a time."""
 
 import contextlib
+import errno
 import json
 import os
+import shutil
 import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -17,11 +19,19 @@ import shapely
 from pyogrio.errors import DataLayerError, DataSourceError, FeatureError, GeometryError
 from rasterio.crs import CRS
 
-from rsclip.errors import OutputError, WriteError
+from rsclip.errors import OutputError, RsclipWarning, WriteError
 from rsclip.vectors.features import Features
+from rsclip.writers.geojson import decimals, keep_polygons
 from rsclip.writers.staging import write_error
 
-__all__ = ["LAYER", "VECTOR_FORMATS", "VectorWriter", "check_place", "vector_names"]
+__all__ = [
+    "LAYER",
+    "VECTOR_FORMATS",
+    "VectorWriter",
+    "check_path",
+    "check_place",
+    "vector_names",
+]
 
 LAYER = "polygons"
 
@@ -34,6 +44,9 @@ _SHORT_NAMES = {
 }
 # Bytes of a record: two texts, four numbers.
 _DBF_RECORD = 2 * 80 + 4 * 24
+# FlatGeobuf makes a temporary file first; both have more bytes than the geometries: fields, index.
+_FGB_FILES = 2
+_FEATURE_BYTES = 160
 # Beyond this GDAL builds the index on the disk.
 _INDEX_OPTION = "OGR_GPKG_MAX_RAM_USAGE_RTREE"
 _INDEX_BYTES = 100_000_000
@@ -61,7 +74,7 @@ class _Format:
 _FORMATS: Mapping[str, _Format] = {
     # Older programs warn of version 1.4, which has nothing more for polygons.
     "gpkg": _Format("GPKG", "geom", about={"VERSION": "1.3"}),
-    "geojson": _Format("GeoJSON", "geometry", (), {"RFC7946": "YES", "COORDINATE_PRECISION": "7"}),
+    "geojson": _Format("GeoJSON", "geometry", (), {"RFC7946": "YES"}),
     "fgb": _Format("FlatGeobuf", "geometry"),
     "shp": _Format(
         "ESRI Shapefile", "geometry", ("shx", "dbf", "prj", "cpg"), {"ENCODING": "UTF-8"}
@@ -74,15 +87,18 @@ VECTOR_FORMATS = tuple(_FORMATS)
 """Suffixes of the vector formats."""
 
 
-def vector_names(stem: str, kind: str) -> dict[str, str]:
+def vector_names(stem: str, kind: str, *, placed: bool = True) -> dict[str, str]:
     """Return key -> file name of the polygons of a scene.
 
     Args:
         stem: What stands before the suffix, such as "scene_polygons".
         kind: One of `VECTOR_FORMATS`.
+        placed: The scene has a CRS; without one a Shapefile has no `.prj`.
     """
     names = {"polygons": f"{stem}.{kind}"}
     for part in _FORMATS[kind].parts:
+        if part == "prj" and not placed:
+            continue
         names[f"polygons_{part}"] = f"{stem}.{part}"
     if kind != "gpkg":
         names["polygons_style"] = f"{stem}.qml"
@@ -103,6 +119,21 @@ def check_place(kind: str, crs: CRS | None, where: object) -> None:
         )
 
 
+def check_path(path: str | Path) -> None:
+    """Refuse a file or folder that pyogrio would take for part of a URL.
+
+    Raises:
+        OutputError: There is ";" or "!" in its path.
+    """
+    for letter in ";!":
+        if letter in os.fspath(path):
+            raise OutputError(
+                f"vector files cannot be written where the path has {letter!r} in it",
+                where=path,
+                remedy="Choose another folder (-o), or --vector-format none or parquet.",
+            )
+
+
 class VectorWriter:
     """Write features as they come; memory is one batch.
 
@@ -112,6 +143,7 @@ class VectorWriter:
         scene: Written into every feature.
         crs: The scene's, or None.
         on_ground: Areas and lengths are metres, not pixels.
+        pixel: Metres of a pixel's shorter side, for the decimals of GeoJSON.
     """
 
     def __init__(
@@ -122,10 +154,14 @@ class VectorWriter:
         crs: CRS | None,
         *,
         on_ground: bool,
+        pixel: float = 1.0,
     ) -> None:
         self._path = Path(path)
         self._kind = self._path.suffix.removeprefix(".")
         self._format = _FORMATS[self._kind]
+        self._options = dict(self._format.options or {})
+        if self._kind == "geojson":
+            self._options["COORDINATE_PRECISION"] = str(decimals(pixel))
         self._names = names
         self._scene = scene
         self._crs = crs
@@ -143,6 +179,7 @@ class VectorWriter:
         self._count = 0
         self._seen: set[int] = set()
         self._bytes = 100
+        self._given = 0
 
     def write(self, batches: Iterator[Features]) -> set[int]:
         """Write all features and return the class values they have.
@@ -173,8 +210,19 @@ class VectorWriter:
             else:
                 self._write_driver(tables())
         except _ERRORS as error:
-            raise failure[0] if failure else write_error(error, self._path) from error
+            if failure:
+                raise failure[0] from error
+            raise write_error(self._reason(error), self._path) from error
         return self._seen
+
+    def _reason(self, error: BaseException) -> BaseException:
+        """Return the full disk that FlatGeobuf calls an I/O failure, having freed it again."""
+        if self._kind != "fgb" or isinstance(error, OSError):
+            return error
+        with contextlib.suppress(OSError):
+            if shutil.disk_usage(self._path.parent).free < _FGB_FILES * self._given:
+                return OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return error
 
     def _table(self, features: Features) -> pa.RecordBatch:
         size = len(features)
@@ -183,6 +231,7 @@ class VectorWriter:
         self._seen |= values
         names = {value: self._names.get(value, str(value)) for value in values}
         wkb = shapely.to_wkb(features.geometry)
+        self._given += sum(map(len, wkb)) + size * _FEATURE_BYTES
         if self._kind == "shp":
             self._weigh(features)
         confidence = features.mean_confidence
@@ -218,10 +267,17 @@ class VectorWriter:
                 geometry_name=self._format.geometry,
                 geometry_type="Polygon",
                 crs=self._crs.to_wkt() if self._crs else None,
-                layer_options=dict(self._format.options or {}),
+                layer_options=self._options,
                 dataset_options=dict(self._format.about or {}),
             )
         self._check_whole()
+        if self._kind == "geojson" and (gone := keep_polygons(self._path)):
+            warnings.warn(
+                f"{self._path.name}: {gone} of {self._count} polygons have no area once rounded "
+                f"to {self._options['COORDINATE_PRECISION']} decimals: left out",
+                RsclipWarning,
+                stacklevel=2,
+            )
 
     def _check_whole(self) -> None:
         """Read back: errors of the last writes can get lost in a close."""

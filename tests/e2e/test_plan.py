@@ -36,6 +36,17 @@ def test_dry_run_tells_and_writes_nothing(rsclip, make_scene, tiny_model, tmp_pa
     assert "1 of 4 scenes to do" in table
 
 
+def test_dry_run_knows_a_shapefile_without_a_crs_as_finished(
+    rsclip, make_scene, tiny_model, tmp_path
+):
+    common = [make_scene(crs=None), "--classes", "road, water", "--model", tiny_model,
+              "--vector-format", "shp", "-o", tmp_path / "out"]  # fmt: skip
+    assert rsclip("segment", *common).exit_code == 0
+    assert not (tmp_path / "out" / "scene_polygons.prj").exists()
+    (plan,) = json.loads(rsclip("segment", *common, "--dry-run", "--json").stdout)
+    assert plan["status"] == "finished"
+
+
 def test_the_time_is_of_the_right_order(rsclip, make_scene, tiny_model, tmp_path):
     scene = make_scene(shape=(900, 900))
     common = ["--classes", "road, water", "--model", tiny_model, "-o", tmp_path / "out"]

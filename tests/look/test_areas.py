@@ -99,7 +99,9 @@ def test_no_crs_and_no_score_leave_cells_empty(make_scene, tiny_model, tmp_path)
 
     scene = make_scene(crs=None)
     with pytest.warns(library.api.RsclipWarning):
-        result = library.segment(scene, ["a", "b"], tmp_path / "out", model=tiny_model)
+        result = library.segment(
+            scene, ["a", "b"], tmp_path / "out", model=tiny_model, vector_format="none"
+        )
     with result.paths["areas"].open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
     assert {(row["m2"], row["hectares"], row["mean_confidence"]) for row in rows} == {("", "", "")}

@@ -97,7 +97,14 @@ def test_polygons_of_a_run_are_its_mask(place, tmp_path):
     areas = {item["value"]: item["m2"] for item in result.run["results"] if item["value"]}
     for value, area in frame.groupby("class_id").area_m2.sum().items():
         assert area == pytest.approx(areas[value], abs=1e-4)
-    assert frame.mean_confidence.isna().all()
+    # The scores themselves were not asked for.
+    means = {item["value"]: item["mean_confidence"] for item in result.run["results"]}
+    weighted = frame.mean_confidence * frame.area_m2
+    for value, rows in frame.groupby("class_id"):
+        mean = weighted[rows.index].sum() / rows.area_m2.sum()
+        # Percent in the raster, and pixels of one ground area or nearly.
+        assert mean == pytest.approx(means[value], abs=0.006)
+    assert not any("confidence" in path.name for path in tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("kind", ["geojson", "fgb", "shp"])

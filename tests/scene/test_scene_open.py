@@ -34,6 +34,8 @@ from tests.rasters import raster, write_raster
         ('NETCDF:"/data/scene.nc":red', "scene_red"),
         ("C:\\data\\scene.tif", "scene"),
         ("https://host/", "host"),
+        ("https://host/my%20town.tif", "my_20town"),
+        ("s3://bucket/a;b.tif", "a_b"),
     ],
 )
 def test_stem(source, stem):
@@ -44,6 +46,9 @@ def test_stem_of_a_file_that_is_there_is_its_own(make, noise):
     path = make(noise(1, 4, 4), "odd? name:1.tif")
     with Scene.open(path) as scene:
         assert scene.stem == "odd? name:1"
+    path = make(noise(1, 4, 4), "a%20b;c! 100%.tif")
+    with Scene.open(path) as scene:
+        assert scene.stem == "a_20b_c_ 100%"
 
 
 def test_refusals_say_what_is_wrong(tmp_path, make, noise):

@@ -14,9 +14,18 @@ import shapely
 from rasterio.features import rasterize
 
 import rsclip as library
-from rsclip.errors import InputError, OptionError, OutputError, ReadError, SceneError, WriteError
+from rsclip.errors import (
+    InputError,
+    OptionError,
+    OutputError,
+    ReadError,
+    RsclipWarning,
+    SceneError,
+    WriteError,
+)
 from rsclip.polygons import read_polygons
-from rsclip.writers import vectors
+from rsclip.vectors.features import Features
+from rsclip.writers import geojson, vectors
 from tests.vectors.make import blobs, write_labels
 
 FIELDS = ["class_id", "class_name", "area_m2", "perimeter_m", "mean_confidence", "scene"]
@@ -113,6 +122,73 @@ def test_geojson_follows_rfc_7946(tmp_path, mask):
             assert 40 < y < 50
             assert x == round(x, 7)
     assert "e-" not in text.partition("features")[2].partition("geometry")[2][:2000]
+
+
+@pytest.mark.parametrize("smooth", [False, True])
+def test_geojson_of_pixels_of_5_mm(tmp_path, labels, smooth):
+    turned = rasterio.Affine.translation(5e5, 5e6) @ rasterio.Affine.rotation(30)
+    with rasterio.open(
+        tmp_path / "mask.tif", "w", driver="GTiff", height=120, width=150, count=1, dtype="uint8",
+        nodata=255, crs="EPSG:32633", transform=turned @ rasterio.Affine.scale(0.005, -0.005),
+    ) as dataset:  # fmt: skip
+        dataset.write(labels, 1)
+    exact = library.polygonize(tmp_path / "mask.tif", smooth=smooth)
+    path = library.write_polygons(tmp_path / "mask.tif", tmp_path / "a.geojson", smooth=smooth)
+    frame = read_polygons(path)
+    assert len(frame) == len(exact)
+    assert set(frame.geom_type) == {"Polygon"}
+    assert frame.is_valid.all()
+    np.testing.assert_allclose(
+        frame.to_crs(32633).area, exact.area, rtol=0.02, atol=0.02 * 0.005**2
+    )
+
+
+def test_geojson_leaves_out_what_has_no_area(tmp_path):
+    def feature(name, *parts):
+        many = {"type": "GeometryCollection", "geometries": parts}
+        geometry = parts[0] if len(parts) == 1 else many
+        text = json.dumps({"name": name})
+        return f'{{ "type": "Feature", "properties": {text}, "geometry": {spaced(geometry)} }}'
+
+    def spaced(geometry):
+        return json.dumps(geometry).replace('{"', '{ "')
+
+    square = {"type": "Polygon", "coordinates": [[[0, 0], [1, 0], [1, 1], [0, 0]]]}
+    line = {"type": "LineString", "coordinates": [[0, 0], [1, 0]]}
+    point = {"type": "Point", "coordinates": [0, 0]}
+    features = [
+        feature("line", line), feature("Größe", square), feature("mixed", square, line),
+        feature("specks", point, line), feature("point", point),
+    ]  # fmt: skip
+    path = tmp_path / "a.geojson"
+    head = '{\n"type": "FeatureCollection",\n"features": [\n'
+    path.write_text(head + ",\n".join(features) + "\n]\n}\n", encoding="utf-8")
+    assert geojson.keep_polygons(path) == 3
+    kept = json.loads(path.read_text(encoding="utf-8"))["features"]
+    assert [(each["properties"]["name"], each["geometry"]["type"]) for each in kept] == [
+        ("Größe", "Polygon"), ("mixed", "MultiPolygon"),
+    ]  # fmt: skip
+    before = path.read_bytes()
+    assert geojson.keep_polygons(path) == 0
+    assert path.read_bytes() == before
+    path.write_text(head + features[0] + "\n]\n}\n", encoding="utf-8")
+    assert geojson.keep_polygons(path) == 1
+    assert json.loads(path.read_text(encoding="utf-8"))["features"] == []
+
+
+def test_a_sliver_is_left_out_of_geojson_and_said(tmp_path):
+    place = np.array([5e5, 5e6])
+    slivers = [
+        shapely.Polygon(np.add(place, [(0, 0), (3, 0), (0, height)])) for height in (3, 1e-4)
+    ]
+    some = Features(
+        np.array(slivers, object), np.array([1, 2]), np.ones(2), np.ones(2), None
+    )  # fmt: skip
+    path = tmp_path / "a.geojson"
+    crs = rasterio.CRS.from_epsg(32633)
+    with pytest.warns(RsclipWarning, match=r"a\.geojson: 1 of 2 polygons .* left out"):
+        vectors.VectorWriter(path, {}, "a", crs, on_ground=True).write(iter([some]))
+    assert read_polygons(path).class_id.tolist() == [1]
 
 
 def test_geojson_is_cut_at_the_date_line(tmp_path):
@@ -282,6 +358,19 @@ def test_a_shapefile_beyond_its_limit_says_so(tmp_path, mask, monkeypatch):
     with pytest.raises(WriteError, match=r"a\.shp: .*2 GB.*--vector-format gpkg"):
         library.write_polygons(mask, tmp_path / "out" / "a.shp")
     assert left(tmp_path) == ["town_mask.tif"]
+
+
+@pytest.mark.parametrize("kind", FORMATS)
+def test_a_full_disk_is_called_so(small_disk, tmp_path, kind):
+    labels = np.random.default_rng(0).integers(1, 4, (150, 150), "uint8")
+    mask = write_labels(tmp_path / "town_mask.tif", labels)
+    size = library.write_polygons(mask, tmp_path / f"a.{kind}").stat().st_size // 1024
+    # Enough for nothing, for the first features, for most of them.
+    for kilobytes in (64, size // 3, size * 2 // 3):
+        folder = small_disk(max(kilobytes, 64))
+        with pytest.raises(WriteError, match="the disk is full"):
+            library.write_polygons(mask, folder / f"a.{kind}")
+        assert left(folder) == []
 
 
 @pytest.mark.parametrize("wrong", ["above 100", "float", "elsewhere"])

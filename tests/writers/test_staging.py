@@ -288,27 +288,6 @@ def test_errors_name_the_final_file_and_the_reason(tmp_path):
         assert "Input/output error" in str(write_error(wrapped, path))
 
 
-@pytest.fixture
-def small_disk(tmp_path):
-    folder = tmp_path / "small"
-    folder.mkdir()
-    options = ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(folder)]
-    try:
-        mounted = os.geteuid() == 0 and subprocess.run(options, capture_output=True).returncode == 0
-    except (AttributeError, OSError):
-        mounted = False
-    if not mounted:
-        pytest.skip("mounting a small disk needs root on Linux")
-
-    def resize(kilobytes):
-        remount = ["mount", "-o", f"remount,size={kilobytes}k", str(folder)]
-        subprocess.run(remount, check=True)
-        return folder
-
-    yield resize
-    subprocess.run(["umount", str(folder)], check=True)
-
-
 def attempt(folder, labels):
     """Write a scene's outputs; return the error that stopped it."""
     legend = load_legend("set:landcover")
