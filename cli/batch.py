@@ -96,7 +96,7 @@ def command(
                 inputs, classes, output_dir, config=config, recursive=bool(recursive),
                 retry_failed=retry_failed, stac_catalog=bool(stac_catalog),
             )  # fmt: skip
-            show_plan(plan_tasks(tasks, root), as_json)
+            show_plan(plan_tasks(tasks, root), as_json, jobs=given.get("jobs") or 1)
             return
         with LiveView(quiet=quiet) as view:
             report = run_batch(

@@ -358,6 +358,13 @@ class SceneRun:
         refined = halo_of(parse_dilations(self._config.refine))
         return cells + math.ceil(refined / min(self._scene.scale))
 
+    def wanted_windows(self) -> int:
+        """Return how many windows a label may hang on: all, but for an area of interest."""
+        if self._scene.aoi is None:
+            return len(self.grid)
+        halo = self._halo
+        return sum(self._scene.wanted(_around(tile.window, halo)) for tile in self.grid.tiles())
+
     def chips(self, first_row: int = 0) -> Iterator[Chip | None]:
         """Yield each tile's chip in row-major order; None for one that no label needs.
 

@@ -134,11 +134,12 @@ def _plan(
             Staging.check(job.folder, names, inputs=job.inputs)
         except RsclipError as error:
             status, reason = "exists", str(error)
+    windows = run.wanted_windows()
     return ScenePlan(
         scene.source,
         status,
-        windows=len(run.grid),
-        seconds=round(len(run.grid) * second + pixels * _SECONDS_A_PIXEL, 1),
+        windows=windows,
+        seconds=round(windows * second + pixels * _SECONDS_A_PIXEL, 1),
         window_seconds=second,
         memory_mb=0
         if outline is None

@@ -36,6 +36,18 @@ def test_dry_run_tells_and_writes_nothing(rsclip, make_scene, tiny_model, tmp_pa
     assert "1 of 4 scenes to do" in table
 
 
+def test_dry_run_counts_windows_of_the_area_only(rsclip, make_scene, tiny_model, tmp_path):
+    common = ["segment", make_scene(shape=(400, 400)), "--classes", "road, water", "--model",
+              tiny_model, "-o", tmp_path / "out", "--json"]  # fmt: skip
+    (whole,) = json.loads(rsclip(*common, "--dry-run").stdout)
+    area = ["--aoi", "500010,4999980,500020,4999990"]
+    (part,) = json.loads(rsclip(*common, *area, "--dry-run").stdout)
+    assert 0 < part["windows"] < whole["windows"] / 4
+    assert rsclip(*common, *area).exit_code == 0
+    windows = json.loads((tmp_path / "out/scene_run.json").read_text())["windows"]
+    assert windows["total"] - windows["skipped"] == part["windows"]
+
+
 def test_dry_run_knows_a_shapefile_without_a_crs_as_finished(
     rsclip, make_scene, tiny_model, tmp_path
 ):
