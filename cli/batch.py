@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from rsclip_cli.options import config_options, gather_config, output_options
+from rsclip_cli.options import config_options, gather_config, given_layers, output_options
 from rsclip_cli.report import guard
 
 if TYPE_CHECKING:
@@ -87,6 +87,7 @@ def command(
         from rsclip_cli.live import LiveView
 
         config = gather_config(config_file, flags, _DEFAULTS)
+        layers = given_layers(config_file, flags)
         if dry_run:
             from rsclip.batch import plan_batch
             from rsclip.batch.dryrun import plan_tasks
@@ -94,13 +95,13 @@ def command(
 
             tasks, root = plan_batch(
                 inputs, classes, output_dir, config=config, recursive=bool(recursive),
-                retry_failed=retry_failed, stac_catalog=bool(stac_catalog),
+                retry_failed=retry_failed, given=layers, stac_catalog=bool(stac_catalog),
             )  # fmt: skip
             show_plan(plan_tasks(tasks, root), as_json, jobs=given.get("jobs") or 1)
             return
         with LiveView(quiet=quiet) as view:
             report = run_batch(
-                inputs, classes, output_dir, config=config, listener=view,
+                inputs, classes, output_dir, config=config, given=layers, listener=view,
                 **{name: value for name, value in given.items() if value is not None},
             )  # fmt: skip
         if as_json:

@@ -16,6 +16,7 @@ __all__ = [
     "config_flags",
     "config_options",
     "gather_config",
+    "given_layers",
     "output_options",
 ]
 
@@ -76,8 +77,17 @@ def gather_config(
     Raises:
         OptionError: A bad key or value in either.
     """
+    return build_config(defaults, *given_layers(config_file, flags))
+
+
+def given_layers(config_file: str | None, flags: dict[str, Any]) -> tuple[dict[str, Any], ...]:
+    """Return what a configuration file and flags say outright, the weaker first.
+
+    Raises:
+        OptionError: A bad key or value in the file.
+    """
     layer = {name: value for name, value in flags.items() if value not in (None, ())}
-    return build_config(defaults, read_config_file(config_file) if config_file else {}, layer)
+    return read_config_file(config_file) if config_file else {}, layer
 
 
 def _flag(item: "dataclasses.Field[Any]", kind: Any, default: Any) -> Callable[[F], F]:

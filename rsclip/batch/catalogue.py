@@ -9,9 +9,9 @@ from rsclip.batch.tasks import Outcome
 from rsclip.writers.qml import write_text
 from rsclip.writers.staging import write_error
 
-__all__ = ["write_catalogue"]
+__all__ = ["NAME", "write_catalogue"]
 
-_NAME = "catalog.json"
+NAME = "catalog.json"
 
 
 def write_catalogue(root: Path, outcomes: Sequence[Outcome]) -> list[Path]:
@@ -27,7 +27,7 @@ def write_catalogue(root: Path, outcomes: Sequence[Outcome]) -> list[Path]:
     Raises:
         WriteError: It cannot be written.
     """
-    path = root / _NAME
+    path = root / NAME
     items = [
         {
             "rel": "item",
@@ -45,11 +45,11 @@ def write_catalogue(root: Path, outcomes: Sequence[Outcome]) -> list[Path]:
         "title": f"Classes of {len(items)} scenes",
         "description": "Masks by rsclip, one item a scene.",
         "links": [
-            {"rel": "root", "href": f"./{_NAME}", "type": "application/json"},
+            {"rel": "root", "href": f"./{NAME}", "type": "application/json"},
             *items,
         ],
     }
-    draft = path.with_name(f".{_NAME}.new")
+    draft = path.with_name(f".{NAME}.new")
     write_text(draft, json.dumps(catalogue, indent=2, ensure_ascii=False) + "\n")
     try:
         draft.replace(path)

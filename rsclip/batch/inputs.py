@@ -1,5 +1,6 @@
 """Which scenes a batch has: those of folders, patterns and lists, and where their outputs go."""
 
+import contextlib
 import csv
 import glob
 import os
@@ -9,8 +10,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from rsclip.batch.manifest import read_extras
 from rsclip.errors import InputError, OptionError, OutputError
 from rsclip.sources import stem_of
+from rsclip.writers.scores import SCORES
 
 __all__ = ["LIST_SUFFIXES", "RASTER_SUFFIXES", "Entry", "find_scenes", "refuse_twins"]
 
@@ -26,7 +29,8 @@ _WILD = re.compile(r"[*?\[]")
 # Sources that no file system knows: URLs, /vsi..., and GDAL's DRIVER:... forms.
 _VIRTUAL = re.compile(r"^(?:/vsi|[A-Za-z][A-Za-z0-9_+.-]+:)")
 _RUN = "_run.json"
-_MANIFEST = "manifest.jsonl"
+_COMPARED = "_compare.json"
+_RASTERS = ("mask", *SCORES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,13 +171,19 @@ def _is_own(path: Path, output_dir: Path, root: Path) -> bool:
     inside = output_dir.absolute()
     if inside != root.absolute() and inside in path.absolute().parents:
         return True
-    if path.name.startswith("mosaic") and (path.parent / _MANIFEST).exists():
+    stem, _, kind = path.stem.rpartition("_")
+    if kind in _RASTERS and (path.parent / f"{stem}{_RUN}").exists():
         return True
-    words = path.stem.split("_")
-    return any(
-        (path.parent / f"{'_'.join(words[:count])}{_RUN}").exists()
-        for count in range(1, len(words))
-    )
+    # `rsclip compare` puts the method's name before.
+    scene = stem.rpartition("_")[0]
+    if kind == "mask" and (path.parent / f"{scene}{_COMPARED}").exists():
+        return True
+    if not path.name.startswith("mosaic"):
+        return False
+    # Not every manifest.jsonl is one of ours.
+    with contextlib.suppress(InputError):
+        return path.name in read_extras(path.parent)
+    return False
 
 
 def _of_list(path: Path) -> list[Entry]:

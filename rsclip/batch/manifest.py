@@ -1,14 +1,17 @@
 """`manifest.jsonl`: how every scene of a batch ended, appended as it ends, readable after any kill.
 
-The first line names the version. Every other line is one outcome; of a scene's several lines the
-last one counts. A line that a kill cut short is cut off when the next batch begins.
+The first line names the version. Every other line is one outcome, or names files over all scenes
+(mosaics, merged polygons, a catalogue). Of a scene's several lines the last one counts; what it
+does not know, such as the outputs that a failed try left alone, is the one's before. A line that a
+kill cut short is cut off when the next batch begins.
 """
 
 import csv
 import io
 import json
 import os
-from collections.abc import Iterable, Mapping
+import warnings
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -16,17 +19,18 @@ from typing import Any, Self
 from filelock import FileLock, Timeout
 
 from rsclip.batch.tasks import Outcome, Problem, Task
-from rsclip.errors import InputError, OutputError
+from rsclip.errors import InputError, OutputError, RsclipWarning
 from rsclip.provenance import without_secrets
 from rsclip.version import __version__
 from rsclip.writers.record import to_plain
 from rsclip.writers.staging import write_error
 
-__all__ = ["MANIFEST", "TABLE", "Manifest", "read_manifest", "write_table"]
+__all__ = ["MANIFEST", "TABLE", "Manifest", "read_extras", "read_manifest", "write_table"]
 
 MANIFEST = "manifest.jsonl"
 TABLE = "manifest.csv"
 
+_EXTRAS = "extras"
 _VERSION_KEY = "rsclip_manifest"
 _VERSION = 1
 _LOCK = ".rsclip-manifest.lock"
@@ -101,6 +105,17 @@ class Manifest:
         except OSError as error:
             raise write_error(error, self.path) from error
 
+    def append_extras(self, names: Sequence[str]) -> None:
+        """Name files over all scenes that are about to be written: the batch's own from now on.
+
+        Raises:
+            WriteError: The disk is full.
+        """
+        try:
+            self._append({_EXTRAS: list(names)})
+        except OSError as error:
+            raise write_error(error, self.path) from error
+
     def _append(self, content: Mapping[str, Any]) -> None:
         text = json.dumps(to_plain(content), ensure_ascii=False, allow_nan=False)
         # One write: a kill leaves the line whole, cut short, or not there.
@@ -112,27 +127,83 @@ class Manifest:
 def read_manifest(path: str | Path) -> list[Outcome]:
     """Return every scene's last outcome, in the order of the scenes' first lines.
 
+    A damaged line is passed over with a warning.
+
     Args:
         path: The file, or the folder it is in.
 
     Raises:
-        InputError: It is missing, of another version, damaged, or no manifest.
+        InputError: It is missing, of another version, or no manifest.
     """
+    last: dict[tuple[str, str], Outcome] = {}
+    for number, line in _lines(path):
+        if _EXTRAS in line:
+            continue
+        try:
+            outcome = _outcome(line)
+        except (ValueError, KeyError, TypeError, AttributeError):
+            _warn_of(path, number)
+            continue
+        key = outcome.task.source, outcome.task.folder
+        last[key] = _with_earlier(last.get(key), outcome)
+    return list(last.values())
+
+
+def read_extras(path: str | Path) -> set[str]:
+    """Return the names of all files over all scenes that a folder's batches wrote.
+
+    Args:
+        path: The manifest, or the folder it is in; there may be none.
+
+    Raises:
+        InputError: It is of another version, or no manifest.
+    """
+    if not _file(path).exists():
+        return set()
+    named = (line.get(_EXTRAS) for _, line in _lines(path))
+    return {name for names in named if isinstance(names, list) for name in names}
+
+
+def _file(path: str | Path) -> Path:
     path = Path(path)
-    if path.is_dir():
-        path = path / MANIFEST
+    return path / MANIFEST if path.is_dir() else path
+
+
+def _lines(path: str | Path) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Yield number and content of every line after the first; {} for one that is no JSON."""
+    path = _file(path)
     length = _whole_length(path, must_exist=True)
     content = path.read_bytes()[:length]
-    last: dict[tuple[str, str], Outcome] = {}
     for number, line in enumerate(content.split(b"\n")[1:-1], 2):
         try:
-            outcome = _outcome(json.loads(line))
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise InputError(
-                f"line {number} is damaged", where=path, remedy="Remove that line."
-            ) from error
-        last[outcome.task.source, outcome.task.folder] = outcome
-    return list(last.values())
+            read = json.loads(line)
+        except ValueError:
+            read = None
+        yield number, read if isinstance(read, dict) else {}
+
+
+def _warn_of(path: str | Path, number: int) -> None:
+    warnings.warn(
+        f"{_file(path)}: line {number} is damaged: passed over", RsclipWarning, stacklevel=3
+    )
+
+
+def _with_earlier(earlier: Outcome | None, outcome: Outcome) -> Outcome:
+    """Return an outcome with what only the one before knows.
+
+    A try that failed left the outputs of an earlier one alone; one that found them finished knows
+    neither how long they took nor what was said.
+    """
+    if earlier is None or not earlier.outputs:
+        return outcome
+    if outcome.status == "failed" and not outcome.outputs:
+        return outcome.replace(
+            outputs=earlier.outputs, settings_hash=earlier.settings_hash, shares=earlier.shares
+        )
+    if outcome.status == "skipped" and outcome.settings_hash == earlier.settings_hash:
+        said = tuple(dict.fromkeys((*earlier.warnings, *outcome.warnings)))
+        return outcome.replace(seconds=earlier.seconds, worker=earlier.worker, warnings=said)
+    return outcome
 
 
 def write_table(path: Path, outcomes: Iterable[Outcome]) -> None:

@@ -17,9 +17,9 @@ from rsclip.writers.gpkg_style import embed_style
 from rsclip.writers.staging import write_error
 from rsclip.writers.vectors import LAYER
 
-__all__ = ["merge_polygons"]
+__all__ = ["NAME", "merge_polygons"]
 
-_NAME = "polygons.gpkg"
+NAME = "polygons.gpkg"
 # Scenes of several zones have this in common.
 _COMMON = "EPSG:4326"
 
@@ -52,16 +52,16 @@ def merge_polygons(
         try:
             crs = read_polygons(file).crs
         except (OSError, DataSourceError, DataLayerError) as error:
-            note(f"{outcome.task.name}: not in {_NAME}: {error}")
+            note(f"{outcome.task.name}: not in {NAME}: {error}")
             continue
         if crs is None:
-            note(f"{outcome.task.name}: not in {_NAME}: its polygons have no CRS")
+            note(f"{outcome.task.name}: not in {NAME}: its polygons have no CRS")
             continue
         placed.append((outcome, file, crs))
     if not placed:
         return []
     crs = placed[0][2] if len({item[2] for item in placed}) == 1 else _COMMON
-    path, draft = root / _NAME, root / f".{_NAME}.new.gpkg"
+    path, draft = root / NAME, root / f".{NAME}.new.gpkg"
     draft.unlink(missing_ok=True)
     try:
         for outcome, file, _ in placed:

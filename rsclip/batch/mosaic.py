@@ -38,17 +38,23 @@ class _Mask:
 
 
 def finished(root: Path, outcomes: Sequence[Outcome]) -> list[tuple[Outcome, Path]]:
-    """Return the scenes whose mask is there, in the order of their names, with its path."""
+    """Return the scenes whose mask is there, in the order of their names, with its path.
+
+    A scene that failed may have the mask of an earlier, good run.
+    """
     there = [
         (outcome, root / outcome.outputs["mask"])
         for outcome in outcomes
-        if outcome.status != "failed" and "mask" in outcome.outputs
+        if "mask" in outcome.outputs
     ]
     return sorted((item for item in there if item[1].is_file()), key=lambda item: item[0].task.name)
 
 
 def write_mosaics(
-    root: Path, outcomes: Sequence[Outcome], note: Callable[[str], None]
+    root: Path,
+    outcomes: Sequence[Outcome],
+    note: Callable[[str], None],
+    claim: Callable[[Sequence[str]], None],
 ) -> list[Path]:
     """Write mosaic.vrt over all masks below a folder, or one VRT for each CRS and set of classes.
 
@@ -59,6 +65,7 @@ def write_mosaics(
         root: The output folder.
         outcomes: Of the batch.
         note: Is told which masks cannot take part, and why.
+        claim: Is told the files' names before they are written.
 
     Returns:
         The files.
@@ -76,10 +83,7 @@ def write_mosaics(
             groups[mask.crs.to_wkt(), mask.dtype, mask.colours, mask.names].append(mask)
     stems = _stems(list(groups.values()))
     paths = [root / f"{stem}.vrt" for stem in stems]
-    for old in root.glob(f"{_NAME}*.vrt"):
-        if old not in paths:
-            # Of another selection of scenes: it would pass for this batch's.
-            old.unlink()
+    claim([path.name for path in paths])
     for path, masks in zip(paths, groups.values(), strict=True):
         draft = path.with_name(f".{path.name}.new")
         try:

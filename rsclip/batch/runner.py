@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
+from rsclip.batch.extras import Extras
 from rsclip.batch.inputs import Entry, find_scenes
 from rsclip.batch.manifest import TABLE, Manifest, read_manifest, write_table
 from rsclip.batch.tasks import Executor, Listener, Outcome, Report, Task, changed
@@ -36,6 +37,7 @@ def run_batch(
     dask: str | None = None,
     on_error: OnError = "continue",
     retry_failed: str | Path | None = None,
+    given: Sequence[Mapping[str, Any]] | None = None,
     mosaic: bool = False,
     merge_polygons: bool = False,
     stac_catalog: bool = False,
@@ -58,6 +60,8 @@ def run_batch(
         dask: Address of a dask scheduler, in place of `jobs`.
         on_error: "stop": end the batch at the first failure.
         retry_failed: A manifest: run the scenes that failed, as they were run. `inputs` is empty.
+        given: With `retry_failed`: layers of options that beat those of the manifest, weakest
+            first. Default: what of `config` differs from the defaults.
         mosaic: Write a VRT over all masks, one per CRS and set of classes.
         merge_polygons: Write the polygons of all scenes as one layer, polygons.gpkg.
         stac_catalog: Write a STAC catalogue of all items; turns on `stac`.
@@ -76,29 +80,21 @@ def run_batch(
     listener = listener or Listener()
     planned, root = plan_batch(
         inputs, classes, output_dir, config=config, recursive=recursive,
-        retry_failed=retry_failed, stac_catalog=stac_catalog,
+        retry_failed=retry_failed, given=given, stac_catalog=stac_catalog,
     )  # fmt: skip
+    extras = Extras(mosaic, merge_polygons, stac_catalog)
+    sources = {task.source for task in planned}
+    extras.check(root, sources, overwrite=bool(config and config.overwrite))
     with Manifest(root) as manifest:
         executor = _executor(planned, jobs, dask, model_loader, listener)
         workers: int = min(getattr(executor, "workers", 1), len(planned))
         outcomes = _run(executor, planned, root, manifest, listener, workers, on_error)
-        extras = [root / TABLE]
+        files = [root / TABLE]
         known = read_manifest(manifest.path)
-        write_table(extras[0], known)
-        if mosaic:
-            from rsclip.batch.mosaic import write_mosaics
-
-            extras += write_mosaics(root, known, listener.note)
-        if merge_polygons:
-            from rsclip.batch.merging import merge_polygons as merge
-
-            extras += merge(root, known, listener.note)
-        if stac_catalog:
-            from rsclip.batch.catalogue import write_catalogue
-
-            extras += write_catalogue(root, known)
+        write_table(files[0], known)
+        files += extras.write(root, known, manifest, listener.note)
     unfinished = len(planned) - len(outcomes)
-    return Report(outcomes, manifest.path, extras, time.monotonic() - began, unfinished)
+    return Report(outcomes, manifest.path, files, time.monotonic() - began, unfinished)
 
 
 def plan_batch(
@@ -109,6 +105,7 @@ def plan_batch(
     config: SegmentConfig | None = None,
     recursive: bool = False,
     retry_failed: str | Path | None = None,
+    given: Sequence[Mapping[str, Any]] | None = None,
     stac_catalog: bool = False,
 ) -> tuple[list[Task], Path]:
     """Return a batch's tasks, checked as far as possible without model and pixels, and its folder.
@@ -126,7 +123,9 @@ def plan_batch(
                 where="--retry-failed",
                 remedy="Leave out the inputs, or run the batch again: what is done is skipped.",
             )
-        tasks = _failed_tasks(Path(retry_failed), classes, layer)
+        layers = [layer] if given is None else [*given, {"stac": True} if stac_catalog else {}]
+        how = {name: layer[name] for name in _HOW if name in layer}
+        tasks = _failed_tasks(Path(retry_failed), classes, [*layers, how])
         if output_dir is None:
             path = Path(retry_failed)
             output_dir = path if path.is_dir() else path.parent
@@ -218,7 +217,9 @@ def _task(entry: Entry, classes: LegendSpec | None, layer: dict[str, Any]) -> Ta
     return Task(entry.source, entry.folder, _plain_spec(spec), settings)
 
 
-def _failed_tasks(path: Path, classes: LegendSpec | None, layer: dict[str, Any]) -> list[Task]:
+def _failed_tasks(
+    path: Path, classes: LegendSpec | None, layers: Sequence[Mapping[str, Any]]
+) -> list[Task]:
     failed = [outcome.task for outcome in read_manifest(path) if outcome.status == "failed"]
     if not failed:
         raise InputError("no scene of it has failed", where=path, remedy="There is nothing to do.")
@@ -235,7 +236,7 @@ def _failed_tasks(path: Path, classes: LegendSpec | None, layer: dict[str, Any])
             task.source,
             task.folder,
             task.classes if spec is None else spec,
-            _portable(changed(build_config(_what(task.settings), layer))),
+            _portable(changed(build_config(_what(task.settings), *layers))),
         )
         for task in failed
     ]

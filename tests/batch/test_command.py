@@ -19,7 +19,8 @@ WORDS = "building, water"
 
 def test_some_failed_is_exit_3_and_the_rest_is_done(folder, tmp_path, tiny_model, rsclip):
     arguments = ["batch", folder, "--recursive", "--classes", WORDS, "--model", tiny_model,
-                 "--templates", "simple", "-o", tmp_path / "out"]  # fmt: skip
+                 "--templates", "simple", "-o", tmp_path / "out", "--score", "paper",
+                 "--tta", "flips"]  # fmt: skip
     done = rsclip(*arguments)
     assert done.exit_code == 3, done.output
     head, counts = done.stdout.splitlines()[:2]
@@ -34,9 +35,13 @@ def test_some_failed_is_exit_3_and_the_rest_is_done(folder, tmp_path, tiny_model
     assert [said[key] for key in ("done", "skipped", "failed")] == [0, 3, 1]
     (folder / "north/bad.tif").unlink()
     (folder / "a.tif").rename(folder / "north/bad.tif")
-    retried = rsclip("batch", "--retry-failed", tmp_path / "out/manifest.jsonl", "--quiet")
+    retried = rsclip("batch", "--retry-failed", tmp_path / "out/manifest.jsonl", "--quiet",
+                     "--tta", "none")  # fmt: skip
     assert (retried.exit_code, retried.output) == (0, "")
     assert (tmp_path / "out/north/bad_mask.tif").exists()
+    # What is said outright counts, also where it is the default.
+    record = json.loads((tmp_path / "out/north/bad_run.json").read_text())
+    assert (record["settings"]["score"], record["settings"]["tta"]) == ("paper", "none")
     # On by default here, and off on request.
     assert rsclip(*arguments, "--no-resume", "--on-error", "stop").exit_code == 3
 

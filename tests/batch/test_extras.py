@@ -8,6 +8,8 @@ import pytest
 import rasterio
 
 from rsclip.batch import run_batch
+from rsclip.config import SegmentConfig
+from rsclip.errors import OutputError
 from tests.batch import workers
 from tests.batch.conftest import CLASSES, Memory
 from tests.rasters import write_raster
@@ -48,6 +50,54 @@ def test_the_mosaic_has_every_mask_in_its_place(scenes, tmp_path):
         np.testing.assert_array_equal(labels[:, 96:], b.read(1))
         assert (labels[:, 64:96] == mosaic.nodata).all()
         assert mosaic.colormap(1)[1] == a.colormap(1)[1]
+
+
+ALL = {"mosaic": True, "merge_polygons": True, "stac_catalog": True}
+
+
+@pytest.mark.parametrize("name", ["mosaic.vrt", "mosaic_EPSG32633.vrt", "polygons.gpkg",
+                                  "catalog.json"])  # fmt: skip
+def test_files_that_no_batch_wrote_are_left_alone(scenes, tmp_path, name):
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / name).write_text("the user's own")
+    with pytest.raises(OutputError, match=rf"{name}: a file of this name exists, which no batch"):
+        run(scenes, out, **ALL)
+    assert [path.name for path in out.iterdir()] == [name]
+    assert (out / name).read_text() == "the user's own"
+    # Of another name, or not asked for: no matter.
+    (out / name).rename(out / f"my_{name}")
+    run(scenes, out, **ALL)
+    again = run(scenes, out, **ALL)
+    assert again.count("skipped") == 2
+    assert (out / f"my_{name}").read_text() == "the user's own"
+    (out / "mosaic.vrt").unlink()
+    (out / "mosaic.vrt").write_text("x")
+    run(scenes, out, config=SegmentConfig(resume=True, overwrite=True), **ALL)
+
+
+def test_outputs_beside_inputs_replace_none(scenes):
+    place(scenes, "c", 500000, 5000000)
+    (scenes / "c.tif").rename(scenes / "mosaic.vrt")
+    with pytest.raises(OutputError, match=r"mosaic\.vrt: it is an input"):
+        run(scenes, scenes, mosaic=True, config=SegmentConfig(resume=True, overwrite=True))
+    (scenes / "mosaic.vrt").unlink()
+    place(scenes, "mosaic_2020", 500000, 5000000)
+    run(scenes, scenes, mosaic=True)
+    assert (scenes / "mosaic_2020.tif").exists()
+    # A scene that came since is found; what the batch wrote is none.
+    place(scenes, "a_new", 500000, 5000000)
+    report = run(scenes, scenes, mosaic=True)
+    assert (report.count("done"), report.count("skipped")) == (1, 3)
+
+
+def test_a_scene_that_is_refused_stays_in_the_mosaic(scenes, tmp_path):
+    out = tmp_path / "out"
+    run(scenes, out, mosaic=True)
+    before = (out / "mosaic.vrt").read_bytes()
+    report = run(scenes, out, mosaic=True, config=SegmentConfig(resume=True, logit_scale=30))
+    assert report.count("failed") == 2
+    assert (out / "mosaic.vrt").read_bytes() == before
 
 
 def test_one_mosaic_for_each_crs_and_what_cannot_take_part_is_said(scenes, tmp_path):

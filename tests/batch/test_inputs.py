@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from rsclip.batch.inputs import find_scenes
+from rsclip.batch.manifest import Manifest
 from rsclip.errors import InputError, OptionError, OutputError
 
 
@@ -39,8 +40,18 @@ def test_urls_and_virtual_paths_are_left_as_they_are():
 def test_outputs_of_earlier_runs_are_no_scenes(folder):
     for name in ("a_mask.tif", "a_confidence.tif", "a_run.json", "north/b_mask.tif"):
         (folder / name).write_text("")
-    (folder / "manifest.jsonl").write_text("")
+    with Manifest(folder) as manifest:
+        manifest.append_extras(["mosaic.vrt"])
     (folder / "mosaic.vrt").write_text("")
+    assert found(folder) == [("a.tif", "")]
+    # New scenes of like names are scenes; so is a mosaic that no batch wrote.
+    (folder / "a_new.tif").write_text("")
+    (folder / "mosaic_2020.vrt").write_text("")
+    assert found(folder) == [("a.tif", ""), ("a_new.tif", ""), ("mosaic_2020.vrt", "")]
+    for name in ("a_new.tif", "mosaic_2020.vrt"):
+        (folder / name).unlink()
+    (folder / "a_compare.json").write_text("")
+    (folder / "a_sclip_mask.tif").write_text("")
     assert found(folder) == [("a.tif", "")]
     # b_mask.tif without b's record is a scene of this name.
     assert ("b_mask.tif", "north") in found(folder, recursive=True)

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from rsclip.batch.manifest import Manifest, read_manifest, write_table
 from rsclip.batch.tasks import Outcome, Problem, Task
-from rsclip.errors import InputError, OutputError
+from rsclip.errors import InputError, OutputError, RsclipWarning
 
 
 def outcome(name, status="done", **more):
@@ -74,15 +74,35 @@ def test_another_version_or_another_file_is_refused_and_kept(tmp_path, content, 
     assert path.read_bytes() == content
 
 
-def test_a_damaged_line_in_the_middle_is_named(tmp_path):
+def test_a_damaged_line_in_the_middle_is_passed_over_and_named(tmp_path):
     path = write(tmp_path, THREE)
     lines = path.read_bytes().split(b"\n")
     lines[2] = b'{"scene": 1}'
     path.write_bytes(b"\n".join(lines))
-    with pytest.raises(InputError, match="line 3 is damaged"):
-        read_manifest(path)
+    with pytest.warns(RsclipWarning, match="line 3 is damaged"):
+        left = read_manifest(path)
+    assert left == [THREE[0], *THREE[2:]]
+    lines[2] = b'{"scene": "cut sh'
+    path.write_bytes(b"\n".join(lines))
+    with pytest.warns(RsclipWarning, match="line 3 is damaged"):
+        assert read_manifest(path) == left
     with pytest.raises(InputError, match="no such manifest"):
         read_manifest(tmp_path / "other.jsonl")
+
+
+def test_what_a_line_does_not_know_is_the_one_before(tmp_path):
+    (tmp_path / "m").mkdir()
+    task = THREE[0].task
+    outputs = {"mask": "a_mask.tif", "record": "a_run.json"}
+    done = Outcome(task, "done", 40.0, "2026-01-01T00:00:00+00:00", "one", outputs=outputs,
+                   settings_hash="h", shares={"road": 0.5}, warnings=("odd",))  # fmt: skip
+    problem = Problem("OutputError", "outputs exist already, made with other settings")
+    failed = Outcome(task, "failed", 0.1, "2026-01-02T00:00:00+00:00", problem=problem)
+    (kept,) = read_manifest(write(tmp_path, [done, failed]))
+    assert (kept.status, kept.problem, kept.outputs) == ("failed", problem, outputs)
+    skipped = done.replace(status="skipped", seconds=0.1, worker="two", warnings=())
+    (kept,) = read_manifest(write(tmp_path / "m", [done, skipped]))
+    assert (kept.status, kept.seconds, kept.warnings) == ("skipped", 40.0, ("odd",))
 
 
 def test_two_batches_do_not_write_one_manifest(tmp_path):
