@@ -143,6 +143,31 @@ def kill_and_go_on(scene, tmp_path, moments):
     return kept
 
 
+@pytest.mark.parametrize("overwrite", [False, True])
+@pytest.mark.parametrize("move", [1, 4])
+def test_killed_while_outputs_get_their_names(scene, tmp_path, move, overwrite):
+    out = tmp_path / "out"
+    if overwrite:
+        run(scene, out, StubEncoder(), threshold=0.6)
+    code = (
+        "import os, signal, sys; from tests.e2e.killed import *\n"
+        "from rsclip.writers import publishing\n"
+        "move, left = publishing.move, [int(sys.argv[3])]\n"
+        "def deadly(*args, **options):\n"
+        "    move(*args, **options); left[0] -= 1\n"
+        "    left[0] or os.kill(os.getpid(), signal.SIGKILL)\n"
+        "publishing.move = deadly\n"
+        "run(sys.argv[1], sys.argv[2], StubEncoder(), overwrite=sys.argv[4] == 'True')"
+    )
+    arguments = [sys.executable, "-c", code, str(scene), str(out), str(move), str(overwrite)]
+    assert subprocess.run(arguments, check=False).returncode == -9
+    encoder = StubEncoder()
+    outcome = run(scene, out, encoder)
+    assert (outcome.status, encoder.calls) == ("skipped", 0)
+    assert results(outcome) == results(run(scene, tmp_path / "whole", StubEncoder()))
+    assert names(out) == names(tmp_path / "whole")
+
+
 def test_killed_at_three_moments(scene, tmp_path):
     assert kill_and_go_on(scene, tmp_path, [0.15, 0.3, 0.45]) > 0
 
