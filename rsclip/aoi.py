@@ -1,5 +1,6 @@
 """The area of interest: a file, WKT or box in any CRS, as a mask of pixels."""
 
+import hashlib
 import math
 from pathlib import Path
 from typing import Any
@@ -33,12 +34,17 @@ class Aoi:
         area: Polygon or multipolygon in the scene's CRS.
         transform: Of the scene, from (column, row) to coordinates.
         shape: (height, width) of the scene.
+        digest: See there.
+
+    Attributes:
+        digest: SHA-256 of the area as it was given, whatever file it came from.
 
     Raises:
         OptionError: It misses the scene.
     """
 
-    def __init__(self, area: Any, transform: Affine, shape: Shape) -> None:
+    def __init__(self, area: Any, transform: Affine, shape: Shape, digest: str = "") -> None:
+        self.digest = digest
         # In pixels, where windows are rectangles whatever the grid's rotation.
         inverse = ~transform
         flat = [inverse.a, inverse.b, inverse.d, inverse.e, inverse.c, inverse.f]
@@ -82,9 +88,16 @@ def read_aoi(text: str, crs: CRS | None, transform: Affine, shape: Shape) -> Aoi
     area = shapely.union_all(shapely.get_parts(area)) if area.geom_type != "Polygon" else area
     if area.is_empty or not isinstance(area, shapely.Polygon | shapely.MultiPolygon):
         raise OptionError("no area: polygons are needed", where=_WHERE, remedy=_FORMS)
+    digest = _digest(area, own)
     if own is not None and crs is not None:
         area = _reproject(area, own, pyproj.CRS.from_user_input(crs.to_wkt()))
-    return Aoi(area, transform, shape)
+    return Aoi(area, transform, shape, digest)
+
+
+def _digest(area: Any, own: pyproj.CRS | None) -> str:
+    """Return the SHA-256 of an area's vertices, whatever their order, and of its CRS."""
+    crs = "" if own is None else own.to_wkt()
+    return hashlib.sha256(shapely.to_wkb(shapely.normalize(area)) + crs.encode()).hexdigest()
 
 
 def _parse(text: str) -> tuple[Any, pyproj.CRS | None]:

@@ -20,27 +20,32 @@ __all__ = [
     "why_not_finished",
 ]
 
-# Settings that change no pixel, and those that the model's facts tell better (the weights' hash,
-# the batch in use).
+# Settings that change no pixel, and those that others tell better: the model's facts (the weights'
+# hash, the batch in use), and what the file of an area holds.
 _WITHOUT_EFFECT = frozenset(
     {"overwrite", "resume", "checksum", "model", "weights", "preset", "batch_size", "max_memory"}
+    | {"aoi"}
 )
 _MODEL_FACTS = frozenset({"name", "source"})
 
 
-def settings_hash(legend: Legend, config: SegmentConfig, model: Mapping[str, Any]) -> str:
+def settings_hash(
+    legend: Legend, config: SegmentConfig, model: Mapping[str, Any], area: str | None
+) -> str:
     """Return the SHA-256 of all that the outputs depend on besides the scene.
 
     Args:
         legend: Classes.
         config: Settings.
         model: The model's facts: weights hash, method and its options, templates, batch size, ...
+        area: Digest of the area of interest.
     """
     facts = {
         "rsclip": __version__,
         "classes": legend.to_dict(),
         "settings": {k: v for k, v in config.to_dict().items() if k not in _WITHOUT_EFFECT},
         "model": {key: value for key, value in model.items() if key not in _MODEL_FACTS},
+        "area": area,
     }
     text = json.dumps(to_plain(facts), sort_keys=True, ensure_ascii=False)
     return hashlib.sha256(text.encode()).hexdigest()

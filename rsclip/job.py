@@ -142,8 +142,9 @@ class Job:
 
     def identity(self, scene: Scene, model: Model) -> dict[str, Any]:
         """Return what a finished or begun run must have in common with this one."""
+        area = None if scene.aoi is None else scene.aoi.digest
         return {
-            "settings_hash": settings_hash(self.legend, self.settings, model.facts),
+            "settings_hash": settings_hash(self.legend, self.settings, model.facts, area),
             "input": input_facts(scene, checksum=self.settings.checksum),
         }
 

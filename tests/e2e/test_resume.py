@@ -8,9 +8,11 @@ import sys
 import time
 from pathlib import Path
 
+import geopandas
 import numpy as np
 import pytest
 import rasterio
+import shapely
 
 from rsclip import checkpoint, pipeline
 from rsclip.errors import EncodeError, OutputError
@@ -89,6 +91,36 @@ def test_a_finished_scene_stays_as_it_is(scene, tmp_path):
     with pytest.raises(OutputError, match="exist already"):
         run(scene, tmp_path, StubEncoder())
     assert run(scene, tmp_path, StubEncoder(), overwrite=True).status == "done"
+
+
+def test_an_area_is_what_its_file_holds(scene, tmp_path):
+    with rasterio.open(scene) as dataset:
+        places = [dataset.transform @ xy for xy in [(10, 20), (300, 20), (300, 200), (10, 200)]]
+        crs = dataset.crs.to_wkt()
+
+    def draw(name, points):
+        frame = geopandas.GeoDataFrame(geometry=[shapely.Polygon(points)], crs=crs)
+        frame.to_file(tmp_path / name)
+        return str(tmp_path / name)
+
+    out = tmp_path / "out"
+    first = run(scene, out, StubEncoder(), aoi=draw("a.gpkg", places))
+    # The same area under another name, from another vertex on.
+    moved = draw("b.gpkg", [*places[1:], places[0]])
+    assert run(scene, out, StubEncoder(), aoi=moved).status == "skipped"
+    changed = draw("a.gpkg", places[:3])
+    with pytest.raises(OutputError, match="exist already, made with other settings"):
+        run(scene, out, StubEncoder(), aoi=changed)
+    again = run(scene, out, StubEncoder(), aoi=changed, overwrite=True)
+    assert again.run["valid_pixels"] < first.run["valid_pixels"]
+
+    # The rows of one area never stand beside those of another.
+    with pytest.raises(EncodeError):
+        run(scene, tmp_path / "cut", StubEncoder(calls=28, fail=fail), aoi=draw("a.gpkg", places))
+    assert list((tmp_path / "cut").glob(".rsclip-*/work/state.npz"))
+    draw("a.gpkg", places[:3])
+    with pytest.warns(UserWarning, match="starts over"):
+        assert results(run(scene, tmp_path / "cut", StubEncoder(), aoi=changed)) == results(again)
 
 
 @pytest.mark.parametrize("change", ["settings", "input", "damage", "no resume"])
