@@ -82,13 +82,21 @@ def read_aoi(text: str, crs: CRS | None, transform: Affine, shape: Shape) -> Aoi
         shape: (height, width) of the scene.
 
     Raises:
-        OptionError: It cannot be read, is no area, is not valid, or misses the scene.
+        OptionError: It cannot be read, is no area, is not valid, has a CRS and the scene none,
+            or misses the scene.
     """
     area, own = _parse(text)
     area = shapely.union_all(shapely.get_parts(area)) if area.geom_type != "Polygon" else area
     if area.is_empty or not isinstance(area, shapely.Polygon | shapely.MultiPolygon):
         raise OptionError("no area: polygons are needed", where=_WHERE, remedy=_FORMS)
     digest = _digest(area, own)
+    if own is not None and crs is None:
+        raise OptionError(
+            "the area has a CRS, the scene has none",
+            where=_WHERE,
+            remedy="Give the area in the scene's coordinates (pixels, if it has no others) and "
+            "without a CRS, as WKT or a box; or give the scene its CRS, as with gdal_edit -a_srs.",
+        )
     if own is not None and crs is not None:
         area = _reproject(area, own, pyproj.CRS.from_user_input(crs.to_wkt()))
     return Aoi(area, transform, shape, digest)

@@ -98,6 +98,15 @@ def test_what_is_refused(text, message):
         read_aoi(text, UTM, NORTH_UP, SHAPE)
 
 
+def test_an_area_with_a_crs_is_no_pixels_of_a_scene_without(tmp_path):
+    box = shapely.box(10, 10, 40, 30)
+    geopandas.GeoDataFrame(geometry=[box], crs=32633).to_file(tmp_path / "a.gpkg")
+    for text in ("EPSG:32633;10,10,40,30", f"SRID=32633;{box.wkt}", str(tmp_path / "a.gpkg")):
+        with pytest.raises(OptionError, match="has a CRS, the scene has none"):
+            read_aoi(text, None, Affine.identity(), SHAPE)
+    assert whole(read_aoi("10,10,40,30", None, Affine.identity(), SHAPE)).sum() == 30 * 20
+
+
 def test_files_that_hold_no_area(tmp_path):
     (tmp_path / "text.txt").write_text("hello")
     (tmp_path / "empty.geojson").write_text(
