@@ -244,10 +244,10 @@ def _segment_one(
                 former=former_outputs(folder, names),
             )
         )
-        checkpoint = Checkpoint(staging.work, identity, resume=config.resume)
+        checkpoint = Checkpoint(staging.work, job.kinship(scene, model), resume=config.resume)
         stack.callback(checkpoint.close)
         if checkpoint.discarded:
-            _warn(f"{source}: begun with other settings or another input: starts over")
+            _warn(f"{source}: begun with another input, other settings or batches: starts over")
         record = describe_run(scene, run, legend, config, model.queries, model.facts) | identity
         record["outputs"] = names
         tags = provenance_tags(record)

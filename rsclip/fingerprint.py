@@ -20,13 +20,14 @@ __all__ = [
     "why_not_finished",
 ]
 
-# Settings that change no pixel, and those that others tell better: the model's facts (the weights'
-# hash, the batch in use), and what the file of an area holds.
+# Settings that change no pixel, those of which the last bits of a score alone depend (where and in
+# what batches it was computed), and those that others tell better: the model's facts (the weights'
+# hash), and what the file of an area holds.
 _WITHOUT_EFFECT = frozenset(
-    {"overwrite", "resume", "checksum", "model", "weights", "preset", "batch_size", "max_memory"}
-    | {"aoi"}
+    {"overwrite", "resume", "checksum", "model", "weights", "preset", "aoi"}
+    | {"device", "batch_size", "max_memory"}
 )
-_MODEL_FACTS = frozenset({"name", "source"})
+_MODEL_FACTS = frozenset({"name", "source", "device", "batch_size"})
 
 
 def settings_hash(
@@ -34,10 +35,13 @@ def settings_hash(
 ) -> str:
     """Return the SHA-256 of all that the outputs depend on besides the scene.
 
+    Finished outputs stay good on another device and with other batches; rows of one run never
+    stand beside those of another (`Job.kinship`).
+
     Args:
         legend: Classes.
         config: Settings.
-        model: The model's facts: weights hash, method and its options, templates, batch size, ...
+        model: The model's facts: weights hash, method and its options, templates, ...
         area: Digest of the area of interest.
     """
     facts = {

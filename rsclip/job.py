@@ -141,11 +141,19 @@ class Job:
         return model
 
     def identity(self, scene: Scene, model: Model) -> dict[str, Any]:
-        """Return what a finished or begun run must have in common with this one."""
+        """Return what a finished run must have in common with this one."""
         area = None if scene.aoi is None else scene.aoi.digest
         return {
             "settings_hash": settings_hash(self.legend, self.settings, model.facts, area),
             "input": input_facts(scene, checksum=self.settings.checksum),
+        }
+
+    def kinship(self, scene: Scene, model: Model) -> dict[str, Any]:
+        """Return what a begun run must have in common with this one, to give the same bits."""
+        return {
+            **self.identity(scene, model),
+            "device": model.facts.get("device"),
+            "batch_size": model.encoder.batch_size,
         }
 
     def _batch_within(self, backbone: "Backbone | None") -> int:

@@ -14,7 +14,7 @@ import pytest
 import rasterio
 import shapely
 
-from rsclip import checkpoint, pipeline
+from rsclip import checkpoint, pipeline, segment
 from rsclip.errors import EncodeError, OutputError
 from tests.e2e.killed import run
 from tests.e2e.stub import StubEncoder
@@ -93,6 +93,16 @@ def test_a_finished_scene_stays_as_it_is(scene, tmp_path):
     assert run(scene, tmp_path, StubEncoder(), overwrite=True).status == "done"
 
 
+def test_finished_elsewhere_and_in_other_batches_is_finished(scene, tmp_path, tiny_model):
+    options = {"model": tiny_model, "templates": "simple", "resume": True}
+    first = segment(scene, "water, tree", tmp_path, **options)
+    for change in ({"device": "cpu"}, {"batch_size": 3}, {"max_memory": "8G"}):
+        assert segment(scene, "water, tree", tmp_path, **options, **change).status == "skipped"
+    assert first.status == "done"
+    with pytest.raises(OutputError, match="made with other settings"):
+        segment(scene, "water, tree", tmp_path, **options, precision="bf16")
+
+
 def test_an_area_is_what_its_file_holds(scene, tmp_path):
     with rasterio.open(scene) as dataset:
         places = [dataset.transform @ xy for xy in [(10, 20), (300, 20), (300, 200), (10, 200)]]
@@ -123,17 +133,19 @@ def test_an_area_is_what_its_file_holds(scene, tmp_path):
         assert results(run(scene, tmp_path / "cut", StubEncoder(), aoi=changed)) == results(again)
 
 
-@pytest.mark.parametrize("change", ["settings", "input", "damage", "no resume"])
+@pytest.mark.parametrize("change", ["settings", "input", "batches", "damage", "no resume"])
 def test_starts_over_where_it_must(scene, tmp_path, change):
     out = tmp_path / "out"
     with pytest.raises(EncodeError):
         run(scene, out, StubEncoder(calls=40, fail=fail))
     (work,) = out.glob(".rsclip-*/work")
-    options = {}
+    options, size = {}, 2
     if change == "settings":
         options = {"logit_scale": 40}
     elif change == "input":
         os.utime(scene, ns=(1, 1))
+    elif change == "batches":
+        size = 3
     elif change == "damage":
         log = work / "rows.log"
         held = log.read_bytes()
@@ -141,13 +153,13 @@ def test_starts_over_where_it_must(scene, tmp_path, change):
         log.write_bytes(held[:100] + bytes(200) + held[300:])
     else:
         options = {"resume": False}
-    encoder = StubEncoder()
+    encoder = StubEncoder(batch_size=size)
     if change == "no resume":
         outcome = run(scene, out, encoder, **options)
     else:
         with pytest.warns(UserWarning, match="starts over"):
             outcome = run(scene, out, encoder, **options)
-    total = StubEncoder()
+    total = StubEncoder(batch_size=size)
     assert results(outcome) == results(run(scene, tmp_path / "whole", total, **options))
     assert encoder.calls == total.calls
 
