@@ -279,6 +279,8 @@ def _keeping(staging: Staging, checkpoint: Checkpoint) -> Iterator[None]:
             staging.keep_work()
             if isinstance(error, RsclipError):
                 error.remedy = " ".join(filter(None, [error.remedy, _KEPT]))
+            else:
+                error.add_note(_KEPT)
         raise
 
 

@@ -16,6 +16,7 @@ import shapely
 
 from rsclip import checkpoint, segment
 from rsclip.errors import EncodeError, OutputError
+from rsclip_cli.report import guard
 from tests.e2e.killed import run
 from tests.e2e.stub import StubEncoder
 
@@ -183,6 +184,20 @@ def kill_and_go_on(scene, tmp_path, moments):
         for path in out.iterdir():
             path.unlink()
     return kept
+
+
+def interrupt():
+    raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("calls", [1, 30])
+def test_going_on_is_offered_where_there_is_something_to_go_on_from(scene, tmp_path, capsys, calls):
+    with pytest.raises(SystemExit), guard():
+        run(scene, tmp_path / "out", StubEncoder(calls=calls, fail=interrupt))
+    said = capsys.readouterr().err
+    assert said.startswith("Interrupted: no half-made output was left behind.")
+    assert ("--resume goes on from there" in said) == (calls == 30)
+    assert (tmp_path / "out").exists() == (calls == 30)
 
 
 @pytest.mark.parametrize("overwrite", [False, True])
