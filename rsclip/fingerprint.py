@@ -16,6 +16,7 @@ __all__ = [
     "finished_record",
     "former_outputs",
     "input_facts",
+    "reading_hash",
     "settings_hash",
     "why_not_finished",
 ]
@@ -51,6 +52,19 @@ def settings_hash(
         "model": {key: value for key, value in model.items() if key not in _MODEL_FACTS},
         "area": area,
     }
+    return _hash(facts)
+
+
+def reading_hash(scene: Scene) -> str:
+    """Return the SHA-256 of what is known of a scene's pixels besides their values.
+
+    Files beside a scene may say it (.aux.xml), which hold statistics and styles of other programs
+    too: so it is what was understood that counts.
+    """
+    return _hash(scene.reading)
+
+
+def _hash(facts: Mapping[str, Any]) -> str:
     text = json.dumps(to_plain(facts), sort_keys=True, ensure_ascii=False)
     return hashlib.sha256(text.encode()).hexdigest()
 
@@ -64,7 +78,8 @@ def input_facts(scene: Scene, *, checksum: bool = False) -> list[dict[str, Any]]
     """
     facts = []
     for path in map(Path, scene.files):
-        # Statistics and styles that other programs put beside a scene are not the scene.
+        # Statistics and styles that other programs put beside a scene are not the scene; of what
+        # else they hold, see `reading_hash`.
         if path.is_file() and not path.name.endswith(".aux.xml"):
             about = path.stat()
             fact = {"name": path.name, "size": about.st_size, "mtime_ns": about.st_mtime_ns}
@@ -83,7 +98,7 @@ def finished_record(
     Args:
         folder: The output folder.
         names: As `output_names` gives them; all of them must be there.
-        expected: `settings_hash` and `input`, as the record holds them.
+        expected: `settings_hash`, `reading_hash` and `input`, as the record holds them.
     """
     if not all((folder / name).is_file() for name in names.values()):
         return None
@@ -132,7 +147,8 @@ def _record(path: Path) -> dict[str, Any] | None:
 def _differs(record: Mapping[str, Any], expected: Mapping[str, Any]) -> str | None:
     if record.get("settings_hash") != expected["settings_hash"]:
         return "with other settings"
-    if not _same_input(record.get("input"), expected["input"]):
+    same = record.get("reading_hash") == expected["reading_hash"]
+    if not same or not _same_input(record.get("input"), expected["input"]):
         return "from an input that has changed since"
     return None
 

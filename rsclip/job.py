@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from rsclip.config import SegmentConfig
 from rsclip.errors import OutputError, RsclipError, RsclipWarning
-from rsclip.fingerprint import input_facts, settings_hash
+from rsclip.fingerprint import input_facts, reading_hash, settings_hash
 from rsclip.inputs import files_read
 from rsclip.legend import Legend, LegendSpec, load_legend
 from rsclip.model import Model, ModelLoader, load_model
@@ -145,6 +145,7 @@ class Job:
         area = None if scene.aoi is None else scene.aoi.digest
         return {
             "settings_hash": settings_hash(self.legend, self.settings, model.facts, area),
+            "reading_hash": reading_hash(scene),
             "input": input_facts(scene, checksum=self.settings.checksum),
         }
 

@@ -102,6 +102,31 @@ def test_finished_elsewhere_and_in_other_batches_is_finished(scene, tmp_path, ti
         segment(scene, "water, tree", tmp_path, **options, precision="bf16")
 
 
+def test_what_lies_beside_a_scene_counts_where_it_changes_the_reading(make_scene, tmp_path):
+    scene = make_scene(shape=(100, 120))
+    out = tmp_path / "out"
+    run(scene, out, StubEncoder())
+    beside = scene.with_name(f"{scene.name}.aux.xml")
+    # As QGIS leaves it.
+    beside.write_text(
+        '<PAMDataset><PAMRasterBand band="1"><Metadata><MDI key="STATISTICS_MEAN">9</MDI>'
+        "</Metadata></PAMRasterBand></PAMDataset>"
+    )
+    assert run(scene, out, StubEncoder()).status == "skipped"
+    nodata = "".join(
+        f'<PAMRasterBand band="{band}"><NoDataValue>7</NoDataValue></PAMRasterBand>'
+        for band in (1, 2, 3)
+    )
+    for change in (
+        nodata,
+        "<SRS>EPSG:32631</SRS>",
+        "<GeoTransform>4e5, 2, 0, 5e6, 0, -2</GeoTransform>",
+    ):
+        beside.write_text(f"<PAMDataset>{change}</PAMDataset>")
+        with pytest.raises(OutputError, match="from an input that has changed since"):
+            run(scene, out, StubEncoder())
+
+
 def test_an_area_is_what_its_file_holds(scene, tmp_path):
     with rasterio.open(scene) as dataset:
         places = [dataset.transform @ xy for xy in [(10, 20), (300, 20), (300, 200), (10, 200)]]
