@@ -151,8 +151,12 @@ class Job:
 
     def kinship(self, scene: Scene, model: Model) -> dict[str, Any]:
         """Return what a begun run must have in common with this one, to give the same bits."""
+        identity = self.identity(scene, model)
+        if self.settings.checksum:
+            for fact in identity["input"]:
+                del fact["mtime_ns"]
         return {
-            **self.identity(scene, model),
+            **identity,
             "device": model.facts.get("device"),
             "batch_size": model.encoder.batch_size,
         }

@@ -6,6 +6,7 @@ import random
 import subprocess
 import sys
 import time
+import warnings
 from pathlib import Path
 
 import geopandas
@@ -15,7 +16,7 @@ import rasterio
 import shapely
 
 from rsclip import checkpoint, segment
-from rsclip.errors import EncodeError, OutputError
+from rsclip.errors import EncodeError, OutputError, RsclipWarning
 from rsclip_cli.report import guard
 from tests.e2e.killed import run
 from tests.e2e.stub import StubEncoder
@@ -100,6 +101,26 @@ def test_finished_elsewhere_and_in_other_batches_is_finished(scene, tmp_path, ti
     assert first.status == "done"
     with pytest.raises(OutputError, match="made with other settings"):
         segment(scene, "water, tree", tmp_path, **options, precision="bf16")
+
+
+def test_content_in_place_of_time_where_it_is_known(scene, tmp_path):
+    run(scene, tmp_path, StubEncoder())
+    with pytest.warns(UserWarning, match="finished without --checksum"):
+        assert run(scene, tmp_path, StubEncoder(), checksum=True).status == "skipped"
+    run(scene, tmp_path, StubEncoder(), checksum=True, resume=False, overwrite=True)
+    os.utime(scene, ns=(1, 1))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", RsclipWarning)
+        assert run(scene, tmp_path, StubEncoder(), checksum=True).status == "skipped"
+    out = tmp_path / "cut"
+    with pytest.raises(EncodeError):
+        run(scene, out, StubEncoder(calls=40, fail=fail), checksum=True)
+    os.utime(scene, ns=(2, 2))
+    encoder = StubEncoder()
+    run(scene, out, encoder, checksum=True)
+    total = StubEncoder()
+    run(scene, tmp_path / "whole", total)
+    assert 0 < encoder.calls < total.calls / 2 + 10
 
 
 def test_what_lies_beside_a_scene_counts_where_it_changes_the_reading(make_scene, tmp_path):
