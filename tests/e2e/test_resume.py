@@ -3,6 +3,7 @@
 import json
 import os
 import random
+import shutil
 import subprocess
 import sys
 import time
@@ -16,7 +17,7 @@ import rasterio
 import shapely
 
 from rsclip import checkpoint, segment
-from rsclip.errors import EncodeError, OutputError, RsclipWarning
+from rsclip.errors import EncodeError, OutputError, RsclipWarning, WriteError
 from rsclip_cli.report import guard
 from tests.e2e.killed import run
 from tests.e2e.stub import StubEncoder
@@ -230,6 +231,30 @@ def kill_and_go_on(scene, tmp_path, moments):
         for path in out.iterdir():
             path.unlink()
     return kept
+
+
+def test_a_full_disk_keeps_what_was_done(make_scene, tmp_path):
+    disk = tmp_path / "small"
+    disk.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(disk)]
+    if shutil.which("mount") is None or subprocess.run(mount, capture_output=True).returncode:
+        pytest.skip("mounting a small disk needs root on Linux")
+    try:
+        pixels = np.random.default_rng(0).integers(1, 255, (3, 150, 150), "uint8")
+        scene = make_scene(shape=(1200, 1200))
+        with rasterio.open(scene, "r+") as dataset:
+            # Blocks of noise of the patch's size: a mask that does not compress.
+            dataset.write(np.kron(pixels, np.ones((1, 8, 8), "uint8")))
+        with pytest.raises(WriteError, match=r"the disk is full.*--resume goes on from there"):
+            run(scene, disk / "out", StubEncoder())
+        subprocess.run(["mount", "-o", "remount,size=30m", str(disk)], check=True)
+        encoder, total = StubEncoder(), StubEncoder()
+        outcome = run(scene, disk / "out", encoder)
+        whole = run(scene, tmp_path / "whole", total)
+        assert results(outcome) == results(whole)
+        assert encoder.calls < total.calls
+    finally:
+        subprocess.run(["umount", str(disk)], check=True)
 
 
 def interrupt():
