@@ -16,21 +16,28 @@ __all__ = ["begin", "forget", "move", "settle", "sync", "sync_folder", "take_bac
 _NOTE = "publishing.json"
 
 
-def begin(hidden: Path, names: Iterable[str], *, overwrite: bool) -> None:
+def begin(
+    hidden: Path, names: Iterable[str], *, overwrite: bool, leftovers: Iterable[Path] = ()
+) -> None:
     """Note the outputs in a hidden folder that are moved next, beside it.
 
     Args:
         hidden: The hidden folder, with all outputs.
         names: Final names, the mark of completeness last.
         overwrite: They replace what has their names.
+        leftovers: Files beside the hidden folder that go when all are in place.
 
     Raises:
         OSError: The note cannot be written.
     """
-    files = {name: _look(hidden / name) for name in names}
+    note = {
+        "overwrite": overwrite,
+        "files": {name: _look(hidden / name) for name in names},
+        "leftovers": {path.name: _look(path) for path in leftovers},
+    }
     # Half a note is none, and before the note is on the disk nothing is moved.
     with (hidden / _NOTE).open("w", encoding="utf-8") as file:
-        json.dump({"overwrite": overwrite, "files": files}, file)
+        json.dump(note, file)
         file.flush()
         os.fsync(file.fileno())
 
@@ -45,7 +52,7 @@ def settle(hidden: Path) -> bool:
     """End what a note says was begun, if there is one: move the rest, or take back what was moved.
 
     It is taken back where the rest cannot be moved: files have the names by now that may not be
-    replaced, or an output is gone. Only what is still as this run made it is removed.
+    replaced, or an output is gone. Only what is still as the run made or found it is removed.
 
     Returns:
         All outputs are there: the hidden folder has served.
@@ -54,6 +61,7 @@ def settle(hidden: Path) -> bool:
     try:
         plan = json.loads(note.read_text(encoding="utf-8"))
         overwrite, files = bool(plan["overwrite"]), dict(plan["files"])
+        leftovers = dict(plan["leftovers"])
     except (OSError, ValueError, KeyError, TypeError):
         return False
     folder = hidden.parent
@@ -68,10 +76,12 @@ def settle(hidden: Path) -> bool:
             (folder / mark).unlink(missing_ok=True)
         for name in rest:
             (hidden / name).replace(folder / name)
+        unwanted = [name for name, look in leftovers.items() if _look(folder / name) == look]
     else:
-        for name in moved:
-            with contextlib.suppress(OSError):
-                (folder / name).unlink()
+        unwanted = list(moved)
+    for name in unwanted:
+        with contextlib.suppress(OSError):
+            (folder / name).unlink(missing_ok=True)
     note.unlink()
     return whole
 

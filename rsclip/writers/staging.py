@@ -180,7 +180,12 @@ class Staging:
             for path in staged.values():
                 # A full disk may show only now; better before the first move than after.
                 publishing.sync(path)
-            publishing.begin(self._hidden, self._names.values(), overwrite=self._overwrite)
+            publishing.begin(
+                self._hidden,
+                self._names.values(),
+                overwrite=self._overwrite,
+                leftovers=self._leftovers,
+            )
             if self._overwrite:
                 *_, mark = final.values()
                 mark.unlink(missing_ok=True)

@@ -220,7 +220,8 @@ def deadly(source, target, **options):
         move(source, target, **options)
 
 publishing.move = deadly
-with staging.Staging(sys.argv[1], names, overwrite=overwrite) as made:
+former = ['a_old.csv'] if overwrite else []
+with staging.Staging(sys.argv[1], names, overwrite=overwrite, former=former) as made:
     for key in names:
         made.path(key).write_text(f'new {key}')
     made.work.mkdir()
@@ -241,6 +242,7 @@ def die_publishing(folder, count, *, overwrite, after=True):
 def test_a_kill_among_the_moves_is_brought_to_its_end(tmp_path, count, overwrite, after):
     if overwrite:
         deliver(tmp_path)
+        (tmp_path / "a_old.csv").write_text("an output that the new run does not make")
     die_publishing(tmp_path, count, overwrite=overwrite, after=after)
     Staging.settle(tmp_path, NAMES)
     assert listing(tmp_path) == set(NAMES.values())
