@@ -53,11 +53,10 @@ def guard(*, quiet: bool = False, verbose: bool = False) -> Iterator[None]:
         except RsclipError as error:
             fail(error, verbose=verbose)
             sys.exit(error.exit_code)
-        except KeyboardInterrupt:
-            click.echo(
-                "Interrupted: the scene at work left no output; --resume goes on where it stopped.",
-                err=True,
-            )
+        except KeyboardInterrupt as error:
+            # What was kept, and how to go on from it, stands in its notes.
+            said = ["Interrupted: no half-made output was left behind.", *_notes(error)]
+            click.echo(" ".join(said), err=True)
             sys.exit(1)
         except click.ClickException:
             raise
@@ -70,10 +69,15 @@ def guard(*, quiet: bool = False, verbose: bool = False) -> Iterator[None]:
                 traceback.print_exc()
             click.echo(
                 f"Error: unexpected {type(error).__name__}: {error}. "
-                "Run again with --verbose for the traceback, and please report it.",
+                "Run again with --verbose for the traceback, and please report it."
+                + "".join(f" {note}" for note in _notes(error)),
                 err=True,
             )
             sys.exit(1)
+
+
+def _notes(error: BaseException) -> list[str]:
+    return getattr(error, "__notes__", [])
 
 
 def fail(error: RsclipError, *, verbose: bool = False) -> None:

@@ -1,6 +1,9 @@
 """The area of interest: a file, WKT or box in any CRS, as a mask of pixels."""
 
+import hashlib
+import itertools
 import math
+import re
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +27,10 @@ _FORMS = (
 )
 # Edges are bent by a reprojection: they are cut into so many pieces first.
 _PIECES = 64
+# What looks like a file's name: an ending, or folders; WKT has brackets.
+_FILE = re.compile(r"^[^(]*(\.[A-Za-z]\w*|[/\\][^(]*)$")
+# Side of the windows in which an area's pixels are looked for.
+_LOOK = 1024
 
 
 class Aoi:
@@ -33,12 +40,17 @@ class Aoi:
         area: Polygon or multipolygon in the scene's CRS.
         transform: Of the scene, from (column, row) to coordinates.
         shape: (height, width) of the scene.
+        digest: See there.
+
+    Attributes:
+        digest: SHA-256 of the area as it was given, whatever file it came from.
 
     Raises:
-        OptionError: It misses the scene.
+        OptionError: It misses the scene, or lies between the centres of its pixels.
     """
 
-    def __init__(self, area: Any, transform: Affine, shape: Shape) -> None:
+    def __init__(self, area: Any, transform: Affine, shape: Shape, digest: str = "") -> None:
+        self.digest = digest
         # In pixels, where windows are rectangles whatever the grid's rotation.
         inverse = ~transform
         flat = [inverse.a, inverse.b, inverse.d, inverse.e, inverse.c, inverse.f]
@@ -48,6 +60,10 @@ class Aoi:
         height, width = shape
         if not self._area.intersects(shapely.box(0, 0, width, height)):
             raise OptionError("the area lies outside the scene", where=_WHERE, remedy=_FORMS)
+        if not self._holds_pixels(shape):
+            raise OptionError(
+                "the area holds the centre of no pixel of the scene", where=_WHERE, remedy=_FORMS
+            )
 
     def touches(self, row: float, col: float, height: float, width: float) -> bool:
         """Say whether a rectangle of scene pixels meets the area."""
@@ -64,27 +80,54 @@ class Aoi:
         mask: BoolArray = geometry_mask([self._area], window.shape, shift, invert=True)
         return mask
 
+    def _holds_pixels(self, shape: Shape) -> bool:
+        for part in shapely.get_parts(self._area):
+            left, top, right, bottom = part.bounds
+            rows = range(max(math.floor(top), 0), min(math.ceil(bottom), shape[0]), _LOOK)
+            cols = range(max(math.floor(left), 0), min(math.ceil(right), shape[1]), _LOOK)
+            # Nearly always the first look finds some.
+            for row, col in itertools.product(rows, cols):
+                height, width = min(_LOOK, rows.stop - row), min(_LOOK, cols.stop - col)
+                if self.mask(Window(row, col, height, width)).any():
+                    return True
+        return False
+
 
 def read_aoi(text: str, crs: CRS | None, transform: Affine, shape: Shape) -> Aoi:
     """Read an area of interest onto a scene's grid.
 
     Args:
-        text: A vector file, WKT, or "left,bottom,right,top"; the latter two may begin with a CRS
-            and a semicolon.
+        text: A vector file, WKT, or "left,bottom,right,top" (bottom and top in either order); the
+            latter two may begin with a CRS and a semicolon.
         crs: The scene's, or None.
         transform: The scene's.
         shape: (height, width) of the scene.
 
     Raises:
-        OptionError: It cannot be read, is no area, is not valid, or misses the scene.
+        OptionError: It cannot be read, is no area, is not valid, has a CRS and the scene none,
+            or holds the centre of no pixel.
     """
     area, own = _parse(text)
     area = shapely.union_all(shapely.get_parts(area)) if area.geom_type != "Polygon" else area
     if area.is_empty or not isinstance(area, shapely.Polygon | shapely.MultiPolygon):
         raise OptionError("no area: polygons are needed", where=_WHERE, remedy=_FORMS)
+    digest = _digest(area, own)
+    if own is not None and crs is None:
+        raise OptionError(
+            "the area has a CRS, the scene has none",
+            where=_WHERE,
+            remedy="Give the area in the scene's coordinates (pixels, if it has no others) and "
+            "without a CRS, as WKT or a box; or give the scene its CRS, as with gdal_edit -a_srs.",
+        )
     if own is not None and crs is not None:
         area = _reproject(area, own, pyproj.CRS.from_user_input(crs.to_wkt()))
-    return Aoi(area, transform, shape)
+    return Aoi(area, transform, shape, digest)
+
+
+def _digest(area: Any, own: pyproj.CRS | None) -> str:
+    """Return the SHA-256 of an area's vertices, whatever their order, and of its CRS."""
+    crs = "" if own is None else own.to_wkt()
+    return hashlib.sha256(shapely.to_wkb(shapely.normalize(area)) + crs.encode()).hexdigest()
 
 
 def _parse(text: str) -> tuple[Any, pyproj.CRS | None]:
@@ -98,12 +141,14 @@ def _parse(text: str) -> tuple[Any, pyproj.CRS | None]:
     try:
         if len(numbers) == 4 and "(" not in body:
             left, bottom, right, top = (float(number) for number in numbers)
-            if not all(map(math.isfinite, (left, bottom, right, top))) or left >= right:
+            finite = all(map(math.isfinite, (left, bottom, right, top)))
+            if not finite or left >= right or bottom == top:
                 raise OptionError(f"{body!r} is no box", where=_WHERE, remedy=_FORMS)
             return shapely.box(left, min(bottom, top), right, max(bottom, top)), own
         area = shapely.from_wkt(body)
     except (ValueError, shapely.errors.GEOSException):
-        raise OptionError(f"{text!r} is no area", where=_WHERE, remedy=_FORMS) from None
+        what = "no such file" if _FILE.search(body) else "is no area"
+        raise OptionError(f"{text!r}: {what}", where=_WHERE, remedy=_FORMS) from None
     _check(area, text)
     return area, own
 

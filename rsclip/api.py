@@ -13,7 +13,12 @@ import rasterio
 from rsclip.checkpoint import Checkpoint
 from rsclip.config import POLYGON_OPTIONS, SegmentConfig, build_config
 from rsclip.errors import OutputError, RsclipError, RsclipWarning, RunError
-from rsclip.fingerprint import finished_record, former_outputs, why_not_finished
+from rsclip.fingerprint import (
+    finished_record,
+    former_outputs,
+    known_by_content,
+    why_not_finished,
+)
 from rsclip.job import Job, open_scene
 from rsclip.legend import Legend
 from rsclip.model import Model, ModelLoader, load_model
@@ -230,6 +235,11 @@ def _segment_one(
         names = job.names(stem, scene)
         identity = job.identity(scene, model)
         if config.resume and (done := finished_record(folder, names, identity)):
+            if config.checksum and not known_by_content(done):
+                _warn(
+                    f"{source}: finished without --checksum: its file was known by size and time "
+                    "of change, not by content"
+                )
             paths = {key: folder / name for key, name in names.items()}
             return _result(source, paths, legend, done, "skipped")
         if config.resume and not config.overwrite:
@@ -244,10 +254,10 @@ def _segment_one(
                 former=former_outputs(folder, names),
             )
         )
-        checkpoint = Checkpoint(staging.work, identity, resume=config.resume)
+        checkpoint = Checkpoint(staging.work, job.kinship(scene, model), resume=config.resume)
         stack.callback(checkpoint.close)
         if checkpoint.discarded:
-            _warn(f"{source}: begun with other settings or another input: starts over")
+            _warn(f"{source}: begun with another input, other settings or batches: starts over")
         record = describe_run(scene, run, legend, config, model.queries, model.facts) | identity
         record["outputs"] = names
         tags = provenance_tags(record)
@@ -279,6 +289,8 @@ def _keeping(staging: Staging, checkpoint: Checkpoint) -> Iterator[None]:
             staging.keep_work()
             if isinstance(error, RsclipError):
                 error.remedy = " ".join(filter(None, [error.remedy, _KEPT]))
+            else:
+                error.add_note(_KEPT)
         raise
 
 

@@ -26,6 +26,8 @@ State = Mapping[str, np.ndarray]
 """Arrays by name, of no Python objects."""
 
 _SECONDS = 5.0
+# Commits that take longer, of wide scenes and many words on a slow disk, are as much rarer.
+_CHEAP = 0.25
 _LOG = "rows.log"
 _STATE = "state.npz"
 _FINGERPRINT = "fingerprint.json"
@@ -57,7 +59,7 @@ class Checkpoint:
         seconds: float | None = None,
     ) -> None:
         self._folder = folder
-        self._seconds = _SECONDS if seconds is None else seconds
+        self._seconds = self._wait = _SECONDS if seconds is None else seconds
         self._fingerprint = json.dumps(fingerprint, sort_keys=True, default=str)
         self._log: BinaryIO | None = None
         self._last = time.monotonic()
@@ -70,10 +72,12 @@ class Checkpoint:
             self._clear()
         self.committed = self.state is not None
 
-    @property
-    def due(self) -> bool:
-        """Enough time has passed since the last commit."""
-        return time.monotonic() - self._last >= self._seconds
+    def claim(self) -> bool:
+        """Say whether it is time for a commit; if so, the time to the next one begins."""
+        if time.monotonic() - self._last < self._wait:
+            return False
+        self._last = time.monotonic()
+        return True
 
     def replay(self) -> Iterator[tuple[str, int, np.ndarray]]:
         """Yield (name, first row, pixels) of all rows that the state counts, in order."""
@@ -106,6 +110,7 @@ class Checkpoint:
         Raises:
             WriteError: The disk is full; the commit before still counts.
         """
+        began = time.monotonic()
         with self._guard(_STATE):
             log = self._open_log()
             log.flush()
@@ -120,6 +125,7 @@ class Checkpoint:
             draft.replace(self._folder / _STATE)
         self.committed = True
         self._last = time.monotonic()
+        self._wait = self._seconds * max(1.0, (self._last - began) / _CHEAP)
 
     def close(self) -> None:
         """Close the log; what was committed stays."""

@@ -16,32 +16,56 @@ __all__ = [
     "finished_record",
     "former_outputs",
     "input_facts",
+    "known_by_content",
+    "reading_hash",
     "settings_hash",
     "why_not_finished",
 ]
 
-# Settings that change no pixel, and those that the model's facts tell better (the weights' hash,
-# the batch in use).
+# Settings that change no pixel, those of which the last bits of a score alone depend (where and in
+# what batches it was computed), and those that others tell better: the model's facts (the weights'
+# hash), and what the file of an area holds.
 _WITHOUT_EFFECT = frozenset(
-    {"overwrite", "resume", "checksum", "model", "weights", "preset", "batch_size", "max_memory"}
+    {"overwrite", "resume", "checksum", "model", "weights", "preset", "aoi"}
+    | {"device", "batch_size", "max_memory"}
 )
-_MODEL_FACTS = frozenset({"name", "source"})
+_MODEL_FACTS = frozenset({"name", "source", "device", "batch_size"})
 
 
-def settings_hash(legend: Legend, config: SegmentConfig, model: Mapping[str, Any]) -> str:
+def settings_hash(
+    legend: Legend, config: SegmentConfig, model: Mapping[str, Any], area: str | None
+) -> str:
     """Return the SHA-256 of all that the outputs depend on besides the scene.
+
+    Finished outputs stay good on another device and with other batches; rows of one run never
+    stand beside those of another (`Job.kinship`).
 
     Args:
         legend: Classes.
         config: Settings.
-        model: The model's facts: weights hash, method and its options, templates, batch size, ...
+        model: The model's facts: weights hash, method and its options, templates, ...
+        area: Digest of the area of interest.
     """
     facts = {
         "rsclip": __version__,
         "classes": legend.to_dict(),
         "settings": {k: v for k, v in config.to_dict().items() if k not in _WITHOUT_EFFECT},
         "model": {key: value for key, value in model.items() if key not in _MODEL_FACTS},
+        "area": area,
     }
+    return _hash(facts)
+
+
+def reading_hash(scene: Scene) -> str:
+    """Return the SHA-256 of what is known of a scene's pixels besides their values.
+
+    Files beside a scene may say it (.aux.xml), which hold statistics and styles of other programs
+    too: so it is what was understood that counts.
+    """
+    return _hash(scene.reading)
+
+
+def _hash(facts: Mapping[str, Any]) -> str:
     text = json.dumps(to_plain(facts), sort_keys=True, ensure_ascii=False)
     return hashlib.sha256(text.encode()).hexdigest()
 
@@ -55,7 +79,8 @@ def input_facts(scene: Scene, *, checksum: bool = False) -> list[dict[str, Any]]
     """
     facts = []
     for path in map(Path, scene.files):
-        # Statistics and styles that other programs put beside a scene are not the scene.
+        # Statistics and styles that other programs put beside a scene are not the scene; of what
+        # else they hold, see `reading_hash`.
         if path.is_file() and not path.name.endswith(".aux.xml"):
             about = path.stat()
             fact = {"name": path.name, "size": about.st_size, "mtime_ns": about.st_mtime_ns}
@@ -74,12 +99,17 @@ def finished_record(
     Args:
         folder: The output folder.
         names: As `output_names` gives them; all of them must be there.
-        expected: `settings_hash` and `input`, as the record holds them.
+        expected: `settings_hash`, `reading_hash` and `input`, as the record holds them.
     """
     if not all((folder / name).is_file() for name in names.values()):
         return None
     record = _record(folder / names["record"])
     return record if record is not None and _differs(record, expected) is None else None
+
+
+def known_by_content(record: Mapping[str, Any]) -> bool:
+    """Say whether a record tells the content of its input, so that time does not matter."""
+    return all("sha256" in fact for fact in record["input"])
 
 
 def why_not_finished(
@@ -123,7 +153,8 @@ def _record(path: Path) -> dict[str, Any] | None:
 def _differs(record: Mapping[str, Any], expected: Mapping[str, Any]) -> str | None:
     if record.get("settings_hash") != expected["settings_hash"]:
         return "with other settings"
-    if not _same_input(record.get("input"), expected["input"]):
+    same = record.get("reading_hash") == expected["reading_hash"]
+    if not same or not _same_input(record.get("input"), expected["input"]):
         return "from an input that has changed since"
     return None
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from rsclip.config import SegmentConfig
 from rsclip.errors import OutputError, RsclipError, RsclipWarning
-from rsclip.fingerprint import input_facts, settings_hash
+from rsclip.fingerprint import input_facts, reading_hash, settings_hash
 from rsclip.inputs import files_read
 from rsclip.legend import Legend, LegendSpec, load_legend
 from rsclip.model import Model, ModelLoader, load_model
@@ -141,10 +141,24 @@ class Job:
         return model
 
     def identity(self, scene: Scene, model: Model) -> dict[str, Any]:
-        """Return what a finished or begun run must have in common with this one."""
+        """Return what a finished run must have in common with this one."""
+        area = None if scene.aoi is None else scene.aoi.digest
         return {
-            "settings_hash": settings_hash(self.legend, self.settings, model.facts),
+            "settings_hash": settings_hash(self.legend, self.settings, model.facts, area),
+            "reading_hash": reading_hash(scene),
             "input": input_facts(scene, checksum=self.settings.checksum),
+        }
+
+    def kinship(self, scene: Scene, model: Model) -> dict[str, Any]:
+        """Return what a begun run must have in common with this one, to give the same bits."""
+        identity = self.identity(scene, model)
+        if self.settings.checksum:
+            for fact in identity["input"]:
+                del fact["mtime_ns"]
+        return {
+            **identity,
+            "device": model.facts.get("device"),
+            "batch_size": model.encoder.batch_size,
         }
 
     def _batch_within(self, backbone: "Backbone | None") -> int:

@@ -172,8 +172,9 @@ class Labeller:
         )
 
     def state(self) -> dict[str, np.ndarray]:
-        """Return the rows still needed, which `restore` goes on from."""
-        assert self._held is not None
+        """Return the rows still needed, which `restore` goes on from; nothing before the first."""
+        if self._held is None:
+            return {}
         return {
             "held": self._held.similarities,
             "covered": self._held.covered,
@@ -183,8 +184,9 @@ class Labeller:
 
     def restore(self, state: Mapping[str, np.ndarray]) -> None:
         """Go on from a state of the same scene and settings."""
-        self._held = Rows(int(state["held_start"]), state["held"], state["covered"])
-        self._next_row = int(state["next_row"])
+        if "held" in state:
+            self._held = Rows(int(state["held_start"]), state["held"], state["covered"])
+            self._next_row = int(state["next_row"])
 
     def _strip(self, held: Rows, start: int, stop: int) -> LabelStrip:
         shape = (stop - start, self._shape[1])

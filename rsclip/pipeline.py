@@ -5,9 +5,10 @@ caller:         batches -> similarities -> stitcher -> finished patch rows
 writer thread:  patch rows -> label strips -> mask
 """
 
+import itertools
 import math
 import time
-from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence, Set
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
@@ -35,11 +36,9 @@ Progress = Callable[[int, int], None]
 """Called with (windows done, windows in all)."""
 
 _QUEUE_DEPTH = 2
-# Whole batches between points where a run can be taken up again: there the last batch is cut
-# short, so that batches, and with them the last bits of a result, are the same after a restart.
-_LEG_BATCHES = 32
 # A label is interpolated between patch centres: from one patch beyond its own.
 _HALO_CELLS = 2
+_NO_IMAGES = np.empty(0, np.float32)
 
 
 class Patched(Protocol):
@@ -74,7 +73,7 @@ class _Batch:
     tiles: list[Tile]
     images: FloatArray
     done: int  # windows read so far, the skipped ones included
-    leg: int | None = None  # rows of windows that are done with it, where a run can be taken up
+    clean: bool = True  # no window that was read waits for a later batch: a run can be taken up
 
 
 @dataclass(slots=True)
@@ -270,14 +269,14 @@ class SceneRun:
         """Run all windows into the lanes; return the encoder's seconds and the windows it saw."""
         grid = self.grid
         stitcher = Stitcher(grid, self._encoder.queries, self._config.blend)
-        encode_seconds, seen, row = 0.0, 0, 0
+        encode_seconds, seen, row, first = 0.0, 0, 0, 0
         if checkpoint is not None and checkpoint.state is not None:
             state = checkpoint.state
             ((labeller, sink),) = lanes
             for part in (stitcher, labeller):
                 part.restore(state)
             sink.restore(state, checkpoint)
-            row, seen = int(state["row"]), int(state["seen"])
+            row, seen, first = (int(state[name]) for name in ("row", "seen", "tile"))
 
         def finish(item: Rows | State) -> None:
             if isinstance(item, Rows):
@@ -291,7 +290,7 @@ class SceneRun:
                 checkpoint.commit({**item, **labeller.state(), **sink.state()})
 
         with Worker(finish, _QUEUE_DEPTH) as worker:
-            for batch in prefetch(self._batches(row), _QUEUE_DEPTH):
+            for batch in prefetch(self._batches(first), _QUEUE_DEPTH):
                 start = time.perf_counter()
                 similarities = self._encoder.similarities(batch.images) if batch.tiles else ()
                 encode_seconds += time.perf_counter() - start
@@ -303,12 +302,10 @@ class SceneRun:
                 seen += len(batch.tiles)
                 if progress is not None:
                     progress(batch.done, len(grid))
-                if batch.leg is not None and checkpoint is not None and checkpoint.due:
-                    for done in range(row, batch.leg):
-                        worker.put(stitcher.take(grid.final_cell_rows(done)))
-                    row = batch.leg
-                    counts = {"row": np.asarray(row), "seen": np.asarray(seen)}
-                    worker.put({**stitcher.state(), **counts})
+                if checkpoint is not None and batch.clean and checkpoint.claim():
+                    counts = {"row": row, "seen": seen, "tile": batch.done}
+                    plain = {name: np.asarray(count) for name, count in counts.items()}
+                    worker.put({**stitcher.state(), **plain})
             for last in range(row, len(grid.row_starts)):
                 worker.put(stitcher.take(grid.final_cell_rows(last)))
         return encode_seconds, seen
@@ -365,16 +362,17 @@ class SceneRun:
         halo = self._halo
         return sum(self._scene.wanted(_around(tile.window, halo)) for tile in self.grid.tiles())
 
-    def chips(self, first_row: int = 0) -> Iterator[Chip | None]:
+    def chips(self, first: int = 0) -> Iterator[Chip | None]:
         """Yield each tile's chip in row-major order; None for one that no label needs.
 
         Args:
-            first_row: Number of the row of windows to begin with.
+            first: Number of the tile to begin with.
         """
         assert self.radiometry is not None
         halo = self._halo
+        row, col = divmod(first, len(self.grid.col_starts))
         with self._scene.reopen() as scene:
-            for tile in self.grid.tiles(first_row):
+            for tile in itertools.islice(self.grid.tiles(row), col, None):
                 if not scene.wanted(_around(tile.window, halo)):
                     yield None
                     continue
@@ -382,23 +380,22 @@ class SceneRun:
                 image = self.radiometry.apply(pixels, valid) if valid.any() else None
                 yield Chip(tile, image, valid) if image is not None else None
 
-    def _batches(self, first_row: int) -> Iterator[_Batch]:
+    def _batches(self, first: int) -> Iterator[_Batch]:
+        """Yield batches of windows, always the same ones: `first` must be a clean one's `done`."""
         size, columns = self._encoder.batch_size, len(self.grid.col_starts)
-        leg = -(-_LEG_BATCHES * size // columns)
         with gdal_env():
             waiting: list[Chip] = []
-            done = first_row * columns
-            for chip in self.chips(first_row):
+            done = first
+            for chip in self.chips(first):
                 done += 1
                 if chip is not None:
                     waiting.append(chip)
-                rows, rest = divmod(done, columns)
-                if rest == 0 and rows % leg == 0:
-                    yield _batch(waiting, done, rows)
-                    waiting = []
-                elif len(waiting) == size:
+                if len(waiting) == size:
                     yield _batch(waiting, done)
                     waiting = []
+                elif done % columns == 0:
+                    # Nothing to encode, but to tell how far it is: there may be no data for long.
+                    yield _Batch([], _NO_IMAGES, done, clean=not waiting)
             yield _batch(waiting, done)
 
 
@@ -414,7 +411,6 @@ def _around(window: Window, halo: int) -> Window:
     )
 
 
-def _batch(chips: Iterable[Chip], done: int, leg: int | None = None) -> _Batch:
-    chips = list(chips)
-    images = np.stack([chip.image for chip in chips]) if chips else np.empty(0, np.float32)
-    return _Batch([chip.tile for chip in chips], images, done, leg)
+def _batch(chips: Sequence[Chip], done: int) -> _Batch:
+    images = np.stack([chip.image for chip in chips]) if chips else _NO_IMAGES
+    return _Batch([chip.tile for chip in chips], images, done)

@@ -127,6 +127,7 @@ def _plan(
     pixels = scene.shape[0] * scene.shape[1]
     status: Status = "new"
     reason = None
+    Staging.settle(job.folder, names)
     if finished_record(job.folder, names, job.identity(scene, model)) is not None:
         status = "finished"
     elif not job.settings.overwrite:

@@ -276,6 +276,19 @@ class Scene:
         return self.aoi is None or self.aoi.touches(*place)
 
     @property
+    def reading(self) -> dict[str, Any]:
+        """What the file says of its pixels, or an .aux.xml beside it does: plain values."""
+        palette = self._bands.palette
+        return {
+            "shape": self.shape,
+            "crs": self.crs.to_wkt() if self.crs else None,
+            "transform": tuple(self.transform)[:6],
+            "bands": self.bands,
+            "palette": None if palette is None else palette.tolist(),
+            "valid_source": self.valid_source,
+        }
+
+    @property
     def unreadable(self) -> set[Window]:
         """Windows of the scene's own grid that could not be read, as far as they were tried."""
         return self._handles.unreadable

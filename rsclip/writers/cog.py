@@ -19,6 +19,7 @@ from rasterio.transform import Affine
 from rasterio.windows import Window
 
 from rsclip.types import Shape
+from rsclip.writers import libtiff
 from rsclip.writers.staging import write_error
 
 __all__ = ["Bands", "CogWriter", "checksums_of"]
@@ -86,6 +87,7 @@ class CogWriter:
         bands: Bands,
         tags: Mapping[str, str],
     ) -> None:
+        libtiff.hush()
         self._path = Path(path)
         self._draft = self._path.with_name(f"{self._path.stem}-draft.tif")
         self._shape = shape

@@ -2,7 +2,8 @@
 
 The last output (the run record) is the mark of completeness: it is the first to go when outputs
 are replaced, and the last to come. The hidden folder is named after it, and locked: a second run
-for the same outputs is refused, and what a killed run left is recognised, for its lock is free.
+for the same outputs is refused, and what a killed run left is recognised, for its lock is free. A
+run that was killed among the moves is brought to its end by the next.
 """
 
 import contextlib
@@ -19,6 +20,7 @@ from typing import Self
 from filelock import FileLock, Timeout
 
 from rsclip.errors import OutputError, WriteError
+from rsclip.writers import publishing
 
 __all__ = ["Staging", "write_error"]
 
@@ -75,6 +77,7 @@ class Staging:
         self._folder = Path(folder)
         self._names = dict(names)
         self._overwrite = overwrite
+        self.settle(folder, names)
         _refuse_clashes(self._folder, self._names, overwrite, inputs)
         self._leftovers = _leftovers(self._folder, self._names, former, inputs) if overwrite else []
         self._hidden = _hidden(self._folder, self._names)
@@ -103,6 +106,7 @@ class Staging:
             OutputError: As making a `Staging` does.
         """
         folder = Path(folder)
+        Staging.settle(folder, names)
         _refuse_clashes(folder, names, overwrite, inputs)
         made: list[Path] = []
         try:
@@ -115,6 +119,29 @@ class Staging:
             raise _unwritable(folder, error) from error
         finally:
             _remove_folders(made)
+
+    @staticmethod
+    def settle(folder: str | Path, names: Mapping[str, str]) -> None:
+        """Bring to its end what a run was killed at while it published these outputs.
+
+        What is whole gets its final names; else all of it is taken back.
+
+        Raises:
+            OutputError: Another run is making them, or the folder cannot be written.
+        """
+        folder = Path(folder)
+        hidden = _hidden(folder, names)
+        if not os.path.lexists(hidden):
+            return
+        try:
+            lock = _take_lock(hidden)
+            try:
+                if publishing.settle(hidden):
+                    shutil.rmtree(hidden, ignore_errors=True)
+            finally:
+                lock.release()
+        except OSError as error:
+            raise _unwritable(folder, error) from error
 
     def __enter__(self) -> Self:
         return self
@@ -152,18 +179,25 @@ class Staging:
         try:
             for path in staged.values():
                 # A full disk may show only now; better before the first move than after.
-                _sync(path)
+                publishing.sync(path)
+            publishing.begin(
+                self._hidden,
+                self._names.values(),
+                overwrite=self._overwrite,
+                leftovers=self._leftovers,
+            )
             if self._overwrite:
                 *_, mark = final.values()
                 mark.unlink(missing_ok=True)
             for key, path in staged.items():
                 # Listed first, so that an interrupt right after the move still takes it back.
                 published.append(key)
-                _move(path, final[key], overwrite=self._overwrite)
-            _sync_folder(self._folder)
+                publishing.move(path, final[key], overwrite=self._overwrite)
+            publishing.sync_folder(self._folder)
         except BaseException as error:
             for key in published:
-                _take_back(staged[key], final[key])
+                publishing.take_back(staged[key], final[key])
+            publishing.forget(self._hidden)
             if isinstance(error, FileExistsError):
                 raise WriteError(
                     "another run has written it meanwhile",
@@ -203,32 +237,6 @@ class Staging:
     def _remove_made(self) -> None:
         _remove_folders(self._made)
         self._made = []
-
-
-def _move(source: Path, target: Path, *, overwrite: bool) -> None:
-    """Give a file its final name; without `overwrite`, never over a file of that name."""
-    if overwrite:
-        source.replace(target)
-        return
-    try:
-        # Unlike a rename, a link fails where the name is taken, however late it was.
-        os.link(source, target)
-    except FileExistsError:
-        raise
-    except OSError:
-        # No hard links on this file system: look first, which leaves a blink for another run.
-        if os.path.lexists(target):
-            raise FileExistsError(target) from None
-        source.replace(target)
-    else:
-        source.unlink()
-
-
-def _take_back(source: Path, target: Path) -> None:
-    """Remove what was moved: some outputs without the others are worth nothing."""
-    with contextlib.suppress(OSError):
-        if not source.exists() or source.samefile(target):
-            target.unlink()
 
 
 def write_error(error: BaseException, path: str | Path, *, needed: int | None = None) -> WriteError:
@@ -401,21 +409,6 @@ def _unwritable(folder: Path, error: OSError) -> OutputError:
         where=folder,
         remedy="Choose another folder with -o.",
     )
-
-
-def _sync(path: Path) -> None:
-    with path.open("r+b") as file:
-        os.fsync(file.fileno())
-
-
-def _sync_folder(folder: Path) -> None:
-    # Windows cannot open a folder; some network file systems cannot sync one.
-    with contextlib.suppress(OSError):
-        handle = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
 
 
 def _chain(error: BaseException) -> list[BaseException]:

@@ -3,7 +3,7 @@
 import sys
 import time
 
-from rsclip import checkpoint, pipeline
+from rsclip import checkpoint
 from rsclip.api import Failure, segment_scenes
 from rsclip.config import build_config
 from tests.e2e.stub import StubEncoder, loader
@@ -29,6 +29,5 @@ def run(scene, out, encoder, **options):
 
 if __name__ == "__main__":
     checkpoint._SECONDS = 0.0
-    pipeline._LEG_BATCHES = 3
     print("ready", flush=True)
     run(sys.argv[1], sys.argv[2], Slow())

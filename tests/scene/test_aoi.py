@@ -82,7 +82,12 @@ def test_a_box_of_degrees_in_another_crs():
     ("text", "message"),
     [
         ("1,2,3", "is no area"),
-        ("nowhere.gpkg", "is no area"),
+        ("nowhere.gpkg", "'nowhere.gpkg': no such file"),
+        ("north/nowhere", "no such file"),
+        ("500005,4999975,500030,4999975", "is no box"),
+        # Smaller than a pixel, between two centres; and a sliver across the scene.
+        ("500005.3,4999975.3,500005.7,4999975.7", "the centre of no pixel"),
+        ("500000,4999975.3,500040,4999975.4", "the centre of no pixel"),
         ("10,0,5,3", "is no box"),
         ("nan,0,5,3", "is no box"),
         ("0,0,10,10", "outside the scene.*EPSG:4326"),
@@ -96,6 +101,26 @@ def test_a_box_of_degrees_in_another_crs():
 def test_what_is_refused(text, message):
     with pytest.raises(OptionError, match=message):
         read_aoi(text, UTM, NORTH_UP, SHAPE)
+
+
+def test_one_pixel_far_down_is_an_area_and_a_box_may_be_upside_down():
+    shape = (3000, 2500)
+    aoi = read_aoi("2400,2900,2401,2899", None, Affine.identity(), shape)
+    assert aoi.mask(Window(2890, 2390, 20, 20)).sum() == 1
+    # Slivers between centres, and a pixel in the second block.
+    text = (
+        "MULTIPOLYGON (((0 5.6, 2400 5.6, 2400 5.7, 0 5.6)), ((8 1500, 10 1500, 10 1502, 8 1500)))"
+    )
+    assert read_aoi(text, None, Affine.identity(), shape).touches(1500, 8, 1, 1)
+
+
+def test_an_area_with_a_crs_is_no_pixels_of_a_scene_without(tmp_path):
+    box = shapely.box(10, 10, 40, 30)
+    geopandas.GeoDataFrame(geometry=[box], crs=32633).to_file(tmp_path / "a.gpkg")
+    for text in ("EPSG:32633;10,10,40,30", f"SRID=32633;{box.wkt}", str(tmp_path / "a.gpkg")):
+        with pytest.raises(OptionError, match="has a CRS, the scene has none"):
+            read_aoi(text, None, Affine.identity(), SHAPE)
+    assert whole(read_aoi("10,10,40,30", None, Affine.identity(), SHAPE)).sum() == 30 * 20
 
 
 def test_files_that_hold_no_area(tmp_path):

@@ -202,6 +202,89 @@ def test_what_a_killed_run_left_is_recognised(tmp_path):
     assert listing(tmp_path) == set(NAMES.values())
 
 
+KILLED_AT_A_MOVE = """
+import os, signal, sys
+from rsclip.writers import publishing, staging
+names = {'mask': 'a_mask.tif', 'names': 'a_mask.tif.aux.xml', 'record': 'a_run.json'}
+count, overwrite, after = int(sys.argv[2]), sys.argv[3] == 'True', sys.argv[4] == 'True'
+move = publishing.move
+
+def deadly(source, target, **options):
+    global count
+    if after:
+        move(source, target, **options)
+    count -= 1
+    if not count:
+        os.kill(os.getpid(), signal.SIGKILL)
+    if not after:
+        move(source, target, **options)
+
+publishing.move = deadly
+former = ['a_old.csv'] if overwrite else []
+with staging.Staging(sys.argv[1], names, overwrite=overwrite, former=former) as made:
+    for key in names:
+        made.path(key).write_text(f'new {key}')
+    made.work.mkdir()
+    made.publish()
+"""
+
+
+def die_publishing(folder, count, *, overwrite, after=True):
+    code = [sys.executable, "-c", KILLED_AT_A_MOVE, str(folder), str(count)]
+    done = subprocess.run([*code, str(overwrite), str(after)], check=False)
+    assert done.returncode == -9
+    assert (folder / ".rsclip-a_run.json").exists()
+
+
+@pytest.mark.parametrize("after", [False, True])
+@pytest.mark.parametrize("overwrite", [False, True])
+@pytest.mark.parametrize("count", [1, 2, 3])
+def test_a_kill_among_the_moves_is_brought_to_its_end(tmp_path, count, overwrite, after):
+    if overwrite:
+        deliver(tmp_path)
+        (tmp_path / "a_old.csv").write_text("an output that the new run does not make")
+    die_publishing(tmp_path, count, overwrite=overwrite, after=after)
+    Staging.settle(tmp_path, NAMES)
+    assert listing(tmp_path) == set(NAMES.values())
+    for key, name in NAMES.items():
+        assert (tmp_path / name).read_text() == f"new {key}"
+    # Whole outputs: they stay, or are replaced, like any other's.
+    with pytest.raises(OutputError, match="exist already"):
+        Staging.check(tmp_path, NAMES)
+    deliver(tmp_path, "newer", overwrite=True)
+    assert (tmp_path / "a_mask.tif").read_text() == "newer mask"
+
+
+@pytest.mark.parametrize("make", [Staging, Staging.check])
+def test_what_cannot_be_brought_to_its_end_is_taken_back(tmp_path, make):
+    die_publishing(tmp_path, 1, overwrite=False)
+    (tmp_path / "a_run.json").write_text("mine")
+    with pytest.raises(OutputError, match=r"exist already: a_run\.json"):
+        make(tmp_path, NAMES)
+    assert not (tmp_path / "a_mask.tif").exists()
+    assert (tmp_path / "a_run.json").read_text() == "mine"
+
+
+def test_what_others_made_of_a_half_published_run_is_theirs(tmp_path):
+    die_publishing(tmp_path, 2, overwrite=False)
+    (tmp_path / "a_mask.tif").write_text("a mask of mine")
+    with pytest.raises(OutputError, match=r"exist already: a_mask\.tif"):
+        Staging(tmp_path, NAMES)
+    assert {path.name for path in tmp_path.iterdir()} == {".rsclip-a_run.json", "a_mask.tif"}
+    (tmp_path / "a_mask.tif").unlink()
+    deliver(tmp_path)
+    assert listing(tmp_path) == set(NAMES.values())
+
+
+@pytest.mark.parametrize("note", ["", "[]", '{"files": 3, "overwrite": 1}'])
+def test_a_damaged_note_is_no_note(tmp_path, note):
+    hidden = tmp_path / ".rsclip-a_run.json"
+    hidden.mkdir()
+    (hidden / "publishing.json").write_text(note)
+    deliver(tmp_path)
+    assert listing(tmp_path) == set(NAMES.values())
+
+
 def test_a_name_too_long_for_the_disk_is_refused_before_work(tmp_path):
     names = {"mask": f"{'é' * 120}_mask.tif"}
     with pytest.raises(OutputError, match=r"too many for most file systems.*Rename the scene"):
