@@ -47,7 +47,7 @@ def list_(here: bool, as_json: bool, verbose: bool) -> None:
                 str(item["patch"]),
                 str(item["image"]),
                 f"{item['megabytes']} MB",
-                f"{item['size'] / 2**20:.0f} MB {item['sha256'][:12]}" if item["path"] else "",
+                _here(item),
                 item["licence"],
             )
             for item in models
@@ -106,6 +106,14 @@ def bundle(name: str, output: str, weights: str | None, overwrite: bool, verbose
         click.echo(bundle_model(name, output, weights, overwrite=overwrite))
 
 
+def _here(item: dict[str, Any]) -> str:
+    if not item["path"]:
+        return ""
+    if item["damaged"]:
+        return "damaged: fetch it again"
+    return f"{item['size'] / 2**20:.0f} MB {item['sha256'][:12]}"
+
+
 def _lines(facts: dict[str, Any]) -> list[tuple[str, str]]:
     image, text = facts["image_tower"], facts["text_tower"]
     lines = [
@@ -126,6 +134,9 @@ def _lines(facts: dict[str, Any]) -> list[tuple[str, str]]:
     ]
     if facts.get("repository"):
         lines.append(("from", facts["repository"]))
+    if "tags" in facts:
+        tags = ", ".join(facts["tags"]) or "none known: give them with --weights FILE"
+        return [*lines, ("weights", tags)]
     if facts["path"] is None:
         return [*lines, ("here", f"no: rsclip models fetch {facts['name']}")]
     size = f"{facts['size'] / 2**20:.0f} MB"

@@ -1,5 +1,6 @@
 """What there is to know of models without loading them: lists, facts, and bundles of them."""
 
+import os
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -9,12 +10,13 @@ from rsclip.backbone.architecture import Architecture, activation, architecture_
 from rsclip.backbone.bundle import write_bundle
 from rsclip.backbone.checks import check_config
 from rsclip.backbone.compat import import_open_clip
-from rsclip.backbone.files import file_sha256
+from rsclip.backbone.files import file_sha256, looks_whole
+from rsclip.backbone.known import known_sha256
 from rsclip.backbone.load import find_model, model_outline
 from rsclip.backbone.names import CONFIG_NAME, HUB, NANO, ModelName, parse_name
 from rsclip.backbone.origin import Origin, cached_weights, origin_of
 from rsclip.backbone.registry import checkpoints
-from rsclip.errors import ModelError
+from rsclip.errors import ModelError, OutputError
 
 __all__ = ["ListedModel", "bundle_model", "describe_model", "list_models"]
 
@@ -36,6 +38,7 @@ class ListedModel:
         path: Where its weights are on this machine, or None.
         size: Of that file in bytes, or None.
         sha256: Of that file, or None.
+        damaged: That file is cut short, or no weights at all: seen without reading it whole.
     """
 
     name: str
@@ -46,6 +49,7 @@ class ListedModel:
     path: str | None
     size: int | None
     sha256: str | None
+    damaged: bool = False
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values, ready for JSON."""
@@ -89,8 +93,12 @@ def describe_model(name: str, weights: str | Path | None = None) -> dict[str, An
     architecture = architecture_of(parsed)
     check_config(architecture.config, name)
     origin = origin_of(parsed)
+    open_activation = parsed.kind == "arch" and parsed.tag is None
+    tags = import_open_clip().list_pretrained_tags_by_model(parsed.arch) if open_activation else []
     return {
         **_tower_facts(name, architecture),
+        # Weights of one architecture were trained with either: a run would not guess.
+        **({"activation": "that of the weights", "tags": tags} if open_activation else {}),
         "licence": "Apache-2.0" if name == NANO else origin.licence,
         "source": "rsclip, trained on synthetic scenes" if name == NANO else origin.source,
         "repository": origin.repository or origin.url,
@@ -119,6 +127,10 @@ def bundle_model(
     from rsclip.backbone.load import load_backbone
 
     path = Path(output)
+    if path.is_dir() or str(output).endswith(("/", os.sep)):
+        raise OutputError(
+            "a folder, not a file", where=output, remedy="Such as -o FOLDER/model.safetensors."
+        )
     # Loaded once: what would not load there shall not be carried there.
     backbone = load_backbone(name, weights)
     files = find_model(name, weights)
@@ -178,6 +190,7 @@ def _listed(name: str) -> Iterator[ListedModel]:
         place["path"],
         place["size"],
         place["sha256"],
+        place["path"] is not None and not looks_whole(Path(place["path"])),
     )
 
 
@@ -219,7 +232,7 @@ def _place(path: Path | None, *, hashed: bool = True) -> Mapping[str, Any]:
     if path is None:
         return {"path": None, "size": None, "sha256": None}
     blob = path.resolve()
-    named = blob.name if len(blob.name) == 64 else None
+    named = known_sha256(path)
     return {
         "path": str(path),
         "size": blob.stat().st_size,

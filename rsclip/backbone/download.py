@@ -6,6 +6,7 @@ next try goes on from it.
 
 import contextlib
 import hashlib
+import logging
 import re
 import urllib.error
 import urllib.request
@@ -78,7 +79,7 @@ def download(remote: Remote, target: Path, name: str) -> None:
     with _writable(target.parent, name):
         target.parent.mkdir(parents=True, exist_ok=True)
         lock = target.with_name(f"{target.name}.rsclip-lock")
-        with utils.WeakFileLock(lock), part.open("ab") as file:
+        with _quietly(), utils.WeakFileLock(lock), part.open("ab") as file:
             done = file.tell()
             if remote.size is not None and done > remote.size:
                 file.truncate(0)
@@ -94,6 +95,7 @@ def download(remote: Remote, target: Path, name: str) -> None:
                 )
             # Whatever the transport raises: each release of the hub's client has its own.
             except Exception as error:
+                lock.unlink(missing_ok=True)
                 raise RunError(
                     f"the download broke off ({first_line(error)})",
                     where=name,
@@ -129,6 +131,18 @@ def first_line(error: BaseException) -> str:
     """Return the first line of an error's text."""
     lines = str(error).strip().splitlines()
     return lines[0][:160] if lines else type(error).__name__
+
+
+@contextlib.contextmanager
+def _quietly() -> Iterator[None]:
+    """Hush what the hub's client says of connections that it tries again: the end is told by us."""
+    logger = logging.getLogger("huggingface_hub")
+    before = logger.level
+    logger.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        logger.setLevel(before)
 
 
 @contextlib.contextmanager

@@ -10,6 +10,7 @@ from typing import Any
 from rsclip.backbone.architecture import architecture_of
 from rsclip.backbone.checks import check_config
 from rsclip.backbone.download import Remote, download, first_line, matches_etag, remote_file
+from rsclip.backbone.known import is_whole, note_sha256
 from rsclip.backbone.names import CONFIG_NAME, ModelName, parse_name
 from rsclip.backbone.origin import Origin, cached_weights, origin_of, unpacked_file
 from rsclip.errors import ModelError
@@ -34,6 +35,8 @@ def fetch_weights(name: str) -> Path:
             the hub does not answer, the cache is not writable, or a file does not match its hash.
         RunError: The download broke off; what has come stays for the next try.
     """
+    from huggingface_hub import constants
+
     parsed = parse_name(name)
     origin = origin_of(parsed)
     if parsed.kind != "hub":
@@ -46,10 +49,16 @@ def fetch_weights(name: str) -> Path:
             remedy="Such as ViT-B-16/openai; see rsclip models list.",
         )
     found = cached_weights(parsed)
-    if found is not None and _is_whole(found):
+    if found is not None and is_whole(found):
         return found
     if origin.url:
         return _from_address(parsed, origin)
+    if constants.HF_HUB_OFFLINE:
+        raise ModelError(
+            "the variable HF_HUB_OFFLINE forbids downloads from the hub",
+            where=name,
+            remedy="Unset it to fetch.",
+        )
     if parsed.kind == "hub":
         if _from_hub(name, origin.repository, CONFIG_NAME) is None:
             raise ModelError(
@@ -144,6 +153,15 @@ def _from_address(parsed: ModelName, origin: Origin) -> Path:
         archive.unlink()
     else:
         archive.replace(target)
+    digest = note_sha256(target)
+    if origin.sha256 and digest != origin.sha256:
+        target.unlink()
+        raise ModelError(
+            f"what {origin.url} sent has the SHA-256 {digest}, not {origin.sha256} as the model "
+            "registry says; it is thrown away",
+            where=parsed.text,
+            remedy="Run it again; if it stays so, the server's file has changed.",
+        )
     return target
 
 
@@ -180,9 +198,3 @@ def _unpack(archive: Path, member: str, target: Path, name: str) -> None:
         ) from error
     finally:
         part.unlink(missing_ok=True)
-
-
-def _is_whole(path: Path) -> bool:
-    """Tell whether a file of the hub's cache is what its blob's name says."""
-    blob = path.resolve()
-    return matches_etag(blob, blob.name)

@@ -1,6 +1,7 @@
 """Weights from a file: safetensors or a torch state dict, never a program."""
 
 import hashlib
+import json
 import pickle
 import zipfile
 from collections.abc import Mapping
@@ -16,6 +17,7 @@ __all__ = [
     "as_float",
     "file_sha256",
     "load_weights",
+    "looks_whole",
     "read_weights",
     "tensors_sha256",
 ]
@@ -23,6 +25,19 @@ __all__ = [
 # OpenAI's state dicts carry these beside the weights; none is a parameter.
 _NOT_WEIGHTS = ("input_resolution", "context_length", "vocab_size", "attn_mask")
 _SHOWN = 3
+_LONGEST_HEADER = 100_000_000  # as safetensors itself has it
+# Under what training scripts keep the weights beside the optimiser and the like.
+_WRAPPERS = ("state_dict", "model_state_dict", "model")
+# Beginnings of files that people take for weights.
+_OTHERS = (
+    (b"version https://git-lfs", "a pointer of git LFS: the file itself was not fetched"),
+    (b"<", "a web page or XML"),
+    (b"\x89PNG", "a picture"),
+    (b"\xff\xd8\xff", "a picture"),
+    (b"II*\0", "a TIFF"),
+    (b"MM\0*", "a TIFF"),
+    (b"\x89HDF", "HDF5"),
+)
 
 
 def read_weights(path: Path) -> dict[str, Tensor]:
@@ -30,7 +45,7 @@ def read_weights(path: Path) -> dict[str, Tensor]:
 
     Args:
         path: A safetensors file, or a torch file that holds tensors only (bare, or under
-            "state_dict"; a "module." prefix goes).
+            "state_dict" or "model"; a "module." prefix goes).
 
     Raises:
         ModelError: The file is missing, damaged, a TorchScript program, or holds no state dict.
@@ -41,9 +56,11 @@ def read_weights(path: Path) -> dict[str, Tensor]:
             where=path,
             remedy="--weights takes a safetensors or torch file.",
         )
+    _refuse_others(path)
     content = _read_safetensors(path) if _is_safetensors(path) else _read_torch(path)
-    if isinstance(content, Mapping) and isinstance(content.get("state_dict"), Mapping):
-        content = content["state_dict"]
+    if isinstance(content, Mapping):
+        inner = next((key for key in _WRAPPERS if isinstance(content.get(key), Mapping)), None)
+        content = content if inner is None else content[inner]
     if not isinstance(content, Mapping) or not content:
         raise ModelError("the file holds no state dict", where=path)
     weights = {str(name): value for name, value in content.items()}
@@ -54,6 +71,34 @@ def read_weights(path: Path) -> dict[str, Tensor]:
         if not isinstance(value, Tensor):
             raise ModelError(f"{name} in the file is not a tensor", where=path)
     return weights
+
+
+def _refuse_others(path: Path) -> None:
+    with path.open("rb") as file:
+        head = file.read(32)
+    for beginning, what in _OTHERS:
+        if head.lstrip().startswith(beginning):
+            raise ModelError(
+                f"not a file of weights: it looks like {what}",
+                where=path,
+                remedy="--weights takes a bundle, safetensors or a torch state dict.",
+            )
+
+
+def looks_whole(path: Path) -> bool:
+    """Tell whether a file of weights has its end, without reading its middle."""
+    try:
+        if not _is_safetensors(path):
+            # Torch's older form has no end to be seen.
+            with path.open("rb") as file:
+                return zipfile.is_zipfile(path) or file.read(2) == b"\x80\x02"
+        with path.open("rb") as file:
+            length = int.from_bytes(file.read(8), "little")
+            entries = json.loads(file.read(min(length, _LONGEST_HEADER)))
+        ends = [each["data_offsets"][1] for key, each in entries.items() if key != "__metadata__"]
+        return path.stat().st_size == 8 + length + max(ends, default=0)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return False
 
 
 def as_float(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:

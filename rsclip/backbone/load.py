@@ -1,7 +1,6 @@
 """Find a model by name or file, and load it. Nothing here reaches for the network."""
 
 import json
-import re
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -23,6 +22,7 @@ from rsclip.backbone.checks import check_config
 from rsclip.backbone.compat import import_open_clip
 from rsclip.backbone.files import as_float, file_sha256, load_weights, read_weights
 from rsclip.backbone.identify import identify
+from rsclip.backbone.known import verified_sha256
 from rsclip.backbone.model import Backbone
 from rsclip.backbone.names import AUTO, CONFIG_NAME, DEFAULT, NANO, ModelName, parse_name
 from rsclip.backbone.origin import WEIGHTS_NAMES, cached_weights
@@ -78,7 +78,7 @@ def load_backbone(name: str | Path, weights: str | Path | None = None) -> Backbo
             token.
     """
     files = find_model(name, weights)
-    digest = _cached_digest(files)
+    digest = verified_sha256(files.weights, files.name)
     state = as_float(files.read())
     model = _build(files.architecture, files.name)
     load_weights(model, state, files.weights, files.name)
@@ -91,25 +91,6 @@ def load_backbone(name: str | Path, weights: str | Path | None = None) -> Backbo
         vocabulary=files.vocabulary,
         keep_texts=True,
     )
-
-
-def _cached_digest(files: ModelFiles) -> str | None:
-    """Return the SHA-256 of a file of the hub's cache, which is named after it; None for others.
-
-    Raises:
-        ModelError: The file is not what was fetched.
-    """
-    blob = files.weights.resolve()
-    if not re.fullmatch(r"[0-9a-f]{64}", blob.name):
-        return None
-    digest = file_sha256(blob)
-    if digest != blob.name:
-        raise ModelError(
-            "the weights in the hub's cache are damaged: their SHA-256 is not the hub's",
-            where=blob,
-            remedy=f"Fetch them again: rsclip models fetch {files.name}.",
-        )
-    return digest
 
 
 def find_model(name: str | Path, weights: str | Path | None = None) -> ModelFiles:

@@ -37,6 +37,7 @@ class Origin:
         files: Files of it that may hold the weights, best first.
         url: An address outside the hub, or "".
         member: Which file of the archive at `url` holds the weights (a glob), or "".
+        sha256: Of that file, or "".
         licence, source: For people; "" if unknown.
     """
 
@@ -44,6 +45,7 @@ class Origin:
     files: tuple[str, ...] = ()
     url: str = ""
     member: str = ""
+    sha256: str = ""
     licence: str = ""
     source: str = ""
 
@@ -59,7 +61,10 @@ def origin_of(name: ModelName) -> Origin:
     if name.checkpoint is not None:
         known = name.checkpoint
         files = (known.file,) if known.file else ()
-        return Origin(known.repository, files, known.url, known.member, known.licence, known.source)
+        return Origin(
+            known.repository, files, known.url, known.member, known.sha256,
+            known.licence, known.source,
+        )  # fmt: skip
     if name.kind != "arch" or name.tag is None:
         return Origin()
     settings = pretrained(name.arch, name.tag)

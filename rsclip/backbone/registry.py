@@ -27,6 +27,7 @@ class Checkpoint:
         licence, source: For people.
         repository, file: Where they are on the hub, or
         url, member: an address outside it, and which file of the archive (a glob) holds them.
+        sha256: Of that file, where it is known.
     """
 
     name: str
@@ -38,6 +39,7 @@ class Checkpoint:
     file: str = ""
     url: str = ""
     member: str = ""
+    sha256: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +63,11 @@ def checkpoints() -> Mapping[str, Checkpoint]:
 
 def licence_of(tag: str) -> tuple[str, str]:
     """Return (licence, source) of open_clip's weights with a tag; ("", "") if unknown."""
-    licences = read_registry(config_path("models.yaml")).licences
+    own = os.environ.get(_OWN_FILE)
+    licences = {
+        **(read_registry(Path(own)).licences if own else {}),
+        **read_registry(config_path("models.yaml")).licences,
+    }
     return next((value for key, value in licences.items() if tag.startswith(key)), ("", ""))
 
 

@@ -118,6 +118,7 @@ def test_weights_in_every_form_are_the_same_model(tmp_path, tiny_vit, weights, w
     forms = {
         "bare.pt": weights,
         "wrapped.pth": {"epoch": 3, "state_dict": weights},
+        "inner.pt": {"model": weights, "optimizer": {"lr": 0.1}},
         "parallel.bin": {"state_dict": {f"module.{k}": v for k, v in weights.items()}},
         "openai.pt": {**weights, "input_resolution": torch.tensor(32)},
         "vector.pt": {**weights, "logit_scale": weights["logit_scale"].reshape(1)},
@@ -266,3 +267,19 @@ def test_broken_architecture_files(tmp_path, weights_file):
         assert reason in refused(path, weights_file)
     path.write_text(json.dumps(tiny_config()))
     assert "--weights FILE" in refused(path)
+
+
+@pytest.mark.parametrize(
+    ("content", "what"),
+    [
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n", "git LFS"),
+        (b"\n<!DOCTYPE html><html>404</html>", "web page"),
+        (b"\x89PNG\r\n\x1a\n" + bytes(40), "a picture"),
+        (b"II*\0" + bytes(40), "a TIFF"),
+    ],
+)
+def test_what_people_take_for_weights_is_named(tmp_path, content, what):
+    for suffix in ("pt", "safetensors"):
+        path = tmp_path / f"file.{suffix}"
+        path.write_bytes(content)
+        assert what in refused("ViT-B-16/openai", path)

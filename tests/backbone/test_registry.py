@@ -5,7 +5,10 @@ import json
 import pytest
 
 from rsclip.backbone import load_backbone
+from rsclip.backbone.architecture import architecture_of
 from rsclip.backbone.catalog import describe_model, list_models
+from rsclip.backbone.names import parse_name
+from rsclip.backbone.origin import origin_of
 from rsclip.backbone.registry import checkpoints, licence_of, read_registry
 from rsclip.errors import ModelError
 from tests.backbone.models import open_clip, tiny_config
@@ -129,3 +132,44 @@ def test_info_command(hub, rsclip):
     with pytest.raises(ModelError, match="Did you mean remoteclip"):
         describe_model("remoteclip-l41")
     assert open_clip.list_models()
+
+
+def test_licences_of_ones_own_registry(registry):
+    registry("licences:\n  mine:\n    licence: MIT\n    source: me\n")
+    assert licence_of("mine_v2") == ("MIT", "me")
+    assert licence_of("openai")[0] == "MIT"
+
+
+def test_an_architecture_alone_leaves_its_activation_to_the_weights(hub, rsclip):
+    facts = describe_model("ViT-B-16")
+    assert facts["activation"] == "that of the weights"
+    assert {"openai", "laion2b_s34b_b88k"} <= set(facts["tags"])
+    said = rsclip("models", "info", "ViT-B-16").stdout
+    assert "openai" in said
+    assert "fetch ViT-B-16" not in said
+    assert describe_model("ViT-B-16/openai")["activation"] == "QuickGELU"
+
+
+def test_aliases_lead_where_their_file_is(hub):
+    for name, known in checkpoints().items():
+        origin = origin_of(parse_name(name))
+        assert bool(origin.repository and origin.files) != bool(origin.url)
+        assert origin.licence == known.licence
+        config = open_clip.get_model_config(known.arch)
+        assert architecture_of(parse_name(name)).config["embed_dim"] == config["embed_dim"]
+        # From OpenAI's weights, trained with QuickGELU; from LAION's, without.
+        assert known.quick_gelu == ("OpenAI" in known.source)
+
+
+def test_damaged_weights_are_listed_as_damaged(hub, weights, rsclip):
+    path = hub("timm/vit_base_patch16_clip_224.openai", weights, "open_clip_model.safetensors")
+
+    def listed():
+        (item,) = [each for each in list_models(here=True) if each.name == "ViT-B-16/openai"]
+        return item
+
+    assert not listed().damaged
+    held = path.resolve().read_bytes()
+    path.resolve().write_bytes(held[:-10])
+    assert listed().damaged
+    assert "damaged: fetch it again" in rsclip("models", "list", "--here").stdout

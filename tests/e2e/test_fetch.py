@@ -17,7 +17,9 @@ import pytest
 import torch
 from safetensors.torch import save
 
+from rsclip.backbone import load_backbone
 from rsclip.backbone.fetch import fetch_weights
+from rsclip.backbone.known import known_sha256, verified_sha256
 from rsclip.backbone.names import parse_name
 from rsclip.backbone.origin import cached_weights
 from rsclip.backbone.registry import read_registry
@@ -177,6 +179,7 @@ def test_an_interrupted_download_goes_on_in_the_next_call(hub, tmp_path, monkeyp
     with pytest.raises(RunError, match=r"broke off.*goes on where it stopped") as caught:
         fetch_weights("ViT-B-16/openai")
     assert caught.value.exit_code == 1
+    assert not [path for path in (tmp_path / "hub").rglob("*lock*") if path.is_file()]
     assert cached_weights(parse_name("ViT-B-16/openai")) is None
     (part,) = (tmp_path / "hub").rglob("*.rsclip-part")
     assert part.stat().st_size == 200_000
@@ -273,7 +276,24 @@ def test_an_archive_outside_the_hub(hub, tmp_path, monkeypatch):
     read_registry.cache_clear()
     path = fetch_weights("sky")
     assert path.read_bytes() == b"pretend weights"
-    assert [item.name for item in path.parent.iterdir()] == [path.name]
+    assert sorted(each.name for each in path.parent.iterdir()) == ["sky.pt", "sky.pt.sha256"]
+    # Its hash is known from now on: damage is seen, by a run and by the next fetch.
+    whole = hashlib.sha256(b"pretend weights").hexdigest()
+    assert known_sha256(path) == verified_sha256(path, "sky") == whole
+    path.write_bytes(b"pretend weightz")
+    with pytest.raises(ModelError, match=r"damaged.*rsclip models fetch sky"):
+        load_backbone("sky")
+    assert fetch_weights("sky").read_bytes() == b"pretend weights"
+    # A registry that knows the hash accepts no other file.
+    registry.write_text(registry.read_text() + f"    sha256: '{'0' * 64}'\n")
+    read_registry.cache_clear()
+    path.unlink()
+    with pytest.raises(ModelError, match=f"has the SHA-256 {whole}, not 0000"):
+        fetch_weights("sky")
+    assert not path.exists()
+    registry.write_text(registry.read_text().replace("0" * 64, whole))
+    read_registry.cache_clear()
+    fetch_weights("sky")
     hub.files.clear()
     assert fetch_weights("sky") == path
     path.unlink()
@@ -282,6 +302,15 @@ def test_an_archive_outside_the_hub(hub, tmp_path, monkeypatch):
     hub.files["/sky.zip"] = archive.getvalue()[:-40]
     with pytest.raises(ModelError, match="archive is damaged"):
         fetch_weights("sky")
+
+
+def test_the_variable_that_forbids_downloads_is_named(hub, monkeypatch):
+    from huggingface_hub import constants
+
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    with pytest.raises(ModelError, match="HF_HUB_OFFLINE forbids"):
+        fetch_weights("ViT-B-16/openai")
+    assert hub.begins == []
 
 
 def test_no_network_fails_fast_with_the_ways_out(online):
