@@ -1,14 +1,14 @@
 """Scenes on an existing dask.distributed cluster, whose scheduler gives lost ones to others."""
 
 import contextlib
-import logging
 import threading
 import uuid
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Sequence
 from concurrent.futures import CancelledError
 from pathlib import Path
 from typing import Any
 
+from rsclip.batch.connect import connect, hushed, within
 from rsclip.batch.tasks import Listener, Outcome, Task
 from rsclip.batch.work import Models, failure, run_scene
 from rsclip.errors import OptionError, RsclipError, RunError
@@ -17,10 +17,8 @@ from rsclip.version import __version__
 
 __all__ = ["Cluster"]
 
-_SECONDS = 8.0
-"""Time to reach the scheduler; with what closing takes, within ten seconds."""
-
-_LIGHT = logging.CRITICAL
+# Time for all workers to say which rsclip they have.
+_SECONDS = 30.0
 
 
 class Cluster:
@@ -38,7 +36,7 @@ class Cluster:
     def __init__(self, address: str, loader: ModelLoader | None = None) -> None:
         self._loader = loader
         self._address = address
-        self._client = _connect(address)
+        self._client = connect(address)
         try:
             self.workers = self._check_workers()
         except BaseException:
@@ -47,7 +45,7 @@ class Cluster:
 
     def close(self) -> None:
         """Leave the cluster as it was found."""
-        with _hushed(), contextlib.suppress(Exception):
+        with hushed(), contextlib.suppress(Exception):
             self._client.close(timeout=2)
 
     def __call__(
@@ -80,7 +78,7 @@ class Cluster:
                 yield self._outcome(future, task).replace(tries=2)
                 del begun[future]
         finally:
-            with _hushed():
+            with hushed():
                 if begun:
                     with contextlib.suppress(Exception):
                         self._client.cancel(list(begun), force=True)
@@ -109,7 +107,15 @@ class Cluster:
 
     def _check_workers(self) -> int:
         """Refuse workers without this rsclip: they would fail scene by scene, or differ."""
-        said = self._client.run(_version, on_error="return")
+        try:
+            with hushed():
+                said = within(_SECONDS, lambda: self._client.run(_version, on_error="return"))
+        except (TimeoutError, OSError) as error:
+            raise OptionError(
+                f"not all workers of {self._address} have answered within {_SECONDS:g} s",
+                where="--dask",
+                remedy="The log of its scheduler says which, and why.",
+            ) from error
         for worker, version in said.items():
             if isinstance(version, BaseException):
                 raise OptionError(
@@ -124,27 +130,6 @@ class Cluster:
                     remedy="Install the same version on all workers.",
                 )
         return len(said)
-
-
-def _connect(address: str) -> Any:
-    try:
-        import distributed
-    except ImportError as error:
-        raise OptionError(
-            "dask.distributed is not installed",
-            where="--dask",
-            remedy='Install it: pip install "rsclip[dask]".',
-        ) from error
-    try:
-        with _hushed():
-            return distributed.Client(address, timeout=_SECONDS, set_as_default=False)
-    except (OSError, ValueError, TypeError, ImportError) as error:
-        reason = " ".join(str(error).split()) or type(error).__name__
-        raise OptionError(
-            f"no dask scheduler answers at {address}: {reason}",
-            where="--dask",
-            remedy="Check the address, such as tcp://host:8786, and that its scheduler runs.",
-        ) from error
 
 
 # What a worker process holds. One scene at a time: more threads would only share one model.
@@ -173,17 +158,3 @@ def _was_lost(future: Any) -> bool:
 
 def _lost(task: Task, what: str) -> RunError:
     return RunError(what, where=task.source, remedy="The log of the cluster's workers says more.")
-
-
-@contextlib.contextmanager
-def _hushed() -> Iterator[None]:
-    """Keep the library's own lines off the screen: what matters is said in our words."""
-    loggers = [logging.getLogger(name) for name in ("distributed", "tornado", "asyncio")]
-    levels = [logger.level for logger in loggers]
-    for logger in loggers:
-        logger.setLevel(_LIGHT)
-    try:
-        yield
-    finally:
-        for logger, level in zip(loggers, levels, strict=True):
-            logger.setLevel(level)
