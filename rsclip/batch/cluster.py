@@ -1,6 +1,7 @@
 """Scenes on an existing dask.distributed cluster, whose scheduler gives lost ones to others."""
 
 import contextlib
+import queue
 import threading
 import uuid
 from collections.abc import Generator, Sequence
@@ -56,32 +57,47 @@ class Cluster:
         Raises:
             InputError: The model cannot be used for any scene.
         """
-        from distributed import as_completed
-
         if not self.workers:
             listener.note(f"{self._address}: no worker yet; scenes begin when one joins")
-        begun = {self._submit(task, root): task for task in tasks}
+        ended: queue.SimpleQueue[Any] = queue.SimpleQueue()
+        begun: dict[str, tuple[Any, Task]] = {}
+
+        def begin(task: Task) -> None:
+            future = self._submit(task, root)
+            begun[future.key] = future, task
+            future.add_done_callback(ended.put)
+
         # Those that waited on a worker when another scene brought it down are suspected with it:
         # each is tried once more, alone.
         suspects: list[Task] = []
-        try:
-            for future in as_completed(list(begun), loop=self._client.loop):
-                task = begun.pop(future)
-                if _was_lost(future):
-                    listener.note(f"{task.name}: its worker was lost; it is tried once more")
-                    suspects.append(task)
-                else:
-                    yield self._outcome(future, task)
-            for task in suspects:
-                future = self._submit(task, root)
-                begun[future] = task
-                yield self._outcome(future, task).replace(tries=2)
-                del begun[future]
-        finally:
-            with hushed():
+        dropped: list[Task] = []
+        tries = 1
+        # A cluster that goes away is told by us, once.
+        with hushed():
+            try:
+                for task in tasks:
+                    begin(task)
+                while begun:
+                    future = ended.get()
+                    _, task = begun.pop(future.key)
+                    if tries == 1 and _was_lost(future):
+                        listener.note(f"{task.name}: its worker was lost; it is tried once more")
+                        suspects.append(task)
+                    elif (outcome := self._outcome(future, task)) is None:
+                        dropped.append(task)
+                    else:
+                        yield outcome.replace(tries=tries)
+                    if self._client.status != "running":
+                        break
+                    if suspects and not begun:
+                        tries = 2
+                        begin(suspects.pop(0))
+                if left := len(dropped) + len(begun) + len(suspects):
+                    listener.note(self._what_became(left))
+            finally:
                 if begun:
                     with contextlib.suppress(Exception):
-                        self._client.cancel(list(begun), force=True)
+                        self._client.cancel([future for future, _ in begun.values()], force=True)
                 self.close()
 
     def _submit(self, task: Task, root: Path) -> Any:
@@ -89,21 +105,29 @@ class Cluster:
         key = f"rsclip-{task.name}-{uuid.uuid4().hex}"
         return self._client.submit(_run, task, str(root), self._loader, key=key, pure=False)
 
-    def _outcome(self, future: Any, task: Task) -> Outcome:
-        error = None
+    def _outcome(self, future: Any, task: Task) -> Outcome | None:
+        """Return the outcome; None where the cluster has dropped the task."""
         try:
-            error = future.exception()
+            error = future.exception(timeout=_SECONDS)
             if error is None:
-                outcome: Outcome = future.result()
+                outcome: Outcome = future.result(timeout=_SECONDS)
                 return outcome
-        except CancelledError:
-            return failure(task, _lost(task, "the cluster dropped it"))
+        except (CancelledError, TimeoutError, OSError):
+            return None
         if isinstance(error, RsclipError):
             raise error
         if type(error).__name__ == "KilledWorker":
             return failure(task, _lost(task, "its worker was lost, again and again"))
         reason = " ".join(str(error).split())
         return failure(task, _lost(task, f"the cluster failed: {type(error).__name__}: {reason}"))
+
+    def _what_became(self, left: int) -> str:
+        how = (
+            "the cluster has dropped them (restarted, or cancelled by somebody)"
+            if self._client.status == "running"
+            else "the scheduler is gone"
+        )
+        return f"{self._address}: {how}; scenes that are left for another run: {left}"
 
     def _check_workers(self) -> int:
         """Refuse workers without this rsclip: they would fail scene by scene, or differ."""
