@@ -1,10 +1,12 @@
 """Scenes on an existing dask.distributed cluster, whose scheduler gives lost ones to others."""
 
 import contextlib
+import math
 import queue
 import threading
+import time
 import uuid
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from concurrent.futures import CancelledError
 from pathlib import Path
 from typing import Any
@@ -18,8 +20,11 @@ from rsclip.version import __version__
 
 __all__ = ["Cluster"]
 
-# Time for all workers to say which rsclip they have.
+# Time for the cluster to say something that is there, such as its workers' versions.
 _SECONDS = 30.0
+# One topic for all batches: a scheduler keeps the last events of each for good.
+_TOPIC = "rsclip"
+_TELL_SECONDS = 1.0
 
 
 class Cluster:
@@ -59,13 +64,14 @@ class Cluster:
         """
         if not self.workers:
             listener.note(f"{self._address}: no worker yet; scenes begin when one joins")
-        ended: queue.SimpleQueue[Any] = queue.SimpleQueue()
+        # What the cluster says, in threads of its own: futures that end, and progress.
+        said: queue.SimpleQueue[Any] = queue.SimpleQueue()
         begun: dict[str, tuple[Any, Task]] = {}
 
         def begin(task: Task) -> None:
             future = self._submit(task, root)
             begun[future.key] = future, task
-            future.add_done_callback(ended.put)
+            future.add_done_callback(said.put)
 
         # Those that waited on a worker when another scene brought it down are suspected with it:
         # each is tried once more, alone.
@@ -75,10 +81,14 @@ class Cluster:
         # A cluster that goes away is told by us, once.
         with hushed():
             try:
+                self._client.subscribe_topic(_TOPIC, said.put)
                 for task in tasks:
                     begin(task)
                 while begun:
-                    future = ended.get()
+                    future = said.get()
+                    if isinstance(future, tuple):
+                        _show(future[1], begun, listener)
+                        continue
                     _, task = begun.pop(future.key)
                     if tries == 1 and _was_lost(future):
                         listener.note(f"{task.name}: its worker was lost; it is tried once more")
@@ -162,12 +172,43 @@ _models: dict[Any, Models] = {}
 
 
 def _run(task: Task, root: str, loader: ModelLoader | None) -> Outcome:
-    from distributed import get_worker
-
-    name = str(get_worker().name)
     with _turn:
+        tell = _Teller()
         models = _models.setdefault(loader, Models(loader))
-        return run_scene(task, root, models, worker=name)
+        return run_scene(task, root, models, tell, worker=tell.name)
+
+
+class _Teller:
+    """Tells of the scene at work, in a worker: at its beginning, then now and then."""
+
+    def __init__(self) -> None:
+        from distributed import get_worker
+
+        self._worker = get_worker()
+        self._key = self._worker.get_current_task()
+        self.name = str(self._worker.name)
+        self._last = -math.inf
+        self(0, 0)
+
+    def __call__(self, done: int, total: int) -> None:
+        now = time.monotonic()
+        if now - self._last >= _TELL_SECONDS or done == total:
+            self._last = now
+            message = {"key": self._key, "name": self.name, "windows": [done, total]}
+            # What is only to be looked at must not cost a scene.
+            with contextlib.suppress(Exception):
+                self._worker.log_event(_TOPIC, message)
+
+
+def _show(message: Any, begun: Mapping[str, tuple[Any, Task]], listener: Listener) -> None:
+    """Pass on what a worker tells; another batch's workers are heard too."""
+    if message["key"] not in begun:
+        return
+    done, total = message["windows"]
+    if total:
+        listener.advance(message["name"], done, total)
+    else:
+        listener.start(message["name"], begun[message["key"]][1])
 
 
 def _version() -> str:

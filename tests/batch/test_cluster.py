@@ -83,6 +83,17 @@ def test_a_cluster_gives_what_one_process_gives(folder, tmp_path, cluster):
     assert [worker.process.process.pid for worker in cluster.workers.values()] == pids
 
 
+def test_the_cluster_says_what_each_worker_does(folder, tmp_path, cluster, memory):
+    (folder / "north/bad.tif").unlink()
+    report = run_batch([folder], CLASSES, tmp_path / "out", recursive=True, listener=memory,
+                       dask=cluster.scheduler_address, model_loader=workers.slow)  # fmt: skip
+    begun = dict(memory.started)
+    assert sorted(name for _, name in memory.started) == ["a", "north/b", "north/deep/c"]
+    assert {(out.worker, out.task.name) for out in report.outcomes} == set(memory.started)
+    assert set(memory.windows) == set(begun)
+    assert all(0 < done <= total for done, total in memory.windows.values())
+
+
 @pytest.mark.long
 def test_a_worker_killed_mid_run_loses_nothing(tmp_path, cluster, tiny_model):
     from rsclip.config import SegmentConfig
