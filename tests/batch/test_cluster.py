@@ -150,10 +150,9 @@ def test_a_scheduler_that_goes_away_fails_no_scene(folder, tmp_path, scheduler):
     )  # fmt: skip
     assert len(report.outcomes) + report.unfinished == 4
     assert report.unfinished >= 2
-    (note,) = memory.notes
-    assert (
-        f"the scheduler is gone; scenes that are left for another run: {report.unfinished}" in note
-    )
+    # That no worker has joined yet may be said too.
+    (note,) = [text for text in memory.notes if "the scheduler is gone" in text]
+    assert note.endswith(f"left for another run: {report.unfinished}")
     assert len(read_manifest(tmp_path / "out")) == len(report.outcomes)
 
 
