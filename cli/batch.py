@@ -83,7 +83,7 @@ def command(
     }  # fmt: skip
     with guard(quiet=quiet, verbose=verbose):
         from rsclip.batch import run_batch
-        from rsclip.errors import BatchError
+        from rsclip.errors import BatchError, RunError
         from rsclip_cli.live import LiveView
 
         config = gather_config(config_file, flags, _DEFAULTS)
@@ -113,6 +113,13 @@ def command(
                 f"{len(report.failed)} of {len(report.outcomes)} scenes failed",
                 where=report.manifest,
                 remedy="It says why; `rsclip batch --retry-failed` with it runs just those.",
+            )
+        if report.unfinished:
+            scenes = report.unfinished + len(report.outcomes)
+            raise RunError(
+                f"{report.unfinished} of {scenes} scenes are left",
+                where=report.manifest,
+                remedy="Run the same batch again: what is done is skipped.",
             )
 
 

@@ -26,6 +26,8 @@ class LiveView(Listener):
         self._began = time.monotonic()
         self._overall: Any = None
         self._bars: dict[str, Any] = {}
+        # Worker -> name of the scene it has begun; "" where it rests.
+        self._scene_of: dict[str, str] = {}
 
     def __enter__(self) -> Self:
         return self
@@ -49,21 +51,19 @@ class LiveView(Listener):
             form = "{desc} |{bar}| {n_fmt} of {total_fmt} scenes{postfix}"
             self._overall = tqdm(total=scenes, desc="batch", bar_format=form, leave=False)
         else:
-            self._say(f"{scenes} scenes, {workers} at a time")
+            self._say(f"{scenes} scene{'s' * (scenes != 1)}, {workers} at a time")
 
     def start(self, worker: str, task: Task) -> None:
         """Give a worker's bar to its new scene."""
         if not self._terminal:
             return
-        if worker not in self._bars and len(self._bars) < _MOST_BARS:
-            from tqdm import tqdm
-
-            form = "{desc} |{bar}| {n_fmt} of {total_fmt} windows"
-            place = len(self._bars) + 1
-            self._bars[worker] = tqdm(position=place, bar_format=form, leave=False, total=0)
-        if worker in self._bars:
-            self._bars[worker].set_description_str(f"{worker}: {task.name}"[:60])
-            self._bars[worker].reset(total=0)
+        # A scene that another one lost: that one is gone, or rests.
+        for other in [key for key, name in self._scene_of.items() if name == task.name]:
+            self._rest(other)
+        if worker not in self._bars and not self._add_bar(worker):
+            return
+        self._scene_of[worker] = task.name
+        self._bars[worker].set_description_str(f"{worker}: {task.name}"[:60])
 
     def advance(self, worker: str, done: int, total: int) -> None:
         """Move a worker's bar."""
@@ -83,6 +83,8 @@ class LiveView(Listener):
         if self._overall is not None:
             self._overall.set_postfix_str(self._left(), refresh=False)
             self._overall.update(1)
+        if outcome.worker in self._bars:
+            self._rest(outcome.worker)
         name = outcome.task.name
         if outcome.problem is not None:
             self._say(f"failed  {name}: {outcome.problem.message}", errors_too=True)
@@ -92,6 +94,27 @@ class LiveView(Listener):
             self._say(", ".join(filter(None, parts)))
         for text in outcome.warnings:
             self._say(f"Warning: {text}")
+
+    def _rest(self, worker: str) -> None:
+        self._scene_of[worker] = ""
+        self._bars[worker].set_description_str(f"{worker}:")
+        self._bars[worker].reset(total=0)
+
+    def _add_bar(self, worker: str) -> bool:
+        """Give a new worker a bar: one of its own, or that of one that rests, if there is any."""
+        if len(self._bars) < _MOST_BARS:
+            from tqdm import tqdm
+
+            form = "{desc} |{bar}| {n_fmt} of {total_fmt} windows"
+            place = len(self._bars) + 1
+            self._bars[worker] = tqdm(position=place, bar_format=form, leave=False, total=0)
+            return True
+        idle = next((key for key, name in self._scene_of.items() if not name), None)
+        if idle is None:
+            return False
+        self._bars[worker] = self._bars.pop(idle)
+        del self._scene_of[idle]
+        return True
 
     def _left(self) -> str:
         """Return the time left, by the pace of the scenes that were done."""

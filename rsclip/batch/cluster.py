@@ -1,14 +1,17 @@
 """Scenes on an existing dask.distributed cluster, whose scheduler gives lost ones to others."""
 
 import contextlib
-import logging
+import math
+import queue
 import threading
+import time
 import uuid
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from concurrent.futures import CancelledError
 from pathlib import Path
 from typing import Any
 
+from rsclip.batch.connect import connect, hushed, within
 from rsclip.batch.tasks import Listener, Outcome, Task
 from rsclip.batch.work import Models, failure, run_scene
 from rsclip.errors import OptionError, RsclipError, RunError
@@ -17,10 +20,11 @@ from rsclip.version import __version__
 
 __all__ = ["Cluster"]
 
-_SECONDS = 8.0
-"""Time to reach the scheduler; with what closing takes, within ten seconds."""
-
-_LIGHT = logging.CRITICAL
+# Time for the cluster to say something that is there, such as its workers' versions.
+_SECONDS = 30.0
+# One topic for all batches: a scheduler keeps the last events of each for good.
+_TOPIC = "rsclip"
+_TELL_SECONDS = 1.0
 
 
 class Cluster:
@@ -38,7 +42,7 @@ class Cluster:
     def __init__(self, address: str, loader: ModelLoader | None = None) -> None:
         self._loader = loader
         self._address = address
-        self._client = _connect(address)
+        self._client = connect(address)
         try:
             self.workers = self._check_workers()
         except BaseException:
@@ -47,7 +51,7 @@ class Cluster:
 
     def close(self) -> None:
         """Leave the cluster as it was found."""
-        with _hushed(), contextlib.suppress(Exception):
+        with hushed(), contextlib.suppress(Exception):
             self._client.close(timeout=2)
 
     def __call__(
@@ -58,32 +62,52 @@ class Cluster:
         Raises:
             InputError: The model cannot be used for any scene.
         """
-        from distributed import as_completed
-
         if not self.workers:
             listener.note(f"{self._address}: no worker yet; scenes begin when one joins")
-        begun = {self._submit(task, root): task for task in tasks}
+        # What the cluster says, in threads of its own: futures that end, and progress.
+        said: queue.SimpleQueue[Any] = queue.SimpleQueue()
+        begun: dict[str, tuple[Any, Task]] = {}
+
+        def begin(task: Task) -> None:
+            future = self._submit(task, root)
+            begun[future.key] = future, task
+            future.add_done_callback(said.put)
+
         # Those that waited on a worker when another scene brought it down are suspected with it:
         # each is tried once more, alone.
         suspects: list[Task] = []
-        try:
-            for future in as_completed(list(begun), loop=self._client.loop):
-                task = begun.pop(future)
-                if _was_lost(future):
-                    listener.note(f"{task.name}: its worker was lost; it is tried once more")
-                    suspects.append(task)
-                else:
-                    yield self._outcome(future, task)
-            for task in suspects:
-                future = self._submit(task, root)
-                begun[future] = task
-                yield self._outcome(future, task).replace(tries=2)
-                del begun[future]
-        finally:
-            with _hushed():
+        dropped: list[Task] = []
+        tries = 1
+        # A cluster that goes away is told by us, once.
+        with hushed():
+            try:
+                self._client.subscribe_topic(_TOPIC, said.put)
+                for task in tasks:
+                    begin(task)
+                while begun:
+                    future = said.get()
+                    if isinstance(future, tuple):
+                        _show(future[1], begun, listener)
+                        continue
+                    _, task = begun.pop(future.key)
+                    if tries == 1 and _was_lost(future):
+                        listener.note(f"{task.name}: its worker was lost; it is tried once more")
+                        suspects.append(task)
+                    elif (outcome := self._outcome(future, task)) is None:
+                        dropped.append(task)
+                    else:
+                        yield outcome.replace(tries=tries)
+                    if self._client.status != "running":
+                        break
+                    if suspects and not begun:
+                        tries = 2
+                        begin(suspects.pop(0))
+                if left := len(dropped) + len(begun) + len(suspects):
+                    listener.note(self._what_became(left))
+            finally:
                 if begun:
                     with contextlib.suppress(Exception):
-                        self._client.cancel(list(begun), force=True)
+                        self._client.cancel([future for future, _ in begun.values()], force=True)
                 self.close()
 
     def _submit(self, task: Task, root: Path) -> Any:
@@ -91,15 +115,15 @@ class Cluster:
         key = f"rsclip-{task.name}-{uuid.uuid4().hex}"
         return self._client.submit(_run, task, str(root), self._loader, key=key, pure=False)
 
-    def _outcome(self, future: Any, task: Task) -> Outcome:
-        error = None
+    def _outcome(self, future: Any, task: Task) -> Outcome | None:
+        """Return the outcome; None where the cluster has dropped the task."""
         try:
-            error = future.exception()
+            error = future.exception(timeout=_SECONDS)
             if error is None:
-                outcome: Outcome = future.result()
+                outcome: Outcome = future.result(timeout=_SECONDS)
                 return outcome
-        except CancelledError:
-            return failure(task, _lost(task, "the cluster dropped it"))
+        except (CancelledError, TimeoutError, OSError):
+            return None
         if isinstance(error, RsclipError):
             raise error
         if type(error).__name__ == "KilledWorker":
@@ -107,9 +131,25 @@ class Cluster:
         reason = " ".join(str(error).split())
         return failure(task, _lost(task, f"the cluster failed: {type(error).__name__}: {reason}"))
 
+    def _what_became(self, left: int) -> str:
+        how = (
+            "the cluster has dropped them (restarted, or cancelled by somebody)"
+            if self._client.status == "running"
+            else "the scheduler is gone"
+        )
+        return f"{self._address}: {how}; scenes that are left for another run: {left}"
+
     def _check_workers(self) -> int:
         """Refuse workers without this rsclip: they would fail scene by scene, or differ."""
-        said = self._client.run(_version, on_error="return")
+        try:
+            with hushed():
+                said = within(_SECONDS, lambda: self._client.run(_version, on_error="return"))
+        except (TimeoutError, OSError) as error:
+            raise OptionError(
+                f"not all workers of {self._address} have answered within {_SECONDS:g} s",
+                where="--dask",
+                remedy="The log of its scheduler says which, and why.",
+            ) from error
         for worker, version in said.items():
             if isinstance(version, BaseException):
                 raise OptionError(
@@ -126,39 +166,49 @@ class Cluster:
         return len(said)
 
 
-def _connect(address: str) -> Any:
-    try:
-        import distributed
-    except ImportError as error:
-        raise OptionError(
-            "dask.distributed is not installed",
-            where="--dask",
-            remedy='Install it: pip install "rsclip[dask]".',
-        ) from error
-    try:
-        with _hushed():
-            return distributed.Client(address, timeout=_SECONDS, set_as_default=False)
-    except (OSError, ValueError, TypeError, ImportError) as error:
-        reason = " ".join(str(error).split()) or type(error).__name__
-        raise OptionError(
-            f"no dask scheduler answers at {address}: {reason}",
-            where="--dask",
-            remedy="Check the address, such as tcp://host:8786, and that its scheduler runs.",
-        ) from error
-
-
 # What a worker process holds. One scene at a time: more threads would only share one model.
 _turn = threading.Lock()
 _models: dict[Any, Models] = {}
 
 
 def _run(task: Task, root: str, loader: ModelLoader | None) -> Outcome:
-    from distributed import get_worker
-
-    name = str(get_worker().name)
     with _turn:
+        tell = _Teller()
         models = _models.setdefault(loader, Models(loader))
-        return run_scene(task, root, models, worker=name)
+        return run_scene(task, root, models, tell, worker=tell.name)
+
+
+class _Teller:
+    """Tells of the scene at work, in a worker: at its beginning, then now and then."""
+
+    def __init__(self) -> None:
+        from distributed import get_worker
+
+        self._worker = get_worker()
+        self._key = self._worker.get_current_task()
+        self.name = str(self._worker.name)
+        self._last = -math.inf
+        self(0, 0)
+
+    def __call__(self, done: int, total: int) -> None:
+        now = time.monotonic()
+        if now - self._last >= _TELL_SECONDS or done == total:
+            self._last = now
+            message = {"key": self._key, "name": self.name, "windows": [done, total]}
+            # What is only to be looked at must not cost a scene.
+            with contextlib.suppress(Exception):
+                self._worker.log_event(_TOPIC, message)
+
+
+def _show(message: Any, begun: Mapping[str, tuple[Any, Task]], listener: Listener) -> None:
+    """Pass on what a worker tells; another batch's workers are heard too."""
+    if message["key"] not in begun:
+        return
+    done, total = message["windows"]
+    if total:
+        listener.advance(message["name"], done, total)
+    else:
+        listener.start(message["name"], begun[message["key"]][1])
 
 
 def _version() -> str:
@@ -173,17 +223,3 @@ def _was_lost(future: Any) -> bool:
 
 def _lost(task: Task, what: str) -> RunError:
     return RunError(what, where=task.source, remedy="The log of the cluster's workers says more.")
-
-
-@contextlib.contextmanager
-def _hushed() -> Iterator[None]:
-    """Keep the library's own lines off the screen: what matters is said in our words."""
-    loggers = [logging.getLogger(name) for name in ("distributed", "tornado", "asyncio")]
-    levels = [logger.level for logger in loggers]
-    for logger in loggers:
-        logger.setLevel(_LIGHT)
-    try:
-        yield
-    finally:
-        for logger, level in zip(loggers, levels, strict=True):
-            logger.setLevel(level)

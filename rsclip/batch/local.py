@@ -20,7 +20,7 @@ from rsclip.batch.work import Models, failure, run_scene
 from rsclip.errors import InputError, RsclipError, RunError
 from rsclip.model import ModelLoader
 
-__all__ = ["Local", "gpus_for"]
+__all__ = ["Local", "gpus_for", "only_one"]
 
 _TRIES = 2
 _THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS")
@@ -167,6 +167,22 @@ def gpus_for(device: str, workers: int) -> list[str]:
     count = torch.cuda.device_count() if torch.cuda.is_available() else 0
     named = [part.strip() for part in os.environ.get(_VISIBLE, "").split(",") if part.strip()]
     return named[:count] if named else [str(index) for index in range(count)]
+
+
+def only_one(device: str) -> str | None:
+    """Return the one accelerator that all workers would crowd; None where each can have its own.
+
+    Args:
+        device: As `--device` takes it; a name that is wrong is left to the model to refuse.
+    """
+    kind, colon, _ = device.partition(":")
+    if (kind == "cuda" and colon) or kind == "mps":
+        return device
+    if device == "auto":
+        from rsclip.segmenter import parse_device
+
+        return "mps" if parse_device(device).type == "mps" else None
+    return None
 
 
 def _work(pipe: Connection, name: str, root: str, loader: ModelLoader | None) -> None:

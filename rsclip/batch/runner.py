@@ -192,9 +192,13 @@ def _executor(
         from rsclip.batch.serial import Serial
 
         return Serial(loader)
-    from rsclip.batch.local import Local, gpus_for
+    from rsclip.batch.local import Local, gpus_for, only_one
 
-    gpus = gpus_for(planned[0].config().device, workers)
+    device = planned[0].config().device
+    if shared := only_one(device):
+        listener.note(f"{workers} workers are too many for {shared}: one does it all")
+        return Local(1, loader=loader)
+    gpus = gpus_for(device, workers)
     if gpus and workers > len(gpus):
         listener.note(f"{workers} workers are too many for the GPUs: one a GPU, {len(gpus)}")
         workers = len(gpus)

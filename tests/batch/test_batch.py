@@ -10,8 +10,10 @@ import time
 import numpy as np
 import pytest
 import rasterio
+import torch
 
 from rsclip.batch import plan_batch, run_batch
+from rsclip.batch.local import only_one
 from rsclip.batch.manifest import read_manifest
 from rsclip.config import SegmentConfig
 from rsclip.errors import EncodeError, InputError, LegendError, ModelError, OptionError, OutputError
@@ -189,6 +191,24 @@ def test_one_worker_a_gpu(folder, tmp_path, memory, monkeypatch):
     }
     assert seen <= {"4", "7"}
     assert any("one a GPU" in text for text in memory.notes)
+
+
+@pytest.mark.parametrize("device", ["cuda:0", "mps"])
+def test_one_worker_for_a_device_that_is_named(folder, tmp_path, memory, device):
+    """It is one, whatever --jobs says: the others would only take its memory."""
+    report = run(folder, tmp_path / "out", jobs=3, model_loader=workers.plain, listener=memory,
+                 config=SegmentConfig(device=device, resume=True))  # fmt: skip
+    assert {outcome.worker for outcome in report.outcomes} == {"worker 1"}
+    assert any(f"too many for {device}" in text for text in memory.notes)
+
+
+def test_auto_may_be_a_mac(monkeypatch):
+    assert [only_one(device) for device in ("cpu", "cuda", "cuda:7")] == [None, None, "cuda:7"]
+    for kind, shared in (("cpu", None), ("cuda", None), ("mps", "mps")):
+        monkeypatch.setattr(
+            "rsclip.segmenter.parse_device", lambda _, kind=kind: torch.device(kind)
+        )
+        assert only_one("auto") == shared
 
 
 def test_a_list_names_classes_and_bands(folder, tmp_path):

@@ -1,13 +1,17 @@
 """A real cluster of processes: the same results, and a lost worker's scenes are done by others."""
 
+import json
 import os
 import signal
+import subprocess
+import sys
 import time
 
 import numpy as np
 import pytest
 
 from rsclip.batch import run_batch
+from rsclip.batch.manifest import read_manifest
 from tests.batch import workers
 from tests.batch.conftest import CLASSES, Memory
 from tests.batch.test_batch import masks, statuses
@@ -34,10 +38,33 @@ def cluster(tmp_path):
         yield cluster
 
 
-def scenes(folder, count):
+@pytest.fixture
+def scheduler(tmp_path):
+    """A scheduler and one worker as they are begun by hand: its address and its process."""
+    file = tmp_path / "scheduler.json"
+    commands = (
+        ["distributed.cli.dask_scheduler", "--host", "127.0.0.1", "--port", "0", "--no-dashboard",
+         "--scheduler-file", file],
+        ["distributed.cli.dask_worker", "--scheduler-file", file, "--nthreads", "1", "--no-nanny",
+         "--no-dashboard", "--local-directory", tmp_path / "dask", "--death-timeout", "20"],
+    )  # fmt: skip
+    processes = [
+        subprocess.Popen([sys.executable, "-m", *map(str, command)], stderr=subprocess.DEVNULL)
+        for command in commands
+    ]
+    deadline = time.monotonic() + 30
+    while not file.exists() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    yield json.loads(file.read_text())["address"], processes[0]
+    for process in processes:
+        process.kill()
+        process.wait()
+
+
+def scenes(folder, count, size=10):
     rng = np.random.default_rng(1)
     for index in range(count):
-        coarse = rng.integers(20, 250, (3, 10, 10))
+        coarse = rng.integers(20, 250, (3, size, size))
         pixels = np.kron(coarse, np.ones((1, 16, 16))).astype("uint8")
         write_raster(folder / f"scene{index}.tif", pixels)
 
@@ -54,6 +81,17 @@ def test_a_cluster_gives_what_one_process_gives(folder, tmp_path, cluster):
     assert again.count("skipped") == 3
     # It is left as it was found.
     assert [worker.process.process.pid for worker in cluster.workers.values()] == pids
+
+
+def test_the_cluster_says_what_each_worker_does(folder, tmp_path, cluster, memory):
+    (folder / "north/bad.tif").unlink()
+    report = run_batch([folder], CLASSES, tmp_path / "out", recursive=True, listener=memory,
+                       dask=cluster.scheduler_address, model_loader=workers.slow)  # fmt: skip
+    begun = dict(memory.started)
+    assert sorted(name for _, name in memory.started) == ["a", "north/b", "north/deep/c"]
+    assert {(out.worker, out.task.name) for out in report.outcomes} == set(memory.started)
+    assert set(memory.windows) == set(begun)
+    assert all(0 < done <= total for done, total in memory.windows.values())
 
 
 @pytest.mark.long
@@ -97,3 +135,55 @@ def test_a_scene_that_kills_every_worker_fails_alone(tmp_path, fuse, cluster):
     assert "lost, again and again" in report.failed[0].problem.message
     assert report.count("done") == 3
     assert time.monotonic() - began < 120
+
+
+def test_a_scheduler_that_goes_away_fails_no_scene(folder, tmp_path, scheduler):
+    class Killer(Memory):
+        def end(self, outcome):
+            super().end(outcome)
+            scheduler[1].kill()
+
+    memory = Killer()
+    report = run_batch(
+        [folder], CLASSES, tmp_path / "out", recursive=True, dask=scheduler[0], listener=memory,
+        model_loader=workers.slow,
+    )  # fmt: skip
+    assert len(report.outcomes) + report.unfinished == 4
+    assert report.unfinished >= 2
+    # That no worker has joined yet may be said too.
+    (note,) = [text for text in memory.notes if "the scheduler is gone" in text]
+    assert note.endswith(f"left for another run: {report.unfinished}")
+    assert len(read_manifest(tmp_path / "out")) == len(report.outcomes)
+
+
+@pytest.mark.long
+def test_a_scheduler_that_goes_away_is_told_once(tmp_path, scheduler, tiny_model):
+    address, process = scheduler
+    folder, out = tmp_path / "scenes", tmp_path / "out"
+    folder.mkdir()
+    scenes(folder, 4, size=20)
+    options = ["batch", folder, "--classes", CLASSES, "--model", tiny_model,
+               "--templates", "simple"]  # fmt: skip
+    command = [sys.executable, "-c", "from rsclip_cli.main import main; main()", *options]
+    run = subprocess.Popen(
+        [*map(str, command), "-o", str(out), "--dask", address],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    deadline = time.monotonic() + 60
+    while not list(out.glob("*_mask.tif")) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    process.kill()
+    table, said = run.communicate(timeout=60)
+    assert run.returncode == 1, said
+    assert said.count("the scheduler is gone") == 1
+    assert "scenes are left. Run the same batch again" in said
+    assert len(said.splitlines()) < 10, said
+    assert "not begun" in table
+    known = read_manifest(out)
+    assert len(known) < 4
+    assert {outcome.status for outcome in known} <= {"done"}
+    # Another run does the rest, and it all is as if nothing had happened.
+    for target in (out, tmp_path / "alone"):
+        subprocess.run([*map(str, command), "-o", str(target)], check=True, capture_output=True)
+    assert masks(out) == masks(tmp_path / "alone")
+    assert {outcome.status for outcome in read_manifest(out)} <= {"done", "skipped"}
