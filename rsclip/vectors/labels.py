@@ -25,11 +25,14 @@ from rsclip.vectors.stream import Strip
 
 __all__ = ["LabelRaster"]
 
-# Pixels of a strip; what a strip needs in memory is some tens of bytes for each.
-_STRIP_PIXELS = 1_000_000
+# Pixels of a strip; what a strip of noise needs in memory is about a kilobyte for each.
+_STRIP_PIXELS = 400_000
 _LEAST_ROWS = 32
+# Each strip joins what is open above it: of wide rasters fewer and larger ones, up to these pixels.
+_WIDE_PIXELS = 1_000_000
+_WIDE_ROWS = 96
 # Where outlines are shaped they stay fixed at the border of a strip: it must be far away.
-_SHAPED_PIXELS = 4_000_000
+_SHAPED_PIXELS = 1_000_000
 _SHAPED_ROWS = 256
 # Stands for nodata where a raster marks it by another raster.
 _NO_LABEL = int(np.iinfo(np.int32).min)
@@ -137,13 +140,20 @@ class LabelRaster:
 
     def _blocks(self, dtype: Any) -> Iterator[tuple[int, NDArray[Any]]]:
         height, width = self.shape
-        rows = self._rows(_STRIP_PIXELS, _LEAST_ROWS)
+        rows = self._rows(shaped=False)
         for top in range(0, height, rows):
             window = Window(0, top, width, min(rows, height - top))
             yield top, self._labels(window).astype(dtype)
 
-    def _rows(self, pixels: int, least: int) -> int:
-        return max(pixels // self.shape[1] // least * least, least)
+    def _rows(self, *, shaped: bool) -> int:
+        """Return how many rows a strip has."""
+        width = self.shape[1]
+        if shaped:
+            pixels, least = _SHAPED_PIXELS, _SHAPED_ROWS
+        else:
+            pixels = max(_STRIP_PIXELS, min(_WIDE_PIXELS, _WIDE_ROWS * width))
+            least = _LEAST_ROWS
+        return max(pixels // width // least * least, least)
 
     def strips(self, ground: GroundArea | None, *, shaped: bool = False) -> Iterator[Strip]:
         """Yield the raster from top to bottom.
@@ -156,8 +166,7 @@ class LabelRaster:
             ReadError: Pixels cannot be read.
         """
         height, width = self.shape
-        plain, far = (_STRIP_PIXELS, _LEAST_ROWS), (_SHAPED_PIXELS, _SHAPED_ROWS)
-        rows = self._rows(*(far if shaped else plain))
+        rows = self._rows(shaped=shaped)
         for top in range(0, height, rows):
             count = min(rows, height - top)
             window = Window(0, top, width, count)
