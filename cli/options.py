@@ -112,6 +112,8 @@ def _flag(item: "dataclasses.Field[Any]", kind: Any, default: Any) -> Callable[[
         settings.update(multiple=True, callback=_pairs)
     elif typing.get_origin(kind) is typing.Literal:
         settings["type"] = click.Choice(typing.get_args(kind))
+    elif typing.get_origin(kind) is tuple:
+        settings["type"] = str
     else:
         settings["type"] = kind
     return click.option(name, **settings)

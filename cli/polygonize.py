@@ -41,8 +41,8 @@ def command(
 ) -> None:
     """Write the polygons of MASK, a raster of class values from rsclip or any other tool.
 
-    Values 0 and nodata give no polygon. Names come from the mask itself or its .aux.xml; without
-    any they are the values.
+    Values 0 and nodata give no polygon. Names come from the mask itself (category names, attribute
+    table) or what lies beside it (.aux.xml, .vat.dbf); without any they are the values.
     """
     with guard(quiet=quiet, verbose=verbose):
         from rsclip.polygons import write_polygons

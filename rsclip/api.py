@@ -99,7 +99,8 @@ class SegmentResult:
         options = {
             name: value
             for name, value in self.run["settings"].items()
-            if name in POLYGON_OPTIONS and name != "overwrite"
+            # The mask is sieved already.
+            if name in POLYGON_OPTIONS and name not in ("overwrite", "sieve")
         }
         return polygonize(self.mask_path, confidence=self.paths.get("confidence"), **options)
 

@@ -59,7 +59,7 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
 }
 
 
-POLYGON_OPTIONS = ("simplify", "smooth", "orthogonal", "min_area", "overwrite")
+POLYGON_OPTIONS = ("simplify", "smooth", "orthogonal", "min_area", "sieve", "overwrite")
 """The fields of `SegmentConfig` that polygons of a finished mask heed."""
 
 STUDY_OPTIONS = (
@@ -197,7 +197,7 @@ class SegmentConfig:
         None, "Simplify polygons by this much; neighbours keep one shared edge.", "METRES"
     )
     smooth: bool = _option(False, "Round the polygons' outlines; neighbours keep one shared edge.")
-    orthogonal: str | None = _option(
+    orthogonal: tuple[str, ...] | None = _option(
         None, "Make the outlines of these classes right-angled.", "CLASS,..."
     )
     min_area: float | None = _option(
@@ -350,7 +350,11 @@ def _coerce(name: str, value: object, kind: Any) -> object:
         return value
     if kind is float and isinstance(value, int | float) and not isinstance(value, bool):
         return float(value)
-    if typing.get_origin(kind) is tuple and isinstance(value, list | tuple):
+    if typing.get_origin(kind) is tuple and typing.get_args(kind)[0] is str:
+        parts = value.split(",") if isinstance(value, str) else value
+        if isinstance(parts, list | tuple) and all(isinstance(part, str) for part in parts):
+            return tuple(part.strip() for part in parts if part.strip())
+    elif typing.get_origin(kind) is tuple and isinstance(value, list | tuple):
         if all(isinstance(part, int) and not isinstance(part, bool) for part in value):
             return tuple(value)
     elif kind is not str and isinstance(value, Mapping):
@@ -362,7 +366,9 @@ def _describe(kind: Any) -> str:
     names = {bool: "true or false", str: "text", int: "a whole number", float: "a number"}
     if kind in names:
         return names[kind]
-    return "a list of whole numbers" if typing.get_origin(kind) is tuple else "name: value pairs"
+    if typing.get_origin(kind) is not tuple:
+        return "name: value pairs"
+    return "names" if typing.get_args(kind)[0] is str else "a list of whole numbers"
 
 
 def _wrong(name: str, value: object, remedy: str) -> OptionError:

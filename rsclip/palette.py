@@ -1,6 +1,7 @@
 """Colours of classes: read, looked up by word, or chosen so that none repeats."""
 
 import colorsys
+import itertools
 import re
 from collections.abc import Iterator, Sequence
 from functools import cache
@@ -21,6 +22,9 @@ NODATA_RGBA = (0, 0, 0, 0)
 _ALIKE = 60.0
 # Beyond this many colours no eye tells them apart: only equality is avoided.
 _TELLABLE = 64
+# Steps of lightness (0 to 1) from a familiar colour, and where they end.
+_SHADES = (-0.12, 0.12, -0.18, 0.18, -0.24, 0.24)
+_DARKEST, _LIGHTEST = 0.15, 0.88
 _GOLDEN = 0.618033988749895
 
 
@@ -50,8 +54,9 @@ def choose_colours(classes: Sequence[tuple[Sequence[str], RGB | None]]) -> list[
     """Give every class a colour; those that are given stay.
 
     A class without one gets the colour of a land-cover word among its words if that is still free,
-    else the next colour of a colour-blind-safe palette that resembles none in use, else one made
-    up. Made-up colours never repeat and are never black, white or grey.
+    or a shade of it (meadow beside grass stays green), else the next colour of a colour-blind-safe
+    palette that resembles none in use, else one made up. Made-up colours never repeat and
+    are never black, white or grey.
 
     Args:
         classes: (words, colour or None) of each class, in order.
@@ -60,7 +65,10 @@ def choose_colours(classes: Sequence[tuple[Sequence[str], RGB | None]]) -> list[
     used = [colour for colour in chosen if colour is not None]
     for index, (words, _) in enumerate(classes):
         if chosen[index] is None and len(used) < _TELLABLE:
-            colour = next((item for item in _familiar(words) if _is_free(item, used)), None)
+            familiar = list(_familiar(words))
+            shades = (shade for item in familiar for shade in _shades(item))
+            wanted = itertools.chain(familiar, shades)
+            colour = next((item for item in wanted if _is_free(item, used)), None)
             if colour is not None:
                 chosen[index] = colour
                 used.append(colour)
@@ -76,6 +84,15 @@ def _familiar(words: Sequence[str]) -> Iterator[RGB]:
         for form in (text, text.removesuffix("s")):
             if form in known:
                 yield known[form]
+
+
+def _shades(colour: RGB) -> Iterator[RGB]:
+    """Yield darker and lighter colours of the same hue, the nearest first."""
+    hue, light, saturation = colorsys.rgb_to_hls(*(part / 255 for part in colour))
+    for step in _SHADES:
+        if _DARKEST <= light + step <= _LIGHTEST:
+            red, green, blue = colorsys.hls_to_rgb(hue, light + step, saturation)
+            yield round(red * 255), round(green * 255), round(blue * 255)
 
 
 def _is_free(colour: RGB, used: Sequence[RGB]) -> bool:

@@ -1,10 +1,14 @@
 """Polygons of a label raster, rsclip's own mask or any other: `polygonize`, `write_polygons`."""
 
-from collections.abc import Mapping
+import contextlib
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
+
+from rasterio._err import CPLE_BaseError
+from rasterio.errors import RasterioError
 
 from rsclip.config import POLYGON_OPTIONS, SegmentConfig, build_config
 from rsclip.errors import OptionError, OutputError
@@ -19,13 +23,15 @@ from rsclip.vectors.shape import Shaping, find_values
 from rsclip.vectors.stream import Stream
 from rsclip.writers.gpkg_style import embed_style
 from rsclip.writers.qml import polygons_qml, write_text
-from rsclip.writers.staging import Staging
+from rsclip.writers.staging import Staging, write_error
 from rsclip.writers.vectors import (
     LAYER,
     VECTOR_FORMATS,
     VectorWriter,
     check_path,
     check_place,
+    kind_of,
+    long_names,
     vector_names,
 )
 
@@ -55,10 +61,10 @@ def polygonize(
 
     Args:
         mask: One band of whole numbers; 0 (unclassified) and nodata give no polygon. Names come
-            from rsclip's own tags, else from the category names in `<mask>.aux.xml`, else they are
-            the values.
+            from rsclip's own tags, else from the raster's category names or attribute table (in
+            the file, `<mask>.aux.xml`, `<mask>.vat.dbf` or a VRT), else they are the values.
         confidence: A raster of whole percent on the same grid, for `mean_confidence`.
-        **options: simplify, smooth, orthogonal, min_area: as in `SegmentConfig`.
+        **options: simplify, smooth, orthogonal, min_area, sieve: as in `SegmentConfig`.
 
     Raises:
         InputError: The raster holds no labels, or an option is wrong.
@@ -96,7 +102,7 @@ def write_polygons(
     config = _config(options)
     stem = stem_of(mask).removesuffix("_mask")
     output = Path(f"{stem}_polygons.gpkg" if output is None else output)
-    kind = output.suffix.removeprefix(".")
+    kind = kind_of(output)
     if kind not in VECTOR_FORMATS:
         raise OutputError(
             f"no vector format has the ending {output.suffix!r}" if kind else "it has no ending",
@@ -111,9 +117,13 @@ def write_polygons(
         find_values(config.orthogonal, said)
         check_place(kind, labels.crs, mask)
         names = vector_names(output.stem, kind, placed=bool(labels.crs))
+        if kind != "shp":
+            # The ending stays as it was spelt; GDAL gives the parts of a Shapefile small ones.
+            names["polygons"] = output.name
         with Staging(output.parent, names, overwrite=config.overwrite, inputs=inputs) as staging:
             path = staging.path("polygons")
-            seen = _write(labels, path, said, stem, config)
+            with _sieved(labels, config.sieve, path.parent):
+                seen = _write(labels, path, said, stem, config)
             classes = _classes(labels, said, seen)
             if kind == "gpkg":
                 embed_style(path, classes)
@@ -148,13 +158,14 @@ def add_polygons(
 
 
 def read_polygons(path: str | Path) -> "geopandas.GeoDataFrame":
-    """Read polygons that rsclip wrote, in any of its formats."""
+    """Read polygons that rsclip wrote, in any of its formats, with the full field names."""
     import geopandas
 
-    if Path(path).suffix == ".parquet":
+    kind = kind_of(path)
+    if kind == "parquet":
         return geopandas.read_parquet(path)
-    layer = {"layer": LAYER} if Path(path).suffix == ".gpkg" else {}
-    return geopandas.read_file(path, **layer)
+    layer = {"layer": LAYER} if kind == "gpkg" else {}
+    return geopandas.read_file(path, **layer).rename(columns=long_names(kind))
 
 
 def _write(
@@ -183,6 +194,20 @@ def _write(
     )
     found = stream.run(labels.strips(measure.ground, shaped=shaping.reshape is not None))
     return writer.write(finisher.finish(item) for item in found)
+
+
+@contextlib.contextmanager
+def _sieved(labels: LabelRaster, pixels: int | None, folder: Path) -> Iterator[None]:
+    """Sieve the labels in scratch files of a folder, for as long as they are needed."""
+    if pixels is None:
+        yield
+        return
+    with TemporaryDirectory(dir=folder) as scratch:
+        try:
+            labels.sieve(pixels, Path(scratch))
+        except (OSError, RasterioError, CPLE_BaseError) as error:
+            raise write_error(error, folder) from error
+        yield
 
 
 def _config(options: Mapping[str, Any]) -> SegmentConfig:

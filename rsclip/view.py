@@ -20,7 +20,7 @@ from PIL import Image
 from rsclip.errors import InputError, OutputError, RsclipError, RsclipWarning
 from rsclip.outputs import draw_preview
 from rsclip.version import __version__
-from rsclip.view_page import PAGE, SCENE
+from rsclip.view_page import FINDINGS, PAGE, SCENE
 from rsclip.writers.qml import write_text
 from rsclip.writers.staging import Staging
 
@@ -29,6 +29,10 @@ __all__ = ["ViewedScene", "build_view"]
 _RECORD_END = "_run.json"
 _MARK = '<meta name="generator" content="rsclip'
 _QUALITY = 84
+# What reading an entry of a record that someone else has changed, or that was cut, may raise.
+_DAMAGE = (KeyError, TypeError, ValueError, AttributeError, IndexError, OverflowError)
+# Pillow's, on files that are no whole pictures.
+_JUNK = (OSError, SyntaxError, ValueError, Image.DecompressionBombError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,11 +43,13 @@ class ViewedScene:
         stem: What its outputs begin with.
         record: Its run record.
         picture: The preview as WebP, or None where there is nothing to draw from.
+        findings: HTML of areas and facts, or None where the record is damaged.
     """
 
     stem: str
     record: Mapping[str, Any]
     picture: bytes | None
+    findings: str | None
 
 
 def build_view(
@@ -51,12 +57,14 @@ def build_view(
 ) -> tuple[Path, list[ViewedScene]]:
     """Write the page of all runs in a folder.
 
-    Previews that are missing are drawn now; where the scene is not there any more, from the mask
-    alone. A page of an earlier call is replaced.
+    Previews that are missing or unreadable are drawn now; where the scene is not there any more,
+    from the mask alone. A scene whose record is damaged is shown with what can be read, and a
+    warning says so. A page of an earlier call is replaced.
 
     Args:
         folder: Holds `<stem>_run.json` and the outputs beside it.
-        output: The page. Default: `index.html` in the folder.
+        output: The page, or an existing folder for `index.html`; missing folders are made.
+            Default: `index.html` in the folder.
         overwrite: Replace a file that rsclip did not make, too.
 
     Returns:
@@ -72,7 +80,9 @@ def build_view(
         raise InputError(
             "no such folder", where=folder, remedy="Name a folder of rsclip's outputs."
         )
-    target = Path(output) if output is not None else folder / "index.html"
+    target = Path(output) if output is not None else folder
+    if target.is_dir():
+        target /= "index.html"
     records = sorted(folder.glob(f"*{_RECORD_END}"), key=lambda path: path.name.casefold())
     scenes = [scene for path in records if (scene := _read(path)) is not None]
     if not scenes:
@@ -115,25 +125,49 @@ def _read(path: Path) -> ViewedScene | None:
     except (OSError, ValueError, KeyError, TypeError):
         warnings.warn(f"{path}: not a run record: left out", RsclipWarning, stacklevel=3)
         return None
-    return ViewedScene(stem, record, _picture(path.parent, stem, record))
+    try:
+        findings = _findings(record)
+    except _DAMAGE as error:
+        _warn(stem, f"its run record is damaged ({_said(error)}): areas and facts are left out")
+        findings = None
+    return ViewedScene(stem, record, _picture(path.parent, stem, record), findings)
 
 
 def _picture(folder: Path, stem: str, record: Mapping[str, Any]) -> bytes | None:
-    preview, mask = folder / f"{stem}_preview.png", folder / f"{stem}_mask.tif"
+    data = io.BytesIO()
+    preview = folder / f"{stem}_preview.png"
     try:
         # One that this run did not write may show an earlier run.
-        if record["settings"].get("preview") and preview.is_file():
-            with Image.open(preview) as file:
-                picture = file.convert("RGB")
-        else:
-            picture = draw_preview(record, mask, scene_needed=False)
-    except (OSError, RsclipError, KeyError, TypeError) as error:
-        text = " ".join(str(error).split())
-        warnings.warn(f"{stem}: no preview: {text}", RsclipWarning, stacklevel=4)
+        written = record["settings"].get("preview") and preview.is_file()
+        picture = _written(preview) if written else None
+        if picture is None:
+            picture = draw_preview(record, folder / f"{stem}_mask.tif", scene_needed=False)
+        picture.save(data, "WEBP", quality=_QUALITY)
+    except (OSError, RsclipError, *_DAMAGE) as error:
+        _warn(stem, f"no preview: {_said(error)}")
         return None
-    data = io.BytesIO()
-    picture.save(data, "WEBP", quality=_QUALITY)
     return data.getvalue()
+
+
+def _written(preview: Path) -> Image.Image | None:
+    """Read a preview; None with a warning where it is no picture."""
+    try:
+        with Image.open(preview) as file:
+            return file.convert("RGB")
+    except _JUNK as error:
+        text = f"{preview.name} cannot be read ({_said(error)}): drawn anew for the page"
+        warnings.warn(text, RsclipWarning, stacklevel=5)
+        return None
+
+
+def _said(error: Exception) -> str:
+    text = " ".join(str(error).split())
+    # The text of these is the key alone.
+    return f"no entry {text}" if isinstance(error, KeyError) else text
+
+
+def _warn(stem: str, text: str) -> None:
+    warnings.warn(f"{stem}: {text}", RsclipWarning, stacklevel=5)
 
 
 def _page(folder: Path, scenes: Sequence[ViewedScene]) -> str:
@@ -148,7 +182,6 @@ def _page(folder: Path, scenes: Sequence[ViewedScene]) -> str:
 
 
 def _scene(index: int, scene: ViewedScene, count: int) -> str:
-    record = scene.record
     picture = '<p class="none">No picture: neither mask nor preview can be read.</p>'
     if scene.picture is not None:
         data = base64.b64encode(scene.picture).decode("ascii")
@@ -159,19 +192,29 @@ def _scene(index: int, scene: ViewedScene, count: int) -> str:
         nav.append(f'<a href="#scene-{index - 1}" rel="prev">previous</a>')
     if index < count:
         nav.append(f'<a href="#scene-{index + 1}" rel="next">next</a>')
-    hectares = sum(item.get("m2") or 0 for item in record["results"]) / 1e4
-    # Four significant digits of the whole, so that the points stand below one another.
-    decimals = min(max(4 - math.ceil(math.log10(hectares)), 0), 6) if hectares > 0 else 0
+    findings = scene.findings
+    if findings is None:
+        findings = '<p class="none">The run record is damaged: no areas, no facts.</p>'
     return SCENE.substitute(
         index=index,
         stem=html.escape(scene.stem),
         nav=" ".join(nav),
         picture=picture,
+        findings=findings,
+        record=html.escape(json.dumps(scene.record, indent=2, ensure_ascii=False)),
+    )
+
+
+def _findings(record: Mapping[str, Any]) -> str:
+    """Return areas and facts as HTML; any error of a mapping means that the record is damaged."""
+    hectares = sum(item.get("m2") or 0 for item in record["results"]) / 1e4
+    # Four significant digits of the whole, so that the points stand below one another.
+    decimals = min(max(4 - math.ceil(math.log10(hectares)), 0), 6) if hectares > 0 else 0
+    return FINDINGS.substitute(
         rows="".join(_row(item, record, decimals) for item in _by_share(record["results"])),
         facts="".join(
             f"<dt>{name}</dt><dd>{html.escape(value)}</dd>" for name, value in _facts(record)
         ),
-        record=html.escape(json.dumps(record, indent=2, ensure_ascii=False)),
     )
 
 

@@ -2,7 +2,7 @@
 
 from string import Template
 
-__all__ = ["PAGE", "SCENE", "STYLE"]
+__all__ = ["FINDINGS", "PAGE", "SCENE", "STYLE"]
 
 STYLE = """:root { color-scheme: light dark; --ink: #1d232b; --soft: #5b6572; --line: #d8dde3;
   --ground: #f6f7f9; --card: #fff; --link: #0b57a4; }
@@ -87,14 +87,17 @@ SCENE = Template("""
 <div class="bar"><h2 id="name-$index">$stem</h2>
 <nav aria-label="Neighbours of $stem">$nav <a href="#">top</a></nav></div>
 $picture
-<div class="wide"><table>
+$findings
+<details><summary>Run record</summary>
+<pre tabindex="0" aria-label="Run record of $stem">$record</pre></details>
+</section>
+""")
+
+FINDINGS = Template("""<div class="wide"><table>
 <caption>Areas</caption>
 <thead><tr><th scope="col">Class</th><th scope="col">Pixels</th><th scope="col">Hectares</th>
 <th scope="col">Share</th><th scope="col">Mean confidence</th></tr></thead>
 <tbody>$rows</tbody>
 </table></div>
 <dl>$facts</dl>
-<details><summary>Run record</summary>
-<pre tabindex="0" aria-label="Run record of $stem">$record</pre></details>
-</section>
 """)

@@ -9,7 +9,7 @@ import shapely
 from numpy.typing import NDArray
 from rasterio.transform import Affine
 
-from rsclip.vectors.measure import Measure
+from rsclip.vectors.measure import Measure, following
 from rsclip.vectors.stream import Finished
 
 __all__ = ["Features", "Finisher", "Outlines"]
@@ -19,6 +19,8 @@ Index = NDArray[np.int64]
 
 # Sums of the same ground in another order differ in the last digits.
 _EQUAL = 1 - 1e-9
+# Square pixels of the outer ring: what is smaller has no outline worth another.
+_LEAST_REDRAWN = 4.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +94,7 @@ class Finisher:
         min_area: Polygons and holes smaller than this (in the measure's square unit) are dropped
             and filled.
         redraw: Gives polygons of these labels another outline: label -> function of outlines with
-            one owner and the measure.
+            one owner and the measure. Those of less than four pixels keep theirs.
     """
 
     def __init__(
@@ -159,17 +161,22 @@ class Finisher:
     def _redrawn(
         self, outlines: Outlines, values: NDArray[Any], area: Float
     ) -> tuple[Outlines, Float]:
+        outer = outlines.take(~outlines.hole)
+        large = _pixels(outer) >= _LEAST_REDRAWN
+        chosen = np.flatnonzero(np.isin(values, list(self._redraw)) & large)
+        if not len(chosen):
+            return outlines, area
         first = np.append(np.flatnonzero(~outlines.hole), len(outlines.owner))
-        chosen = np.isin(values, list(self._redraw))
-        parts, area = [], area.copy()
-        for index in range(len(values)):
-            rings = slice(first[index], first[index + 1])
-            one = _cut(outlines, rings)
-            if chosen[index]:
-                one = self._redraw[int(values[index])](one, self._measure)
-                area[index] = self._areas(one, 1)[0]
+        parts = []
+        for index in chosen.tolist():
+            one = _cut(outlines, slice(first[index], first[index + 1]))
+            one = self._redraw[int(values[index])](one, self._measure)
             parts.append(replace(one, owner=np.full(len(one.owner), index)))
-        return _joined(parts), area
+        redrawn = _joined(parts)
+        area = area.copy()
+        area[chosen] = self._areas(redrawn, len(values))[chosen]
+        rest = outlines.take(~np.isin(outlines.owner, chosen))
+        return _in_order(_joined([rest, redrawn])), area
 
     def _placed(self, outlines: Outlines) -> NDArray[np.object_]:
         """Return the polygons in the scene's CRS."""
@@ -193,6 +200,24 @@ def _cut(outlines: Outlines, rings: slice) -> Outlines:
         np.zeros(rings.stop - rings.start, np.int64),
         outlines.hole[rings],
     )
+
+
+def _pixels(outlines: Outlines) -> Float:
+    """Return the area in each ring, in square pixels."""
+    ends = outlines.points[following(outlines.offsets)]
+    # From the ring's first point, so that the sums stay small.
+    origin = np.repeat(outlines.points[outlines.offsets[:-1]], np.diff(outlines.offsets), axis=0)
+    (x, y), (ahead_x, ahead_y) = (outlines.points - origin).T, (ends - origin).T
+    return np.asarray(np.abs(np.add.reduceat(x * ahead_y - ahead_x * y, outlines.offsets[:-1])) / 2)
+
+
+def _in_order(outlines: Outlines) -> Outlines:
+    """Return the outlines with their owners ascending, the rings of each as they come."""
+    order = np.argsort(outlines.owner, kind="stable")
+    lengths = np.diff(outlines.offsets)[order]
+    offsets = np.concatenate(([0], np.cumsum(lengths)))
+    index = np.arange(offsets[-1]) + np.repeat(outlines.offsets[:-1][order] - offsets[:-1], lengths)
+    return Outlines(outlines.points[index], offsets, outlines.owner[order], outlines.hole[order])
 
 
 def _joined(parts: list[Outlines]) -> Outlines:

@@ -1,8 +1,6 @@
 """A label raster, read in strips, with the names it carries."""
 
-import json
 import warnings
-import xml.etree.ElementTree as ET
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Self
@@ -21,18 +19,24 @@ from rsclip.errors import ReadError, SceneError
 from rsclip.ground import GroundArea
 from rsclip.sources import open_error, stem_of
 from rsclip.types import Shape
+from rsclip.vectors.names import names_of
+from rsclip.vectors.sieving import sieve_labels, write_scratch
 from rsclip.vectors.stream import Strip
 
 __all__ = ["LabelRaster"]
 
-# Pixels of a strip; what a strip needs in memory is some tens of bytes for each.
-_STRIP_PIXELS = 1_000_000
+# Pixels of a strip; what a strip of noise needs in memory is about a kilobyte for each.
+_STRIP_PIXELS = 400_000
 _LEAST_ROWS = 32
+# Each strip joins what is open above it: of wide rasters fewer and larger ones, up to these pixels.
+_WIDE_PIXELS = 1_000_000
+_WIDE_ROWS = 96
 # Where outlines are shaped they stay fixed at the border of a strip: it must be far away.
-_SHAPED_PIXELS = 4_000_000
+_SHAPED_PIXELS = 1_000_000
 _SHAPED_ROWS = 256
 # Stands for nodata where a raster marks it by another raster.
 _NO_LABEL = int(np.iinfo(np.int32).min)
+_SIEVED_TYPES = [np.dtype(name) for name in ("uint8", "uint16", "int16", "int32")]
 _ERRORS = (RasterioError, CPLE_BaseError, OSError)
 
 
@@ -60,6 +64,7 @@ class LabelRaster:
         self._path = str(path)
         self._dataset = _open(path)
         self._confidence: Any = None
+        self._sieved: NDArray[Any] | None = None
         try:
             _check(self._path, self._dataset)
             self.shape: Shape = self._dataset.shape
@@ -104,6 +109,52 @@ class LabelRaster:
         if self._confidence is not None:
             self._confidence.close()
 
+    def sieve(self, pixels: int, scratch: Path) -> None:
+        """Merge regions of fewer pixels into their largest neighbour, as `--sieve` does in a run.
+
+        What comes after reads the cleaned labels; the file itself stays as it is.
+
+        Args:
+            pixels: The least size of a region that stays.
+            scratch: A folder with room for the labels, which lie there while this is open.
+
+        Raises:
+            ReadError: Pixels cannot be read.
+        """
+        given = np.dtype(self._dataset.dtypes[0])
+        dtype = given if given in _SIEVED_TYPES and not self._masked else np.dtype(np.int32)
+        labels, valid = scratch / "labels.tif", scratch / "valid.tif"
+        silent = list(self.silent - {0})
+        write_scratch(labels, self.shape, dtype, self._blocks(dtype))
+        write_scratch(
+            valid,
+            self.shape,
+            "uint8",
+            (
+                (top, (~np.isin(block, silent)).astype(np.uint8))
+                for top, block in self._blocks(dtype)
+            ),
+            nbits=1,
+        )
+        self._sieved = sieve_labels(labels, valid, scratch / "sieved.raw", pixels)
+
+    def _blocks(self, dtype: Any) -> Iterator[tuple[int, NDArray[Any]]]:
+        height, width = self.shape
+        rows = self._rows(shaped=False)
+        for top in range(0, height, rows):
+            window = Window(0, top, width, min(rows, height - top))
+            yield top, self._labels(window).astype(dtype)
+
+    def _rows(self, *, shaped: bool) -> int:
+        """Return how many rows a strip has."""
+        width = self.shape[1]
+        if shaped:
+            pixels, least = _SHAPED_PIXELS, _SHAPED_ROWS
+        else:
+            pixels = max(_STRIP_PIXELS, min(_WIDE_PIXELS, _WIDE_ROWS * width))
+            least = _LEAST_ROWS
+        return max(pixels // width // least * least, least)
+
     def strips(self, ground: GroundArea | None, *, shaped: bool = False) -> Iterator[Strip]:
         """Yield the raster from top to bottom.
 
@@ -115,8 +166,7 @@ class LabelRaster:
             ReadError: Pixels cannot be read.
         """
         height, width = self.shape
-        pixels, least = (_SHAPED_PIXELS, _SHAPED_ROWS) if shaped else (_STRIP_PIXELS, _LEAST_ROWS)
-        rows = max(pixels // width // least * least, least)
+        rows = self._rows(shaped=shaped)
         for top in range(0, height, rows):
             count = min(rows, height - top)
             window = Window(0, top, width, count)
@@ -139,22 +189,8 @@ class LabelRaster:
             )
 
     def names(self) -> dict[int, str]:
-        """Return value -> name as the file says; empty where it says nothing.
-
-        Read are rsclip's tag RSCLIP_CLASSES, then the category names in `<mask>.aux.xml`.
-        """
-        try:
-            classes = json.loads(self._dataset.tags().get("RSCLIP_CLASSES", "null"))
-            if classes:
-                return {int(item["value"]): str(item["name"]) for item in classes if item["value"]}
-        except (ValueError, TypeError, KeyError):
-            pass
-        try:
-            root = ET.parse(f"{self._path}.aux.xml").getroot()
-        except (OSError, ET.ParseError):
-            return {}
-        found = root.findall("PAMRasterBand[@band='1']/CategoryNames/Category")
-        return {value: item.text for value, item in enumerate(found) if value and item.text}
+        """Return value -> name as the file says; empty where it says nothing."""
+        return names_of(self._dataset)
 
     def colours(self) -> dict[int, tuple[int, int, int]]:
         """Return value -> (r, g, b) of the colour table; empty without one."""
@@ -165,6 +201,8 @@ class LabelRaster:
         return {value: colour[:3] for value, colour in table.items()}
 
     def _labels(self, window: Window) -> NDArray[Any]:
+        if self._sieved is not None:
+            return np.array(self._sieved[window.row_off : window.row_off + window.height])
         labels = _read(self._dataset, window)
         if labels.dtype == np.uint32 and labels.max() > np.iinfo(np.int32).max:
             raise SceneError(

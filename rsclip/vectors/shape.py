@@ -1,10 +1,11 @@
 """What outlines are given besides pixel sides: simplified, smooth, right-angled."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from rsclip.config import SegmentConfig
 from rsclip.errors import OptionError
+from rsclip.legend import UNCLASSIFIED
 from rsclip.vectors.features import Outlines
 from rsclip.vectors.measure import Measure
 from rsclip.vectors.orthogonal import square_off
@@ -48,20 +49,18 @@ class Shaping:
         return cls(reshaper.units, reshaper, redraw)
 
 
-def find_values(classes: str | None, names: Mapping[int, str]) -> list[int]:
-    """Return the values of classes named as "building, house".
+def find_values(classes: Sequence[str] | None, names: Mapping[int, str]) -> list[int]:
+    """Return the values of named classes; 0, unclassified, is none.
 
     Raises:
         OptionError: A class is not there.
     """
     found = []
-    by_name = {name: value for value, name in names.items()}
-    for word in (part.strip() for part in (classes or "").split(",")):
-        if not word:
-            continue
+    by_name = {name: value for value, name in names.items() if value != UNCLASSIFIED}
+    for word in classes or ():
         if word in by_name:
             found.append(by_name[word])
-        elif word.isdecimal() and not names:
+        elif word.isdecimal() and int(word) and not names:
             found.append(int(word))
         else:
             raise OptionError(

@@ -1,20 +1,19 @@
 """The label mask: one band of class values with their colours."""
 
-import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
 import rasterio
+from numpy.typing import NDArray
 from rasterio.crs import CRS
-from rasterio.errors import NotGeoreferencedWarning
-from rasterio.features import sieve
 from rasterio.transform import Affine
 from rasterio.windows import Window
 
 from rsclip.legend import Legend
 from rsclip.palette import NODATA_RGBA
 from rsclip.types import Shape
+from rsclip.vectors.sieving import sieve_labels, write_scratch
 from rsclip.writers.cog import Bands, CogWriter, checksums_of
 
 __all__ = ["MaskWriter"]
@@ -55,8 +54,7 @@ class MaskWriter(CogWriter):
         """Merge regions of fewer pixels into their largest neighbour, when all rows are written.
 
         Pixels of a region touch by their sides. Nodata is no region and gains no pixels; what only
-        nodata surrounds stays. GDAL's sieve reads line by line and holds some bytes per region;
-        its result goes through a temporary file.
+        nodata surrounds stays. The result goes through a temporary file.
 
         Args:
             pixels: The least size of a region that stays.
@@ -69,13 +67,9 @@ class MaskWriter(CogWriter):
         valid = self._draft.with_name(f"{self._path.stem}-valid.tif")
         sieved = self._draft.with_name(f"{self._path.stem}-sieved.raw")
         try:
-            # Without a place on Earth there is nothing to warn of: these files go again.
-            with self._guard(), warnings.catch_warnings():
-                warnings.simplefilter("ignore", NotGeoreferencedWarning)
-                self._write_valid(valid)
-                out = np.memmap(sieved, self._dtype, "w+", shape=self._shape)
-                with rasterio.open(valid) as mask, rasterio.open(self._draft) as draft:
-                    sieve(rasterio.band(draft, 1), pixels, out=out, mask=rasterio.band(mask, 1))
+            with self._guard():
+                write_scratch(valid, self._shape, "uint8", self._valid(), nbits=1)
+                out = sieve_labels(self._draft, valid, sieved, pixels)
                 with rasterio.open(self._draft, "r+") as draft:
                     for top in range(0, self._shape[0], self._rows):
                         rows = out[top : top + self._rows]
@@ -87,12 +81,7 @@ class MaskWriter(CogWriter):
             for path in (valid, sieved):
                 path.unlink(missing_ok=True)
 
-    def _write_valid(self, path: Path) -> None:
-        """Write which pixels have data, one bit each."""
-        height, width = self._shape
-        settings = {"driver": "GTiff", "dtype": "uint8", "count": 1, "nbits": 1}
-        layout = {"tiled": True, "blockxsize": 512, "blockysize": 128, "compress": "DEFLATE"}
-        with rasterio.open(path, "w", height=height, width=width, **settings, **layout) as mask:
-            for top, labels in self.reread():
-                window = Window(0, top, width, labels.shape[1])
-                mask.write((labels != self._bands.nodata).astype(np.uint8), window=window)
+    def _valid(self) -> Iterator[tuple[int, NDArray[np.uint8]]]:
+        """Yield which pixels have data, block by block."""
+        for top, labels in self.reread():
+            yield top, (labels[0] != self._bands.nodata).astype(np.uint8)

@@ -30,6 +30,8 @@ __all__ = [
     "VectorWriter",
     "check_path",
     "check_place",
+    "kind_of",
+    "long_names",
     "vector_names",
 ]
 
@@ -85,6 +87,16 @@ _FORMATS: Mapping[str, _Format] = {
 
 VECTOR_FORMATS = tuple(_FORMATS)
 """Suffixes of the vector formats."""
+
+
+def kind_of(path: str | Path) -> str:
+    """Return the format that a file's ending names, in lower case and without the point."""
+    return Path(path).suffix.lower().removeprefix(".")
+
+
+def long_names(kind: str) -> dict[str, str]:
+    """Return field name in a file -> full name, where a format has shorter ones."""
+    return {short: name for name, short in _SHORT_NAMES.items()} if kind == "shp" else {}
 
 
 def vector_names(stem: str, kind: str, *, placed: bool = True) -> dict[str, str]:
@@ -157,7 +169,7 @@ class VectorWriter:
         pixel: float = 1.0,
     ) -> None:
         self._path = Path(path)
-        self._kind = self._path.suffix.removeprefix(".")
+        self._kind = kind_of(path)
         self._format = _FORMATS[self._kind]
         self._options = dict(self._format.options or {})
         if self._kind == "geojson":

@@ -2,6 +2,7 @@
 
 import itertools
 
+import numpy as np
 import pytest
 
 from rsclip.legend import load_legend
@@ -67,3 +68,50 @@ def test_colours_of_the_file_stay_and_are_avoided():
     one, two, three = choose_colours([(["water"], None), (["x"], given), (["y"], given)])
     assert (two, three) == (given, given)
     assert _distance(one, given) >= 55
+
+
+COMMON = [
+    "building", "road", "water", "forest", "tree", "grass", "grassland", "cropland", "bare soil",
+    "parking lot", "sand", "shrub", "swimming pool",
+]  # fmt: skip
+# Linear RGB as it looks to full colour blindness: Machado, Oliveira and Fernandes 2009, severity 1.
+EYES = {
+    "normal": np.eye(3),
+    "protanopic": [[0.152286, 1.052583, -0.204868], [0.114503, 0.786281, 0.099216],
+                   [-0.003882, -0.048116, 1.051998]],
+    "deuteranopic": [[0.367322, 0.860646, -0.227968], [0.280085, 0.672501, 0.047413],
+                     [-0.011820, 0.042940, 0.968881]],
+}  # fmt: skip
+# sRGB to XYZ (IEC 61966-2-1), D65.
+XYZ = np.array(
+    [[0.4124564, 0.3575761, 0.1804375], [0.2126729, 0.7151522, 0.0721750],
+     [0.0193339, 0.1191920, 0.9503041]]
+)  # fmt: skip
+
+
+def lab(colour, eye):
+    """Return CIE L*a*b* of an sRGB colour as an eye sees it."""
+    part = np.array(colour) / 255
+    linear = np.where(part <= 0.04045, part / 12.92, ((part + 0.055) / 1.055) ** 2.4)
+    seen = XYZ @ np.clip(np.array(EYES[eye]) @ linear, 0, 1) / [0.95047, 1, 1.08883]
+    root = np.where(seen > 0.008856, np.cbrt(seen), 7.787 * seen + 16 / 116)
+    return np.array([116 * root[1] - 16, 500 * (root[0] - root[1]), 200 * (root[1] - root[2])])
+
+
+@pytest.mark.parametrize("eye", EYES)
+def test_common_land_cover_is_told_apart_by_every_eye(eye):
+    colours = choose_colours([([word], None) for word in COMMON])
+    pairs = itertools.combinations(zip(COMMON, colours, strict=True), 2)
+    nearest = min(
+        (np.linalg.norm(lab(one, eye) - lab(other, eye)), first, second)
+        for (first, one), (second, other) in pairs
+    )
+    # CIE76; 2.3 is a just noticeable difference, the colours before had 2.6.
+    assert nearest[0] >= 18, nearest
+
+
+def test_plants_of_one_legend_stay_green():
+    words = ["forest", "woodland", "tree", "grass", "grassland", "meadow", "vegetation", "lawn"]
+    for colour in choose_colours([([word], None) for word in words]):
+        assert colour[1] >= max(colour) - 5, colour
+        assert colour[2] < colour[1], colour

@@ -1,6 +1,7 @@
 """The STAC item against pystac: its object model, its extensions and the core schema it bundles.
 
-The extensions' own schemas lie on the network and are not fetched.
+The extensions' published schemas lie on the network and are not fetched: `stac_schemas` has what
+their texts ask.
 """
 
 import itertools
@@ -8,11 +9,14 @@ import json
 
 import pystac
 import pytest
+from pystac.errors import STACValidationError
 from pystac.extensions.mlm import MLMExtension
+from pystac.validation import JsonSchemaSTACValidator, validate_dict
 from rasterio.crs import CRS
 from rasterio.transform import Affine
 
 from rsclip.writers.stac import _bbox, _footprint, _geometry
+from tests.look.stac_schemas import SCHEMAS
 
 
 @pytest.fixture
@@ -20,11 +24,46 @@ def item(finished):
     return pystac.Item.from_file(str(finished.paths["stac"]))
 
 
-def test_the_item_is_valid_at_its_core(item):
-    mapping = item.to_dict(include_self_link=False)
-    # Their schemas cannot be reached here.
-    mapping["stac_extensions"] = []
-    assert pystac.Item.from_dict(mapping).validate()
+@pytest.fixture
+def validator():
+    """Pystac's validator, with the extensions' schemas in its cache and no way to the network."""
+
+    class Offline(JsonSchemaSTACValidator):
+        def _get_schema(self, schema_uri):
+            assert schema_uri in self.schema_cache, f"{schema_uri} is not here"
+            return self.schema_cache[schema_uri]
+
+    validator = Offline()
+    validator.schema_cache = {**validator.schema_cache, **SCHEMAS}
+    return validator
+
+
+def test_the_item_is_valid_with_all_its_extensions(finished, validator):
+    written = json.loads(finished.paths["stac"].read_text(encoding="utf-8"))
+    assert set(written["stac_extensions"]) == set(SCHEMAS)
+    checked = validate_dict(written, validator=validator)
+    assert set(SCHEMAS) < set(checked)
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda item: item["properties"].update({"proj:shape": [1, 2, 3]}),
+        lambda item: item["properties"].update({"proj:epsg": 32633}),
+        lambda item: item["assets"]["mask"]["raster:bands"][0].update(data_type="byte"),
+        lambda item: item["assets"]["mask"]["classification:classes"][0].pop("name"),
+        lambda item: item["assets"]["mask"]["classification:classes"][0].update(color_hint="#fff"),
+        lambda item: item["properties"].pop("mlm:input"),
+        lambda item: item["properties"]["mlm:output"][0]["result"].pop("dim_order"),
+        lambda item: item["assets"].pop("model"),
+        lambda item: item["assets"]["model"].pop("mlm:artifact_type"),
+    ],
+)
+def test_the_schemas_see_what_is_wrong(finished, validator, spoil):
+    written = json.loads(finished.paths["stac"].read_text(encoding="utf-8"))
+    spoil(written)
+    with pytest.raises(STACValidationError):
+        validate_dict(written, validator=validator)
 
 
 def test_fields_of_all_extensions(item, finished, legend):

@@ -84,6 +84,88 @@ def test_folders_without_runs_are_refused(rsclip, tmp_path):
     assert not (tmp_path / "index.html").exists()
 
 
+def _without(key):
+    def change(record):
+        del record["results"][1][key]
+
+    return change
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        _without("share"),
+        _without("value"),
+        lambda record: record.update(results=None),
+        lambda record: record.update(model=[]),
+        lambda record: record.update(classes={"classes": [{}]}),
+        lambda record: record["scene"].update(shape=[1]),
+        lambda record: record["results"][0].update(pixels="many"),
+        lambda record: record["results"][0].update(m2=float("inf")),
+    ],
+)
+def test_one_damaged_record_does_not_hide_the_rest(rsclip, folder, damage):
+    record = json.loads((folder / "other_run.json").read_text(encoding="utf-8"))
+    damage(record)
+    (folder / "other_run.json").write_text(json.dumps(record), encoding="utf-8")
+    done = rsclip("view", folder)
+    assert done.exit_code == 0, done.output
+    assert "other: its run record is damaged" in done.stderr
+    text = (folder / "index.html").read_text(encoding="utf-8")
+    page = Collector()
+    page.feed(text)
+    assert page.tags.count("table") == 1
+    assert page.tags.count("section") == 2
+    assert "The run record is damaged" in text
+    for name in page.ids:
+        assert page.ids.count(name) == 1
+
+
+def test_damaged_settings_cost_the_picture_only(rsclip, folder):
+    record = json.loads((folder / "other_run.json").read_text(encoding="utf-8"))
+    record["settings"] = 3
+    (folder / "other_run.json").write_text(json.dumps(record), encoding="utf-8")
+    done = rsclip("view", folder)
+    assert done.exit_code == 0, done.output
+    assert "other: no preview" in done.stderr
+    page = Collector()
+    page.feed((folder / "index.html").read_text(encoding="utf-8"))
+    assert (page.tags.count("img"), page.tags.count("table")) == (1, 2)
+
+
+def test_a_cut_record_is_left_out(rsclip, folder):
+    path = folder / "other_run.json"
+    path.write_bytes(path.read_bytes()[:200])
+    done = rsclip("view", folder, "--json")
+    assert done.exit_code == 0, done.output
+    assert json.loads(done.stdout)["scenes"] == ["scene"]
+    assert "not a run record" in done.stderr
+
+
+@pytest.mark.parametrize("junk", [b"", b"junk", "half", "checksum"])
+def test_a_junk_preview_is_drawn_anew(rsclip, folder, junk):
+    preview = folder / "scene_preview.png"
+    whole = preview.read_bytes()
+    if junk == "checksum":
+        junk = whole[:60] + b"\0\0\0\0" + whole[64:]
+    preview.write_bytes(whole[: len(whole) // 2] if junk == "half" else junk)
+    done = rsclip("view", folder)
+    assert done.exit_code == 0, done.output
+    assert "scene_preview.png cannot be read" in done.stderr
+    page = Collector()
+    page.feed((folder / "index.html").read_text(encoding="utf-8"))
+    assert page.tags.count("img") == 2
+
+
+def test_the_page_goes_into_folders_that_are_not_there_yet(rsclip, folder, tmp_path):
+    target = tmp_path / "new" / "deep" / "page.html"
+    assert rsclip("view", folder, "-o", target).exit_code == 0
+    assert target.is_file()
+    done = rsclip("view", folder, "-o", target.parent)
+    assert done.exit_code == 0, done.output
+    assert (target.parent / "index.html").is_file()
+
+
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
 def test_chromium_shows_the_page(look_at, folder, dark):
     page, _ = build_view(folder)

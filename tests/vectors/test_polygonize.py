@@ -10,8 +10,9 @@ import pyarrow.parquet as pq
 import pyogrio
 import pytest
 import rasterio
+import rasterio.shutil
 import shapely
-from rasterio.features import rasterize
+from rasterio.features import rasterize, sieve
 
 import rsclip as library
 from rsclip.errors import (
@@ -88,8 +89,9 @@ def test_every_format_gives_the_mask_back(tmp_path, labels, kind, place):
             "perimeter_px": "perim_px",
             "mean_confidence": "mean_conf",
         }
-        fields = [short.get(name, name) for name in fields]
-        assert all(len(name) <= 10 for name in fields)
+        written = pyogrio.read_info(output)["fields"].tolist()
+        assert written == [short.get(name, name) for name in fields]
+        assert all(len(name) <= 10 for name in written)
         assert (output.parent / "town.prj").exists() == (place is not None)
     assert list(frame.columns) == [*fields, frame.geometry.name]
 
@@ -261,6 +263,137 @@ def test_names_come_from_the_mask(tmp_path, labels):
     assert "10,20,30" in style
 
 
+ROAD_AND_RIVER = (
+    "<GDALRasterAttributeTable tableType='thematic'>"
+    "<FieldDefn index='0'><Name>Ser</Name><Type>0</Type><Usage>0</Usage></FieldDefn>"
+    "<FieldDefn index='1'><Name>{value}</Name><Type>0</Type><Usage>{of_value}</Usage></FieldDefn>"
+    "<FieldDefn index='2'><Name>Rgb</Name><Type>2</Type><Usage>0</Usage></FieldDefn>"
+    "<FieldDefn index='3'><Name>{name}</Name><Type>2</Type><Usage>{of_name}</Usage></FieldDefn>"
+    "<Row index='0'><F>7</F><F>0</F><F>x</F><F>rest</F></Row>"
+    "<Row index='1'><F>8</F><F>1</F><F>x</F><F>road</F></Row>"
+    "<Row index='2'><F>9</F><F>3</F><F>x</F><F>川</F></Row>"
+    "</GDALRasterAttributeTable>"
+)
+
+
+def class_names(mask):
+    return library.polygonize(mask).set_index("class_id").class_name.to_dict()
+
+
+@pytest.mark.parametrize(
+    "columns",
+    [
+        {"value": "v", "of_value": 5, "name": "n", "of_name": 2},
+        {"value": "VALUE", "of_value": 0, "name": "Class_Name", "of_name": 0},
+    ],
+)
+def test_names_come_from_an_attribute_table(tmp_path, labels, columns):
+    mask = write_labels(tmp_path / "a.tif", labels)
+    table = f"<PAMRasterBand band='1'>{ROAD_AND_RIVER.format(**columns)}</PAMRasterBand>"
+    (tmp_path / "a.tif.aux.xml").write_text(f"<PAMDataset>{table}</PAMDataset>", encoding="utf-8")
+    assert class_names(mask) == {1: "road", 2: "2", 3: "川"}
+
+
+def test_an_attribute_table_that_is_junk_gives_no_names(tmp_path, labels):
+    mask = write_labels(tmp_path / "a.tif", labels)
+    broken = ROAD_AND_RIVER.format(value="v", of_value=5, name="n", of_name=2)
+    broken = broken.replace("<Name>v</Name><Type>0</Type>", "<Name>v</Name><Type>1</Type>")
+    broken = broken.replace("<F>1</F>", "<F>nan</F>").replace("<F>3</F>", "<F>2.5</F>")
+    (tmp_path / "a.tif.aux.xml").write_text(
+        f"<PAMDataset><PAMRasterBand band='1'>{broken}</PAMRasterBand></PAMDataset>"
+    )
+    assert class_names(mask) == {1: "1", 2: "2", 3: "3"}
+
+
+def test_names_come_from_within_a_vrt_and_an_erdas_file(tmp_path, labels):
+    mask = write_labels(tmp_path / "a.tif", labels)
+    vrt = tmp_path / "b.vrt"
+    rasterio.shutil.copy(mask, vrt, driver="VRT")
+    names = "<CategoryNames><Category/><Category>road</Category></CategoryNames>"
+    text = vrt.read_text()
+    vrt.write_text(text.replace("<ColorInterp>", f"{names}<ColorInterp>"))
+    assert class_names(vrt) == {1: "road", 2: "2", 3: "3"}
+    table = ROAD_AND_RIVER.format(value="Value", of_value=5, name="Class", of_name=2)
+    vrt.write_text(text.replace("<ColorInterp>", f"{table}<ColorInterp>"), encoding="utf-8")
+    assert class_names(vrt) == {1: "road", 2: "2", 3: "川"}
+    rasterio.shutil.copy(vrt, tmp_path / "c.img", driver="HFA")
+    assert class_names(tmp_path / "c.img")[1] == "road"
+
+
+def test_names_come_from_the_table_that_arcgis_writes(tmp_path, labels):
+    mask = write_labels(tmp_path / "a.tif", labels)
+    frame = geopandas.GeoDataFrame(
+        {"Value": [1, 3], "Count": [10, 20], "Red": [0.1, 0.2], "Class_Name": ["road", "river"]}
+    )
+    pyogrio.write_dataframe(frame, tmp_path / "a.dbf", driver="ESRI Shapefile")
+    (tmp_path / "a.dbf").rename(tmp_path / "a.tif.vat.dbf")
+    assert class_names(mask) == {1: "road", 2: "2", 3: "river"}
+    (tmp_path / "a.tif.vat.dbf").write_bytes(b"junk")
+    assert class_names(mask) == {1: "1", 2: "2", 3: "3"}
+
+
+def test_sieve_merges_small_regions_as_in_a_run(tmp_path, labels, rsclip):
+    for name, array, nodata in (
+        ("a", labels, 255),
+        ("b", labels.astype(np.uint32) * 70_000, 255 * 70_000),
+        ("c", np.where(labels == 255, -1, labels).astype(np.int8), -1),
+    ):
+        mask = write_labels(tmp_path / f"{name}.tif", array, nodata=nodata)
+        with rasterio.open(mask) as dataset:
+            before = dataset.checksum(1)
+        frame = library.polygonize(mask, sieve=8)
+        with rasterio.open(mask) as dataset:
+            assert dataset.checksum(1) == before
+            place = dataset.transform
+        expected = sieve(labels, 8, mask=labels != 255)
+        factor = 70_000 if name == "b" else 1
+        burnt = rasterize(
+            zip(frame.geometry, frame.class_id // factor, strict=True), labels.shape,
+            transform=place, dtype="uint8",
+        )  # fmt: skip
+        np.testing.assert_array_equal(burnt, np.where(expected == 255, 0, expected))
+        assert len(frame) < len(library.polygonize(mask)) / 2
+    done = rsclip("polygonize", tmp_path / "a.tif", "-o", tmp_path / "a.gpkg", "--sieve", 8)
+    assert done.exit_code == 0, done.output
+    assert left(tmp_path) == ["a.gpkg", "a.tif", "b.tif", "c.tif"]
+
+
+def test_sieve_goes_around_nodata_that_a_mask_band_marks(tmp_path):
+    labels = np.ones((40, 40), np.uint8)
+    labels[20, 20] = 2
+    labels[:, 30:] = 3
+    with rasterio.Env(GDAL_TIFF_INTERNAL_MASK=True):
+        mask = write_labels(tmp_path / "b.tif", labels, nodata=None)
+        with rasterio.open(mask, "r+") as dataset:
+            dataset.write_mask(labels != 3)
+    frame = library.polygonize(mask, sieve=500)
+    assert list(frame.class_id) == [1]
+    assert frame.area_m2.sum() == pytest.approx(1200 * 0.25, rel=1e-2)
+
+
+@pytest.mark.parametrize("name", ["a.GPKG", "a.Shp", "a.GeoJSON", "a.FGB", "a.PARQUET"])
+def test_endings_in_capitals_and_full_names_in_every_format(tmp_path, mask, name):
+    path = library.write_polygons(mask, tmp_path / name)
+    assert path.name == name.replace("Shp", "shp")
+    assert path.name in left(tmp_path)
+    frame = read_polygons(path)
+    expected = library.polygonize(mask)
+    assert set(frame.columns) - {"geometry", "geom"} == set(expected.columns) - {"geometry", "geom"}
+    np.testing.assert_allclose(sorted(frame.perimeter_m), sorted(expected.perimeter_m))
+
+
+def test_classes_of_orthogonal_as_text_or_as_a_list(tmp_path, labels):
+    said = json.dumps([{"value": 1, "name": "house, flat"}, {"value": 2, "name": "hall"}])
+    mask = write_labels(tmp_path / "a.tif", labels, tags={"RSCLIP_CLASSES": said})
+    one = library.polygonize(mask, orthogonal="hall, ")
+    assert shapes_of(one) == shapes_of(library.polygonize(mask, orthogonal=["hall"]))
+    # Only a list can name it.
+    both = library.polygonize(mask, orthogonal=["house, flat", "hall"])
+    assert shapes_of(both) != shapes_of(one)
+    with pytest.raises(OptionError, match=r"no class is named 'unclassified'.*house, flat, hall"):
+        library.polygonize(mask, orthogonal="unclassified")
+
+
 def test_masks_of_other_tools(tmp_path):
     labels = blobs(nodata=False).astype(np.int16) * 11
     mask = write_labels(tmp_path / "a.tif", labels, nodata=-9999)
@@ -295,6 +428,10 @@ def test_mean_confidence_is_that_of_the_pixels(tmp_path, mask, labels):
         ({"min_area": -0.5}, OptionError, "--min-area.*between"),
         ({"simplify": float("nan")}, OptionError, "--simplify"),
         ({"orthogonal": "house"}, OptionError, "no class is named 'house'"),
+        ({"orthogonal": ["1", "house"]}, OptionError, "no class is named 'house'"),
+        ({"orthogonal": [1]}, OptionError, "--orthogonal.*names"),
+        ({"orthogonal": "0"}, OptionError, "no class is named '0'"),
+        ({"sieve": 0}, OptionError, "--sieve.*between"),
         ({"overlap": 0.5}, OptionError, "unknown option `overlap`"),
     ],
 )
@@ -304,7 +441,7 @@ def test_options_that_cannot_be(mask, tmp_path, options, error, message):
     assert left(tmp_path) == ["town_mask.tif"]
 
 
-@pytest.mark.parametrize("name", ["a.kml", "a", "a.GPKG"])
+@pytest.mark.parametrize("name", ["a.kml", "a"])
 def test_an_unknown_ending_is_refused(mask, tmp_path, name):
     with pytest.raises(OutputError, match=r"ending.*\.gpkg, \.geojson"):
         library.write_polygons(mask, tmp_path / name)

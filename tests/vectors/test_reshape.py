@@ -122,3 +122,28 @@ def rasterio_crs(text):
     from rasterio.crs import CRS
 
     return CRS.from_string(text)
+
+
+def test_small_polygons_keep_their_outline_and_the_order_stays():
+    labels = np.ones((80, 120), np.uint8)
+    y, x = np.mgrid[:80, :120]
+    labels[np.abs(x - 30) + np.abs(y - 40) < 20] = 2
+    labels[38:42, 28:32] = 1
+    rng = np.random.default_rng(2)
+    labels[rng.integers(0, 80, 60), rng.integers(60, 120, 60)] = 3
+    seen = []
+
+    def redraw(outlines, measure):
+        seen.append(np.abs(shapely.area(outlines.polygons())).sum())
+        return square_off(outlines, measure)
+
+    plain, values, _ = polygons(labels, 30)
+    drawn, same, area = polygons(labels, 30, redraw={2: redraw, 3: redraw})
+    np.testing.assert_array_equal(values, same)
+    assert seen
+    assert min(seen) >= 4
+    assert shapely.is_valid(drawn).all()
+    np.testing.assert_allclose(shapely.area(drawn), area)
+    kept = (values == 1) | (shapely.area(plain) < 4)
+    assert shapely.equals(plain[kept], drawn[kept]).all()
+    assert not shapely.equals(plain[values == 2], drawn[values == 2]).any()
