@@ -16,6 +16,7 @@ from rsclip.config import COMPARE_OPTIONS, SegmentConfig, build_config
 from rsclip.job import Job, open_scene
 from rsclip.labels import Labels, open_labels
 from rsclip.legend import Legend, LegendSpec
+from rsclip.methods import get_method
 from rsclip.model import Model, load_model
 from rsclip.pipeline import Counts, Progress, SceneRun
 from rsclip.provenance import describe_outcome, describe_run
@@ -96,6 +97,9 @@ def compare(
     kept = settings.to_dict()
     # What only `segment` writes is neither checked nor recorded.
     settings = build_config({name: kept[name] for name in COMPARE_OPTIONS})
+    # Memory is estimated for the method that takes most of it.
+    heaviest = max(choices, key=lambda each: get_method(each.method).pair_matrices)
+    settings = settings.replace(method=heaviest.method, vector_format="none", areas=False)
     truth_file = [] if labels is None else [labels]
     job = Job.prepare([scene], classes, output_dir, settings, [*protect, *truth_file])
     job = replace(job, methods=len(choices))
