@@ -95,7 +95,8 @@ def command(
 
             tasks, root = plan_batch(
                 inputs, classes, output_dir, config=config, recursive=bool(recursive),
-                retry_failed=retry_failed, given=layers, stac_catalog=bool(stac_catalog),
+                retry_failed=retry_failed, given=layers, mosaic=bool(mosaic),
+                merge_polygons=bool(merge_polygons), stac_catalog=bool(stac_catalog),
             )  # fmt: skip
             show_plan(plan_tasks(tasks, root), as_json, jobs=given.get("jobs") or 1)
             return

@@ -10,6 +10,7 @@ import csv
 import io
 import json
 import os
+import typing
 import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -18,14 +19,22 @@ from typing import Any, Self
 
 from filelock import FileLock, Timeout
 
-from rsclip.batch.tasks import Outcome, Problem, Task
+from rsclip.batch.tasks import Outcome, Problem, Status, Task
 from rsclip.errors import InputError, OutputError, RsclipWarning
 from rsclip.provenance import without_secrets
 from rsclip.version import __version__
 from rsclip.writers.record import to_plain
 from rsclip.writers.staging import write_error
 
-__all__ = ["MANIFEST", "TABLE", "Manifest", "read_extras", "read_manifest", "write_table"]
+__all__ = [
+    "MANIFEST",
+    "TABLE",
+    "Manifest",
+    "is_table",
+    "read_extras",
+    "read_manifest",
+    "write_table",
+]
 
 MANIFEST = "manifest.jsonl"
 TABLE = "manifest.csv"
@@ -38,6 +47,8 @@ _COLUMNS = (
     "scene", "status", "folder", "mask", "record", "seconds", "tries", "warnings", "error",
     "message", "ended", "worker", "settings_hash",
 )  # fmt: skip
+
+_KINDS = {"scene": str, "folder": str, "settings": dict, "outputs": dict, "shares": dict}
 
 
 class Manifest:
@@ -238,6 +249,16 @@ def write_table(path: Path, outcomes: Iterable[Outcome]) -> None:
         raise write_error(error, path) from error
 
 
+def is_table(path: Path) -> bool:
+    """Say whether a file is a table of outcomes, by its head."""
+    head = ",".join(_COLUMNS[:4]).encode()
+    try:
+        with path.open("rb") as file:
+            return file.read(len(head)) == head
+    except OSError:
+        return False
+
+
 def _whole_length(path: Path, *, must_exist: bool = False) -> int:
     """Return the bytes up to the last whole line, 0 where there is none; check the version."""
     try:
@@ -304,8 +325,10 @@ def _line(outcome: Outcome) -> dict[str, Any]:
 
 def _outcome(line: Mapping[str, Any]) -> Outcome:
     problem = line["error"]
-    if line["status"] not in ("done", "skipped", "failed"):
+    if line["status"] not in typing.get_args(Status):
         raise ValueError(line["status"])
+    if not all(isinstance(line[name], kind) for name, kind in _KINDS.items()):
+        raise TypeError(line)
     return Outcome(
         Task(line["scene"], line["folder"], line["classes"], line["settings"]),
         line["status"],

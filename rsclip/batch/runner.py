@@ -80,11 +80,10 @@ def run_batch(
     listener = listener or Listener()
     planned, root = plan_batch(
         inputs, classes, output_dir, config=config, recursive=recursive,
-        retry_failed=retry_failed, given=given, stac_catalog=stac_catalog,
+        retry_failed=retry_failed, given=given, mosaic=mosaic, merge_polygons=merge_polygons,
+        stac_catalog=stac_catalog,
     )  # fmt: skip
     extras = Extras(mosaic, merge_polygons, stac_catalog)
-    sources = {task.source for task in planned}
-    extras.check(root, sources, overwrite=bool(config and config.overwrite))
     with Manifest(root) as manifest:
         executor = _executor(planned, jobs, dask, model_loader, listener)
         workers: int = min(getattr(executor, "workers", 1), len(planned))
@@ -106,6 +105,8 @@ def plan_batch(
     recursive: bool = False,
     retry_failed: str | Path | None = None,
     given: Sequence[Mapping[str, Any]] | None = None,
+    mosaic: bool = False,
+    merge_polygons: bool = False,
     stac_catalog: bool = False,
 ) -> tuple[list[Task], Path]:
     """Return a batch's tasks, checked as far as possible without model and pixels, and its folder.
@@ -135,7 +136,9 @@ def plan_batch(
         entries = find_scenes(inputs, output_dir, recursive=recursive)
         tasks = [_task(entry, classes, layer) for entry in entries]
     root = Path(output_dir).expanduser().absolute()
-    _check(tasks, root)
+    read = _check(tasks, root)
+    extras = Extras(mosaic, merge_polygons, stac_catalog)
+    extras.check(root, read, overwrite=bool(config and config.overwrite))
     return tasks, root
 
 
@@ -275,8 +278,11 @@ def _portable(settings: dict[str, Any]) -> dict[str, Any]:
     return full
 
 
-def _check(tasks: Sequence[Task], root: Path) -> None:
+def _check(tasks: Sequence[Task], root: Path) -> set[str]:
     """Refuse what is wrong with classes, settings and names, before a model is loaded.
+
+    Returns:
+        The files that nothing may replace.
 
     Raises:
         InputError: The first thing that is wrong.
@@ -307,3 +313,4 @@ def _check(tasks: Sequence[Task], root: Path) -> None:
                     where=folder / name,
                     remedy="Choose another output folder (-o).",
                 )
+    return inputs

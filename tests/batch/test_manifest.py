@@ -1,6 +1,7 @@
 """The manifest survives kills at any byte, and says what became of every scene."""
 
 import csv
+import json
 
 import pytest
 from hypothesis import given
@@ -82,10 +83,17 @@ def test_a_damaged_line_in_the_middle_is_passed_over_and_named(tmp_path):
     with pytest.warns(RsclipWarning, match="line 3 is damaged"):
         left = read_manifest(path)
     assert left == [THREE[0], *THREE[2:]]
-    lines[2] = b'{"scene": "cut sh'
-    path.write_bytes(b"\n".join(lines))
-    with pytest.warns(RsclipWarning, match="line 3 is damaged"):
-        assert read_manifest(path) == left
+    odd = [{**json.loads(lines[1]), name: 1} for name in ("scene", "settings", "outputs")]
+    for damage in (
+        b'{"scene": "cut sh',
+        b"",
+        b"\xff",
+        *(json.dumps(item).encode() for item in odd),
+    ):
+        lines[2] = damage
+        path.write_bytes(b"\n".join(lines))
+        with pytest.warns(RsclipWarning, match="line 3 is damaged"):
+            assert read_manifest(path) == left
     with pytest.raises(InputError, match="no such manifest"):
         read_manifest(tmp_path / "other.jsonl")
 
