@@ -86,7 +86,7 @@ class LiveView(Listener):
         if outcome.worker in self._bars:
             self._rest(outcome.worker)
         name = outcome.task.name
-        if outcome.problem is not None:
+        if outcome.status == "failed" and outcome.problem is not None:
             self._say(f"failed  {name}: {outcome.problem.message}", errors_too=True)
         elif not self._terminal:
             count = f"{self._ended} of {self._scenes}"

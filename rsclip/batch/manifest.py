@@ -207,7 +207,7 @@ def _with_earlier(earlier: Outcome | None, outcome: Outcome) -> Outcome:
     """
     if earlier is None or not earlier.outputs:
         return outcome
-    if outcome.status == "failed" and not outcome.outputs:
+    if outcome.problem is not None and not outcome.outputs:
         return outcome.replace(
             outputs=earlier.outputs, settings_hash=earlier.settings_hash, shares=earlier.shares
         )

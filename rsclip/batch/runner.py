@@ -7,12 +7,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
+from rsclip.aoi import check_aoi
 from rsclip.batch.extras import Extras
 from rsclip.batch.inputs import Entry, find_scenes
 from rsclip.batch.manifest import TABLE, Manifest, read_manifest, write_table
 from rsclip.batch.tasks import Executor, Listener, Outcome, Report, Task, changed
 from rsclip.config import SegmentConfig, build_config
-from rsclip.errors import InputError, OptionError, OutputError, RsclipWarning
+from rsclip.errors import AreaError, InputError, OptionError, OutputError, RsclipWarning
 from rsclip.job import Job
 from rsclip.legend import Legend, LegendSpec, class_file, load_legend
 from rsclip.model import ModelLoader
@@ -23,6 +24,9 @@ from rsclip.sources import stem_of
 __all__ = ["plan_batch", "run_batch"]
 
 _HOW = frozenset({"overwrite", "resume", "checksum"})
+_OUTSIDE = AreaError.__name__
+# What a list says of a scene changes nothing that is checked for all.
+_OF_THE_SCENE = ("bidx", "gsd")
 OnError = Literal["continue", "stop"]
 
 
@@ -92,6 +96,12 @@ def run_batch(
         known = read_manifest(manifest.path)
         write_table(files[0], known)
         files += extras.write(root, known, manifest, listener.note)
+    if outcomes and all(item.problem and item.problem.kind == _OUTSIDE for item in outcomes):
+        raise AreaError(
+            "the area lies outside every scene",
+            where="--aoi",
+            remedy="Check it and its CRS: that of a box or WKT is the scene's unless it names one.",
+        )
     unfinished = len(planned) - len(outcomes)
     return Report(outcomes, manifest.path, files, time.monotonic() - began, unfinished)
 
@@ -297,12 +307,13 @@ def _check(tasks: Sequence[Task], root: Path) -> set[str]:
         for task in tasks:
             config = task.config()
             inputs.add(task.source)
-            settings = config.background, config.templates, config.stretch, config.refine
-            facts = repr((task.classes, settings))
+            facts = repr((task.classes, config.replace(**dict.fromkeys(_OF_THE_SCENE))))
             if facts in seen:
                 continue
             seen.add(facts)
             load_templates(config.templates)
+            if config.aoi is not None:
+                check_aoi(config.aoi)
             inputs.update(Job.prepare([], task.spec(), root, config).inputs)
     for task in tasks:
         folder = task.output_dir(root)

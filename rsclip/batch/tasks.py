@@ -73,7 +73,8 @@ class Outcome:
 
     Attributes:
         task: The task.
-        status: "done", "skipped" (finished before, with the same settings and input) or "failed".
+        status: "done"; "skipped": finished before, with the same settings and input, or outside
+            the area of interest; or "failed".
         seconds: Wall time, of the last try.
         ended: Time of the end, ISO 8601, UTC.
         worker: Name of who did it.
@@ -83,7 +84,7 @@ class Outcome:
         shares: Class name -> share of the valid pixels.
         warnings: What was said of this scene.
         notes: What was said of the model or the classes: the same for every scene, so told once.
-        problem: Why it failed.
+        problem: Why it failed, or was skipped unfinished.
     """
 
     task: Task
