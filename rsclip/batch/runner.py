@@ -314,7 +314,9 @@ def _check(tasks: Sequence[Task], root: Path) -> set[str]:
             load_templates(config.templates)
             if config.aoi is not None:
                 check_aoi(config.aoi)
-            inputs.update(Job.prepare([], task.spec(), root, config).inputs)
+            job = Job.prepare([], task.spec(), root, config)
+            job.check_memory()
+            inputs.update(job.inputs)
     for task in tasks:
         folder = task.output_dir(root)
         for name in output_names(stem_of(task.source), task.config()).values():

@@ -53,12 +53,15 @@ def test_bad_input_is_exit_2(folder, tmp_path, tiny_model, rsclip):
         ([f"{folder}/*.jp2"], "nothing matches"),
         ([folder, "--dask", "tcp://127.0.0.1:9"], "no dask scheduler answers"),
         ([folder, "--model", tmp_path / "absent"], "Error: "),
+        ([folder, "--max-memory", "100M"], "even with one window at a time"),
+        ([folder, "--max-memory", "much"], "is no size"),
         ([], "no scene was named"),
     ):
         done = rsclip("batch", "--classes", WORDS, "--model", tiny_model, "-o", tmp_path / "out",
                       *arguments)  # fmt: skip
         assert done.exit_code == 2, done.output
         assert says in done.stderr
+        assert "failed" not in done.stderr
 
 
 def test_workers_from_the_command_line(folder, tmp_path, tiny_model):
