@@ -3,7 +3,8 @@
 The first line names the version. Every other line is one outcome, or names files over all scenes
 (mosaics, merged polygons, a catalogue). Of a scene's several lines the last one counts; what it
 does not know, such as the outputs that a failed try left alone, is the one's before. A line that a
-kill cut short is cut off when the next batch begins.
+kill cut short is cut off when the next batch begins; where most lines have had later ones, only the
+last stay then.
 """
 
 import csv
@@ -42,7 +43,11 @@ TABLE = "manifest.csv"
 _EXTRAS = "extras"
 _VERSION_KEY = "rsclip_manifest"
 _VERSION = 1
+_HEAD = {_VERSION_KEY: _VERSION, "rsclip": __version__}
 _LOCK = ".rsclip-manifest.lock"
+# More are a nightly job's: every scene that is skipped adds one.
+_LINES_A_SCENE = 3
+_MORE_LINES = 20
 _COLUMNS = (
     "scene", "status", "folder", "mask", "record", "seconds", "tries", "warnings", "error",
     "message", "ended", "worker", "settings_hash",
@@ -82,11 +87,14 @@ class Manifest:
             ) from error
         try:
             length = _whole_length(self.path)
+            if length and (fewer := _compacted(self.path)) is not None:
+                _replace(self.path, fewer)
+                length = len(fewer)
             self._file = self.path.open("r+b" if length else "wb")
             self._file.truncate(length)
             self._file.seek(length)
             if not length:
-                self._append({_VERSION_KEY: _VERSION, "rsclip": __version__})
+                self._append(_HEAD)
         except BaseException as error:
             self._lock.release()
             if isinstance(error, OSError):
@@ -128,9 +136,8 @@ class Manifest:
             raise write_error(error, self.path) from error
 
     def _append(self, content: Mapping[str, Any]) -> None:
-        text = json.dumps(to_plain(content), ensure_ascii=False, allow_nan=False)
         # One write: a kill leaves the line whole, cut short, or not there.
-        self._file.write(text.encode() + b"\n")
+        self._file.write(_encoded(content))
         self._file.flush()
         os.fsync(self._file.fileno())
 
@@ -173,6 +180,35 @@ def read_extras(path: str | Path) -> set[str]:
         return set()
     named = (line.get(_EXTRAS) for _, line in _lines(path))
     return {name for names in named if isinstance(names, list) for name in names}
+
+
+def _encoded(content: Mapping[str, Any]) -> bytes:
+    return json.dumps(to_plain(content), ensure_ascii=False, allow_nan=False).encode() + b"\n"
+
+
+def _compacted(path: Path) -> bytes | None:
+    """Return what a manifest of many superseded lines comes down to; None while they are few."""
+    outcomes = read_manifest(path)
+    if path.read_bytes().count(b"\n") <= _LINES_A_SCENE * len(outcomes) + _MORE_LINES:
+        return None
+    extras = sorted(read_extras(path))
+    lines: list[Mapping[str, Any]] = [_HEAD, *map(_line, outcomes)]
+    if extras:
+        lines.append({_EXTRAS: extras})
+    return b"".join(map(_encoded, lines))
+
+
+def _replace(path: Path, content: bytes) -> None:
+    draft = path.with_name(f".{path.name}.new")
+    try:
+        with draft.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        draft.replace(path)
+    except OSError:
+        draft.unlink(missing_ok=True)
+        raise
 
 
 def _file(path: str | Path) -> Path:
