@@ -111,17 +111,21 @@ def command(
             _show(report)
         if report.failed:
             raise BatchError(
-                f"{len(report.failed)} of {len(report.outcomes)} scenes failed",
+                f"{len(report.failed)} of {_scenes(len(report.outcomes))} failed",
                 where=report.manifest,
                 remedy="It says why; `rsclip batch --retry-failed` with it runs just those.",
             )
         if report.unfinished:
-            scenes = report.unfinished + len(report.outcomes)
+            scenes = _scenes(report.unfinished + len(report.outcomes))
             raise RunError(
-                f"{report.unfinished} of {scenes} scenes are left",
+                f"{report.unfinished} of {scenes} not done",
                 where=report.manifest,
                 remedy="Run the same batch again: what is done is skipped.",
             )
+
+
+def _scenes(count: int) -> str:
+    return f"{count} scene{'s' * (count != 1)}"
 
 
 def _facts(report: "Report") -> dict[str, Any]:
