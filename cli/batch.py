@@ -2,12 +2,13 @@
 
 import functools
 import json
+import sys
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from rsclip_cli.options import config_options, gather_config, given_layers, output_options
-from rsclip_cli.report import guard
+from rsclip_cli.report import fail, guard
 
 if TYPE_CHECKING:
     from rsclip.batch import Report
@@ -109,6 +110,8 @@ def command(
             click.echo(json.dumps(_facts(report), indent=2, ensure_ascii=False))
         elif not quiet:
             _show(report)
+        for error in report.unwritten:
+            fail(error, verbose=verbose)
         if report.failed:
             raise BatchError(
                 f"{len(report.failed)} of {_scenes(len(report.outcomes))} failed",
@@ -118,10 +121,12 @@ def command(
         if report.unfinished:
             scenes = _scenes(report.unfinished + len(report.outcomes))
             raise RunError(
-                f"{report.unfinished} of {scenes} not done",
+                f"{report.unfinished} of {scenes} are left",
                 where=report.manifest,
                 remedy="Run the same batch again: what is done is skipped.",
             )
+        if report.unwritten:
+            sys.exit(report.unwritten[0].exit_code)
 
 
 def _scenes(count: int) -> str:
@@ -133,6 +138,7 @@ def _facts(report: "Report") -> dict[str, Any]:
         **_counts(report),
         "manifest": str(report.manifest),
         "files": [str(path) for path in report.extras],
+        "unwritten": [str(error) for error in report.unwritten],
         "scenes": [
             {
                 "scene": outcome.task.source,

@@ -7,6 +7,7 @@ kill cut short is cut off when the next batch begins; where most lines have had 
 last stay then.
 """
 
+import contextlib
 import csv
 import io
 import json
@@ -110,7 +111,9 @@ class Manifest:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._file.close()
+        # After a full disk there is half a line left to write: the next batch cuts it off.
+        with contextlib.suppress(OSError):
+            self._file.close()
         self._lock.release()
 
     def append(self, outcome: Outcome) -> None:
@@ -281,7 +284,8 @@ def write_table(path: Path, outcomes: Iterable[Outcome]) -> None:
         draft.write_text(text.getvalue(), encoding="utf-8", newline="")
         draft.replace(path)
     except OSError as error:
-        draft.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            draft.unlink(missing_ok=True)
         raise write_error(error, path) from error
 
 

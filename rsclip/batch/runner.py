@@ -13,7 +13,15 @@ from rsclip.batch.inputs import Entry, find_scenes
 from rsclip.batch.manifest import TABLE, Manifest, read_manifest, write_table
 from rsclip.batch.tasks import Executor, Listener, Outcome, Report, Task, changed
 from rsclip.config import SegmentConfig, build_config
-from rsclip.errors import AreaError, InputError, OptionError, OutputError, RsclipWarning
+from rsclip.errors import (
+    AreaError,
+    InputError,
+    OptionError,
+    OutputError,
+    RsclipError,
+    RsclipWarning,
+    WriteError,
+)
 from rsclip.job import Job
 from rsclip.legend import Legend, LegendSpec, class_file, load_legend
 from rsclip.model import ModelLoader
@@ -78,7 +86,7 @@ def run_batch(
     Raises:
         InputError: Something is wrong before any scene is begun: nothing matches, names clash, the
             classes, the model, the cluster or the manifest cannot be used.
-        WriteError: The manifest cannot be written.
+        WriteError: The manifest cannot be begun.
     """
     began = time.monotonic()
     listener = listener or Listener()
@@ -91,11 +99,19 @@ def run_batch(
     with Manifest(root) as manifest:
         executor = _executor(planned, jobs, dask, model_loader, listener)
         workers: int = min(getattr(executor, "workers", 1), len(planned))
-        outcomes = _run(executor, planned, root, manifest, listener, workers, on_error)
-        files = [root / TABLE]
-        known = read_manifest(manifest.path)
-        write_table(files[0], known)
-        files += extras.write(root, known, manifest, listener.note)
+        files: list[Path] = []
+        unwritten: list[RsclipError] = []
+        outcomes = _run(
+            executor, planned, root, manifest, listener, workers, on_error, unwritten
+        )  # fmt: skip
+        # What became of the scenes is to be told whatever cannot be written now.
+        try:
+            known = read_manifest(manifest.path)
+            write_table(root / TABLE, known)
+            files.append(root / TABLE)
+            files += extras.write(root, known, manifest, listener.note)
+        except WriteError as error:
+            unwritten.append(error)
     if outcomes and all(item.problem and item.problem.kind == _OUTSIDE for item in outcomes):
         raise AreaError(
             "the area lies outside every scene",
@@ -103,7 +119,8 @@ def run_batch(
             remedy="Check it and its CRS: that of a box or WKT is the scene's unless it names one.",
         )
     unfinished = len(planned) - len(outcomes)
-    return Report(outcomes, manifest.path, files, time.monotonic() - began, unfinished)
+    seconds = time.monotonic() - began
+    return Report(outcomes, manifest.path, files, seconds, unfinished, unwritten)
 
 
 def plan_batch(
@@ -160,6 +177,7 @@ def _run(
     listener: Listener,
     workers: int,
     on_error: OnError,
+    unwritten: list[RsclipError],
 ) -> list[Outcome]:
     listener.begin(len(planned), workers)
     outcomes: list[Outcome] = []
@@ -167,8 +185,13 @@ def _run(
     ending = executor(planned, root, listener)
     try:
         for outcome in ending:
-            manifest.append(outcome)
             outcomes.append(outcome)
+            try:
+                manifest.append(outcome)
+            except WriteError as error:
+                # A disk that takes no line takes no mask either.
+                unwritten.append(error)
+                break
             for text in outcome.notes:
                 if text not in told:
                     told.add(text)

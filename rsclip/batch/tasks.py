@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Literal, Protocol
 
 from rsclip.config import SegmentConfig, build_config
+from rsclip.errors import RsclipError
 from rsclip.legend import Legend, LegendSpec
 from rsclip.sources import stem_of
 
@@ -114,6 +115,7 @@ class Report:
         manifest: Path of manifest.jsonl.
         extras: Further files: the table of the manifest, mosaics, a catalogue, merged polygons.
         seconds: Wall time of the batch.
+        unwritten: What could not be written of the manifest and the files over all scenes.
         unfinished: Jobs that were not begun, or not ended (after `on_error="stop"`).
     """
 
@@ -122,6 +124,7 @@ class Report:
     extras: Sequence[Path]
     seconds: float
     unfinished: int = 0
+    unwritten: Sequence[RsclipError] = ()
 
     def count(self, status: Status) -> int:
         """Return how many scenes ended so."""

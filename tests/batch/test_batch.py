@@ -1,5 +1,6 @@
 """Batches end to end: in this process and in workers, alone, again, with failures and kills."""
 
+import errno
 import json
 import os
 import signal
@@ -14,7 +15,7 @@ import torch
 
 from rsclip.batch import plan_batch, run_batch
 from rsclip.batch.local import only_one
-from rsclip.batch.manifest import read_manifest
+from rsclip.batch.manifest import Manifest, read_manifest
 from rsclip.config import SegmentConfig
 from rsclip.errors import (
     AreaError,
@@ -154,6 +155,41 @@ def test_an_area_that_is_wrong_for_all_ends_the_batch(folder, tmp_path):
         with pytest.raises(OptionError, match=says):
             run(folder, tmp_path / "new", config=RESUME.replace(aoi=aoi))
     assert not (tmp_path / "new").exists()
+
+
+def test_a_disk_full_for_the_manifest_ends_the_batch_with_what_is_known(
+    folder, tmp_path, monkeypatch
+):
+    class Full:
+        """A file on a disk without room for more."""
+
+        def __init__(self, file):
+            self._file = file
+
+        def __getattr__(self, name):
+            return getattr(self._file, name)
+
+        def flush(self):
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+        def close(self):
+            self._file.close()
+            self.flush()
+
+    class Small(Manifest):
+        def append(self, outcome):
+            if outcome.task.name != "a":
+                self._file = Full(self._file)
+            super().append(outcome)
+
+    monkeypatch.setattr("rsclip.batch.runner.Manifest", Small)
+    report = run(folder, tmp_path / "out")
+    assert statuses(report) == {"a": "done", "north/b": "done"}
+    assert report.unfinished == 2
+    assert "the disk is full" in str(report.unwritten[0])
+    monkeypatch.undo()
+    again = run(folder, tmp_path / "out")
+    assert again.count("skipped") == 2
 
 
 def test_an_odd_error_is_a_failure_of_its_scene_only(folder, tmp_path):
