@@ -241,16 +241,18 @@ def _warn_of(path: str | Path, number: int) -> None:
 def _with_earlier(earlier: Outcome | None, outcome: Outcome) -> Outcome:
     """Return an outcome with what only the one before knows.
 
-    A try that failed left the outputs of an earlier one alone; one that found them finished knows
-    neither how long they took nor what was said.
+    A try that failed left the outputs of an earlier one alone; one that did no work, since they
+    were finished or in the way, knows neither how long they took nor what was said.
     """
     if earlier is None or not earlier.outputs:
         return outcome
     if outcome.problem is not None and not outcome.outputs:
-        return outcome.replace(
+        outcome = outcome.replace(
             outputs=earlier.outputs, settings_hash=earlier.settings_hash, shares=earlier.shares
         )
-    if outcome.status == "skipped" and outcome.settings_hash == earlier.settings_hash:
+    refused = outcome.problem is not None and outcome.problem.kind == OutputError.__name__
+    idle = outcome.status == "skipped" or refused
+    if idle and outcome.settings_hash == earlier.settings_hash:
         said = tuple(dict.fromkeys((*earlier.warnings, *outcome.warnings)))
         return outcome.replace(seconds=earlier.seconds, worker=earlier.worker, warnings=said)
     return outcome

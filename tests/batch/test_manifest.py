@@ -148,6 +148,11 @@ def test_what_a_line_does_not_know_is_the_one_before(tmp_path):
     skipped = done.replace(status="skipped", seconds=0.1, worker="two", warnings=())
     (kept,) = read_manifest(write(tmp_path / "m", [done, skipped]))
     assert (kept.status, kept.seconds, kept.warnings) == ("skipped", 40.0, ("odd",))
+    # Nor do a mistyped option or area in between make them forgotten.
+    outside = failed.replace(status="skipped", problem=Problem("AreaError", "outside"))
+    (kept,) = read_manifest(write(tmp_path / "m", [failed, outside, skipped]))
+    assert (kept.status, kept.seconds, kept.warnings) == ("skipped", 40.0, ("odd",))
+    assert kept.outputs == outputs
 
 
 def test_two_batches_do_not_write_one_manifest(tmp_path):
