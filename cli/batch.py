@@ -2,12 +2,13 @@
 
 import functools
 import json
+import sys
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from rsclip_cli.options import config_options, gather_config, given_layers, output_options
-from rsclip_cli.report import guard
+from rsclip_cli.report import fail, guard
 
 if TYPE_CHECKING:
     from rsclip.batch import Report
@@ -95,7 +96,8 @@ def command(
 
             tasks, root = plan_batch(
                 inputs, classes, output_dir, config=config, recursive=bool(recursive),
-                retry_failed=retry_failed, given=layers, stac_catalog=bool(stac_catalog),
+                retry_failed=retry_failed, given=layers, mosaic=bool(mosaic),
+                merge_polygons=bool(merge_polygons), stac_catalog=bool(stac_catalog),
             )  # fmt: skip
             show_plan(plan_tasks(tasks, root), as_json, jobs=given.get("jobs") or 1)
             return
@@ -108,19 +110,27 @@ def command(
             click.echo(json.dumps(_facts(report), indent=2, ensure_ascii=False))
         elif not quiet:
             _show(report)
+        for error in report.unwritten:
+            fail(error, verbose=verbose)
         if report.failed:
             raise BatchError(
-                f"{len(report.failed)} of {len(report.outcomes)} scenes failed",
+                f"{len(report.failed)} of {_scenes(len(report.outcomes))} failed",
                 where=report.manifest,
                 remedy="It says why; `rsclip batch --retry-failed` with it runs just those.",
             )
         if report.unfinished:
-            scenes = report.unfinished + len(report.outcomes)
+            scenes = _scenes(report.unfinished + len(report.outcomes))
             raise RunError(
-                f"{report.unfinished} of {scenes} scenes are left",
+                f"{report.unfinished} of {scenes} are left",
                 where=report.manifest,
                 remedy="Run the same batch again: what is done is skipped.",
             )
+        if report.unwritten:
+            sys.exit(report.unwritten[0].exit_code)
+
+
+def _scenes(count: int) -> str:
+    return f"{count} scene{'s' * (count != 1)}"
 
 
 def _facts(report: "Report") -> dict[str, Any]:
@@ -128,6 +138,7 @@ def _facts(report: "Report") -> dict[str, Any]:
         **_counts(report),
         "manifest": str(report.manifest),
         "files": [str(path) for path in report.extras],
+        "unwritten": [str(error) for error in report.unwritten],
         "scenes": [
             {
                 "scene": outcome.task.source,

@@ -86,11 +86,12 @@ class LiveView(Listener):
         if outcome.worker in self._bars:
             self._rest(outcome.worker)
         name = outcome.task.name
-        if outcome.problem is not None:
+        if outcome.status == "failed" and outcome.problem is not None:
             self._say(f"failed  {name}: {outcome.problem.message}", errors_too=True)
         elif not self._terminal:
             count = f"{self._ended} of {self._scenes}"
-            parts = [f"{outcome.status:<7} {name} ({outcome.seconds:.1f} s)", count, self._left()]
+            why = f"{outcome.seconds:.1f} s" if outcome.problem is None else outcome.problem.message
+            parts = [f"{outcome.status:<7} {name} ({why})", count, self._left()]
             self._say(", ".join(filter(None, parts)))
         for text in outcome.warnings:
             self._say(f"Warning: {text}")

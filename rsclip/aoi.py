@@ -15,10 +15,10 @@ from rasterio.crs import CRS
 from rasterio.features import geometry_mask
 from rasterio.transform import Affine
 
-from rsclip.errors import OptionError
+from rsclip.errors import AreaError, OptionError
 from rsclip.types import BoolArray, Shape, Window
 
-__all__ = ["Aoi", "read_aoi"]
+__all__ = ["Aoi", "check_aoi", "read_aoi"]
 
 _WHERE = "--aoi"
 _FORMS = (
@@ -46,7 +46,7 @@ class Aoi:
         digest: SHA-256 of the area as it was given, whatever file it came from.
 
     Raises:
-        OptionError: It misses the scene, or lies between the centres of its pixels.
+        AreaError: It misses the scene, or lies between the centres of its pixels.
     """
 
     def __init__(self, area: Any, transform: Affine, shape: Shape, digest: str = "") -> None:
@@ -59,9 +59,9 @@ class Aoi:
         self._bounds = self._area.bounds
         height, width = shape
         if not self._area.intersects(shapely.box(0, 0, width, height)):
-            raise OptionError("the area lies outside the scene", where=_WHERE, remedy=_FORMS)
+            raise AreaError("the area lies outside the scene", where=_WHERE, remedy=_FORMS)
         if not self._holds_pixels(shape):
-            raise OptionError(
+            raise AreaError(
                 "the area holds the centre of no pixel of the scene", where=_WHERE, remedy=_FORMS
             )
 
@@ -104,13 +104,10 @@ def read_aoi(text: str, crs: CRS | None, transform: Affine, shape: Shape) -> Aoi
         shape: (height, width) of the scene.
 
     Raises:
-        OptionError: It cannot be read, is no area, is not valid, has a CRS and the scene none,
-            or holds the centre of no pixel.
+        OptionError: It cannot be read, is no area, is not valid, or has a CRS and the scene none.
+        AreaError: It holds the centre of no pixel.
     """
-    area, own = _parse(text)
-    area = shapely.union_all(shapely.get_parts(area)) if area.geom_type != "Polygon" else area
-    if area.is_empty or not isinstance(area, shapely.Polygon | shapely.MultiPolygon):
-        raise OptionError("no area: polygons are needed", where=_WHERE, remedy=_FORMS)
+    area, own = _polygons(text)
     digest = _digest(area, own)
     if own is not None and crs is None:
         raise OptionError(
@@ -122,6 +119,23 @@ def read_aoi(text: str, crs: CRS | None, transform: Affine, shape: Shape) -> Aoi
     if own is not None and crs is not None:
         area = _reproject(area, own, pyproj.CRS.from_user_input(crs.to_wkt()))
     return Aoi(area, transform, shape, digest)
+
+
+def check_aoi(text: str) -> None:
+    """Refuse an area of interest that can be none of any scene.
+
+    Raises:
+        OptionError: It cannot be read, is no area, or is not valid.
+    """
+    _polygons(text)
+
+
+def _polygons(text: str) -> tuple[Any, pyproj.CRS | None]:
+    area, own = _parse(text)
+    area = shapely.union_all(shapely.get_parts(area)) if area.geom_type != "Polygon" else area
+    if area.is_empty or not isinstance(area, shapely.Polygon | shapely.MultiPolygon):
+        raise OptionError("no area: polygons are needed", where=_WHERE, remedy=_FORMS)
+    return area, own
 
 
 def _digest(area: Any, own: pyproj.CRS | None) -> str:

@@ -3,6 +3,7 @@
     RsclipError
     ├── InputError            wrong before any pixel is read          exit 2
     │   ├── OptionError       an option or a configuration key or value
+    │   │   └── AreaError     an area of interest with no pixel of the scene
     │   ├── LegendError       class words or a class file
     │   ├── SceneError        a scene that cannot be opened or used
     │   ├── ModelError        a model or its weights
@@ -18,6 +19,7 @@ Exit codes are read from here by the command line only.
 """
 
 __all__ = [
+    "AreaError",
     "BatchError",
     "DeviceError",
     "EncodeError",
@@ -66,6 +68,10 @@ class InputError(RsclipError):
 
 class OptionError(InputError):
     """An option, or a configuration key or value, is wrong."""
+
+
+class AreaError(OptionError):
+    """The area of interest holds no pixel of the scene."""
 
 
 class LegendError(InputError):

@@ -1,5 +1,6 @@
 """Scenes, classes and settings, checked together before any work."""
 
+import dataclasses
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -139,6 +140,15 @@ class Job:
         # A window that does not fit the model fits it in no scene.
         plan_grid((1, 1), model.encoder, settings)
         return model
+
+    def check_memory(self) -> None:
+        """Refuse a memory limit that no scene, however small, could keep.
+
+        Raises:
+            OptionError: It is too small, or no size.
+        """
+        if self.settings.max_memory is not None:
+            dataclasses.replace(self, widest=self.widest or (1, 1))._batch_within(None)
 
     def identity(self, scene: Scene, model: Model) -> dict[str, Any]:
         """Return what a finished run must have in common with this one."""

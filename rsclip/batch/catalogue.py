@@ -42,7 +42,7 @@ def write_catalogue(root: Path, outcomes: Sequence[Outcome]) -> list[Path]:
         "type": "Catalog",
         "stac_version": "1.1.0",
         "id": root.name or "rsclip",
-        "title": f"Classes of {len(items)} scenes",
+        "title": f"Classes of {len(items)} scene{'s' * (len(items) != 1)}",
         "description": "Masks by rsclip, one item a scene.",
         "links": [
             {"rel": "root", "href": f"./{NAME}", "type": "application/json"},

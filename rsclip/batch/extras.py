@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rsclip.batch import catalogue, merging, mosaic
-from rsclip.batch.manifest import Manifest, read_extras
+from rsclip.batch.manifest import TABLE, Manifest, is_table, read_extras
 from rsclip.batch.tasks import Outcome
 from rsclip.errors import OutputError
 
@@ -14,6 +14,8 @@ __all__ = ["Extras"]
 
 # What `mosaic.write_mosaics` may call its files.
 _MOSAICS = re.compile(r"mosaic(_EPSG\d+|_custom)?(_\d+)?\.vrt")
+
+_SUFFIXES = frozenset({".vrt", ".gpkg", ".json"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,8 +40,17 @@ class Extras:
             InputError: The manifest there cannot be used.
         """
         own = read_extras(root)
+        table = root / TABLE
+        if table.exists() and not is_table(table):
+            raise OutputError(
+                "a file of this name exists, which no batch wrote",
+                where=table,
+                remedy="Every batch writes its table there: rename it, or choose another folder "
+                "(-o).",
+            )
+        files = [Path(item).resolve() for item in inputs if Path(item).suffix in _SUFFIXES]
         for path in self._in_the_way(root):
-            if str(path) in inputs:
+            if path.resolve() in files:
                 raise OutputError(
                     "it is an input, and has the name of an output",
                     where=path,

@@ -172,7 +172,9 @@ def _is_own(path: Path, output_dir: Path, root: Path) -> bool:
     if inside != root.absolute() and inside in path.absolute().parents:
         return True
     stem, _, kind = path.stem.rpartition("_")
-    if kind in _RASTERS and (path.parent / f"{stem}{_RUN}").exists():
+    # A run that was killed as it gave its outputs their names has its hidden folder still.
+    records = (f"{stem}{_RUN}", f".rsclip-{stem}{_RUN}")
+    if kind in _RASTERS and any((path.parent / name).exists() for name in records):
         return True
     # `rsclip compare` puts the method's name before.
     scene = stem.rpartition("_")[0]

@@ -3,13 +3,16 @@
 The first line names the version. Every other line is one outcome, or names files over all scenes
 (mosaics, merged polygons, a catalogue). Of a scene's several lines the last one counts; what it
 does not know, such as the outputs that a failed try left alone, is the one's before. A line that a
-kill cut short is cut off when the next batch begins.
+kill cut short is cut off when the next batch begins; where most lines have had later ones, only the
+last stay then.
 """
 
+import contextlib
 import csv
 import io
 import json
 import os
+import typing
 import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -18,14 +21,22 @@ from typing import Any, Self
 
 from filelock import FileLock, Timeout
 
-from rsclip.batch.tasks import Outcome, Problem, Task
+from rsclip.batch.tasks import Outcome, Problem, Status, Task
 from rsclip.errors import InputError, OutputError, RsclipWarning
 from rsclip.provenance import without_secrets
 from rsclip.version import __version__
 from rsclip.writers.record import to_plain
 from rsclip.writers.staging import write_error
 
-__all__ = ["MANIFEST", "TABLE", "Manifest", "read_extras", "read_manifest", "write_table"]
+__all__ = [
+    "MANIFEST",
+    "TABLE",
+    "Manifest",
+    "is_table",
+    "read_extras",
+    "read_manifest",
+    "write_table",
+]
 
 MANIFEST = "manifest.jsonl"
 TABLE = "manifest.csv"
@@ -33,11 +44,17 @@ TABLE = "manifest.csv"
 _EXTRAS = "extras"
 _VERSION_KEY = "rsclip_manifest"
 _VERSION = 1
+_HEAD = {_VERSION_KEY: _VERSION, "rsclip": __version__}
 _LOCK = ".rsclip-manifest.lock"
+# More are a nightly job's: every scene that is skipped adds one.
+_LINES_A_SCENE = 3
+_MORE_LINES = 20
 _COLUMNS = (
     "scene", "status", "folder", "mask", "record", "seconds", "tries", "warnings", "error",
     "message", "ended", "worker", "settings_hash",
 )  # fmt: skip
+
+_KINDS = {"scene": str, "folder": str, "settings": dict, "outputs": dict, "shares": dict}
 
 
 class Manifest:
@@ -71,11 +88,14 @@ class Manifest:
             ) from error
         try:
             length = _whole_length(self.path)
+            if length and (fewer := _compacted(self.path)) is not None:
+                _replace(self.path, fewer)
+                length = len(fewer)
             self._file = self.path.open("r+b" if length else "wb")
             self._file.truncate(length)
             self._file.seek(length)
             if not length:
-                self._append({_VERSION_KEY: _VERSION, "rsclip": __version__})
+                self._append(_HEAD)
         except BaseException as error:
             self._lock.release()
             if isinstance(error, OSError):
@@ -91,7 +111,9 @@ class Manifest:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._file.close()
+        # After a full disk there is half a line left to write: the next batch cuts it off.
+        with contextlib.suppress(OSError):
+            self._file.close()
         self._lock.release()
 
     def append(self, outcome: Outcome) -> None:
@@ -117,9 +139,8 @@ class Manifest:
             raise write_error(error, self.path) from error
 
     def _append(self, content: Mapping[str, Any]) -> None:
-        text = json.dumps(to_plain(content), ensure_ascii=False, allow_nan=False)
         # One write: a kill leaves the line whole, cut short, or not there.
-        self._file.write(text.encode() + b"\n")
+        self._file.write(_encoded(content))
         self._file.flush()
         os.fsync(self._file.fileno())
 
@@ -164,6 +185,35 @@ def read_extras(path: str | Path) -> set[str]:
     return {name for names in named if isinstance(names, list) for name in names}
 
 
+def _encoded(content: Mapping[str, Any]) -> bytes:
+    return json.dumps(to_plain(content), ensure_ascii=False, allow_nan=False).encode() + b"\n"
+
+
+def _compacted(path: Path) -> bytes | None:
+    """Return what a manifest of many superseded lines comes down to; None while they are few."""
+    outcomes = read_manifest(path)
+    if path.read_bytes().count(b"\n") <= _LINES_A_SCENE * len(outcomes) + _MORE_LINES:
+        return None
+    extras = sorted(read_extras(path))
+    lines: list[Mapping[str, Any]] = [_HEAD, *map(_line, outcomes)]
+    if extras:
+        lines.append({_EXTRAS: extras})
+    return b"".join(map(_encoded, lines))
+
+
+def _replace(path: Path, content: bytes) -> None:
+    draft = path.with_name(f".{path.name}.new")
+    try:
+        with draft.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        draft.replace(path)
+    except OSError:
+        draft.unlink(missing_ok=True)
+        raise
+
+
 def _file(path: str | Path) -> Path:
     path = Path(path)
     return path / MANIFEST if path.is_dir() else path
@@ -191,16 +241,18 @@ def _warn_of(path: str | Path, number: int) -> None:
 def _with_earlier(earlier: Outcome | None, outcome: Outcome) -> Outcome:
     """Return an outcome with what only the one before knows.
 
-    A try that failed left the outputs of an earlier one alone; one that found them finished knows
-    neither how long they took nor what was said.
+    A try that failed left the outputs of an earlier one alone; one that did no work, since they
+    were finished or in the way, knows neither how long they took nor what was said.
     """
     if earlier is None or not earlier.outputs:
         return outcome
-    if outcome.status == "failed" and not outcome.outputs:
-        return outcome.replace(
+    if outcome.problem is not None and not outcome.outputs:
+        outcome = outcome.replace(
             outputs=earlier.outputs, settings_hash=earlier.settings_hash, shares=earlier.shares
         )
-    if outcome.status == "skipped" and outcome.settings_hash == earlier.settings_hash:
+    refused = outcome.problem is not None and outcome.problem.kind == OutputError.__name__
+    idle = outcome.status == "skipped" or refused
+    if idle and outcome.settings_hash == earlier.settings_hash:
         said = tuple(dict.fromkeys((*earlier.warnings, *outcome.warnings)))
         return outcome.replace(seconds=earlier.seconds, worker=earlier.worker, warnings=said)
     return outcome
@@ -234,8 +286,19 @@ def write_table(path: Path, outcomes: Iterable[Outcome]) -> None:
         draft.write_text(text.getvalue(), encoding="utf-8", newline="")
         draft.replace(path)
     except OSError as error:
-        draft.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            draft.unlink(missing_ok=True)
         raise write_error(error, path) from error
+
+
+def is_table(path: Path) -> bool:
+    """Say whether a file is a table of outcomes, by its head."""
+    head = ",".join(_COLUMNS[:4]).encode()
+    try:
+        with path.open("rb") as file:
+            return file.read(len(head)) == head
+    except OSError:
+        return False
 
 
 def _whole_length(path: Path, *, must_exist: bool = False) -> int:
@@ -304,8 +367,10 @@ def _line(outcome: Outcome) -> dict[str, Any]:
 
 def _outcome(line: Mapping[str, Any]) -> Outcome:
     problem = line["error"]
-    if line["status"] not in ("done", "skipped", "failed"):
+    if line["status"] not in typing.get_args(Status):
         raise ValueError(line["status"])
+    if not all(isinstance(line[name], kind) for name, kind in _KINDS.items()):
+        raise TypeError(line)
     return Outcome(
         Task(line["scene"], line["folder"], line["classes"], line["settings"]),
         line["status"],

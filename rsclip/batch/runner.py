@@ -7,12 +7,21 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
+from rsclip.aoi import check_aoi
 from rsclip.batch.extras import Extras
 from rsclip.batch.inputs import Entry, find_scenes
 from rsclip.batch.manifest import TABLE, Manifest, read_manifest, write_table
 from rsclip.batch.tasks import Executor, Listener, Outcome, Report, Task, changed
 from rsclip.config import SegmentConfig, build_config
-from rsclip.errors import InputError, OptionError, OutputError, RsclipWarning
+from rsclip.errors import (
+    AreaError,
+    InputError,
+    OptionError,
+    OutputError,
+    RsclipError,
+    RsclipWarning,
+    WriteError,
+)
 from rsclip.job import Job
 from rsclip.legend import Legend, LegendSpec, class_file, load_legend
 from rsclip.model import ModelLoader
@@ -23,6 +32,9 @@ from rsclip.sources import stem_of
 __all__ = ["plan_batch", "run_batch"]
 
 _HOW = frozenset({"overwrite", "resume", "checksum"})
+_OUTSIDE = AreaError.__name__
+# What a list says of a scene changes nothing that is checked for all.
+_OF_THE_SCENE = ("bidx", "gsd")
 OnError = Literal["continue", "stop"]
 
 
@@ -74,27 +86,41 @@ def run_batch(
     Raises:
         InputError: Something is wrong before any scene is begun: nothing matches, names clash, the
             classes, the model, the cluster or the manifest cannot be used.
-        WriteError: The manifest cannot be written.
+        WriteError: The manifest cannot be begun.
     """
     began = time.monotonic()
     listener = listener or Listener()
     planned, root = plan_batch(
         inputs, classes, output_dir, config=config, recursive=recursive,
-        retry_failed=retry_failed, given=given, stac_catalog=stac_catalog,
+        retry_failed=retry_failed, given=given, mosaic=mosaic, merge_polygons=merge_polygons,
+        stac_catalog=stac_catalog,
     )  # fmt: skip
     extras = Extras(mosaic, merge_polygons, stac_catalog)
-    sources = {task.source for task in planned}
-    extras.check(root, sources, overwrite=bool(config and config.overwrite))
     with Manifest(root) as manifest:
         executor = _executor(planned, jobs, dask, model_loader, listener)
         workers: int = min(getattr(executor, "workers", 1), len(planned))
-        outcomes = _run(executor, planned, root, manifest, listener, workers, on_error)
-        files = [root / TABLE]
-        known = read_manifest(manifest.path)
-        write_table(files[0], known)
-        files += extras.write(root, known, manifest, listener.note)
+        files: list[Path] = []
+        unwritten: list[RsclipError] = []
+        outcomes = _run(
+            executor, planned, root, manifest, listener, workers, on_error, unwritten
+        )  # fmt: skip
+        # What became of the scenes is to be told whatever cannot be written now.
+        try:
+            known = read_manifest(manifest.path)
+            write_table(root / TABLE, known)
+            files.append(root / TABLE)
+            files += extras.write(root, known, manifest, listener.note)
+        except WriteError as error:
+            unwritten.append(error)
+    if outcomes and all(item.problem and item.problem.kind == _OUTSIDE for item in outcomes):
+        raise AreaError(
+            "the area lies outside every scene",
+            where="--aoi",
+            remedy="Check it and its CRS: that of a box or WKT is the scene's unless it names one.",
+        )
     unfinished = len(planned) - len(outcomes)
-    return Report(outcomes, manifest.path, files, time.monotonic() - began, unfinished)
+    seconds = time.monotonic() - began
+    return Report(outcomes, manifest.path, files, seconds, unfinished, unwritten)
 
 
 def plan_batch(
@@ -106,6 +132,8 @@ def plan_batch(
     recursive: bool = False,
     retry_failed: str | Path | None = None,
     given: Sequence[Mapping[str, Any]] | None = None,
+    mosaic: bool = False,
+    merge_polygons: bool = False,
     stac_catalog: bool = False,
 ) -> tuple[list[Task], Path]:
     """Return a batch's tasks, checked as far as possible without model and pixels, and its folder.
@@ -135,7 +163,9 @@ def plan_batch(
         entries = find_scenes(inputs, output_dir, recursive=recursive)
         tasks = [_task(entry, classes, layer) for entry in entries]
     root = Path(output_dir).expanduser().absolute()
-    _check(tasks, root)
+    read = _check(tasks, root)
+    extras = Extras(mosaic, merge_polygons, stac_catalog)
+    extras.check(root, read, overwrite=bool(config and config.overwrite))
     return tasks, root
 
 
@@ -147,6 +177,7 @@ def _run(
     listener: Listener,
     workers: int,
     on_error: OnError,
+    unwritten: list[RsclipError],
 ) -> list[Outcome]:
     listener.begin(len(planned), workers)
     outcomes: list[Outcome] = []
@@ -154,8 +185,13 @@ def _run(
     ending = executor(planned, root, listener)
     try:
         for outcome in ending:
-            manifest.append(outcome)
             outcomes.append(outcome)
+            try:
+                manifest.append(outcome)
+            except WriteError as error:
+                # A disk that takes no line takes no mask either.
+                unwritten.append(error)
+                break
             for text in outcome.notes:
                 if text not in told:
                     told.add(text)
@@ -275,8 +311,11 @@ def _portable(settings: dict[str, Any]) -> dict[str, Any]:
     return full
 
 
-def _check(tasks: Sequence[Task], root: Path) -> None:
+def _check(tasks: Sequence[Task], root: Path) -> set[str]:
     """Refuse what is wrong with classes, settings and names, before a model is loaded.
+
+    Returns:
+        The files that nothing may replace.
 
     Raises:
         InputError: The first thing that is wrong.
@@ -291,13 +330,16 @@ def _check(tasks: Sequence[Task], root: Path) -> None:
         for task in tasks:
             config = task.config()
             inputs.add(task.source)
-            settings = config.background, config.templates, config.stretch, config.refine
-            facts = repr((task.classes, settings))
+            facts = repr((task.classes, config.replace(**dict.fromkeys(_OF_THE_SCENE))))
             if facts in seen:
                 continue
             seen.add(facts)
             load_templates(config.templates)
-            inputs.update(Job.prepare([], task.spec(), root, config).inputs)
+            if config.aoi is not None:
+                check_aoi(config.aoi)
+            job = Job.prepare([], task.spec(), root, config)
+            job.check_memory()
+            inputs.update(job.inputs)
     for task in tasks:
         folder = task.output_dir(root)
         for name in output_names(stem_of(task.source), task.config()).values():
@@ -307,3 +349,4 @@ def _check(tasks: Sequence[Task], root: Path) -> None:
                     where=folder / name,
                     remedy="Choose another output folder (-o).",
                 )
+    return inputs

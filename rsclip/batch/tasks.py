@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Literal, Protocol
 
 from rsclip.config import SegmentConfig, build_config
+from rsclip.errors import RsclipError
 from rsclip.legend import Legend, LegendSpec
 from rsclip.sources import stem_of
 
@@ -73,7 +74,8 @@ class Outcome:
 
     Attributes:
         task: The task.
-        status: "done", "skipped" (finished before, with the same settings and input) or "failed".
+        status: "done"; "skipped": finished before, with the same settings and input, or outside
+            the area of interest; or "failed".
         seconds: Wall time, of the last try.
         ended: Time of the end, ISO 8601, UTC.
         worker: Name of who did it.
@@ -83,7 +85,7 @@ class Outcome:
         shares: Class name -> share of the valid pixels.
         warnings: What was said of this scene.
         notes: What was said of the model or the classes: the same for every scene, so told once.
-        problem: Why it failed.
+        problem: Why it failed, or was skipped unfinished.
     """
 
     task: Task
@@ -113,6 +115,7 @@ class Report:
         manifest: Path of manifest.jsonl.
         extras: Further files: the table of the manifest, mosaics, a catalogue, merged polygons.
         seconds: Wall time of the batch.
+        unwritten: What could not be written of the manifest and the files over all scenes.
         unfinished: Jobs that were not begun, or not ended (after `on_error="stop"`).
     """
 
@@ -121,6 +124,7 @@ class Report:
     extras: Sequence[Path]
     seconds: float
     unfinished: int = 0
+    unwritten: Sequence[RsclipError] = ()
 
     def count(self, status: Status) -> int:
         """Return how many scenes ended so."""

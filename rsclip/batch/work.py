@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from rsclip.api import Failure, SegmentResult, segment_scenes
 from rsclip.batch.tasks import Outcome, Problem, Status, Task
 from rsclip.config import SegmentConfig
-from rsclip.errors import InputError, RsclipError, RsclipWarning, RunError
+from rsclip.errors import AreaError, InputError, RsclipError, RsclipWarning, RunError
 from rsclip.legend import Legend, load_legend
 from rsclip.model import Model, ModelLoader, load_model
 from rsclip.pipeline import Progress, plan_grid
@@ -128,6 +128,9 @@ def run_scene(
     notes += models.notes
     own = [text for text in said if text not in notes]
     seconds = time.monotonic() - began
+    if isinstance(result, Failure) and isinstance(result.error, AreaError):
+        missed = Problem(AreaError.__name__, "outside the area of interest")
+        return Outcome(task, "skipped", round(seconds, 3), _now(), worker, problem=missed)
     if isinstance(result, Failure):
         failed = failure(task, result.error, seconds, worker)
         return failed.replace(warnings=tuple(own), notes=tuple(notes))

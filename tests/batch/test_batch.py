@@ -1,5 +1,6 @@
 """Batches end to end: in this process and in workers, alone, again, with failures and kills."""
 
+import errno
 import json
 import os
 import signal
@@ -14,9 +15,17 @@ import torch
 
 from rsclip.batch import plan_batch, run_batch
 from rsclip.batch.local import only_one
-from rsclip.batch.manifest import read_manifest
+from rsclip.batch.manifest import Manifest, read_manifest
 from rsclip.config import SegmentConfig
-from rsclip.errors import EncodeError, InputError, LegendError, ModelError, OptionError, OutputError
+from rsclip.errors import (
+    AreaError,
+    EncodeError,
+    InputError,
+    LegendError,
+    ModelError,
+    OptionError,
+    OutputError,
+)
 from tests.batch import workers
 from tests.batch.conftest import CLASSES
 from tests.e2e.stub import StubEncoder, loader
@@ -115,6 +124,72 @@ def test_retry_runs_just_those_that_failed(folder, tmp_path):
         run_batch([], retry_failed=out)
     with pytest.raises(OptionError, match="--retry-failed"):
         run_batch([folder], CLASSES, out, retry_failed=out)
+
+
+def test_scenes_outside_the_area_of_interest_are_skipped(folder, tmp_path):
+    """One area over a folder of tiles: a night without a failure."""
+    place = rasterio.Affine(1, 0, 9000, 0, -1, 9000)
+    write_raster(folder / "far.tif", np.full((3, 64, 64), 90, "uint8"), transform=place)
+    (folder / "north/bad.tif").unlink()
+    out = tmp_path / "out"
+    with rasterio.open(folder / "a.tif") as scene:
+        box = ",".join(map(str, scene.bounds))
+    report = run(folder, out, config=RESUME.replace(aoi=box))
+    ends = {outcome.task.name: outcome for outcome in read_manifest(out)}
+    assert statuses(report) == dict.fromkeys(ends, "done") | {"far": "skipped"}
+    assert ends["far"].problem.message == "outside the area of interest"
+    assert "far.tif,skipped" in (out / "manifest.csv").read_text()
+    with pytest.raises(InputError, match="no scene of it has failed"):
+        run_batch([], retry_failed=out)
+    # Outputs that were there before stay known.
+    run(folder, tmp_path / "all")
+    near = RESUME.replace(aoi="8990,8990,9010,9010")
+    assert run(folder, tmp_path / "all", config=near).count("failed") == 1
+    assert all("mask" in outcome.outputs for outcome in read_manifest(tmp_path / "all"))
+
+
+def test_an_area_that_is_wrong_for_all_ends_the_batch(folder, tmp_path):
+    with pytest.raises(AreaError, match="outside every scene"):
+        run(folder / "north/deep", tmp_path / "out", config=RESUME.replace(aoi="8e6,8e6,9e6,9e6"))
+    for aoi, says in (("absent.gpkg", "no such file"), ("1,1,0,0", "no box"), ("x", "no area")):
+        with pytest.raises(OptionError, match=says):
+            run(folder, tmp_path / "new", config=RESUME.replace(aoi=aoi))
+    assert not (tmp_path / "new").exists()
+
+
+def test_a_disk_full_for_the_manifest_ends_the_batch_with_what_is_known(
+    folder, tmp_path, monkeypatch
+):
+    class Full:
+        """A file on a disk without room for more."""
+
+        def __init__(self, file):
+            self._file = file
+
+        def __getattr__(self, name):
+            return getattr(self._file, name)
+
+        def flush(self):
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+        def close(self):
+            self._file.close()
+            self.flush()
+
+    class Small(Manifest):
+        def append(self, outcome):
+            if outcome.task.name != "a":
+                self._file = Full(self._file)
+            super().append(outcome)
+
+    monkeypatch.setattr("rsclip.batch.runner.Manifest", Small)
+    report = run(folder, tmp_path / "out")
+    assert statuses(report) == {"a": "done", "north/b": "done"}
+    assert report.unfinished == 2
+    assert "the disk is full" in str(report.unwritten[0])
+    monkeypatch.undo()
+    again = run(folder, tmp_path / "out")
+    assert again.count("skipped") == 2
 
 
 def test_an_odd_error_is_a_failure_of_its_scene_only(folder, tmp_path):

@@ -46,6 +46,22 @@ def test_some_failed_is_exit_3_and_the_rest_is_done(folder, tmp_path, tiny_model
     assert rsclip(*arguments, "--no-resume", "--on-error", "stop").exit_code == 3
 
 
+def test_the_table_is_told_though_a_file_over_all_cannot_be_written(
+    folder, tmp_path, tiny_model, rsclip
+):
+    out = tmp_path / "out"
+    # Where a draft of the table would be written.
+    (out / ".manifest.csv.new").mkdir(parents=True)
+    done = rsclip("batch", folder, "--classes", WORDS, "--model", tiny_model, "--templates",
+                  "simple", "-o", out)  # fmt: skip
+    assert done.exit_code == 1, done.output
+    assert done.stdout.split()[:2] == ["done", "skipped"]
+    assert "manifest.csv: cannot be written" in done.stderr
+    assert read_manifest(out)[0].status == "done"
+    assert rsclip("batch", folder, "--recursive", "--classes", WORDS, "--model", tiny_model,
+                  "--templates", "simple", "-o", out).exit_code == 3  # fmt: skip
+
+
 def test_bad_input_is_exit_2(folder, tmp_path, tiny_model, rsclip):
     (tmp_path / "empty").mkdir()
     for arguments, says in (
@@ -53,12 +69,15 @@ def test_bad_input_is_exit_2(folder, tmp_path, tiny_model, rsclip):
         ([f"{folder}/*.jp2"], "nothing matches"),
         ([folder, "--dask", "tcp://127.0.0.1:9"], "no dask scheduler answers"),
         ([folder, "--model", tmp_path / "absent"], "Error: "),
+        ([folder, "--max-memory", "100M"], "even with one window at a time"),
+        ([folder, "--max-memory", "much"], "is no size"),
         ([], "no scene was named"),
     ):
         done = rsclip("batch", "--classes", WORDS, "--model", tiny_model, "-o", tmp_path / "out",
                       *arguments)  # fmt: skip
         assert done.exit_code == 2, done.output
         assert says in done.stderr
+        assert "failed" not in done.stderr
 
 
 def test_workers_from_the_command_line(folder, tmp_path, tiny_model):

@@ -7,7 +7,7 @@ import pystac
 import pytest
 import rasterio
 
-from rsclip.batch import run_batch
+from rsclip.batch import plan_batch, run_batch
 from rsclip.config import SegmentConfig
 from rsclip.errors import OutputError
 from tests.batch import workers
@@ -153,3 +153,20 @@ def test_extras_count_scenes_of_earlier_batches(scenes, tmp_path):
     assert again.count("skipped") == 2
     with rasterio.open(out / "mosaic.vrt") as mosaic:
         assert len(mosaic.files) == 3
+
+
+def test_a_table_of_the_user_is_never_replaced(scenes):
+    path = scenes / "manifest.csv"
+    path.write_text("scene\na.tif\n")
+    with pytest.raises(OutputError, match="no batch wrote"):
+        run_batch([path], CLASSES, scenes, model_loader=workers.plain)
+    assert path.read_text() == "scene\na.tif\n"
+
+
+def test_an_area_of_interest_is_an_input(scenes, tmp_path):
+    """Even of an earlier batch's own making."""
+    out = tmp_path / "out"
+    run(scenes, out, merge_polygons=True)
+    config = SegmentConfig(resume=True, overwrite=True, aoi=str(out / "polygons.gpkg"))
+    with pytest.raises(OutputError, match="it is an input"):
+        plan_batch([scenes], CLASSES, out, config=config, merge_polygons=True)

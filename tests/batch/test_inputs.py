@@ -59,6 +59,13 @@ def test_outputs_of_earlier_runs_are_no_scenes(folder):
     assert [Path(entry.source).name for entry in inside] == ["a.tif"]
 
 
+def test_outputs_of_a_run_killed_as_it_published_are_no_scenes(folder):
+    (folder / "a_mask.tif").write_text("")
+    assert ("a_mask.tif", "") in found(folder)
+    (folder / ".rsclip-a_run.json").mkdir()
+    assert found(folder) == [("a.tif", "")]
+
+
 def test_a_text_list(folder):
     path = folder / "list.txt"
     path.write_text("\ufeff# of today\n\nnorth/b.tif\n  a.tif  \nhttps://host/z.tif\n")

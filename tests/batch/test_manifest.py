@@ -1,14 +1,17 @@
 """The manifest survives kills at any byte, and says what became of every scene."""
 
 import csv
+import errno
+import json
+import os
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rsclip.batch.manifest import Manifest, read_manifest, write_table
+from rsclip.batch.manifest import Manifest, read_extras, read_manifest, write_table
 from rsclip.batch.tasks import Outcome, Problem, Task
-from rsclip.errors import InputError, OutputError, RsclipWarning
+from rsclip.errors import InputError, OutputError, RsclipWarning, WriteError
 
 
 def outcome(name, status="done", **more):
@@ -82,12 +85,54 @@ def test_a_damaged_line_in_the_middle_is_passed_over_and_named(tmp_path):
     with pytest.warns(RsclipWarning, match="line 3 is damaged"):
         left = read_manifest(path)
     assert left == [THREE[0], *THREE[2:]]
-    lines[2] = b'{"scene": "cut sh'
-    path.write_bytes(b"\n".join(lines))
-    with pytest.warns(RsclipWarning, match="line 3 is damaged"):
-        assert read_manifest(path) == left
+    odd = [{**json.loads(lines[1]), name: 1} for name in ("scene", "settings", "outputs")]
+    for damage in (
+        b'{"scene": "cut sh',
+        b"",
+        b"\xff",
+        *(json.dumps(item).encode() for item in odd),
+    ):
+        lines[2] = damage
+        path.write_bytes(b"\n".join(lines))
+        with pytest.warns(RsclipWarning, match="line 3 is damaged"):
+            assert read_manifest(path) == left
     with pytest.raises(InputError, match="no such manifest"):
         read_manifest(tmp_path / "other.jsonl")
+
+
+def test_a_nightly_job_lets_it_grow_no_further(tmp_path):
+    """What is read stays the same: first times and warnings, and the names of extras."""
+    first = [outcome(f"s{number}", outputs={"mask": f"s{number}_mask.tif"}, settings_hash="1f",
+                     warnings=("odd",)) for number in range(20)]  # fmt: skip
+    with Manifest(tmp_path) as manifest:
+        manifest.append_extras(["mosaic.vrt"])
+        for item in first:
+            manifest.append(item)
+    sizes = []
+    for _ in range(12):
+        with Manifest(tmp_path) as manifest:
+            for item in first:
+                manifest.append(item.replace(status="skipped", seconds=0.01, warnings=()))
+            manifest.append_extras(["mosaic.vrt"])
+        sizes.append(manifest.path.stat().st_size)
+        skipped = [item.replace(status="skipped") for item in first]
+        assert read_manifest(tmp_path) == skipped
+        assert read_extras(tmp_path) == {"mosaic.vrt"}
+    assert max(sizes) < 2.5 * sizes[0]
+    assert not list(tmp_path.glob(".*.new"))
+
+
+def test_a_disk_too_full_to_compact_it_loses_nothing(tmp_path, monkeypatch):
+    before = write(tmp_path, THREE * 30).read_bytes()
+
+    def full(_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(WriteError, match="disk is full"):
+        Manifest(tmp_path)
+    assert (tmp_path / "manifest.jsonl").read_bytes() == before
+    assert not list(tmp_path.glob(".*.new"))
 
 
 def test_what_a_line_does_not_know_is_the_one_before(tmp_path):
@@ -103,6 +148,11 @@ def test_what_a_line_does_not_know_is_the_one_before(tmp_path):
     skipped = done.replace(status="skipped", seconds=0.1, worker="two", warnings=())
     (kept,) = read_manifest(write(tmp_path / "m", [done, skipped]))
     assert (kept.status, kept.seconds, kept.warnings) == ("skipped", 40.0, ("odd",))
+    # Nor do a mistyped option or area in between make them forgotten.
+    outside = failed.replace(status="skipped", problem=Problem("AreaError", "outside"))
+    (kept,) = read_manifest(write(tmp_path / "m", [failed, outside, skipped]))
+    assert (kept.status, kept.seconds, kept.warnings) == ("skipped", 40.0, ("odd",))
+    assert kept.outputs == outputs
 
 
 def test_two_batches_do_not_write_one_manifest(tmp_path):
