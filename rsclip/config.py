@@ -175,7 +175,7 @@ class SegmentConfig:
         None, "Windows per forward pass [default: by model and device].", "N"
     )
     max_memory: str | None = _option(
-        None, "Choose the batch so that memory stays below this, or refuse.", "SIZE"
+        None, "Choose batch and blocks so that memory stays below this, or refuse.", "SIZE"
     )
     confidence: bool = _option(False, "Write <stem>_confidence.tif: the label's score, percent.")
     margin: bool = _option(

@@ -7,6 +7,7 @@ chunks never changes a value. Refined values (refinement.py) come from further a
 out with as many pixels more around a chunk.
 """
 
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -16,7 +17,7 @@ from rsclip.legend import Legend
 from rsclip.refinement import NEIGHBOURS, PixelRefiner, Refinement, halo_of
 from rsclip.types import FloatArray, Rows, Score, Shape, Window
 
-__all__ = ["LabelStrip", "Labeller", "block_of", "percent"]
+__all__ = ["REFINED_COPIES", "LabelStrip", "Labeller", "block_of", "percent"]
 
 _CHUNK_PIXELS = 1 << 18
 # Logits that are held at once where every class's probability is asked for: 16 MB.
@@ -25,25 +26,37 @@ _CHUNK_LOGITS = 1 << 22
 _REFINED_ROWS = 512
 _REFINED_PIXELS = 1 << 22
 _REFINED_COLUMNS = 256
+_LEAST_REFINED = 64
+REFINED_COPIES = 2
+"""Of every pixel's affinities to its neighbours: as they are, and normalised."""
 
 _Values = Callable[[int], FloatArray]
 
 
-def block_of(columns: int, dilations: Sequence[int]) -> tuple[int, int, int]:
+def block_of(
+    columns: int, dilations: Sequence[int], room: int | None = None
+) -> tuple[int, int, int]:
     """Return (height, width, neighbours) of the largest block refined at once, its halo included.
 
     Args:
         columns: Of the scene.
         dilations: Of the refinement.
+        room: Bytes for it, where memory is limited.
     """
-    rows = _refined_rows(columns)
-    width = min(max(_CHUNK_PIXELS // rows, _REFINED_COLUMNS), columns)
+    rows, width = _refined_shape(columns, dilations, room)
     halo = 2 * halo_of(dilations)
     return rows + halo, min(width + halo, columns), NEIGHBOURS * len(dilations)
 
 
-def _refined_rows(columns: int) -> int:
-    return min(max(_REFINED_PIXELS // columns, 1), _REFINED_ROWS)
+def _refined_shape(columns: int, dilations: Sequence[int], room: int | None) -> Shape:
+    """Return (height, width) of a refined block without its halo; no value depends on it."""
+    rows = min(max(_REFINED_PIXELS // columns, 1), _REFINED_ROWS)
+    width = min(max(_CHUNK_PIXELS // rows, _REFINED_COLUMNS), columns)
+    if room is not None:
+        pixel = REFINED_COPIES * NEIGHBOURS * len(dilations) * np.float32().nbytes
+        side = max(math.isqrt(room // pixel) - 2 * halo_of(dilations), _LEAST_REFINED)
+        rows, width = min(rows, side), min(width, side)
+    return rows, width
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,10 +154,11 @@ class Labeller:
         )
         self._refinement = refinement
         self._halo = refinement.halo if refinement else 0
-        self._step = max(_CHUNK_PIXELS // shape[1], 1)
+        self._step, self._columns = max(_CHUNK_PIXELS // shape[1], 1), 0
         if refinement:
-            self._step = _refined_rows(shape[1])
-        self._least_columns = _REFINED_COLUMNS if refinement else 1
+            self._step, self._columns = _refined_shape(
+                shape[1], refinement.dilations, refinement.room
+            )
         self._held: Rows | None = None
         self._next_row = 0
 
@@ -195,7 +209,7 @@ class Labeller:
         margin = np.empty(shape, np.float32) if self._with_margin else None
         probabilities = np.empty((self._foreground, *shape), np.uint8) if self._foreground else None
         pixels = min(_CHUNK_PIXELS, _CHUNK_LOGITS // max(self._foreground, 1))
-        step = max(pixels // (stop - start), self._least_columns)
+        step = self._columns or max(pixels // (stop - start), 1)
         for first in range(0, shape[1], step):
             columns = slice(first, min(first + step, shape[1]))
             window = Window(start, first, stop - start, columns.stop - first)

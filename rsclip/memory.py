@@ -1,18 +1,17 @@
 """How much memory a run takes, and how a limit is kept."""
 
-import re
-
 from rsclip.backbone import ModelOutline
 from rsclip.config import SegmentConfig
 from rsclip.errors import OptionError
-from rsclip.labelling import block_of
+from rsclip.labelling import REFINED_COPIES, block_of
 from rsclip.methods import get_method
 from rsclip.refinement import parse_dilations
 from rsclip.scene import GDAL_CACHE_MB
 from rsclip.segmenter import TOKEN_COPIES, automatic_batch
+from rsclip.sizes import parse_size, room_for_block
 from rsclip.tiling import Grid
 
-__all__ = ["batch_within", "estimate_memory_mb", "parse_size"]
+__all__ = ["batch_within", "estimate_memory_mb"]
 
 # Interpreter, torch, open_clip, GDAL and geopandas once they have worked, as measured with nano.
 _BASE_MB = 570
@@ -20,13 +19,11 @@ _FLOAT_BYTES = 4
 _WEIGHT_COPIES = 2  # while loading: the file's tensors and the model's
 _IMAGE_COPIES = 5  # three batches wait in queues, one is cut, one is normalised
 _OPEN_COPIES = 4  # similarities held at once: open rows, finished rows, two waiting
-_REFINED_COPIES = 2  # of every pixel's affinities to its neighbours: as they are, and normalised
 # What is made from the finished mask, over what the windows took: as measured with nano.
 _POLYGONS_MB = 60
 _PREVIEW_MB = 40
 _PROBABILITIES_MB = 30
 _SPARE = 1.05  # allocators keep some of what is given back
-_UNITS = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
 
 
 def estimate_memory_mb(
@@ -59,9 +56,11 @@ def estimate_memory_mb(
         batch * get_method(config.method).pair_matrices * tokens**2,
     ]
     if config.refine is not None:
-        height, width, depth = block_of(grid.shape[1], parse_dilations(config.refine))
+        height, width, depth = block_of(
+            grid.shape[1], parse_dilations(config.refine), room_for_block(config.max_memory)
+        )
         held_rows = -(-height // grid.patch)
-        parts.append(_REFINED_COPIES * height * width * depth)
+        parts.append(REFINED_COPIES * height * width * depth)
         parts.append(_OPEN_COPIES * queries * held_rows * grid.cells[1])
     fixed = _BASE_MB + GDAL_CACHE_MB
     fixed += _POLYGONS_MB * (config.vector_format != "none")
@@ -75,7 +74,8 @@ def batch_within(
 ) -> int:
     """Return the largest batch, up to the one wanted, whose estimate keeps a limit.
 
-    Everything else is worked on in blocks of fixed size, whatever the limit.
+    Blocks of refinement become smaller too (`sizes.room_for_block`); all else is worked on in
+    blocks of fixed size.
 
     Args:
         limit: As `parse_size` reads it.
@@ -105,17 +105,3 @@ def _own_batch(grid: Grid, model: ModelOutline, config: SegmentConfig) -> int:
     rows, cols = grid.window_cells
     pairs = get_method(config.method).pair_matrices
     return automatic_batch(1 + rows * cols, model.width, cpu=True, pair_matrices=pairs)
-
-
-def parse_size(text: str) -> int:
-    """Return the bytes that "2G", "1500M" or "2.5GB" stands for.
-
-    Raises:
-        OptionError: It is no size.
-    """
-    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([KMGT]?)(?:I?B)?\s*", text.upper())
-    if match is None or not float(match[1]):
-        raise OptionError(
-            f"{text!r} is no size", where="--max-memory", remedy="Examples: 2G, 1500M."
-        )
-    return int(float(match[1]) * _UNITS[match[2]])

@@ -23,6 +23,7 @@ from rsclip.radiometry import Radiometry, fit
 from rsclip.refinement import Refinement, halo_of, parse_dilations
 from rsclip.scene import Scene, gdal_env
 from rsclip.sink import MASK, Sink
+from rsclip.sizes import room_for_block
 from rsclip.stitcher import Stitcher
 from rsclip.tiling import Grid, choose_stride
 from rsclip.types import BoolArray, Chip, FloatArray, Rows, Shape, Tile, Window
@@ -340,7 +341,8 @@ class SceneRun:
             pixels, valid = own.read_own(window)
             return radiometry.apply(pixels, valid), valid
 
-        return Refinement(guide, parse_dilations(self._config.refine))
+        room = room_for_block(self._config.max_memory)
+        return Refinement(guide, parse_dilations(self._config.refine), room)
 
     def _has_threshold(self) -> bool:
         own = (item.threshold for item in self._legend.classes)

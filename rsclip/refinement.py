@@ -58,10 +58,12 @@ class Refinement:
     Attributes:
         guide: Gives the image.
         dilations: Distances of the neighbours in pixels.
+        room: Bytes for a block at once, where memory is limited.
     """
 
     guide: Guide
     dilations: tuple[int, ...] = DILATIONS
+    room: int | None = None
 
     @property
     def halo(self) -> int:

@@ -12,7 +12,17 @@ ROOT = Path(__file__).resolve().parent.parent
 
 # A module may import what stands in a lower layer, or what stands beside it in its own package.
 LAYERS = [
-    {"errors", "types", "version", "resources", "concurrency", "view_page", "strict_yaml", "cache"},
+    {
+        "errors",
+        "types",
+        "version",
+        "resources",
+        "concurrency",
+        "view_page",
+        "strict_yaml",
+        "cache",
+        "sizes",
+    },
     {
         "config",
         "tiling",
@@ -72,7 +82,7 @@ FAMILIES = [
     {"legend", "prompts", "word_checks"},
     {"pipeline", "sink"},
     {"writers", "checkpoint"},
-    {"errors", "types", "resources", "strict_yaml"},
+    {"errors", "types", "resources", "strict_yaml", "sizes"},
 ]
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
 

@@ -7,7 +7,7 @@ from torch.nn import functional as F  # noqa: N812
 
 from rsclip import labelling
 from rsclip.errors import OptionError
-from rsclip.labelling import Labeller
+from rsclip.labelling import Labeller, block_of
 from rsclip.legend import load_legend
 from rsclip.refinement import PixelRefiner, Refinement, parse_dilations
 from rsclip.types import Rows
@@ -162,3 +162,38 @@ def test_how_it_is_written():
 def test_what_is_no_refinement(text):
     with pytest.raises(OptionError, match=r"--refine.*pamr:8,16"):
         parse_dilations(text)
+
+
+def test_blocks_keep_the_room_they_are_given():
+    whole = block_of(40_000, (1, 2, 4, 8))
+    sizes = []
+    for room in (10**9, 10**8, 5 * 10**7):
+        height, width, neighbours = block_of(40_000, (1, 2, 4, 8), room)
+        assert 2 * height * width * neighbours * 4 <= max(room, 2 * 224 * 224 * 32 * 4)
+        sizes.append(height * width)
+    assert sizes == sorted(sizes, reverse=True)
+    assert block_of(40_000, (1, 2, 4, 8), 10**10) == whole
+    # Whatever is allowed, a block has some pixels of its own.
+    assert block_of(40_000, (1, 2, 4, 8), 1)[:2] == (64 + 160, 64 + 160)
+
+
+def test_the_room_changes_no_value():
+    rng = np.random.default_rng(0)
+    shape, cells = (200, 300), (25, 38)
+    image = rng.random((3, *shape), np.float32)
+    rows = Rows(0, rng.normal(size=(3, *cells)).astype(np.float32), np.ones(cells, bool))
+
+    def guide(window):
+        part = np.s_[window.row : window.row_stop, window.col : window.col_stop]
+        return image[:, *part], np.ones(window.shape, bool)
+
+    found = []
+    for room in (None, 3_000_000):
+        labeller = Labeller(
+            shape, cells, (8, 8), load_legend("a, b, c"), [0, 1, 2], logit_scale=40,
+            with_score=True, refinement=Refinement(guide, (1, 2), room),
+        )  # fmt: skip
+        strips = list(labeller.add(rows))
+        found.append((np.concatenate([strip.score for strip in strips]), len(strips)))
+    np.testing.assert_array_equal(found[0][0], found[1][0])
+    assert found[1][1] > found[0][1]

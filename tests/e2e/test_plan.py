@@ -10,7 +10,7 @@ import pytest
 
 import rsclip as library
 from rsclip.errors import OptionError
-from rsclip.memory import parse_size
+from rsclip.sizes import parse_size
 
 
 def test_dry_run_tells_and_writes_nothing(rsclip, make_scene, tiny_model, tmp_path):
