@@ -16,7 +16,7 @@ from rsclip.writers.cog import CogWriter
 from rsclip.writers.gpkg_style import embed_style
 from rsclip.writers.pam import write_pam
 from rsclip.writers.qgz import ImageLayer, relative_source, write_project
-from rsclip.writers.qml import polygons_qml, write_mask_qml, write_text
+from rsclip.writers.qml import polygons_qml, score_qml, write_mask_qml, write_text
 from rsclip.writers.scores import SCORES, score_writer
 from rsclip.writers.sld import mask_sld, polygons_sld
 from rsclip.writers.stac import write_stac
@@ -45,7 +45,10 @@ def output_names(
         "names": f"{stem}_mask.tif.aux.xml",
         "style": f"{stem}_mask.qml",
     }
-    names |= {kind: f"{stem}_{kind}.tif" for kind in SCORES if getattr(config, kind)}
+    for kind in SCORES:
+        if getattr(config, kind):
+            names[kind] = f"{stem}_{kind}.tif"
+            names[f"{kind}_style"] = f"{stem}_{kind}.qml"
     if config.areas:
         names["areas"] = f"{stem}_areas.csv"
     if config.vector_format != "none":
@@ -122,6 +125,9 @@ def write_companions(
     """
     write_pam(staging.path("names"), legend)
     write_mask_qml(staging.path("style"), legend)
+    for kind in SCORES:
+        if f"{kind}_style" in names:
+            write_text(staging.path(f"{kind}_style"), score_qml())
     if "areas" in names:
         write_areas(staging.path("areas"), record["results"])
     if "mask_sld" in names:

@@ -38,7 +38,9 @@ def sieve_labels(labels: Path, valid: Path, sieved: Path, pixels: int) -> NDArra
         warnings.simplefilter("ignore", NotGeoreferencedWarning)
         with rasterio.open(labels) as source, rasterio.open(valid) as mask:
             out = np.memmap(sieved, source.dtypes[0], "w+", shape=source.shape)
-            sieve(rasterio.band(source, 1), pixels, out=out, mask=rasterio.band(mask, 1))
+            # No region is larger than the raster, and GDAL refuses to look for one.
+            least = min(pixels, source.width * source.height)
+            sieve(rasterio.band(source, 1), least, out=out, mask=rasterio.band(mask, 1))
     return out
 
 

@@ -19,6 +19,7 @@ __all__ = [
     "paletted_pipe",
     "polygons_qml",
     "rgb_pipe",
+    "score_qml",
     "style_entries",
     "write_mask_qml",
     "write_text",
@@ -27,6 +28,10 @@ __all__ = [
 _DOCTYPE = "<!DOCTYPE qgis PUBLIC 'http://mrcc.com/qgis.dtd' 'SYSTEM'>\n"
 VERSION = "3.22.0-Białowieża"
 _FILL_ALPHA = 160
+# Percent -> colour of viridis.
+_SCORE_STOPS = (
+    (0, "#440154"), (25, "#3b528b"), (50, "#21918c"), (75, "#5ec962"), (100, "#fde725"),
+)  # fmt: skip
 _CATEGORY_FIELD = "class_id"
 
 
@@ -64,6 +69,31 @@ def write_mask_qml(path: str | Path, legend: Coloured) -> None:
     root.append(paletted_pipe(legend))
     ET.SubElement(root, "blendMode").text = "0"
     write_text(path, _document(root))
+
+
+def score_qml() -> str:
+    """Return the style of a score raster: 0 to 100 percent in viridis, whatever the file holds."""
+    pipe = ET.Element("pipe")
+    ends = {"classificationMin": "0", "classificationMax": str(_SCORE_STOPS[-1][0])}
+    renderer = ET.SubElement(
+        pipe, "rasterrenderer", ends, type="singlebandpseudocolor", band="1", opacity="1",
+        alphaBand="-1", nodataColor="",
+    )  # fmt: skip
+    ET.SubElement(renderer, "rasterTransparency")
+    shader = ET.SubElement(
+        ET.SubElement(renderer, "rastershader"), "colorrampshader",
+        colorRampType="INTERPOLATED", classificationMode="1", clip="0",
+        minimumValue="0", maximumValue=str(_SCORE_STOPS[-1][0]),
+    )  # fmt: skip
+    for value, colour in _SCORE_STOPS:
+        ET.SubElement(
+            shader, "item", value=str(value), label=f"{value} %", color=colour, alpha="255"
+        )
+    _finish_pipe(pipe)
+    root = _root("AllStyleCategories")
+    root.append(pipe)
+    ET.SubElement(root, "blendMode").text = "0"
+    return _document(root)
 
 
 def polygons_qml(legend: Coloured) -> str:

@@ -39,14 +39,26 @@ _TITLES = {
 }
 # Key of an output -> media type, role, title.
 _OTHERS = {
-    "polygons": ("application/geopackage+sqlite3", "data", "Polygons of the classes"),
     "areas": ("text/csv", "data", "Pixels, ground area and share of every class"),
     "style": ("application/xml", "style", "QGIS style of the mask"),
+    "polygons_style": ("application/xml", "style", "QGIS style of the polygons"),
     "mask_sld": ("application/vnd.ogc.sld+xml", "style", "SLD of the mask"),
     "polygons_sld": ("application/vnd.ogc.sld+xml", "style", "SLD of the polygons"),
     "project": ("application/octet-stream", "overview", "QGIS project"),
     "preview": ("image/png", "thumbnail", "Preview"),
     "record": ("application/json", "metadata", "Run record"),
+}
+# By the ending of the polygons' files.
+_VECTORS = {
+    ".gpkg": "application/geopackage+sqlite3",
+    ".geojson": "application/geo+json",
+    ".fgb": "application/vnd.flatgeobuf",
+    ".parquet": "application/vnd.apache.parquet",
+    ".shp": "application/vnd.shp",
+    ".shx": "application/vnd.shx",
+    ".dbf": "application/vnd.dbf",
+    ".prj": "text/plain",
+    ".cpg": "text/plain",
 }
 _EDGE_POINTS = 8
 _DEGREE_DIGITS = 7
@@ -131,6 +143,23 @@ def stac_item(
                 "roles": ["data"],
                 "raster:bands": [bands] * count,
             }
+        if f"{kind}_style" in names:
+            item["assets"][f"{kind}_style"] = {
+                "href": f"./{names[f'{kind}_style']}",
+                "type": "application/xml",
+                "title": f"QGIS style of the {kind} raster",
+                "roles": ["style"],
+            }
+    for key, name in names.items():
+        if key == "polygons" or key.startswith("polygons_"):
+            media = _VECTORS.get(Path(name).suffix)
+            if media is not None:
+                item["assets"][key] = {
+                    "href": f"./{name}",
+                    "type": media,
+                    "title": "Polygons of the classes",
+                    "roles": ["data"],
+                }
     for key, (media, role, title) in _OTHERS.items():
         if key in names:
             href = f"./{names[key]}"

@@ -27,6 +27,12 @@ __all__ = ["Staging", "write_error"]
 _PREFIX = ".rsclip-"
 _LOCK = "lock"
 _WORK = "work"
+# Ending of an output -> what may stand in its place in the names of files of other programs.
+_BESIDE = {
+    ".gpkg": (".gpkg-wal", ".gpkg-shm", ".gpkg-journal"),
+    ".shp": (".qix", ".sbn", ".sbx", ".idm", ".ind"),
+    ".tif": (".tif.aux.xml", ".tif.ovr", ".tif.msk"),
+}
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 _FULL_TEXTS = (
     "no space left",
@@ -317,12 +323,23 @@ def _refuse_clashes(
 def _leftovers(
     folder: Path, names: Mapping[str, str], former: Iterable[str], inputs: Iterable[str | Path]
 ) -> list[Path]:
-    """Return what an earlier run has left and this one does not replace."""
+    """Return what an earlier run has left and this one does not replace.
+
+    What other programs keep beside a file that is replaced, journals, spatial indexes and
+    statistics, would be read as the new one's.
+    """
+    beside = (
+        f"{name.removesuffix(ending)}{part}"
+        for name in names.values()
+        for ending, parts in _BESIDE.items()
+        if name.lower().endswith(ending)
+        for part in parts
+    )
     kept = [folder / name for name in names.values()]
     kept += [path for given in inputs for path in _files_of(given)]
     return [
         folder / name
-        for name in former
+        for name in dict.fromkeys((*former, *beside))
         # Names only: what a record says must not lead out of its folder.
         if name == Path(name).name
         and (folder / name).is_file()

@@ -2,9 +2,13 @@
 
 import json
 import shutil
+import sqlite3
+import subprocess
+import sys
 
 import pytest
 
+import rsclip as library
 from rsclip.api import Failure, segment_scenes
 from rsclip.config import build_config
 from rsclip.errors import RunError
@@ -71,3 +75,37 @@ def test_a_record_cannot_have_other_files_removed(make_scene, tmp_path, record):
     path.write_text("{" if record == "not json" else json.dumps(content))
     run(scene, folder, overwrite=True)
     assert all(each.exists() for each in [*others, scene])
+
+
+def test_what_other_programs_keep_beside_outputs_goes_with_them(make_scene, tiny_model, tmp_path):
+    scene, out = make_scene(), tmp_path / "out"
+    options = {"model": tiny_model, "confidence": True}
+    first = library.segment(scene, "road, water", out, **options)
+    gpkg = first.paths["polygons"]
+    # A writer that died in WAL mode: its journal would be played over the new file.
+    code = (
+        f"import sqlite3, os; c = sqlite3.connect({str(gpkg)!r}); "
+        "c.execute('pragma journal_mode=wal'); c.execute('create table x (a)'); c.commit(); "
+        "os._exit(0)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+    assert gpkg.with_name(f"{gpkg.name}-wal").exists()
+    statistics = out / "scene_confidence.tif.aux.xml"
+    statistics.write_text("<PAMDataset/>")
+    other = out / "scene_polygons.txt"
+    other.write_text("the user's own")
+    again = library.segment(scene, "road, water", out, overwrite=True, threshold=0.4, **options)
+    names = {path.name for path in out.iterdir()}
+    assert not [name for name in names if name.endswith(("-wal", "-shm"))]
+    assert not statistics.exists()
+    assert other.exists()
+    assert again.paths["names"].exists()
+    with sqlite3.connect(gpkg) as database:
+        assert database.execute("pragma integrity_check").fetchone() == ("ok",)
+    shape = library.segment(scene, "road, water", out, vector_format="shp", model=tiny_model,
+                            overwrite=True).paths["polygons"]  # fmt: skip
+    index = shape.with_suffix(".qix")
+    index.write_bytes(b"of another file")
+    library.segment(scene, "road, water", out, vector_format="shp", model=tiny_model,
+                    overwrite=True)  # fmt: skip
+    assert not index.exists()

@@ -277,3 +277,12 @@ def test_help_answers_without_torch(repository):
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert "segment" in done.stdout
     assert done.stdout.splitlines()[-1] == "False False"
+
+
+def test_a_sieve_larger_than_the_scene(make_scene, tiny_model, tmp_path):
+    scene = make_scene(shape=(40, 50))
+    masks = [
+        library.segment(scene, CLASSES, tmp_path / str(sieve), model=tiny_model, sieve=sieve).mask()
+        for sieve in (40 * 50, 10**6)
+    ]
+    np.testing.assert_array_equal(*masks)

@@ -15,6 +15,7 @@ from pystac.validation import JsonSchemaSTACValidator, validate_dict
 from rasterio.crs import CRS
 from rasterio.transform import Affine
 
+import rsclip
 from rsclip.writers.stac import _bbox, _footprint, _geometry
 from tests.look.stac_schemas import SCHEMAS
 
@@ -91,6 +92,23 @@ def test_every_asset_is_there(item, finished):
         asset.href.removeprefix("./") for asset in item.assets.values()
     } == {"scene_mask.tif.aux.xml", "scene_stac.json"}
     json.dumps(item.to_dict())
+
+
+@pytest.mark.parametrize(
+    ("kind", "media"),
+    [("gpkg", "application/geopackage+sqlite3"), ("geojson", "application/geo+json"),
+     ("fgb", "application/vnd.flatgeobuf"), ("shp", "application/vnd.shp"),
+     ("parquet", "application/vnd.apache.parquet")],
+)  # fmt: skip
+def test_polygons_of_any_format_are_told_as_what_they_are(
+    make_scene, tiny_model, tmp_path, kind, media
+):
+    result = rsclip.segment(make_scene(), "road, water", tmp_path, model=tiny_model, stac=True,
+                            vector_format=kind)  # fmt: skip
+    assets = json.loads(result.paths["stac"].read_text())["assets"]
+    assert assets["polygons"]["type"] == media
+    parts = {key for key in result.paths if key.startswith("polygons")}
+    assert parts <= set(assets)
 
 
 def test_the_footprint_turns_with_the_scene(item):
