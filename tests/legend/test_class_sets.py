@@ -79,6 +79,7 @@ def test_published_sets_have_the_published_codes(name, count, codes):
         ("isaid", {"plane": "#007fff", "harbor": "#00649b"}),
         ("uavid", {"moving car": "#400080", "human": "#404000"}),
         ("potsdam", {"building": "#0000ff", "car": "#ffff00"}),
+        ("udd5", {"vegetation": "#6b8e23", "building": "#66669c", "vehicle": "#00008e"}),
     ],
 )
 def test_official_colours(name, colours):
