@@ -10,7 +10,7 @@ from typing import Any, Self
 
 import yaml
 
-from rsclip.class_sets import set_file
+from rsclip.class_sets import set_file, variants
 from rsclip.errors import LegendError, RsclipWarning
 from rsclip.legend_files import (
     FILE_SUFFIXES,
@@ -290,6 +290,14 @@ def _untuned(text: str) -> str:
 def _tuned(drafts: Drafts, where: str) -> Drafts:
     """Put the tuned words of every class that has some in the place of its own."""
     if not any(item.tuned for item in drafts.classes):
+        name = _untuned(where)
+        if name.lower().startswith(_SET_PREFIX):
+            name = name[len(_SET_PREFIX) :].strip().lower()
+            raise LegendError(
+                f"the set `{name}` has no variant `tuned`",
+                where=where,
+                remedy=variants(name, tuned=False),
+            )
         raise LegendError(
             "no class has tuned words: there are plain ones only",
             where=where,

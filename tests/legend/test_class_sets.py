@@ -132,8 +132,12 @@ def test_bad_codes_and_tuned_words(tmp_path, content, message):
 
 
 def test_tuned_words_that_are_not_there():
-    with pytest.raises(LegendError, match="no class has tuned words"):
+    with pytest.raises(LegendError, match=r"has no variant `tuned`.* It has set:flood .* only"):
         load_legend("set:flood:tuned")
+    with pytest.raises(LegendError, match=r"has no variant `foo`.*set:flood .* only"):
+        load_legend("set:flood:foo")
+    with pytest.raises(LegendError, match=r"`tund`.*set:loveda .* and set:loveda:tuned"):
+        load_set_or_file("loveda:tund")
     with pytest.raises(LegendError, match="in two classes"):
         # Words may hold a colon; only sets and files have variants.
         load_legend("a:tuned, b|a:tuned")
