@@ -10,7 +10,7 @@ from typing import Any, Self
 
 import yaml
 
-from rsclip.class_sets import set_file, variants
+from rsclip.class_sets import bundled_sets, set_file, variants
 from rsclip.errors import LegendError, RsclipWarning
 from rsclip.legend_files import (
     FILE_SUFFIXES,
@@ -314,6 +314,12 @@ def _drafts_of_text(text: str) -> Drafts:
     if Path(text).suffix and _is_file(text):
         raise LegendError(
             "not a class file", where=text, remedy=f"Class files end in {', '.join(FILE_SUFFIXES)}."
+        )
+    if text.lower() in bundled_sets():
+        warnings.warn(
+            f"{text!r} is taken as a word; the bundled set is {_SET_PREFIX}{text.lower()}",
+            RsclipWarning,
+            stacklevel=4,
         )
     return Drafts(drafts_of_words(text, "classes"))
 

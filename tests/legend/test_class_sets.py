@@ -1,11 +1,12 @@
 """The bundled class sets, and `rsclip classes`."""
 
 import json
+import warnings
 
 import pytest
 
 from rsclip.class_sets import bundled_sets, describe_sets
-from rsclip.errors import LegendError
+from rsclip.errors import LegendError, RsclipWarning
 from rsclip.legend import Legend, class_file, load_legend, load_set_or_file
 
 TUNED = [item.name for item in describe_sets() if item.tuned]
@@ -100,6 +101,16 @@ def test_official_order_of_the_long_sets():
     ]
 
 
+@pytest.mark.parametrize("name", ["context59", "context60"])
+def test_context_says_which_of_its_two_numberings_it_has(name):
+    legend = load_legend(f"set:{name}")
+    objects = [c.name for c in sorted(legend.foreground, key=lambda c: c.code)][:20]
+    assert objects[0] == "aeroplane"
+    assert objects[-1] == "tvmonitor"
+    assert objects[:10] != sorted(c.name for c in legend.foreground)[:10]
+    assert "by the alphabet" in dict(legend.about)["description"]
+
+
 def test_tuned_words_of_a_file_of_ones_own(tmp_path):
     path = tmp_path / "mine.yaml"
     path.write_text("- {name: bareland, tuned: [bare soil], code: 7}\n- road\n")
@@ -147,6 +158,15 @@ def test_a_bare_name_is_a_set_never_a_word(tmp_path):
     assert load_set_or_file("loveda") == load_set_or_file("set:LoveDA") == load_legend("set:loveda")
     with pytest.raises(LegendError, match="Did you mean loveda"):
         load_set_or_file("lovda")
+
+
+def test_a_word_that_is_the_name_of_a_set_is_said_to_be_one():
+    with pytest.warns(RsclipWarning, match="the bundled set is set:urban"):
+        load_legend("urban", background="water")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        load_legend("urban, water")
+        load_legend("set:urban")
 
 
 def test_command_lists_and_shows(rsclip):
