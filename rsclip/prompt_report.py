@@ -50,9 +50,12 @@ class ClosePair:
     def advice(self) -> str:
         """What to do about it."""
         first, second = self.words
+        named = zip(self.words, (self.first, self.second), strict=True)
+        spare = " or ".join(f'"{word}"' for word, name in named if word != name)
+        drop = f"leave out {spare} if its class has other words, or " if spare else ""
         return (
             f'by "{first}" and "{second}"; if they are one class, merge them as '
-            f'"{self.first}|{self.second}"; else leave these words out, or write what tells '
+            f'"{self.first}|{self.second}"; else {drop}write what tells '
             f"{self.first} from {self.second} as seen from above (a narrower word, a description)"
         )
 

@@ -13,7 +13,7 @@ from rsclip.class_sets import describe_sets
 from rsclip.config import SegmentConfig
 from rsclip.errors import OutputError, RsclipWarning
 from rsclip.legend import load_legend
-from rsclip.prompt_report import report_prompts, write_matrix
+from rsclip.prompt_report import ClosePair, report_prompts, write_matrix
 from rsclip.prompts import load_templates
 
 CLASSES = "road|street, highway, water, bare soil"
@@ -50,6 +50,10 @@ def test_pairs_are_too_close_on_the_models_own_scale(nano):
     advice = found.pairs[0].advice
     assert "road from highway" in advice
     assert 'merge them as "road|highway"' in advice
+    # A class's main word stays; a synonym may go.
+    assert "leave out" not in ClosePair("road", "highway", 0.9, ("road", "highway")).advice
+    spare = ClosePair("road", "highway", 0.9, ("street", "highway")).advice
+    assert 'leave out "street" if its class has other words' in spare
     assert all(f'"{word}"' in advice for word in found.pairs[0].words)
 
 
