@@ -16,6 +16,8 @@ __all__ = ["command"]
 
 _SHOWN_TEMPLATES = 3
 _SHOWN_PAIRS = 20
+# More words than this that a small model has not learned are one line.
+_SHOWN_FAR = 5
 # A wider matrix does not fit a terminal; --png and --json hold any.
 _WIDEST = 12
 
@@ -38,9 +40,11 @@ def command(
     """
     with guard(verbose=verbose):
         from rsclip.config import build_config
-        from rsclip.prompt_report import report_prompts, write_matrix
+        from rsclip.prompt_report import check_picture, report_prompts, write_matrix
 
         config = build_config({name: value for name, value in flags.items() if value is not None})
+        if png is not None:
+            check_picture(png, overwrite=overwrite)
         report = report_prompts(classes, config)
         if png is not None:
             write_matrix(report, png, overwrite=overwrite)
@@ -76,6 +80,16 @@ def _show(report: "PromptReport") -> None:
         click.echo(f"- and {len(report.pairs) - _SHOWN_PAIRS} more pairs (--json)")
     if not report.pairs:
         click.echo("No pair of classes is too close.")
+    far = [flag.text for flag in report.flags if flag.kind == "far"]
+    if len(far) > _SHOWN_FAR:
+        shown = ", ".join(far[:_SHOWN_FAR])
+        rest = len(far) - _SHOWN_FAR
+        click.echo(
+            f"- {report.model} has not learned {len(far)} of the words: {shown} and {rest} more "
+            "(--json): take a larger model"
+        )
     for flag in report.flags:
+        if flag.kind == "far" and len(far) > _SHOWN_FAR:
+            continue
         paper = f" [{flag.paper}]" if flag.paper else ""
         click.echo(f'- {flag.class_name}, "{flag.text}": {flag.kind}: {flag.reason}{paper}')

@@ -9,7 +9,7 @@ from rsclip.errors import LegendError
 from rsclip.legend_files import read_class_file
 from rsclip.resources import config_path
 
-__all__ = ["ClassSet", "bundled_sets", "describe_sets", "set_file"]
+__all__ = ["ClassSet", "bundled_sets", "describe_sets", "set_file", "variants"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +57,12 @@ def describe_sets() -> list[ClassSet]:
     return found
 
 
+def variants(name: str, tuned: bool) -> str:
+    """Return how to write a set's variants, as a remedy."""
+    own = f"set:{name}:tuned (words that suit CLIP)" if tuned else ""
+    return f"It has set:{name} (plain words)" + (f" and {own}." if own else " only.")
+
+
 def set_file(name: str) -> Path:
     """Return the file of a bundled set.
 
@@ -68,6 +74,14 @@ def set_file(name: str) -> Path:
     name = name.removesuffix(":plain")
     if name.lower() in known:
         return config_path("classes", f"{name.lower()}.yaml")
+    base, colon, variant = name.lower().partition(":")
+    if colon and base in known:
+        tuned = any(item.tuned for item in read_class_file(set_file(base)).classes)
+        raise LegendError(
+            f"the set `{base}` has no variant `{variant}`",
+            where="classes",
+            remedy=variants(base, tuned),
+        )
     near = difflib.get_close_matches(name.lower(), known, n=3)
     hint = f"Did you mean {' or '.join(near)}? " if near else ""
     raise LegendError(

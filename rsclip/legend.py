@@ -10,7 +10,7 @@ from typing import Any, Self
 
 import yaml
 
-from rsclip.class_sets import set_file
+from rsclip.class_sets import bundled_sets, set_file, variants
 from rsclip.errors import LegendError, RsclipWarning
 from rsclip.legend_files import (
     FILE_SUFFIXES,
@@ -290,6 +290,14 @@ def _untuned(text: str) -> str:
 def _tuned(drafts: Drafts, where: str) -> Drafts:
     """Put the tuned words of every class that has some in the place of its own."""
     if not any(item.tuned for item in drafts.classes):
+        name = _untuned(where)
+        if name.lower().startswith(_SET_PREFIX):
+            name = name[len(_SET_PREFIX) :].strip().lower()
+            raise LegendError(
+                f"the set `{name}` has no variant `tuned`",
+                where=where,
+                remedy=variants(name, tuned=False),
+            )
         raise LegendError(
             "no class has tuned words: there are plain ones only",
             where=where,
@@ -306,6 +314,12 @@ def _drafts_of_text(text: str) -> Drafts:
     if Path(text).suffix and _is_file(text):
         raise LegendError(
             "not a class file", where=text, remedy=f"Class files end in {', '.join(FILE_SUFFIXES)}."
+        )
+    if text.lower() in bundled_sets():
+        warnings.warn(
+            f"{text!r} is taken as a word; the bundled set is {_SET_PREFIX}{text.lower()}",
+            RsclipWarning,
+            stacklevel=4,
         )
     return Drafts(drafts_of_words(text, "classes"))
 

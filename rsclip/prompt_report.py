@@ -1,6 +1,7 @@
 """What a model makes of a legend's words, before any pixel is spent on them."""
 
 import itertools
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from rsclip.config import SegmentConfig
+from rsclip.errors import OutputError
 from rsclip.legend import Legend, LegendSpec, load_legend
 from rsclip.prompts import Query, class_queries, load_templates, word_prompts
 from rsclip.vocabulary import check_words
@@ -18,7 +20,7 @@ from rsclip.word_checks import Flag, check_legend
 if TYPE_CHECKING:
     from rsclip.backbone import Backbone
 
-__all__ = ["ClosePair", "PromptReport", "report_prompts", "write_matrix"]
+__all__ = ["ClosePair", "PromptReport", "check_picture", "report_prompts", "write_matrix"]
 
 # What a model's cosines mean is its own: CLIPs on web images give any two nouns 0.7 and more. Its
 # scale is read off words whose kinship is known.
@@ -48,8 +50,12 @@ class ClosePair:
     def advice(self) -> str:
         """What to do about it."""
         first, second = self.words
+        named = zip(self.words, (self.first, self.second), strict=True)
+        spare = " or ".join(f'"{word}"' for word, name in named if word != name)
+        drop = f"leave out {spare} if its class has other words, or " if spare else ""
         return (
-            f'if they are one class, write "{first}|{second}"; else write what tells '
+            f'by "{first}" and "{second}"; if they are one class, merge them as '
+            f'"{self.first}|{self.second}"; else {drop}write what tells '
             f"{self.first} from {self.second} as seen from above (a narrower word, a description)"
         )
 
@@ -150,6 +156,20 @@ def report_prompts(
     )
 
 
+def check_picture(path: str | Path, *, overwrite: bool = False) -> None:
+    """Refuse a picture that is there already, before any word is encoded.
+
+    Raises:
+        OutputError: The file exists.
+    """
+    if os.path.lexists(path) and not overwrite:
+        raise OutputError(
+            "the picture exists already",
+            where=path,
+            remedy="Replace it with --overwrite, or give --png another name.",
+        )
+
+
 def write_matrix(report: PromptReport, path: str | Path, *, overwrite: bool = False) -> Path:
     """Draw the matrix of a report as PNG.
 
@@ -162,8 +182,12 @@ def write_matrix(report: PromptReport, path: str | Path, *, overwrite: bool = Fa
     from rsclip.writers.staging import Staging
 
     path = Path(path)
+    check_picture(path, overwrite=overwrite)
     names = [item.name for item in report.legend.classes]
-    plain = [item.words[0] for item in report.legend.classes]
+    plain = [
+        next((word for word in item.words if word.isascii()), f"class {number}")
+        for number, item in enumerate(report.legend.classes, 1)
+    ]
     title = f"Cosine of class words, {report.model}"
     picture = render_matrix(report.cosines, names, plain, title, report.different, report.limit)
     with Staging(path.parent, {"matrix": path.name}, overwrite=overwrite) as staging:
@@ -225,7 +249,10 @@ def _model_flags(backbone: "Backbone", legend: Legend, queries: Sequence[Query])
             flags.append(Flag(name, query.text, "cut", reason))
         rare = rare_words(backbone.tokenizer, query.text)
         if rare:
-            reason = f"{', '.join(rare)}: rare to CLIP or not English, read in pieces"
+            pieces = [
+                f"{word} (in {count_tokens(backbone.tokenizer, word) - 2} pieces)" for word in rare
+            ]
+            reason = f"{', '.join(pieces)}: rare to CLIP or not English"
             flags.append(Flag(name, query.text, "rare", reason))
     return [*flags, *_far_words(backbone, legend)]
 

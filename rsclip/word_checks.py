@@ -20,7 +20,8 @@ _COLOURS = (
 # A number that is part of a word (two-storey, 4-lane) says what kind of thing it is.
 _NUMBERS = (
     r"(?<![\w-])(?:two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|several|dozens?|\d+"
-    r"|many|multiple|numerous|a few|both|(?:a )?(?:pair|couple|lots?) of)(?![\w-])"
+    r"|many|multiple|numerous|a few|both|(?:a )?(?:pair|couple|lots?|tens|hundreds|thousands) of)"
+    r"(?![\w-])"
 )
 _PLACES = (
     r"(?:left|right|north|south|east|west|front|top|inside|outside) of|(?<!from )above|below"
@@ -30,9 +31,15 @@ _PLACES = (
     r"|(?:larger|smaller|bigger|taller|wider|longer|shorter) than"
 )
 # In a sentence these give the look of the place; in a class's word they are meant to choose.
-_LOOSE_PLACES = r"across|along|around|(?:on|in|at|over|inside|within) (?:the|a|an)"
+# "In leaf" or "in rows" is a state, not a place.
+_STATES = r"bloom|flower|leaf|traffic|use|rows?|full|early|late|spring|summer|autumn|winter|shadow"
+_LOOSE_PLACES = (
+    r"across|along|around|(?:at|inside|within) (?:the|a|an)"
+    rf"|(?<=\w )(?:on|over|in) (?!(?:{_STATES})\b)\w+"
+)
 _WITHOUT = (
-    r"\b(no|not|without|never|neither|nor|except|excluding|lacking|lacks|non)\b"
+    r"\b(no|not|without|never|neither|nor|except|excluding|lacking|lacks|non)\b|n['’]t\b"
+    r"|\b\w{3,}-free\b"
     r"|\b(free|absence|lack|devoid|empty|instead) of\b|\brather than\b"
     r"|\b(?!wire|stain|seam|un|bl)\w{3,}less\b"
     r"|\bun(built|developed|cultivated|vegetated|planted|forested|wooded|inhabited|occupied)\b"
@@ -49,6 +56,14 @@ _FOREIGN = {
     "floresta": "forest", "telhado": "roof", "weg": "road", "gebouw": "building", "bos": "forest",
     "droga": "road", "budynek": "building", "woda": "water", "vatten": "water",
     "skog": "forest", "vei": "road", "hus": "house", "bina": "building", "yol": "road",
+    "haeuser": "houses", "baeume": "trees", "feld": "field", "garten": "garden",
+    "parkplatz": "parking lot", "stadt": "city", "boden": "soil", "bruecke": "bridge",
+    "piscine": "swimming pool", "jardin": "garden", "voiture": "car", "vigne": "vineyard",
+    "verger": "orchard", "pont": "bridge", "piscina": "swimming pool", "prado": "meadow",
+    "lago": "lake", "campo": "field", "puente": "bridge", "suelo": "soil", "coche": "car",
+    "bosco": "forest", "prato": "meadow", "ponte": "bridge", "vigneto": "vineyard",
+    "estrada": "road", "arvore": "tree", "rzeka": "river", "jezioro": "lake", "huis": "house",
+    "straat": "street", "akker": "cropland", "rivier": "river",
     "und": "and", "ohne": "without", "sans": "without",
     }  # fmt: skip
 _CATCH_ALLS = (

@@ -13,7 +13,7 @@ from rsclip.class_sets import describe_sets
 from rsclip.config import SegmentConfig
 from rsclip.errors import OutputError, RsclipWarning
 from rsclip.legend import load_legend
-from rsclip.prompt_report import report_prompts, write_matrix
+from rsclip.prompt_report import ClosePair, report_prompts, write_matrix
 from rsclip.prompts import load_templates
 
 CLASSES = "road|street, highway, water, bare soil"
@@ -47,7 +47,14 @@ def test_pairs_are_too_close_on_the_models_own_scale(nano):
     assert found.different < found.limit < found.same
     assert [(pair.first, pair.second) for pair in found.pairs] == [("road", "highway")]
     assert found.pairs[0].cosine > found.limit
-    assert "road from highway" in found.pairs[0].advice
+    advice = found.pairs[0].advice
+    assert "road from highway" in advice
+    assert 'merge them as "road|highway"' in advice
+    # A class's main word stays; a synonym may go.
+    assert "leave out" not in ClosePair("road", "highway", 0.9, ("road", "highway")).advice
+    spare = ClosePair("road", "highway", 0.9, ("street", "highway")).advice
+    assert 'leave out "street" if its class has other words' in spare
+    assert all(f'"{word}"' in advice for word in found.pairs[0].words)
 
 
 def test_background_classes_may_be_as_close_as_they_like(nano):
@@ -67,6 +74,9 @@ def test_what_the_model_itself_cannot_read_is_flagged(nano):
     assert {("wheat", "cut"), ("x", "rare"), ("x", "far")} <= kinds
     cut = next(flag for flag in found.flags if flag.kind == "cut")
     assert "7 of its prompts are cut at the model's 77 tokens" in cut.reason
+    rare = next(flag for flag in found.flags if flag.kind == "rare")
+    pieces = count_tokens(nano.tokenizer, "gewerbegebietsflaeche") - 2
+    assert f"gewerbegebietsflaeche (in {pieces} pieces)" in rare.reason
 
 
 def test_recommended_words_are_neither_rare_nor_cut(nano):
@@ -103,11 +113,35 @@ def test_command_prints_what_the_library_returns(nano, rsclip, tmp_path):
     assert png.is_file()
     for part in ("80 templates", "road / highway", "too close", "street"):
         assert part in text
+    before = png.read_bytes()
     again = rsclip(*arguments, "--png", png)
     assert again.exit_code == 2
+    assert "--overwrite, or give --png another name" in again.stderr
+    assert png.read_bytes() == before
+    assert rsclip(*arguments, "--png", png, "--overwrite").exit_code == 0
     done = rsclip("prompts", "two cars, road without cars", "--model", "nano")
     assert "Paiss" in done.stdout
     assert "Alhamoud" in done.stdout
+
+
+def test_many_words_that_a_small_model_has_not_learned_are_one_line(rsclip):
+    shown = rsclip("prompts", "set:cityscapes", "--model", "nano").stdout
+    assert sum("has not learned" in line for line in shown.splitlines()) == 1
+    assert "take a larger model" in shown
+
+
+def test_a_name_that_no_font_writes_has_its_number(nano, tmp_path, monkeypatch):
+    import rsclip.writers.matrix as matrix
+
+    seen = []
+
+    def draw(cosines, names, plain, *rest):
+        seen.append(plain)
+        return PIL.Image.new("RGB", (4, 4))
+
+    monkeypatch.setattr(matrix, "render_matrix", draw)
+    write_matrix(report("road, 建物, Straße|street", nano), tmp_path / "m.png")
+    assert seen == [["road", "class 2", "street"]]
 
 
 def test_words_that_are_not_plain_english_are_flagged(nano, rsclip, make_scene, tmp_path):

@@ -1,11 +1,12 @@
 """The bundled class sets, and `rsclip classes`."""
 
 import json
+import warnings
 
 import pytest
 
 from rsclip.class_sets import bundled_sets, describe_sets
-from rsclip.errors import LegendError
+from rsclip.errors import LegendError, RsclipWarning
 from rsclip.legend import Legend, class_file, load_legend, load_set_or_file
 
 TUNED = [item.name for item in describe_sets() if item.tuned]
@@ -79,6 +80,7 @@ def test_published_sets_have_the_published_codes(name, count, codes):
         ("isaid", {"plane": "#007fff", "harbor": "#00649b"}),
         ("uavid", {"moving car": "#400080", "human": "#404000"}),
         ("potsdam", {"building": "#0000ff", "car": "#ffff00"}),
+        ("udd5", {"vegetation": "#6b8e23", "building": "#66669c", "vehicle": "#00008e"}),
     ],
 )
 def test_official_colours(name, colours):
@@ -97,6 +99,16 @@ def test_official_order_of_the_long_sets():
         "bicycle",
         "flag",
     ]
+
+
+@pytest.mark.parametrize("name", ["context59", "context60"])
+def test_context_says_which_of_its_two_numberings_it_has(name):
+    legend = load_legend(f"set:{name}")
+    objects = [c.name for c in sorted(legend.foreground, key=lambda c: c.code)][:20]
+    assert objects[0] == "aeroplane"
+    assert objects[-1] == "tvmonitor"
+    assert objects[:10] != sorted(c.name for c in legend.foreground)[:10]
+    assert "by the alphabet" in dict(legend.about)["description"]
 
 
 def test_tuned_words_of_a_file_of_ones_own(tmp_path):
@@ -131,8 +143,12 @@ def test_bad_codes_and_tuned_words(tmp_path, content, message):
 
 
 def test_tuned_words_that_are_not_there():
-    with pytest.raises(LegendError, match="no class has tuned words"):
+    with pytest.raises(LegendError, match=r"has no variant `tuned`.* It has set:flood .* only"):
         load_legend("set:flood:tuned")
+    with pytest.raises(LegendError, match=r"has no variant `foo`.*set:flood .* only"):
+        load_legend("set:flood:foo")
+    with pytest.raises(LegendError, match=r"`tund`.*set:loveda .* and set:loveda:tuned"):
+        load_set_or_file("loveda:tund")
     with pytest.raises(LegendError, match="in two classes"):
         # Words may hold a colon; only sets and files have variants.
         load_legend("a:tuned, b|a:tuned")
@@ -142,6 +158,15 @@ def test_a_bare_name_is_a_set_never_a_word(tmp_path):
     assert load_set_or_file("loveda") == load_set_or_file("set:LoveDA") == load_legend("set:loveda")
     with pytest.raises(LegendError, match="Did you mean loveda"):
         load_set_or_file("lovda")
+
+
+def test_a_word_that_is_the_name_of_a_set_is_said_to_be_one():
+    with pytest.warns(RsclipWarning, match="the bundled set is set:urban"):
+        load_legend("urban", background="water")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        load_legend("urban, water")
+        load_legend("set:urban")
 
 
 def test_command_lists_and_shows(rsclip):
