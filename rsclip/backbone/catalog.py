@@ -131,10 +131,18 @@ def bundle_model(
         raise OutputError(
             "a folder, not a file", where=output, remedy="Such as -o FOLDER/model.safetensors."
         )
+    # Before the work: a model takes its time to load.
+    if not path.parent.is_dir():
+        raise OutputError(
+            "the folder does not exist", where=path.parent, remedy="Make it, or name another."
+        )
+    if path.exists() and not overwrite:
+        raise OutputError("the file exists", where=path, remedy="Use --overwrite to replace it.")
     # Loaded once: what would not load there shall not be carried there.
     backbone = load_backbone(name, weights)
-    files = find_model(name, weights)
-    about = describe_model(name, weights)
+    files = find_model(name if weights is not None else backbone.name, weights)
+    # "auto" is known by what it stood for.
+    about = describe_model(name if weights is not None else files.name, weights)
     facts = {
         "name": files.name,
         "model_cfg": dict(files.architecture.config),
