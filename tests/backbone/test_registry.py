@@ -71,8 +71,28 @@ def test_an_alias_decides_the_activation(hub, tiny_vit, weights, registry):
         ("models: {a: {arch: ViT-B-32}}", "without quick_gelu"),
         ("models: {a: {arch: ViT-B-32, quick_gelu: true}}", "without repository and file, or url"),
         ("models: {a: {arch: ViT-B-32, quick_gelu: 'yes', url: x}}", "`quick_gelu` cannot be"),
+        ("models: {a: {arch: x, quick_gelu: true, url: ftp//x}}", "`url` cannot be 'ftp//x'"),
+        (
+            "models: {a: {arch: x, quick_gelu: true, url: 'https://x/y', sha256: abc}}",
+            "`sha256` cannot",
+        ),
+        (
+            "models: {a: {arch: x, quick_gelu: true, repository: b c, file: f}}",
+            "`repository` cannot",
+        ),
+        (
+            "models: {../../a: {arch: x, quick_gelu: true, url: 'https://x/y'}}",
+            "not a name for a model",
+        ),
+        (
+            "models: {Nano: {arch: x, quick_gelu: true, url: 'https://x/y'}}",
+            "neither auto nor nano",
+        ),
+        ("licences: {openai: MIT}", "a licence is a mapping of words"),
+        ("licences: {openai: {license: MIT}}", "`licence` and `source`"),
+        ("licences: {openai: {licence: [1]}}", "a licence is a mapping of words"),
         ("models: {a: {arch: x, quickgelu: true, url: x}}", "unknown key `quickgelu`"),
-        ("models: {a: {arch: q, quick_gelu: true, url: x}}", "unknown architecture q"),
+        ("models: {a: {arch: q, quick_gelu: true, url: 'https://x/y'}}", "unknown architecture q"),
         ("models: {a: 1, a: 2}", "stands twice"),
         ("models: {", "not valid YAML"),
     ],
@@ -138,6 +158,11 @@ def test_licences_of_ones_own_registry(registry):
     registry("licences:\n  mine:\n    licence: MIT\n    source: me\n")
     assert licence_of("mine_v2") == ("MIT", "me")
     assert licence_of("openai")[0] == "MIT"
+    # One's own word goes before ours, the longest beginning before the others.
+    registry("licences:\n  openai:\n    licence: bought\n  dfn2b_s39b:\n    licence: other\n")
+    assert licence_of("openai") == ("bought", "")
+    assert licence_of("dfn2b_s39b")[0] == "other"
+    assert licence_of("dfn2b")[0] == "Apple's own"
 
 
 def test_an_architecture_alone_leaves_its_activation_to_the_weights(hub, rsclip):
