@@ -198,7 +198,7 @@ def _listed(name: str) -> Iterator[ListedModel]:
         place["path"],
         place["size"],
         place["sha256"],
-        place["path"] is not None and not looks_whole(Path(place["path"])),
+        place["damaged"],
     )
 
 
@@ -236,13 +236,20 @@ def _weights_here(parsed: ModelName) -> Path | None:
 
 
 def _place(path: Path | None, *, hashed: bool = True) -> Mapping[str, Any]:
-    """Return where a file is, its size and its hash, which the hub's cache has in its name."""
+    """Return where a file is, its size, its hash, and whether it is not what was fetched.
+
+    Args:
+        path: The file.
+        hashed: Read it whole; else the hash is the one that it was fetched with, where known.
+    """
     if path is None:
-        return {"path": None, "size": None, "sha256": None}
+        return {"path": None, "size": None, "sha256": None, "damaged": False}
     blob = path.resolve()
-    named = known_sha256(path)
+    known = known_sha256(path)
+    digest = file_sha256(blob) if hashed or known is None else known
     return {
         "path": str(path),
         "size": blob.stat().st_size,
-        "sha256": file_sha256(blob) if hashed or named is None else named,
+        "sha256": digest,
+        "damaged": known not in (None, digest) or not looks_whole(path),
     }
