@@ -140,4 +140,7 @@ def _lines(facts: dict[str, Any]) -> list[tuple[str, str]]:
     if facts["path"] is None:
         return [*lines, ("here", f"no: rsclip models fetch {facts['name']}")]
     size = f"{facts['size'] / 2**20:.0f} MB"
-    return [*lines, ("here", f"{facts['path']} ({size})"), ("SHA-256", facts["sha256"])]
+    here = [("here", f"{facts['path']} ({size})"), ("SHA-256", facts["sha256"])]
+    if facts["damaged"]:
+        here.append(("damaged", f"rsclip models fetch {facts['name']} mends it"))
+    return [*lines, *here]

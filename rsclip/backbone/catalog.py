@@ -131,10 +131,18 @@ def bundle_model(
         raise OutputError(
             "a folder, not a file", where=output, remedy="Such as -o FOLDER/model.safetensors."
         )
+    # Before the work: a model takes its time to load.
+    if not path.parent.is_dir():
+        raise OutputError(
+            "the folder does not exist", where=path.parent, remedy="Make it, or name another."
+        )
+    if path.exists() and not overwrite:
+        raise OutputError("the file exists", where=path, remedy="Use --overwrite to replace it.")
     # Loaded once: what would not load there shall not be carried there.
     backbone = load_backbone(name, weights)
-    files = find_model(name, weights)
-    about = describe_model(name, weights)
+    files = find_model(name if weights is not None else backbone.name, weights)
+    # "auto" is known by what it stood for.
+    about = describe_model(name if weights is not None else files.name, weights)
     facts = {
         "name": files.name,
         "model_cfg": dict(files.architecture.config),
@@ -190,7 +198,7 @@ def _listed(name: str) -> Iterator[ListedModel]:
         place["path"],
         place["size"],
         place["sha256"],
-        place["path"] is not None and not looks_whole(Path(place["path"])),
+        place["damaged"],
     )
 
 
@@ -228,13 +236,20 @@ def _weights_here(parsed: ModelName) -> Path | None:
 
 
 def _place(path: Path | None, *, hashed: bool = True) -> Mapping[str, Any]:
-    """Return where a file is, its size and its hash, which the hub's cache has in its name."""
+    """Return where a file is, its size, its hash, and whether it is not what was fetched.
+
+    Args:
+        path: The file.
+        hashed: Read it whole; else the hash is the one that it was fetched with, where known.
+    """
     if path is None:
-        return {"path": None, "size": None, "sha256": None}
+        return {"path": None, "size": None, "sha256": None, "damaged": False}
     blob = path.resolve()
-    named = known_sha256(path)
+    known = known_sha256(path)
+    digest = file_sha256(blob) if hashed or known is None else known
     return {
         "path": str(path),
         "size": blob.stat().st_size,
-        "sha256": file_sha256(blob) if hashed or named is None else named,
+        "sha256": digest,
+        "damaged": known not in (None, digest) or not looks_whole(path),
     }

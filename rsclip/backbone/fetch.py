@@ -10,6 +10,7 @@ from typing import Any
 from rsclip.backbone.architecture import architecture_of
 from rsclip.backbone.checks import check_config
 from rsclip.backbone.download import Remote, download, first_line, matches_etag, remote_file
+from rsclip.backbone.files import file_sha256
 from rsclip.backbone.known import is_whole, note_sha256
 from rsclip.backbone.names import CONFIG_NAME, ModelName, parse_name
 from rsclip.backbone.origin import Origin, cached_weights, origin_of, unpacked_file
@@ -49,7 +50,7 @@ def fetch_weights(name: str) -> Path:
             remedy="Such as ViT-B-16/openai; see rsclip models list.",
         )
     found = cached_weights(parsed)
-    if found is not None and is_whole(found):
+    if found is not None and is_whole(found) and _is_pinned(found, origin):
         return found
     if origin.url:
         return _from_address(parsed, origin)
@@ -65,7 +66,10 @@ def fetch_weights(name: str) -> Path:
                 f"the repository holds no {CONFIG_NAME}: it is not in open_clip's form", where=name
             )
         check_config(architecture_of(parsed).config, name)
-    return _weights_from_hub(parsed, origin)
+    path = _weights_from_hub(parsed, origin)
+    if not _is_pinned(path, origin):
+        raise _not_pinned(name, origin, path)
+    return path
 
 
 def _weights_from_hub(parsed: ModelName, origin: Origin) -> Path:
@@ -148,25 +152,49 @@ def _from_address(parsed: ModelName, origin: Origin) -> Path:
     archive = target.with_name(f"{target.stem}-{remote.etag}.download")
     if not archive.is_file():
         download(remote, archive, parsed.text)
-    if origin.member:
-        _unpack(archive, origin.member, target, parsed.text)
-        archive.unlink()
-    else:
-        archive.replace(target)
-    digest = note_sha256(target)
-    if origin.sha256 and digest != origin.sha256:
-        target.unlink()
+    part = target.with_name(f"{target.name}.part")
+    try:
+        if origin.member:
+            _unpack(archive, origin.member, part, parsed.text)
+        else:
+            archive.replace(part)
+        if not _is_pinned(part, origin):
+            raise _not_pinned(parsed.text, origin, part)
+        # Before the file is in its place: one without its note could not be checked.
+        note_sha256(target, part)
+        part.replace(target)
+    except OSError as error:
         raise ModelError(
-            f"what {origin.url} sent has the SHA-256 {digest}, not {origin.sha256} as the model "
-            "registry says; it is thrown away",
-            where=parsed.text,
-            remedy="Run it again; if it stays so, the server's file has changed.",
-        )
+            f"the weights cannot be put into their place ({error.strerror or error})",
+            where=target,
+            remedy="Make room or give rights there, then run it again.",
+        ) from error
+    except ModelError as error:
+        # A full disk keeps what has come; a wrong file is of no use.
+        if not isinstance(error.__cause__, OSError):
+            archive.unlink(missing_ok=True)
+        raise
+    finally:
+        part.unlink(missing_ok=True)
+    archive.unlink(missing_ok=True)
     return target
 
 
-def _unpack(archive: Path, member: str, target: Path, name: str) -> None:
-    part = target.with_suffix(".part")
+def _is_pinned(path: Path, origin: Origin) -> bool:
+    """Tell whether a file is the one that the registry names by its hash, if it names one."""
+    return not origin.sha256 or file_sha256(path.resolve()) == origin.sha256
+
+
+def _not_pinned(name: str, origin: Origin, path: Path) -> ModelError:
+    return ModelError(
+        f"what {origin.url or origin.repository} sent has the SHA-256 {file_sha256(path)}, not "
+        f"{origin.sha256} as the model registry says; it is not used",
+        where=name,
+        remedy="Run it again; if it stays so, the server's file has changed, or `sha256` is wrong.",
+    )
+
+
+def _unpack(archive: Path, member: str, part: Path, name: str) -> None:
     try:
         with zipfile.ZipFile(archive) as source:
             # macOS puts shadows of files into its archives.
@@ -182,7 +210,6 @@ def _unpack(archive: Path, member: str, target: Path, name: str) -> None:
             # A damaged member raises here: zip carries a checksum of each.
             with source.open(fitting[0]) as packed, part.open("wb") as file:
                 shutil.copyfileobj(packed, file)
-        part.replace(target)
     except OSError as error:
         raise ModelError(
             f"the archive cannot be unpacked ({first_line(error)}); it is kept",
@@ -190,11 +217,8 @@ def _unpack(archive: Path, member: str, target: Path, name: str) -> None:
             remedy="Make room, then run it again: nothing is fetched twice.",
         ) from error
     except (zipfile.BadZipFile, zlib.error, EOFError) as error:
-        archive.unlink(missing_ok=True)
         raise ModelError(
             f"the archive is damaged ({first_line(error)}); it is thrown away",
             where=name,
             remedy="Run it again.",
         ) from error
-    finally:
-        part.unlink(missing_ok=True)

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from rsclip.backbone.foreign import looks_like
 from rsclip.errors import ModelError
 
 __all__ = [
@@ -28,16 +29,6 @@ _SHOWN = 3
 _LONGEST_HEADER = 100_000_000  # as safetensors itself has it
 # Under what training scripts keep the weights beside the optimiser and the like.
 _WRAPPERS = ("state_dict", "model_state_dict", "model")
-# Beginnings of files that people take for weights.
-_OTHERS = (
-    (b"version https://git-lfs", "a pointer of git LFS: the file itself was not fetched"),
-    (b"<", "a web page or XML"),
-    (b"\x89PNG", "a picture"),
-    (b"\xff\xd8\xff", "a picture"),
-    (b"II*\0", "a TIFF"),
-    (b"MM\0*", "a TIFF"),
-    (b"\x89HDF", "HDF5"),
-)
 
 
 def read_weights(path: Path) -> dict[str, Tensor]:
@@ -50,13 +41,24 @@ def read_weights(path: Path) -> dict[str, Tensor]:
     Raises:
         ModelError: The file is missing, damaged, a TorchScript program, or holds no state dict.
     """
+    if path.is_dir():
+        raise ModelError(
+            "a folder, not a file of weights",
+            where=path,
+            remedy="A folder in open_clip's form goes to --model; else name the file in it.",
+        )
     if not path.is_file():
         raise ModelError(
             "no such weights file",
             where=path,
             remedy="--weights takes a safetensors or torch file.",
         )
-    _refuse_others(path)
+    if foreign := looks_like(path):
+        raise ModelError(
+            f"not a file of weights: it looks like {foreign}",
+            where=path,
+            remedy="--weights takes a bundle, safetensors or a torch state dict.",
+        )
     content = _read_safetensors(path) if _is_safetensors(path) else _read_torch(path)
     if isinstance(content, Mapping):
         inner = next((key for key in _WRAPPERS if isinstance(content.get(key), Mapping)), None)
@@ -71,18 +73,6 @@ def read_weights(path: Path) -> dict[str, Tensor]:
         if not isinstance(value, Tensor):
             raise ModelError(f"{name} in the file is not a tensor", where=path)
     return weights
-
-
-def _refuse_others(path: Path) -> None:
-    with path.open("rb") as file:
-        head = file.read(32)
-    for beginning, what in _OTHERS:
-        if head.lstrip().startswith(beginning):
-            raise ModelError(
-                f"not a file of weights: it looks like {what}",
-                where=path,
-                remedy="--weights takes a bundle, safetensors or a torch state dict.",
-            )
 
 
 def looks_whole(path: Path) -> bool:

@@ -27,6 +27,8 @@ _NEEDED = (
     "positional_embedding",
     "text_projection",
 )
+# Dimensions of each, as every CLIP with a ViT has them.
+_RANKS = dict(zip(_NEEDED, (4, 2, 1, 2, 2, 2, 2), strict=True))
 _BLOCK = re.compile(r"(visual\.)?transformer\.resblocks\.(\d+)\.")
 _NAME_IT = f"Name its architecture with --model, such as {DEFAULT}."
 
@@ -64,6 +66,14 @@ def _facts(shapes: Mapping[str, tuple[int, ...]], path: Path) -> dict[str, int]:
         what = f"weights in the form of {form}" if form else "not the weights of a CLIP with a ViT"
         remedy = "Use the open_clip form of the same model." if form else _NAME_IT
         raise ModelError(f"{what} (without {', '.join(missing[:3])})", where=path, remedy=remedy)
+    odd = [key for key, rank in _RANKS.items() if len(shapes[key]) != rank or 0 in shapes[key]]
+    if odd:
+        told = "; ".join(f"{key} is {shapes[key]}" for key in odd[:3])
+        raise ModelError(
+            f"not the weights of a CLIP with a ViT: {told}",
+            where=path,
+            remedy=_NAME_IT,
+        )
     layers = {True: 0, False: 0}
     for key in shapes:
         if found := _BLOCK.match(key):

@@ -23,24 +23,37 @@ def known_sha256(path: Path) -> str | None:
     return noted if _HASH.fullmatch(noted) else None
 
 
-def note_sha256(path: Path) -> str:
-    """Write a file's hash beside it, and return it.
+def note_sha256(path: Path, content: Path) -> None:
+    """Write beside a file the hash that it shall have.
+
+    Args:
+        path: Where the file will be.
+        content: Where its bytes are until then.
 
     Raises:
         OSError: The note cannot be written.
     """
-    digest = file_sha256(path)
-    _note(path).write_text(f"{digest}\n", encoding="ascii")
-    return digest
+    _note(path).write_text(f"{file_sha256(content)}\n", encoding="ascii")
 
 
-def verified_sha256(path: Path, name: str) -> str | None:
+def verified_sha256(path: Path, name: str, pinned: str = "") -> str | None:
     """Return the hash of a fetched file, once its bytes agree with it; None if nobody knows it.
 
+    Args:
+        path: The file.
+        name: The model, for messages.
+        pinned: The hash that the model registry states, or "".
+
     Raises:
-        ModelError: The file is not what was fetched.
+        ModelError: The file is not what was fetched, or not what the registry states.
     """
     known = known_sha256(path)
+    if pinned and pinned != (known or file_sha256(path.resolve())):
+        raise ModelError(
+            "the weights here do not have the SHA-256 that the model registry states",
+            where=path,
+            remedy=f"Fetch them again: rsclip models fetch {name}.",
+        )
     if known is not None and file_sha256(path.resolve()) != known:
         raise ModelError(
             "the weights in the cache are damaged: their SHA-256 is not that of what was fetched",

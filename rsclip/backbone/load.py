@@ -42,6 +42,7 @@ class ModelFiles:
         weights: The file of weights.
         bundle: What the file says of itself, for a bundle.
         vocabulary: The words that a small model has learned, or None.
+        pinned: SHA-256 that the model registry states of the file, or "".
     """
 
     name: str
@@ -49,6 +50,7 @@ class ModelFiles:
     weights: Path
     bundle: Bundle | None = None
     vocabulary: Mapping[str, Any] | None = None
+    pinned: str = ""
 
     def read(self) -> dict[str, Tensor]:
         """Read the weights, in the types of the file; a bundle's are checked against their hash.
@@ -78,7 +80,7 @@ def load_backbone(name: str | Path, weights: str | Path | None = None) -> Backbo
             token.
     """
     files = find_model(name, weights)
-    digest = verified_sha256(files.weights, files.name)
+    digest = verified_sha256(files.weights, files.name, files.pinned)
     state = as_float(files.read())
     model = _build(files.architecture, files.name)
     load_weights(model, state, files.weights, files.name)
@@ -152,7 +154,10 @@ def _of_name(text: str) -> ModelFiles:
     stated = weights.parent / CONFIG_NAME
     if name.kind in ("arch", "alias") and stated.is_file():
         check_against(architecture, stated, text)
-    return ModelFiles(text, architecture, weights, vocabulary=_vocabulary(weights.parent))
+    pinned = name.checkpoint.sha256 if name.checkpoint is not None else ""
+    return ModelFiles(
+        text, architecture, weights, vocabulary=_vocabulary(weights.parent), pinned=pinned
+    )
 
 
 def _of_file(text: str, path: Path) -> ModelFiles:

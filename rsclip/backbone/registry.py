@@ -1,6 +1,7 @@
 """Checkpoints by alias, and licences by tag: configs/models.yaml."""
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from functools import cache
@@ -14,6 +15,14 @@ from rsclip.strict_yaml import parse_yaml
 __all__ = ["Checkpoint", "checkpoints", "licence_of", "read_registry"]
 
 _OWN_FILE = "RSCLIP_MODELS"
+# A name becomes part of a file's name in the cache.
+_NAME = re.compile(r"\w[\w.-]*")
+_TAKEN = ("auto", "nano")
+_FORMS = {
+    "repository": re.compile(r"\w[\w.-]*/\w[\w.-]*"),
+    "url": re.compile(r"https?://\S+"),
+    "sha256": re.compile(r"[0-9a-f]{64}"),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,13 +71,15 @@ def checkpoints() -> Mapping[str, Checkpoint]:
 
 
 def licence_of(tag: str) -> tuple[str, str]:
-    """Return (licence, source) of open_clip's weights with a tag; ("", "") if unknown."""
+    """Return (licence, source) of open_clip's weights with a tag; ("", "") if unknown.
+
+    The longest beginning that fits decides; of equal ones, that of one's own registry.
+    """
     own = os.environ.get(_OWN_FILE)
-    licences = {
-        **(read_registry(Path(own)).licences if own else {}),
-        **read_registry(config_path("models.yaml")).licences,
-    }
-    return next((value for key, value in licences.items() if tag.startswith(key)), ("", ""))
+    bundled = read_registry(config_path("models.yaml")).licences
+    licences = {**bundled, **(read_registry(Path(own)).licences if own else {})}
+    fitting = [key for key in licences if tag.startswith(key)]
+    return licences[max(fitting, key=len)] if fitting else ("", "")
 
 
 @cache
@@ -94,9 +105,8 @@ def read_registry(path: Path) -> Registry:
         for name, entry in _mapping(content.get("models"), "models", path).items()
     }
     licences = {
-        str(name): (str(entry.get("licence", "")), str(entry.get("source", "")))
+        str(name): _licence(entry, f"{path}, {name}")
         for name, entry in _mapping(content.get("licences"), "licences", path).items()
-        if isinstance(entry, Mapping)
     }
     return Registry(models, licences)
 
@@ -105,6 +115,18 @@ def _mapping(value: Any, key: str, path: Path) -> Mapping[Any, Any]:
     if not isinstance(value, Mapping | None):
         raise ModelError(f"the model registry is broken: `{key}` is no mapping", where=path)
     return value or {}
+
+
+def _licence(entry: Any, where: str) -> tuple[str, str]:
+    keys = ("licence", "source")
+    fits = isinstance(entry, Mapping) and set(entry) <= set(keys)
+    if not fits or not all(isinstance(value, str) for value in entry.values()):
+        raise ModelError(
+            "the model registry is broken: a licence is a mapping of words",
+            where=where,
+            remedy="Its keys are `licence` and `source`.",
+        )
+    return entry.get("licence", ""), entry.get("source", "")
 
 
 def _checkpoint(name: str, entry: Any, path: Path) -> Checkpoint:
@@ -123,6 +145,18 @@ def _checkpoint(name: str, entry: Any, path: Path) -> Checkpoint:
         if not isinstance(value, bool if key == "quick_gelu" else str):
             raise ModelError(
                 f"the model registry is broken: `{key}` cannot be {value!r}", where=where
+            )
+    if not _NAME.fullmatch(name) or name in _TAKEN:
+        raise ModelError(
+            "the model registry is broken: not a name for a model",
+            where=where,
+            remedy="It is made of letters, digits, dots, dashes and underscores, and neither "
+            f"{' nor '.join(_TAKEN)}.",
+        )
+    for key, form in _FORMS.items():
+        if entry.get(key) and not form.fullmatch(entry[key]):
+            raise ModelError(
+                f"the model registry is broken: `{key}` cannot be {entry[key]!r}", where=where
             )
     missing = [key for key in ("arch", "quick_gelu") if key not in entry]
     if missing or not (("repository" in entry and "file" in entry) or "url" in entry):

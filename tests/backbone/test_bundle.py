@@ -10,7 +10,7 @@ from safetensors.torch import load_file, save_file
 
 from rsclip.backbone import bundle, load_backbone
 from rsclip.backbone.catalog import bundle_model, describe_model
-from rsclip.errors import ModelError, OutputError
+from rsclip.errors import ModelError, OutputError, RsclipWarning
 from tests.backbone.test_load import refused, similarities
 
 
@@ -66,6 +66,13 @@ def test_nano_keeps_its_vocabulary(tmp_path):
     assert load_backbone("auto", path).vocabulary == load_backbone("nano").vocabulary
 
 
+def test_auto_is_bundled_as_what_it_stands_for(hub, tmp_path):
+    with pytest.warns(RsclipWarning, match="using nano"):
+        path = bundle_model("auto", tmp_path / "model.safetensors")
+    assert load_backbone("auto", path).name == "nano"
+    assert describe_model("auto", path)["licence"] == "Apache-2.0"
+
+
 def test_another_name_than_the_bundles_own(bundled):
     text = refused("tiny-vit/plain", bundled)
     assert "activation GELU, the file's QuickGELU" in text
@@ -106,7 +113,7 @@ def test_another_tokenizer(bundled, monkeypatch):
 @pytest.mark.parametrize("keep", [0, 100, -50])
 def test_a_bundle_cut_short(bundled, keep):
     bundled.write_bytes(bundled.read_bytes()[:keep])
-    assert "damaged, cut short" in refused("auto", bundled)
+    assert ("damaged, cut short" if keep else "an empty file") in refused("auto", bundled)
 
 
 def test_files_are_not_replaced_unasked(bundled, tmp_path):
@@ -115,8 +122,10 @@ def test_files_are_not_replaced_unasked(bundled, tmp_path):
         bundle_model("tiny-vit/quick", bundled)
     assert bundled.read_bytes() == before
     bundle_model("tiny-vit/quick", bundled, overwrite=True)
-    with pytest.raises(OutputError, match="cannot be written"):
+    with pytest.raises(OutputError, match="folder does not exist"):
         bundle_model("tiny-vit/quick", tmp_path / "nowhere" / "x.safetensors")
+    with pytest.raises(OutputError, match="a folder, not a file"):
+        bundle_model("tiny-vit/quick", tmp_path)
     assert not list(tmp_path.rglob("*.part"))
 
 

@@ -77,3 +77,20 @@ def test_files_of_other_models(tmp_path, weights):
     assert "form of Hugging Face transformers" in refused("auto", path)
     save_file({"conv1.weight": torch.zeros(2)}, path)
     assert "not the weights of a CLIP" in refused("auto", path)
+
+
+@pytest.mark.parametrize(
+    ("key", "shape"),
+    [
+        ("visual.conv1.weight", (16, 3, 8)),
+        ("visual.positional_embedding", (0,)),
+        ("visual.positional_embedding", (0, 16)),
+        ("visual.proj", (12,)),
+        ("token_embedding.weight", ()),
+    ],
+)
+def test_tensors_of_another_rank_are_named(key, shape):
+    shapes = {**shapes_of("ViT-B-32"), key: shape}
+    with pytest.raises(ModelError, match="not the weights of a CLIP") as caught:
+        identify(shapes, "file")
+    assert f"{key} is {shape}" in str(caught.value)

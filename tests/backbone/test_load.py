@@ -4,6 +4,7 @@ import hashlib
 import json
 import time
 import warnings
+import zipfile
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ import torch
 from safetensors.torch import save_file
 
 from rsclip.backbone import load, load_backbone, names
+from rsclip.backbone.files import read_weights
 from rsclip.backbone.names import parse_name
 from rsclip.backbone.origin import cached_weights
 from rsclip.errors import ModelError, RsclipWarning
@@ -214,19 +216,17 @@ def test_truncated_files(tmp_path, tiny_vit, weights, form, keep):
     path = tmp_path / f"cut.{form}"
     save_file(weights, path) if form == "safetensors" else torch.save(weights, path)
     path.write_bytes(path.read_bytes()[:keep])
-    assert "damaged, cut short or not a weights file" in refused("tiny-vit/plain", path)
+    said = refused("tiny-vit/plain", path)
+    assert ("damaged, cut short or not a weights file" if keep else "an empty file") in said
 
 
 def test_files_that_are_not_weights(tmp_path, tiny_vit):
     path = tmp_path / "file.pt"
-    path.write_text("hello")
-    assert "not a weights file" in refused("tiny-vit/plain", path)
     torch.save([1, 2], path)
     assert "no state dict" in refused("tiny-vit/plain", path)
     torch.save({"a": 3}, path)
     assert "not a tensor" in refused("tiny-vit/plain", path)
     assert "no such weights file" in refused("tiny-vit/plain", tmp_path / "absent.pt")
-    assert "no such weights file" in refused("tiny-vit/plain", tmp_path)
 
 
 def test_a_pickled_program_is_not_run(tmp_path, tiny_vit):
@@ -274,6 +274,13 @@ def test_broken_architecture_files(tmp_path, weights_file):
     [
         (b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n", "git LFS"),
         (b"\n<!DOCTYPE html><html>404</html>", "web page"),
+        (b"", "an empty file"),
+        (b"hello, these are words\n", "like text"),
+        # Cut by the look at its beginning within a letter of two bytes.
+        (("x" + "ä" * 600).encode(), "like text"),
+        (b'{"embed_dim": 512}', "JSON"),
+        (b"%PDF-1.7\n%\xe2\xe3", "a PDF"),
+        (b"\x1f\x8b\x08\0\0\0\0\0", "gzip: unpack"),
         (b"\x89PNG\r\n\x1a\n" + bytes(40), "a picture"),
         (b"II*\0" + bytes(40), "a TIFF"),
     ],
@@ -283,3 +290,23 @@ def test_what_people_take_for_weights_is_named(tmp_path, content, what):
         path = tmp_path / f"file.{suffix}"
         path.write_bytes(content)
         assert what in refused("ViT-B-16/openai", path)
+
+
+def test_an_archive_and_a_folder_are_no_weights(tmp_path):
+    path = tmp_path / "sky.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("epoch_20.pt", b"weights")
+    assert "unpack it first" in refused("ViT-B-16/openai", path)
+    assert "a folder, not a file of weights" in refused("ViT-B-16/openai", tmp_path)
+
+
+def test_a_length_that_reads_like_another_file_is_none(tmp_path):
+    """The first bytes of safetensors are a number: 0x3C20 reads " <", as web pages begin."""
+    tensors = {"a": torch.zeros(2)}
+    path = tmp_path / "w.safetensors"
+    for filler in range(0x3C20):
+        save_file(tensors, path, {"x": "y" * (0x3BD0 + filler)})
+        if path.read_bytes()[:2] == b" <":
+            break
+    assert path.read_bytes()[:2] == b" <"
+    assert list(read_weights(path)) == ["a"]

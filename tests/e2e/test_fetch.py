@@ -290,10 +290,21 @@ def test_an_archive_outside_the_hub(hub, tmp_path, monkeypatch):
     path.unlink()
     with pytest.raises(ModelError, match=f"has the SHA-256 {whole}, not 0000"):
         fetch_weights("sky")
-    assert not path.exists()
+    assert list(path.parent.glob("*.pt")) == []
+    assert list(path.parent.glob("*.part")) == list(path.parent.glob("*.download")) == []
     registry.write_text(registry.read_text().replace("0" * 64, whole))
     read_registry.cache_clear()
     fetch_weights("sky")
+    # The registry learns of another hash afterwards: what is here is no longer it.
+    registry.write_text(registry.read_text().replace(whole, "1" * 64))
+    read_registry.cache_clear()
+    with pytest.raises(ModelError, match="do not have the SHA-256 that the model registry"):
+        load_backbone("sky")
+    with pytest.raises(ModelError, match=f"has the SHA-256 {whole}, not 1111"):
+        fetch_weights("sky")
+    assert path.read_bytes() == b"pretend weights"
+    registry.write_text(registry.read_text().replace("1" * 64, whole))
+    read_registry.cache_clear()
     hub.files.clear()
     assert fetch_weights("sky") == path
     path.unlink()
@@ -302,6 +313,48 @@ def test_an_archive_outside_the_hub(hub, tmp_path, monkeypatch):
     hub.files["/sky.zip"] = archive.getvalue()[:-40]
     with pytest.raises(ModelError, match="archive is damaged"):
         fetch_weights("sky")
+
+
+def test_a_hash_in_the_registry_holds_for_the_hub_too(hub, tmp_path, monkeypatch):
+    hub.files["/me/mine/resolve/main/w.pt"] = WEIGHTS
+    registry = tmp_path / "models.yaml"
+
+    def state(digest):
+        registry.write_text(
+            "models:\n  mine:\n    arch: ViT-B-32\n    quick_gelu: false\n"
+            f"    repository: me/mine\n    file: w.pt\n    sha256: '{digest}'\n"
+        )
+        read_registry.cache_clear()
+
+    monkeypatch.setenv("RSCLIP_MODELS", str(registry))
+    state("0" * 64)
+    for _ in range(2):
+        with pytest.raises(ModelError, match=r"what me/mine sent has the SHA-256 \w+, not 0000"):
+            fetch_weights("mine")
+    with pytest.raises(ModelError, match="do not have the SHA-256 that the model registry"):
+        load_backbone("mine")
+    state(hashlib.sha256(WEIGHTS).hexdigest())
+    assert fetch_weights("mine").read_bytes() == WEIGHTS
+
+
+@pytest.mark.parametrize("blocked", ["own", "own/models", "own/models/sky.pt.sha256"])
+def test_a_cache_of_rsclips_own_that_is_not_writable(hub, tmp_path, monkeypatch, blocked):
+    hub.files["/sky.pt"] = WEIGHTS
+    registry = tmp_path / "models.yaml"
+    registry.write_text(
+        f"models:\n  sky:\n    arch: ViT-B-32\n    quick_gelu: false\n    url: {hub.url}/sky.pt\n"
+    )
+    monkeypatch.setenv("RSCLIP_MODELS", str(registry))
+    monkeypatch.setenv("RSCLIP_CACHE", str(tmp_path / "own"))
+    read_registry.cache_clear()
+    path = tmp_path / blocked
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # A folder where a file should be, or the other way round: root may write anywhere.
+    path.mkdir() if path.suffix else path.write_text("in the way")
+    with pytest.raises(ModelError, match=r"cannot (write into|be put)") as caught:
+        fetch_weights("sky")
+    assert caught.value.exit_code == 2
+    assert not (tmp_path / "own" / "models" / "sky.pt").exists()
 
 
 def test_the_variable_that_forbids_downloads_is_named(hub, monkeypatch):
