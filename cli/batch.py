@@ -113,11 +113,13 @@ def command(
         for error in report.unwritten:
             fail(error, verbose=verbose)
         if report.failed:
-            raise BatchError(
-                f"{len(report.failed)} of {_scenes(len(report.outcomes))} failed",
-                where=report.manifest,
-                remedy="It says why; `rsclip batch --retry-failed` with it runs just those.",
-            )
+            refused = sum(outcome.refused for outcome in report.failed)
+            what = f"{len(report.failed)} of {_scenes(len(report.outcomes))} failed"
+            remedy = "It says why; `rsclip batch --retry-failed` with it runs just those."
+            if refused:
+                what += f", {refused} of them for outputs that are there, made otherwise"
+                remedy += " Outputs that are there are replaced with --overwrite."
+            raise BatchError(what, where=report.manifest, remedy=remedy)
         if report.unfinished:
             scenes = _scenes(report.unfinished + len(report.outcomes))
             raise RunError(

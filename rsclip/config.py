@@ -23,6 +23,7 @@ __all__ = [
     "COMPARE_OPTIONS",
     "DEFAULT_OVERLAP",
     "DEFAULT_STRETCH",
+    "HOW_OPTIONS",
     "POLYGON_OPTIONS",
     "PRESETS",
     "STUDY_OPTIONS",
@@ -61,6 +62,9 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
 
 POLYGON_OPTIONS = ("simplify", "smooth", "orthogonal", "min_area", "sieve", "overwrite")
 """The fields of `SegmentConfig` that polygons of a finished mask heed."""
+
+HOW_OPTIONS = ("overwrite", "resume", "checksum")
+"""The fields that say how to go about outputs that exist; no result depends on them."""
 
 STUDY_OPTIONS = (
     "model", "weights", "templates", "background", "window", "gsd", "bidx", "stretch", "nodata",

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from rsclip.config import SegmentConfig
+from rsclip.config import HOW_OPTIONS, SegmentConfig
 from rsclip.legend import Legend
 from rsclip.scene import Scene
 from rsclip.version import __version__
@@ -26,8 +26,7 @@ __all__ = [
 # what batches it was computed), and those that others tell better: the model's facts (the weights'
 # hash), and what the file of an area holds.
 _WITHOUT_EFFECT = frozenset(
-    {"overwrite", "resume", "checksum", "model", "weights", "preset", "aoi"}
-    | {"device", "batch_size", "max_memory"}
+    {*HOW_OPTIONS, "model", "weights", "preset", "aoi"} | {"device", "batch_size", "max_memory"}
 )
 _MODEL_FACTS = frozenset({"name", "source", "device", "batch_size"})
 

@@ -87,9 +87,10 @@ def working_shape(shape: Shape, size_m: tuple[float, float] | None, gsd: float) 
             remedy="Leave --gsd away, or give the scene its CRS with `gdal_edit.py -a_srs`.",
         )
     for size in size_m:
-        if not size / _FARTHEST < gsd < size * _FARTHEST:
+        # A pixel size is measured: 100 times off may come out as 99.99.
+        if not 1.01 * size / _FARTHEST < gsd < size * _FARTHEST / 1.01:
             raise OptionError(
-                f"{gsd:g} m is more than {_FARTHEST:g} times off the scene's pixels "
+                f"{gsd:g} m is {_FARTHEST:g} times off or more from the scene's pixels "
                 f"of {size_m[0]:.4g} x {size_m[1]:.4g} m",
                 where="--gsd",
                 remedy="Give the pixel size to work at, in metres, near the scene's own.",

@@ -250,8 +250,10 @@ def _with_earlier(earlier: Outcome | None, outcome: Outcome) -> Outcome:
         outcome = outcome.replace(
             outputs=earlier.outputs, settings_hash=earlier.settings_hash, shares=earlier.shares
         )
-    refused = outcome.problem is not None and outcome.problem.kind == OutputError.__name__
-    idle = outcome.status == "skipped" or refused
+    if outcome.refused:
+        # The settings that made what is there.
+        outcome = outcome.replace(task=earlier.task)
+    idle = outcome.status == "skipped" or outcome.refused
     if idle and outcome.settings_hash == earlier.settings_hash:
         said = tuple(dict.fromkeys((*earlier.warnings, *outcome.warnings)))
         return outcome.replace(seconds=earlier.seconds, worker=earlier.worker, warnings=said)

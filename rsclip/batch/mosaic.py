@@ -19,6 +19,7 @@ from rsclip.writers.staging import write_error
 __all__ = ["finished", "write_mosaics"]
 
 _NAME = "mosaic"
+_SHOWN = 5
 _TYPES = {"uint8": "Byte", "uint16": "UInt16"}
 
 
@@ -74,6 +75,7 @@ def write_mosaics(
         WriteError: A file cannot be written.
     """
     groups: dict[Any, list[_Mask]] = defaultdict(list)
+    made: dict[str | None, list[str]] = defaultdict(list)
     with gdal_env():
         for outcome, path in finished(root, outcomes):
             mask, reason = _read(path)
@@ -81,6 +83,11 @@ def write_mosaics(
                 note(f"{outcome.task.name}: not in the mosaic: {reason}")
                 continue
             groups[mask.crs.to_wkt(), mask.dtype, mask.colours, mask.names].append(mask)
+            made[outcome.settings_hash].append(outcome.task.name)
+    if len(made) > 1:
+        *others, _ = sorted(made.values(), key=len)
+        odd = ", ".join(name for names in others for name in names[:_SHOWN])
+        note(f"the mosaic has masks made with other settings than most: {odd}")
     stems = _stems(list(groups.values()))
     paths = [root / f"{stem}.vrt" for stem in stems]
     claim([path.name for path in paths])

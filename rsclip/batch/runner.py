@@ -12,7 +12,7 @@ from rsclip.batch.extras import Extras
 from rsclip.batch.inputs import Entry, find_scenes
 from rsclip.batch.manifest import TABLE, Manifest, read_manifest, write_table
 from rsclip.batch.tasks import Executor, Listener, Outcome, Report, Task, changed
-from rsclip.config import SegmentConfig, build_config
+from rsclip.config import HOW_OPTIONS, SegmentConfig, build_config
 from rsclip.errors import (
     AreaError,
     InputError,
@@ -31,10 +31,10 @@ from rsclip.sources import stem_of
 
 __all__ = ["plan_batch", "run_batch"]
 
-_HOW = frozenset({"overwrite", "resume", "checksum"})
 _OUTSIDE = AreaError.__name__
 # What a list says of a scene changes nothing that is checked for all.
 _OF_THE_SCENE = ("bidx", "gsd")
+_FULL = "the disk is full"
 OnError = Literal["continue", "stop"]
 
 
@@ -152,7 +152,7 @@ def plan_batch(
                 remedy="Leave out the inputs, or run the batch again: what is done is skipped.",
             )
         layers = [layer] if given is None else [*given, {"stac": True} if stac_catalog else {}]
-        how = {name: layer[name] for name in _HOW if name in layer}
+        how = {name: layer[name] for name in HOW_OPTIONS if name in layer}
         tasks = _failed_tasks(Path(retry_failed), classes, [*layers, how])
         if output_dir is None:
             path = Path(retry_failed)
@@ -198,6 +198,9 @@ def _run(
                     listener.note(text)
             listener.end(outcome)
             if outcome.status == "failed" and on_error == "stop":
+                break
+            if outcome.problem is not None and _FULL in outcome.problem.message:
+                listener.note("the disk is full: the batch ends, the rest is left for another run")
                 break
     finally:
         ending.close()
@@ -260,7 +263,16 @@ def _task(entry: Entry, classes: LegendSpec | None, layer: dict[str, Any]) -> Ta
 def _failed_tasks(
     path: Path, classes: LegendSpec | None, layers: Sequence[Mapping[str, Any]]
 ) -> list[Task]:
-    failed = [outcome.task for outcome in read_manifest(path) if outcome.status == "failed"]
+    all_failed = [outcome for outcome in read_manifest(path) if outcome.status == "failed"]
+    # A retry would be refused again.
+    failed = [outcome.task for outcome in all_failed if not outcome.refused]
+    if not failed and all_failed:
+        raise InputError(
+            f"no scene of it has failed; {len(all_failed)} were refused: outputs of other "
+            "settings are there",
+            where=path,
+            remedy="Run the batch with those settings, or with --overwrite.",
+        )
     if not failed:
         raise InputError("no scene of it has failed", where=path, remedy="There is nothing to do.")
     secret = [task.source for task in failed if "://" in task.source and "=..." in task.source]
@@ -284,7 +296,7 @@ def _failed_tasks(
 
 def _what(settings: Mapping[str, Any]) -> dict[str, Any]:
     """Return settings without those that say how to go about outputs that exist."""
-    return {key: value for key, value in settings.items() if key not in _HOW}
+    return {key: value for key, value in settings.items() if key not in HOW_OPTIONS}
 
 
 def _plain_spec(spec: LegendSpec) -> Any:

@@ -101,6 +101,11 @@ class Outcome:
     notes: Sequence[str] = ()
     problem: Problem | None = None
 
+    @property
+    def refused(self) -> bool:
+        """It failed because outputs of another run are in its way; they are still good."""
+        return self.problem is not None and self.problem.kind == "OutputError"
+
     def replace(self, **changes: Any) -> "Outcome":
         """Return a copy with some fields changed."""
         return dataclasses.replace(self, **changes)

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from rsclip.config import HOW_OPTIONS
 from rsclip.writers.staging import write_error
 
 __all__ = ["provenance_tags", "to_plain", "write_record"]
@@ -48,7 +49,12 @@ def provenance_tags(record: Mapping[str, Any]) -> dict[str, str]:
         {key: item[key] for key in ("value", "name", "words") if key in item}
         for item in (record.get("classes") or {}).get("classes", ())
     ]
-    given = {key: value for key, value in settings.items() if value is not None}
+    # The same labels are the same bytes, however outputs that existed were gone about.
+    given = {
+        key: value
+        for key, value in settings.items()
+        if value is not None and key not in HOW_OPTIONS
+    }
     tags = {
         "TIFFTAG_SOFTWARE": f"rsclip {version}" if version else None,
         "RSCLIP_VERSION": version,

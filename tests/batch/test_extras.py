@@ -9,7 +9,7 @@ import rasterio
 
 from rsclip.batch import plan_batch, run_batch
 from rsclip.config import SegmentConfig
-from rsclip.errors import OutputError
+from rsclip.errors import InputError, OutputError
 from tests.batch import workers
 from tests.batch.conftest import CLASSES, Memory
 from tests.rasters import write_raster
@@ -98,6 +98,13 @@ def test_a_scene_that_is_refused_stays_in_the_mosaic(scenes, tmp_path):
     report = run(scenes, out, mosaic=True, config=SegmentConfig(resume=True, logit_scale=30))
     assert report.count("failed") == 2
     assert (out / "mosaic.vrt").read_bytes() == before
+    # A retry would only be refused again.
+    with pytest.raises(InputError, match="2 were refused"):
+        run_batch([], retry_failed=out, model_loader=workers.plain)
+    place(scenes, "c", 500000, 5000000)
+    memory = Memory()
+    run(scenes, out, memory, mosaic=True, config=SegmentConfig(resume=True, logit_scale=30))
+    assert [note for note in memory.notes if "other settings than most: c" in note]
 
 
 def test_one_mosaic_for_each_crs_and_what_cannot_take_part_is_said(scenes, tmp_path):
