@@ -137,6 +137,8 @@ def _lines(facts: dict[str, Any]) -> list[tuple[str, str]]:
     if "tags" in facts:
         tags = ", ".join(facts["tags"]) or "none known: give them with --weights FILE"
         return [*lines, ("weights", tags)]
+    if facts["path"] is None and not facts.get("repository"):
+        return [*lines, ("here", "no: give its weights with --weights FILE")]
     if facts["path"] is None:
         return [*lines, ("here", f"no: rsclip models fetch {facts['name']}")]
     size = f"{facts['size'] / 2**20:.0f} MB"

@@ -53,9 +53,12 @@ class ClosePair:
         named = zip(self.words, (self.first, self.second), strict=True)
         spare = " or ".join(f'"{word}"' for word, name in named if word != name)
         drop = f"leave out {spare} if its class has other words, or " if spare else ""
+        # A comma would part the classes of a list.
+        comma = "," in self.first + self.second
+        one = self.words if comma else (self.first, self.second)
         return (
             f'by "{first}" and "{second}"; if they are one class, merge them as '
-            f'"{self.first}|{self.second}"; else {drop}write what tells '
+            f'"{"|".join(one)}"; else {drop}write what tells '
             f"{self.first} from {self.second} as seen from above (a narrower word, a description)"
         )
 

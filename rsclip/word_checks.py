@@ -20,7 +20,8 @@ _COLOURS = (
 # A number that is part of a word (two-storey, 4-lane) says what kind of thing it is.
 _NUMBERS = (
     r"(?<![\w-])(?:two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|several|dozens?|\d+"
-    r"|many|multiple|numerous|a few|both|(?:a )?(?:pair|couple|lots?|tens|hundreds|thousands) of)"
+    r"|many|multiple|numerous|a few|both"
+    r"|(?:a )?(?:pair|couple|lots|(?<=a )lot|tens|hundreds|thousands) of)"
     r"(?![\w-])"
 )
 _PLACES = (
@@ -129,7 +130,7 @@ _RULES = (
     ),
     _Rule(
         "relation",
-        re.compile(rf"\b(?:{_PLACES})\b"),
+        re.compile(rf"(?<![\w-])(?:{_PLACES})(?![\w-])"),
         _RELATION,
         _BAGS_OF_WORDS,
     ),

@@ -80,6 +80,11 @@ def describe_model(name: str, weights: str | Path | None = None) -> dict[str, An
     """
     if weights is not None:
         files = find_model(name, weights)
+        if files.bundle is not None:
+            # Reading it compares its tensors with its hash.
+            files.read()
+        elif not looks_whole(files.weights):
+            raise ModelError("the weights are cut short or damaged", where=files.weights)
         facts = _tower_facts(files.name, files.architecture)
         about = files.bundle.facts if files.bundle else {}
         return {

@@ -7,6 +7,8 @@ from rsclip.errors import ModelError
 
 __all__ = ["check_config", "check_model"]
 
+_VISION_NUMBERS = ("layers", "width", "patch_size")
+_TEXT_NUMBERS = ("layers", "width")
 _REMEDY = "Choose a CLIP with a plain ViT, such as ViT-B-16/openai or ViT-L-14/openai."
 _TIMM = "its image tower is a timm model (SigLIP, EVA, ConvNeXt, MobileCLIP and others)"
 _RESNET = "its image tower is a ResNet, which has no patch tokens"
@@ -32,6 +34,25 @@ def check_config(config: Mapping[str, Any], where: str) -> None:
         raise _refuse("its text tower is not CLIP's own", where)
     if text.get("hf_tokenizer_name"):
         raise _refuse(f"its text tower needs the tokenizer {text['hf_tokenizer_name']}", where)
+    for tower, keys in ((vision, _VISION_NUMBERS), (text, _TEXT_NUMBERS), (config, ("embed_dim",))):
+        for key in keys:
+            value = tower.get(key)
+            if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+                raise ModelError(
+                    f"`{key}` of the architecture is {value!r}",
+                    where=where,
+                    remedy="It is a whole number, 1 or more.",
+                )
+    size = vision.get("image_size", vision["patch_size"])
+    sides = [size] if isinstance(size, int) else size
+    if not isinstance(sides, list | tuple) or not all(
+        isinstance(side, int) and side >= vision["patch_size"] for side in sides
+    ):
+        raise ModelError(
+            f"`image_size` of the architecture is {size!r}",
+            where=where,
+            remedy="It is a whole number of pixels, one patch or more.",
+        )
 
 
 def check_model(open_clip: Any, model: object, where: str) -> None:

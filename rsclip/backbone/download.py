@@ -79,29 +79,42 @@ def download(remote: Remote, target: Path, name: str) -> None:
     with _writable(target.parent, name):
         target.parent.mkdir(parents=True, exist_ok=True)
         lock = target.with_name(f"{target.name}.rsclip-lock")
-        with _quietly(), utils.WeakFileLock(lock), part.open("ab") as file:
-            done = file.tell()
-            if remote.size is not None and done > remote.size:
-                file.truncate(0)
-                done = 0
-            try:
-                http_get(
-                    remote.url,
-                    file,
-                    resume_size=done,
-                    headers=remote.headers,
-                    expected_size=remote.size,
-                    displayed_filename=name,
-                )
-            # Whatever the transport raises: each release of the hub's client has its own.
-            except Exception as error:
-                lock.unlink(missing_ok=True)
-                raise RunError(
-                    f"the download broke off ({first_line(error)})",
-                    where=name,
-                    remedy="Run it again: it goes on where it stopped.",
-                ) from error
+        with _quietly(), utils.WeakFileLock(lock):
+            # Another process may have fetched it while this one waited.
+            if not (target.is_file() and matches_etag(target, remote.etag)):
+                try:
+                    _fetch_part(remote, part, http_get, name)
+                except ModelError:
+                    # Nothing is left to be taken up.
+                    lock.unlink(missing_ok=True)
+                    raise
+                part.replace(target)
+        # Those that wait for it find the target; where there is none yet, it stays for them.
         lock.unlink(missing_ok=True)
+
+
+def _fetch_part(remote: Remote, part: Path, http_get: Any, name: str) -> None:
+    with part.open("ab") as file:
+        done = file.tell()
+        if remote.size is not None and done > remote.size:
+            file.truncate(0)
+            done = 0
+        try:
+            http_get(
+                remote.url,
+                file,
+                resume_size=done,
+                headers=remote.headers,
+                expected_size=remote.size,
+                displayed_filename=name,
+            )
+        # Whatever the transport raises: each release of the hub's client has its own.
+        except Exception as error:
+            raise RunError(
+                f"the download broke off ({first_line(error)})",
+                where=name,
+                remedy="Run it again: it goes on where it stopped.",
+            ) from error
     if not matches_etag(part, remote.etag):
         part.unlink()
         raise ModelError(
@@ -109,8 +122,6 @@ def download(remote: Remote, target: Path, name: str) -> None:
             where=name,
             remedy="Run it again; if it stays so, a proxy changes downloads on their way.",
         )
-    with _writable(target.parent, name):
-        part.replace(target)
 
 
 def matches_etag(path: Path, etag: str) -> bool:

@@ -310,3 +310,23 @@ def test_a_length_that_reads_like_another_file_is_none(tmp_path):
             break
     assert path.read_bytes()[:2] == b" <"
     assert list(read_weights(path)) == ["a"]
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        ({"patch_size": 0}, "`patch_size` of the architecture is 0"),
+        ({"layers": "a"}, "`layers` of the architecture is 'a'"),
+        ({"width": None}, "`width` of the architecture is None"),
+        ({"image_size": 3}, "`image_size` of the architecture is 3"),
+        ({"image_size": "big"}, "`image_size` of the architecture is 'big'"),
+    ],
+)
+def test_an_architecture_of_wrong_numbers(tmp_path, rsclip, change, named):
+    config = tiny_config()
+    config["vision_cfg"] = {**config["vision_cfg"], **change}
+    path = tmp_path / "a.json"
+    path.write_text(json.dumps(config))
+    done = rsclip("models", "info", path)
+    assert done.exit_code == 2
+    assert named in done.stderr

@@ -179,13 +179,28 @@ def test_an_interrupted_download_goes_on_in_the_next_call(hub, tmp_path, monkeyp
     with pytest.raises(RunError, match=r"broke off.*goes on where it stopped") as caught:
         fetch_weights("ViT-B-16/openai")
     assert caught.value.exit_code == 1
-    assert not [path for path in (tmp_path / "hub").rglob("*lock*") if path.is_file()]
     assert cached_weights(parse_name("ViT-B-16/openai")) is None
     (part,) = (tmp_path / "hub").rglob("*.rsclip-part")
     assert part.stat().st_size == 200_000
     hub.cuts, hub.begins = [], []
     assert fetch_weights("ViT-B-16/openai").read_bytes() == WEIGHTS
     assert hub.begins == [200_000]
+
+
+def test_fetches_at_once_all_succeed_and_download_once(hub, tmp_path):
+    hub.files[FILE] = save({"a": torch.arange(12_000_000, dtype=torch.float32)})
+    code = "from rsclip_cli.main import main; main()"
+    environment = {**os.environ, "HF_HUB_OFFLINE": "0", "HF_ENDPOINT": hub.url,
+                   "HF_HUB_CACHE": str(tmp_path / "hub")}  # fmt: skip
+    running = [
+        subprocess.Popen([sys.executable, "-c", code, "models", "fetch", "ViT-B-16/openai"],
+                         env=environment, stderr=subprocess.PIPE, text=True)
+        for _ in range(3)
+    ]  # fmt: skip
+    for process in running:
+        said = process.communicate(timeout=120)[1]
+        assert process.returncode == 0, said
+    assert hub.begins.count(0) == len(hub.begins) == 1
 
 
 def test_a_killed_fetch_goes_on_in_another_process(hub, tmp_path):
