@@ -95,7 +95,12 @@ def _show(found: "Comparison") -> None:
     scores = agreement.scores
     # Unclassified is a class of the labels only where background words compete for it.
     values = [value for value in legend.names if value or not scores or legend.background]
-    click.echo("IoU with the labels, %" if scores else "Share of the scene, %")
+    if scores:
+        known = int(next(iter(scores.values())).matrix.sum())
+        part = _percent(known / agreement.valid) if agreement.valid else "-"
+        click.echo(f"IoU with the labels, %, on {part} % of the scene")
+    else:
+        click.echo("Share of the scene, %")
     rows = []
     for value in values:
         name = legend.names[value]

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 __all__ = ["Labels", "open_labels"]
 
 _UNKNOWN = -1
-_COLUMNS = ("class_name", "class", "name", "label", "class_id", "value")
+_COLUMNS = ("class_name", "class", "name", "label", "class_id", "value", "dn")
 _PROBE = 256
 _COARSE = 1024
 _SHOWN = 6
@@ -99,7 +99,7 @@ def open_labels(path: str | Path, scene: Scene, legend: Legend) -> Labels:
 
     Args:
         path: A raster of class values, or a vector file of polygons with a column `class_name`,
-            `class`, `name`, `label`, `class_id` or `value`.
+            `class`, `name`, `label`, `class_id`, `value` or `DN`.
         scene: An open scene.
         legend: Classes.
 
@@ -162,6 +162,13 @@ class _Raster:
         values, valid = self._raw(window=place)
         found: NDArray[Any] = np.unique(values[valid])
         return found
+
+    def all_values(self, shape: Shape) -> set[Any]:
+        """Return the valid values of a decimated read of the whole, each once."""
+        factor = min(1.0, _COARSE / max(shape))
+        rows, cols = (max(round(size * factor), 1) for size in shape)
+        values, valid = self._raw(out_shape=(rows, cols))
+        return {*np.unique(values[valid]).tolist()}
 
     def _raw(self, **what: Any) -> tuple[NDArray[Any], NDArray[np.bool_]]:
         try:
@@ -250,6 +257,8 @@ def _open_raster(path: Path, scene: Scene, legend: Legend) -> Labels:
     else:
         pairs = ", ".join(f"{value} {legend.names[item]}" for value, item in own.items())
         _warn(f"{path}: the labels have no class names: values are taken for {pairs}")
+        others = source.all_values(scene.shape) - {0, *own}
+        _say_left_out(path, [str(value) for value in sorted(others)])
     return labels
 
 

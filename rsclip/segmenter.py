@@ -245,14 +245,20 @@ class Segmenter:
     def _encode(self, images: Tensor) -> FloatArray:
         backbone = self._backbone
         normalised = backbone.normalise(images.to(self.device))
+        # On the grid it was trained on, a model has its positions without resizing: one trunk for
+        # all. Elsewhere methods that resize them otherwise have their own.
+        grid = backbone.grid(normalised)
+        resized = grid != tuple(side // backbone.patch for side in backbone.image_shape)
         trunks: dict[bool, Trunk] = {}
         found = []
         for reading in self._readings:
-            exact = reading.method.exact_positions
+            exact = resized and reading.method.exact_positions
             if exact not in trunks:
                 # Tokens are kept from the first block that any method of this trunk asks for.
                 first = min(
-                    each.first for each in self._readings if each.method.exact_positions == exact
+                    each.first
+                    for each in self._readings
+                    if (resized and each.method.exact_positions) == exact
                 )
                 trunks[exact] = Trunk(backbone, normalised, first=first, exact_positions=exact)
             of_method = reading.method.similarities(

@@ -73,6 +73,6 @@ def _choice(text: str) -> Choice:
             )
         values[key] = value
     get_method(name, where="--methods")
-    options = parse_options(name, values)
+    options = parse_options(name, values, where=f"--methods {text}:")
     label = ":".join([name, *(f"{key}={value}" for key, value in values.items())])
     return Choice(label, re.sub(r"[^A-Za-z0-9._]+", "-", label), name, options)

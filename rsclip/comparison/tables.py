@@ -41,8 +41,10 @@ def write_scores(
             numbers = [_number(float(column[value])) for column in columns]
             lines.append([*line, *numbers, ""] if columns else line)
         if confusion is not None:
-            # The mean over the classes in the truth, and the share of right pixels.
-            total = [method, ALL, agreement.valid, _number(1.0), _number(confusion.miou)]
+            # Pixels whose truth is known; mean over their classes; share of right pixels.
+            known = int(confusion.matrix.sum())
+            part = known / agreement.valid if agreement.valid else math.nan
+            total = [method, ALL, known, _number(part), _number(confusion.miou)]
             lines.append([*total, "", "", "", _number(confusion.accuracy)])
     header = ["method", "class", "pixels", "share", *scored]
     _write(path, [*header, "accuracy"] if scored else header, lines)

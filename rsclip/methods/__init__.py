@@ -48,18 +48,21 @@ def get_method(name: str, where: str = "--method") -> Method:
     return METHODS[name]
 
 
-def parse_options(method_name: str, values: Mapping[str, Any] | None = None) -> Any:
+def parse_options(
+    method_name: str, values: Mapping[str, Any] | None = None, where: str = "--method-option"
+) -> Any:
     """Return the options of a method, typed and complete.
 
     Args:
         method_name: The method.
         values: Option name to text (from NAME=VALUE) or YAML value.
+        where: What a message names as the place of the options.
 
     Raises:
         OptionError: The method, an option's name or a value is unknown.
     """
     method = get_method(method_name)
-    return read_options(method.options, method_name, values or {})
+    return read_options(method.options, method_name, values or {}, where)
 
 
 def describe_methods(names: Iterable[str] = ()) -> list[dict[str, Any]]:

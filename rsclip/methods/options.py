@@ -71,13 +71,16 @@ def describe_options(defaults: Any) -> list[OptionFacts]:
     ]
 
 
-def read_options(defaults: T, method: str, values: Mapping[str, Any]) -> T:
+def read_options(
+    defaults: T, method: str, values: Mapping[str, Any], where: str = "--method-option"
+) -> T:
     """Return a method's options with some values changed.
 
     Args:
         defaults: The method's options as they stand; a dataclass of `option` fields.
         method: Its name, for messages.
         values: Option name to text or value; what is left out keeps its default.
+        where: What a message names as their place.
 
     Raises:
         OptionError: A name is unknown, or a value does not fit its type or range.
@@ -91,14 +94,14 @@ def read_options(defaults: T, method: str, values: Mapping[str, Any]) -> T:
         if name not in fields:
             raise OptionError(
                 f"{method} has no option {written!r}",
-                where="--method-option",
+                where=where,
                 remedy=nearest(written, fields) or f"It has: {', '.join(fields) or 'none'}.",
             )
         try:
             parsed[name] = _value(types[name], value, fields[name].metadata)
         except ValueError as error:
             raise OptionError(
-                f"{value!r} does not fit", where=f"--method-option {written}", remedy=str(error)
+                f"{value!r} does not fit", where=f"{where} {written}", remedy=str(error)
             ) from error
     changed: T = dataclasses.replace(typing.cast(Any, defaults), **parsed)
     return changed

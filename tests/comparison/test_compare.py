@@ -93,6 +93,21 @@ def test_shared_blocks_run_once(make_scene, tiny_model, tmp_path):
     )
     # The four change the last block only, and look into it without running it.
     assert {index: count - alone[index] for index, count in runs.items()} == alone
+    before = dict(runs)
+    library.compare(
+        scene, CLASSES, "clearclip,gem:blocks=1,clipsurgery:blocks=1,scclip", tmp_path / "deep",
+        backbone=backbone,
+    )  # fmt: skip
+    # At the model's own window GEM's positions are everyone's.
+    assert runs[0] - before[0] == alone[0]
+    # At another GEM resizes them in its own way, and has a trunk of its own.
+    counts = []
+    for methods in ("clearclip,gem:blocks=1", "clearclip,sclip"):
+        before = dict(runs)
+        out = tmp_path / methods.replace(":", "")
+        library.compare(scene, CLASSES, methods, out, backbone=backbone, window=40)
+        counts.append(runs[0] - before[0])
+    assert counts[0] == 2 * counts[1]
     for handle in handles:
         handle.remove()
 
