@@ -5,6 +5,7 @@ Pixels of a map are seldom equally large on the ground: in EPSG:3857 at 47 degre
 """
 
 import math
+import warnings
 
 import numpy as np
 import pyproj
@@ -13,6 +14,7 @@ from pyproj.exceptions import CRSError, ProjError
 from rasterio.crs import CRS
 from rasterio.transform import Affine
 
+from rsclip.errors import RsclipWarning
 from rsclip.types import Shape
 
 __all__ = ["GroundArea"]
@@ -58,6 +60,12 @@ class GroundArea:
         # Beyond the edge of the Earth (a geostationary view) there is no ground.
         self._cells = np.nan_to_num(ground / pixels, nan=0.0, posinf=0.0)
         if not self._cells.any():
+            warnings.warn(
+                "the grid lies beyond the edge of the Earth at so many places that ground areas "
+                "are those of the map's own plane",
+                RsclipWarning,
+                stacklevel=2,
+            )
             self._cells = np.full((1, 1), _planar(crs, transform))
 
     @classmethod

@@ -120,6 +120,9 @@ def write_polygons(
         if kind != "shp":
             # The ending stays as it was spelt; GDAL gives the parts of a Shapefile small ones.
             names["polygons"] = output.name
+        if "polygons_style" in names and _is_style_of(output.parent, names, mask):
+            # The mask's own style, of a raster: it is not to be replaced.
+            del names["polygons_style"]
         with Staging(output.parent, names, overwrite=config.overwrite, inputs=inputs) as staging:
             path = staging.path("polygons")
             with _sieved(labels, config.sieve, path.parent):
@@ -127,7 +130,7 @@ def write_polygons(
             classes = _classes(labels, said, seen)
             if kind == "gpkg":
                 embed_style(path, classes)
-            else:
+            elif "polygons_style" in names:
                 write_text(staging.path("polygons_style"), polygons_qml(classes))
             published = staging.publish()
     return published["polygons"]
@@ -194,6 +197,11 @@ def _write(
     )
     found = stream.run(labels.strips(measure.ground, shaped=shaping.reshape is not None))
     return writer.write(finisher.finish(item) for item in found)
+
+
+def _is_style_of(folder: Path, names: Mapping[str, str], mask: str | Path) -> bool:
+    own = Path(mask).with_suffix(".qml")
+    return own.exists() and (folder / names["polygons_style"]).absolute() == own.absolute()
 
 
 @contextlib.contextmanager

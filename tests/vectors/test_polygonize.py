@@ -537,3 +537,15 @@ def test_class_values_that_no_vector_file_takes(tmp_path):
         dataset.write(np.full((1, 4, 4), 3_000_000_004, np.uint32))
     with pytest.raises(SceneError, match="the value 3000000004 is beyond"):
         library.polygonize(tmp_path / "big.tif")
+
+
+def test_the_masks_own_style_stays(make_scene, tiny_model, tmp_path):
+    result = library.segment(make_scene(), "road, water", tmp_path, model=tiny_model,
+                            vector_format="none")  # fmt: skip
+    style = result.paths["style"].read_bytes()
+    output = result.mask_path.with_suffix(".fgb")
+    library.write_polygons(result.mask_path, output, overwrite=True)
+    assert output.exists()
+    assert result.paths["style"].read_bytes() == style
+    other = library.write_polygons(result.mask_path, tmp_path / "other.fgb")
+    assert b"categorizedSymbol" in other.with_suffix(".qml").read_bytes()
