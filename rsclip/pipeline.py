@@ -397,8 +397,9 @@ class SceneRun:
                     waiting = []
                 elif done % columns == 0:
                     # Nothing to encode, but to tell how far it is: there may be no data for long.
-                    yield _Batch([], _NO_IMAGES, done, clean=not waiting)
-            yield _batch(waiting, done)
+                    yield _Batch([], _NO_IMAGES, done - len(waiting), clean=not waiting)
+            if waiting:
+                yield _batch(waiting, done)
 
 
 def _split(rows: Rows, count: int) -> Iterator[Rows]:

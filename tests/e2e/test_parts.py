@@ -7,9 +7,11 @@ import pytest
 import rasterio
 
 import rsclip as library
+from rsclip.api import segment_scenes
+from rsclip.config import build_config
 from rsclip.errors import OptionError, ReadError
 from tests.e2e.killed import run
-from tests.e2e.stub import StubEncoder
+from tests.e2e.stub import StubEncoder, loader
 
 
 @pytest.mark.parametrize("extra", [{}, {"gsd": 0.9}, {"refine": "pamr:2"}])
@@ -157,3 +159,29 @@ def test_a_read_that_fails_once_is_tried_again(make_scene, tmp_path, monkeypatch
 def test_options_that_do_not_fit(make_scene, tmp_path):
     with pytest.raises(OptionError, match="--on-read-error"):
         run(make_scene(), tmp_path, StubEncoder(), on_read_error="skip")
+
+
+@pytest.mark.parametrize("batch", [2, 4, 7])
+def test_progress_tells_the_end_once_and_no_window_before_it_is_done(make_scene, tmp_path, batch):
+    scene = make_scene(shape=(400, 400), nodata=0)
+    with rasterio.open(scene, "r+") as dataset:
+        pixels = dataset.read()
+        pixels[:, :160, :200] = pixels[:, 200:300] = pixels[:, 320:, 310:] = 0
+        dataset.write(pixels)
+    encoder, steps = StubEncoder(batch_size=batch), []
+    (result,) = segment_scenes(
+        [scene],
+        "bright, dark",
+        tmp_path,
+        config=build_config({"batch_size": batch}),
+        model_loader=loader(encoder),
+        progress=lambda done, total: steps.append((done, total, encoder.calls)),
+    )
+    total = result.run["windows"]["total"]
+    done = [step[0] for step in steps]
+    assert done == sorted(done)
+    assert {step[1] for step in steps} == {total}
+    assert done.index(total) == len(done) - 1
+    # The end is told once the last batch went through the encoder, not when it was read.
+    assert steps[-1][2] == encoder.calls
+    assert 0 < result.run["windows"]["skipped"] < total
