@@ -36,7 +36,9 @@ _SHAPED_PIXELS = 1_000_000
 _SHAPED_ROWS = 256
 # Stands for nodata where a raster marks it by another raster.
 _NO_LABEL = int(np.iinfo(np.int32).min)
+_LARGEST = int(np.iinfo(np.int32).max)
 _SIEVED_TYPES = [np.dtype(name) for name in ("uint8", "uint16", "int16", "int32")]
+_PLAIN_TYPES = [*_SIEVED_TYPES, np.dtype("int8")]
 _ERRORS = (RasterioError, CPLE_BaseError, OSError)
 
 
@@ -47,7 +49,8 @@ class LabelRaster:
     """One band of class values, and optionally one of confidence. A context manager.
 
     Args:
-        path: The raster: whole numbers of up to 32 bits, one band. 0 and nodata are no class.
+        path: The raster: one band of whole numbers, of any type; -2^31 < them < 2^31. 0 and nodata
+            are no class.
         confidence: A raster of whole percent on the same grid, or None.
 
     Attributes:
@@ -79,10 +82,12 @@ class LabelRaster:
         flags = self._dataset.mask_flag_enums[0]
         nodata = self._dataset.nodata
         plain = MaskFlags.nodata in flags and nodata is not None and float(nodata).is_integer()
+        # Of other types the values are looked at, and not what nodata holds.
+        self._odd = np.dtype(self._dataset.dtypes[0]) not in _PLAIN_TYPES
         # Any other mask than a value is read beside the labels.
-        self._masked = not plain and MaskFlags.all_valid not in flags
+        self._masked = self._odd or (not plain and MaskFlags.all_valid not in flags)
         self.silent = {0, _NO_LABEL} if self._masked else {0}
-        if plain:
+        if plain and not self._masked:
             self.silent.add(int(nodata))
 
     def _check_confidence(self, path: str | Path) -> None:
@@ -204,16 +209,35 @@ class LabelRaster:
         if self._sieved is not None:
             return np.array(self._sieved[window.row_off : window.row_off + window.height])
         labels = _read(self._dataset, window)
-        if labels.dtype == np.uint32 and labels.max() > np.iinfo(np.int32).max:
+        if not self._masked:
+            return labels
+        valid = self._dataset.read_masks(1, window=window) > 0
+        if self._odd:
+            labels, valid = self._whole(labels, valid)
+        return np.where(valid, labels.astype(np.int64), _NO_LABEL)
+
+    def _whole(
+        self, pixels: NDArray[Any], valid: NDArray[np.bool_]
+    ) -> tuple[NDArray[Any], NDArray[np.bool_]]:
+        """Return class values of a type that may hold others, and where they are valid."""
+        if pixels.dtype.kind == "f":
+            valid = valid & np.isfinite(pixels)
+            broken = pixels[valid & (pixels != np.floor(pixels))]
+            if broken.size:
+                raise SceneError(
+                    f"the value {broken[0]:g} is no class value (a whole number)",
+                    where=self._path,
+                    remedy="Give a mask: scores and heights have no outlines.",
+                )
+        pixels = np.where(valid, pixels, 0)
+        beyond = pixels[(pixels > _LARGEST) | (pixels < -_LARGEST)]
+        if beyond.size:
             raise SceneError(
-                f"the value {labels.max()} is beyond the class values that vector files take",
+                f"the value {beyond[0]:.0f} is beyond the class values that vector files take",
                 where=self._path,
-                remedy=f"They end at {np.iinfo(np.int32).max}.",
+                remedy=f"They end at {_LARGEST}.",
             )
-        if self._masked:
-            valid = self._dataset.read_masks(1, window=window) > 0
-            labels = np.where(valid, labels.astype(np.int64), _NO_LABEL)
-        return labels
+        return pixels, valid
 
 
 def _open(path: str | Path) -> Any:
@@ -233,12 +257,9 @@ def _check(path: str, dataset: Any) -> None:
             remedy=f"Choose a band: gdal_translate -b 1 {path} {stem_of(path)}_band.tif",
         )
     kind = np.dtype(dataset.dtypes[0])
-    if kind.kind not in "iu" or kind.itemsize > 4:
+    if kind.kind not in "iuf":
         raise SceneError(
-            f"its pixels are {kind}, not class values (whole numbers of up to 32 bits)",
-            where=path,
-            remedy="If they are class values all the same: "
-            f"gdal_translate -ot Int32 {path} {stem_of(path)}_int.tif",
+            f"its pixels are {kind}, not class values", where=path, remedy="Give a mask."
         )
 
 

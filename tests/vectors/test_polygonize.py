@@ -448,9 +448,13 @@ def test_an_unknown_ending_is_refused(mask, tmp_path, name):
 
 
 def test_rasters_that_are_no_masks(tmp_path):
-    grey = np.zeros((5, 5), np.float32)
-    with pytest.raises(SceneError, match=r"float32, not class values.*gdal_translate"):
-        library.polygonize(write_labels(tmp_path / "a.tif", grey, nodata=None))
+    scores = np.full((5, 5), 2, np.float32)
+    scores[3, 2] = 0.25
+    with pytest.raises(SceneError, match=r"the value 0.25 is no class value"):
+        library.polygonize(write_labels(tmp_path / "a.tif", scores, nodata=None))
+    waves = np.zeros((5, 5), np.complex64)
+    with pytest.raises(SceneError, match=r"complex64, not class values"):
+        library.polygonize(write_labels(tmp_path / "w.tif", waves, nodata=None))
     with rasterio.open(
         tmp_path / "b.tif", "w", driver="GTiff", width=5, height=5, count=3, dtype="uint8"
     ) as dataset:
@@ -529,14 +533,42 @@ def test_a_confidence_raster_of_something_else(tmp_path, wrong):
         library.polygonize(tmp_path / "mask.tif", confidence=tmp_path / "score.tif")
 
 
-def test_class_values_that_no_vector_file_takes(tmp_path):
-    with rasterio.open(
-        tmp_path / "big.tif", "w", driver="GTiff", height=4, width=4, count=1, dtype="uint32",
-        crs="EPSG:32633", transform=rasterio.Affine(2, 0, 5e5, 0, -2, 5e6),
-    ) as dataset:  # fmt: skip
-        dataset.write(np.full((1, 4, 4), 3_000_000_004, np.uint32))
+@pytest.mark.parametrize(
+    ("dtype", "nodata"),
+    [
+        ("float32", float(np.float32(-3.4028234663852886e38))),  # QGIS's raster calculator
+        ("float32", np.nan),
+        ("float64", -9999),
+        ("int64", -9999),
+        ("uint32", 2**32 - 1),
+    ],
+)
+@pytest.mark.parametrize("sieve", [None, 3])
+def test_masks_of_any_type_of_numbers(tmp_path, labels, dtype, nodata, sieve):
+    plain = write_labels(tmp_path / "a.tif", labels)
+    wide = labels.astype(dtype)
+    wide[labels == 255] = nodata
+    other = write_labels(tmp_path / "b.tif", wide, nodata=nodata)
+    expected = library.polygonize(plain, sieve=sieve)
+    found = library.polygonize(other, sieve=sieve)
+    assert len(expected) > 3
+    columns = ["class_id", "class_name", "area_m2", "geometry"]
+    assert found[columns].equals(expected[columns])
+
+
+def test_what_is_no_number_is_no_class(tmp_path):
+    pixels = np.ones((6, 6), np.float32)
+    pixels[2, :] = np.nan
+    pixels[4, 4] = np.inf
+    frame = library.polygonize(write_labels(tmp_path / "a.tif", pixels, nodata=None))
+    assert frame.area_m2.sum() == pytest.approx(29 * 0.25, rel=1e-2)
+
+
+@pytest.mark.parametrize("dtype", ["uint32", "int64", "float64"])
+def test_class_values_that_no_vector_file_takes(tmp_path, dtype):
+    mask = write_labels(tmp_path / "big.tif", np.full((4, 4), 3_000_000_004, dtype), nodata=None)
     with pytest.raises(SceneError, match="the value 3000000004 is beyond"):
-        library.polygonize(tmp_path / "big.tif")
+        library.polygonize(mask)
 
 
 def test_the_masks_own_style_stays(make_scene, tiny_model, tmp_path):
