@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from rsclip.config import SegmentConfig
-from rsclip.errors import RsclipError
+from rsclip.errors import AreaError, RsclipError
 from rsclip.fingerprint import finished_record
 from rsclip.job import Job, open_scene
 from rsclip.legend import LegendSpec
@@ -36,7 +36,7 @@ _MASK_BYTES = 0.5
 _SCORE_BYTES = 2.0
 
 
-Status = Literal["new", "finished", "exists", "unusable"]
+Status = Literal["new", "finished", "exists", "outside", "unusable"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,7 @@ class ScenePlan:
     Attributes:
         scene: As it was named.
         status: "new"; "finished": skipped with --resume; "exists": outputs of something else are
-            in the way; "unusable".
+            in the way; "outside" the area of interest; "unusable".
         windows: Of the grid, those without a valid pixel included.
         seconds: Of work, roughly.
         window_seconds: Of the encoder, for a window.
@@ -110,7 +110,8 @@ def plan_scenes(
                     second = _seconds_a_window(run, scene, model, job.settings)
                 plans.append(_plan(job, scene, stem, run, model, outline, second))
         except RsclipError as error:
-            plans.append(ScenePlan(str(source), "unusable", reason=str(error)))
+            status: Status = "outside" if isinstance(error, AreaError) else "unusable"
+            plans.append(ScenePlan(str(source), status, reason=str(error)))
     return plans
 
 

@@ -44,6 +44,8 @@ def test_dry_run_counts_windows_of_the_area_only(rsclip, make_scene, tiny_model,
     area = ["--aoi", "500010,4999980,500020,4999990"]
     (part,) = json.loads(rsclip(*common, *area, "--dry-run").stdout)
     assert 0 < part["windows"] < whole["windows"] / 4
+    (off,) = json.loads(rsclip(*common, "--aoi", "0,0,9,9", "--dry-run").stdout)
+    assert (off["status"], off["windows"]) == ("outside", 0)
     assert rsclip(*common, *area).exit_code == 0
     windows = json.loads((tmp_path / "out/scene_run.json").read_text())["windows"]
     assert windows["total"] - windows["skipped"] == part["windows"]
