@@ -56,6 +56,8 @@ class _Layer:
     provider: str
     kind: str
     style: ET.Element | None
+    crs: CRS | None
+    extent: Sequence[float] | None  # None: QGIS asks the file
 
 
 def relative_source(source: str, folder: str | Path) -> str:
@@ -107,26 +109,23 @@ def write_project(
     if image.bands:
         corners = _black_corners(image, transform)
         pipe = rgb_pipe(image.bands, image.ends, image.alpha, clear_black=corners)
+    extent = _extent(transform, shape)
     layers = [
-        _Layer("rsclip_layer_scene", title, image.source, "gdal", "raster", pipe),
+        _Layer("rsclip_layer_scene", title, image.source, "gdal", "raster", pipe, crs, extent),
         _Layer("rsclip_layer_mask", "classes", f"./{mask}", "gdal", "raster",
-               paletted_pipe(legend, _MASK_OPACITY)),
+               paletted_pipe(legend, _MASK_OPACITY), crs, extent),
     ]  # fmt: skip
     if polygons is not None:
         source = f"./{polygons}"
+        place: tuple[CRS | None, Sequence[float] | None] = crs, extent
         if polygons.lower().endswith(".gpkg"):
             source += "|layername=polygons"
+        elif polygons.lower().endswith(".geojson"):
+            place = CRS.from_epsg(4326), None
+        style = categorised_renderer(legend)
         layers.append(
-            _Layer(
-                "rsclip_layer_polygons",
-                "polygons",
-                source,
-                "ogr",
-                "vector",
-                categorised_renderer(legend),
-            )
+            _Layer("rsclip_layer_polygons", "polygons", source, "ogr", "vector", style, *place)
         )
-    extent = _extent(transform, shape)
     root = ET.Element("qgis", version=VERSION, projectname=title)
     ET.SubElement(root, "title").text = title
     ET.SubElement(root, "projectCrs").append(_reference(crs))
@@ -148,7 +147,7 @@ def write_project(
     order = ET.SubElement(root, "layerorder")
     container = ET.SubElement(root, "projectlayers")
     for layer in layers:
-        container.append(_map_layer(layer, crs, extent))
+        container.append(_map_layer(layer))
     for layer in reversed(layers):
         ET.SubElement(order, "layer", id=layer.id)
     properties = ET.SubElement(root, "properties")
@@ -186,16 +185,17 @@ def _black_corners(image: ImageLayer, transform: Affine) -> bool:
     return rotated and image.ends is None and image.alpha is None and not image.nodata
 
 
-def _map_layer(layer: _Layer, crs: CRS | None, extent: Sequence[float]) -> ET.Element:
+def _map_layer(layer: _Layer) -> ET.Element:
     settings = {"type": layer.kind, "autoRefreshEnabled": "0", "hasScaleBasedVisibilityFlag": "0"}
     if layer.kind == "vector":
         settings |= {"geometry": "Polygon", "wkbType": "MultiPolygon", "simplifyDrawingHints": "1"}
     element = ET.Element("maplayer", settings)
-    element.append(_box("extent", extent))
+    if layer.extent is not None:
+        element.append(_box("extent", layer.extent))
     ET.SubElement(element, "id").text = layer.id
     ET.SubElement(element, "datasource").text = layer.source
     ET.SubElement(element, "layername").text = layer.name
-    ET.SubElement(element, "srs").append(_reference(crs))
+    ET.SubElement(element, "srs").append(_reference(layer.crs))
     encoding = {"encoding": "UTF-8"} if layer.kind == "vector" else {}
     ET.SubElement(element, "provider", encoding).text = layer.provider
     if layer.style is not None:

@@ -103,6 +103,27 @@ def test_projects_of_odd_names_open(in_qgis, make_scene, tmp_path, kind):
     assert said == [True, {stem: True, "classes": True, "polygons": True}]
 
 
+PLACES = """
+project = QgsProject()
+project.read(sys.argv[1])
+said = {}
+for layer in project.mapLayers().values():
+    turn = QgsCoordinateTransform(layer.crs(), project.crs(), project)
+    box = turn.transformBoundingBox(layer.extent())
+    said[layer.name()] = [box.xMinimum(), box.yMinimum(), box.xMaximum(), box.yMaximum()]
+"""
+
+
+@pytest.mark.parametrize("kind", ["gpkg", "geojson", "fgb", "shp"])
+def test_layers_of_a_project_lie_on_each_other(in_qgis, make_scene, tmp_path, kind):
+    result = run(make_scene(), tmp_path / "out", vector_format=kind)
+    places = in_qgis(PLACES, result.paths["project"])
+    left, bottom, right, top = places["classes"]
+    assert places["polygons"] == pytest.approx(places["classes"], abs=0.6)
+    assert (left, top, right - left) == pytest.approx((500000, 5000000, 60), abs=30)
+    assert top - bottom > 20
+
+
 def test_a_project_leaves_out_what_qgis_may_not_open(in_qgis, make_scene, tmp_path):
     with pytest.warns(RsclipWarning, match=r"GeoParquet.*--vector-format gpkg"):
         result = run(make_scene(), tmp_path / "out", vector_format="parquet")
