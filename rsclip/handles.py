@@ -17,11 +17,21 @@ from rasterio.io import DatasetReader
 from rasterio.windows import Window as RasterioWindow
 
 from rsclip.config import OnReadError
+from rsclip.damage import refusing_damage
 from rsclip.errors import ReadError
 from rsclip.sources import is_remote
 from rsclip.types import BoolArray, Shape, Window
 
-__all__ = ["RASTERIO_ERRORS", "Handles", "inside", "open_raster", "pieces", "reason", "whole"]
+__all__ = [
+    "RASTERIO_ERRORS",
+    "Handles",
+    "held_bytes",
+    "inside",
+    "open_raster",
+    "pieces",
+    "reason",
+    "whole",
+]
 
 RASTERIO_ERRORS = (RasterioError, CPLE_BaseError, OSError)
 # A network drive or a server that stumbles gets this long before each further try.
@@ -132,7 +142,12 @@ class Handles:
             self._forget()
             time.sleep(seconds)
         with self._naming(window, grid):
-            return work()
+            try:
+                return work()
+            except RASTERIO_ERRORS:
+                # Damaged blocks stay in GDAL's cache, where the next read would find them whole.
+                self._forget()
+                raise
 
     def _read_once(
         self, level: int | None, bands: Sequence[int], window: Window, mask: bool
@@ -144,7 +159,8 @@ class Handles:
             pixels = np.empty((0, *window.shape))
             if bands:
                 dtype = np.result_type(*(dataset.dtypes[band - 1] for band in bands))
-                pixels = dataset.read(list(bands), window=place, out_dtype=dtype)
+                with refusing_damage():
+                    pixels = dataset.read(list(bands), window=place, out_dtype=dtype)
             return pixels, dataset.read_masks(1, window=place) if mask else None
 
         return self.trying(window, "" if level is None else f" of overview {level + 1}", work)
@@ -211,6 +227,16 @@ def open_raster(source: str, **options: Any) -> DatasetReader:
             # Found here, under these settings, and remembered by GDAL.
             _ = dataset.mask_flag_enums if dataset.count else ()
     return dataset
+
+
+def held_bytes(dataset: DatasetReader) -> int:
+    """Return the bytes of compressed data that GDAL holds for an open GeoTIFF: a tile's, a strip's.
+
+    A file that is one strip is held whole, though GDAL names its rows as its blocks.
+    """
+    if dataset.driver != "GTiff" or not dataset.count:
+        return 0
+    return int(dataset.get_tag_item("BLOCK_SIZE_0_0", "TIFF", bidx=1) or 0)
 
 
 def reason(error: BaseException) -> str:

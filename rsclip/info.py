@@ -56,5 +56,7 @@ def describe_scene(
             "window": grid.window,
             "stride": grid.stride,
             "tiles": len(grid),
-            "memory_mb": estimate_memory_mb(grid, model, queries, config),
+            "memory_mb": estimate_memory_mb(
+                grid, model, queries, config, held_bytes=scene.held_bytes
+            ),
         }

@@ -42,6 +42,7 @@ class Job:
         unusable: Position -> why a scene cannot be opened.
         widest: Working shape of the widest scene; None if none can be opened.
         methods: How many methods read each image.
+        held_bytes: The most that a scene's file takes while it is open.
     """
 
     scenes: Sequence[str | Path]
@@ -53,6 +54,7 @@ class Job:
     unusable: Mapping[int, RsclipError]
     widest: tuple[int, int] | None
     methods: int = 1
+    held_bytes: int = 0
 
     @classmethod
     def prepare(
@@ -82,17 +84,21 @@ class Job:
         stems = _unique_stems(scenes)
         inputs = [str(path) for path in (*scenes, *protect, *files_read(classes, settings))]
         unusable: dict[int, RsclipError] = {}
-        widest = None
+        widest, held = None, 0
         for index, source in enumerate(scenes):
             try:
                 with open_scene(source, settings) as opened:
                     inputs += opened.files
                     check_place(settings.vector_format, opened.crs, source)
+                    held = max(held, opened.held_bytes)
                     if widest is None or opened.working_shape[1] > widest[1]:
                         widest = opened.working_shape
             except RsclipError as error:
                 unusable[index] = error
-        return cls(scenes, stems, legend, settings, Path(output_dir), inputs, unusable, widest)
+        return cls(
+            scenes, stems, legend, settings, Path(output_dir), inputs, unusable, widest,
+            held_bytes=held,
+        )  # fmt: skip
 
     def names(self, stem: str, scene: Scene | None = None) -> dict[str, str]:
         """Return the file names of a scene's outputs: unless it is given, all there may be."""
@@ -180,8 +186,9 @@ class Job:
         queries = sum(len(item.words) + len(item.descriptions) for item in self.legend.classes)
         grid = plan_grid(self.widest, outline, self.settings)
         return batch_within(
-            self.settings.max_memory, grid, outline, queries * self.methods, self.settings
-        )
+            self.settings.max_memory, grid, outline, queries * self.methods, self.settings,
+            held_bytes=self.held_bytes,
+        )  # fmt: skip
 
 
 def open_scene(source: str | Path, config: SegmentConfig) -> Scene:

@@ -23,6 +23,8 @@ _OPEN_COPIES = 4  # similarities held at once: open rows, finished rows, two wai
 _POLYGONS_MB = 60
 _PREVIEW_MB = 40
 _PROBABILITIES_MB = 30
+_FILES_OPEN = 2  # of a scene: one to cut windows from, one for what its labels are drawn with
+_LARGE_STRIP = 2**26
 _SPARE = 1.05  # allocators keep some of what is given back
 
 
@@ -32,6 +34,8 @@ def estimate_memory_mb(
     queries: int,
     config: SegmentConfig,
     batch_size: int | None = None,
+    *,
+    held_bytes: int = 0,
 ) -> int:
     """Estimate the peak memory of a run on the CPU in MB: it grows with the scene's width only.
 
@@ -44,6 +48,7 @@ def estimate_memory_mb(
         config: Method, refinement, outputs.
         batch_size: Windows per forward pass. Default: the configuration's, or as a run would
             choose it.
+        held_bytes: Of the scene's file, in memory while it is open: `Scene.held_bytes`.
     """
     rows, cols = grid.window_cells
     tokens = 1 + rows * cols
@@ -66,11 +71,18 @@ def estimate_memory_mb(
     fixed += _POLYGONS_MB * (config.vector_format != "none")
     fixed += _PREVIEW_MB * config.preview
     fixed += _PROBABILITIES_MB * config.probabilities
-    return round(_SPARE * (fixed + sum(parts) * _FLOAT_BYTES / 2**20))
+    held = sum(parts) * _FLOAT_BYTES + _FILES_OPEN * held_bytes
+    return round(_SPARE * (fixed + held / 2**20))
 
 
 def batch_within(
-    limit: str, grid: Grid, model: ModelOutline, queries: int, config: SegmentConfig
+    limit: str,
+    grid: Grid,
+    model: ModelOutline,
+    queries: int,
+    config: SegmentConfig,
+    *,
+    held_bytes: int = 0,
 ) -> int:
     """Return the largest batch, up to the one wanted, whose estimate keeps a limit.
 
@@ -83,20 +95,28 @@ def batch_within(
         model: The model's outline.
         queries: Number of class words, times the methods.
         config: Method, refinement, outputs, and the batch wanted.
+        held_bytes: The most that a scene's file takes while it is open.
 
     Raises:
         OptionError: The limit is no size, or too small for one window at a time.
     """
     allowed = parse_size(limit) / 2**20
     batch = config.batch_size or _own_batch(grid, model, config)
-    while batch > 1 and estimate_memory_mb(grid, model, queries, config, batch) > allowed:
+
+    def needed(size: int) -> int:
+        return estimate_memory_mb(grid, model, queries, config, size, held_bytes=held_bytes)
+
+    while batch > 1 and needed(batch) > allowed:
         batch -= 1
-    needed = estimate_memory_mb(grid, model, queries, config, batch)
-    if needed > allowed:
+    if needed(batch) > allowed:
+        strips = held_bytes > _LARGE_STRIP
         raise OptionError(
-            f"about {needed} MB are needed even with one window at a time",
+            f"about {needed(batch)} MB are needed even with one window at a time"
+            + (", since a scene's file is cut into huge strips" if strips else ""),
             where=f"--max-memory {limit}",
-            remedy="Allow more, or take a smaller model, a smaller --window or fewer classes.",
+            remedy="Write it anew in tiles (gdal_translate -co TILED=YES -co COMPRESS=DEFLATE)."
+            if strips
+            else "Allow more, or take a smaller model, a smaller --window or fewer classes.",
         )
     return batch
 

@@ -146,7 +146,12 @@ def _plan(
         memory_mb=0
         if outline is None
         else estimate_memory_mb(
-            run.grid, outline, model.encoder.queries, job.settings, model.encoder.batch_size
+            run.grid,
+            outline,
+            model.encoder.queries,
+            job.settings,
+            model.encoder.batch_size,
+            held_bytes=scene.held_bytes,
         ),
         disk_mb=round(pixels * _bytes_a_pixel(names, model) / 2**20, 2),
         reason=reason,

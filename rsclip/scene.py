@@ -22,7 +22,7 @@ from rsclip.config import OnReadError, OutputGrid
 from rsclip.decimation import decimate, groups, whole_blocks
 from rsclip.errors import RsclipWarning, SceneError
 from rsclip.geometry import pixel_size_m, reflect, working_shape
-from rsclip.handles import RASTERIO_ERRORS, Handles, open_raster, reason
+from rsclip.handles import RASTERIO_ERRORS, Handles, held_bytes, open_raster, reason
 from rsclip.sources import check_usable, open_error, stem_of
 from rsclip.types import BoolArray, Shape, Window
 from rsclip.validity import find_validity
@@ -76,6 +76,7 @@ class Scene:
         working_shape: (height, width) of the working grid.
         working_transform: From (column, row) of the working grid to coordinates.
         scale: Scene pixels per working pixel along (rows, columns).
+        held_bytes: Of the file, in memory for each time it is open.
     """
 
     def __init__(
@@ -129,6 +130,7 @@ class Scene:
         mixed = nodata is not None and set(dataset.nodatavals) != {nodata}
         self._overviews = [] if mixed else _overviews(dataset)
         self._flags = dataset.mask_flag_enums[0]
+        self.held_bytes = held_bytes(dataset)
         self.aoi = None if aoi is None else read_aoi(aoi, self.crs, self.transform, self.shape)
         self._handles = Handles(source, dataset, on_read_error)
         self._working: WorkingGrid | None = None

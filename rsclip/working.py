@@ -11,6 +11,7 @@ from rasterio.vrt import WarpedVRT
 from rasterio.windows import Window as RasterioWindow
 
 from rsclip.bands import Bands
+from rsclip.damage import refusing_damage
 from rsclip.errors import ReadError
 from rsclip.handles import RASTERIO_ERRORS, Handles, inside, pieces, whole
 from rsclip.types import BoolArray, Shape, Window
@@ -121,7 +122,8 @@ class WorkingGrid:
                     palette=self._bands.palette is not None,
                 )
             warped = self._warped
-            data = warped.read(list(self._bands.image), window=place)
+            with refusing_damage():
+                data = warped.read(list(self._bands.image), window=place)
             if self._validity.alpha is None and ColorInterp.alpha not in warped.colorinterp:
                 return data, np.ones(window.shape, np.bool_)
             alpha = warped.colorinterp.index(ColorInterp.alpha) + 1

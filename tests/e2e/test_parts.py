@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 import rasterio
+import rasterio.shutil
 
 import rsclip as library
 from rsclip.api import segment_scenes
@@ -81,12 +82,13 @@ def damaged(make_scene):
     return path
 
 
-def spoil(path, block):
+def spoil(path, block, keep=0):
     with rasterio.open(path) as dataset:
         offset = int(dataset.get_tag_item(f"BLOCK_OFFSET_{block}", "TIFF", bidx=1))
         size = int(dataset.get_tag_item(f"BLOCK_SIZE_{block}", "TIFF", bidx=1))
     content = bytearray(path.read_bytes())
-    content[offset : offset + size] = b"\xff" * size
+    offset, size = offset + int(keep * size), size - int(keep * size)
+    content[offset : offset + size] = (b"\0" if keep else b"\xff") * size
     path.write_bytes(content)
 
 
@@ -94,6 +96,40 @@ def test_a_block_that_cannot_be_read_fails_the_scene(damaged, tmp_path):
     with pytest.raises(ReadError, match=r"scene.tif, rows .*--on-read-error nodata"):
         run(damaged, tmp_path / "out", StubEncoder())
     assert not (tmp_path / "out").exists()
+
+
+@pytest.fixture
+def photograph(make_scene):
+    """A scene in JPEG whose block at rows 64:128, columns 128:192 ends in rubbish.
+
+    GDAL only warns, and makes pixels up.
+    """
+    source = make_scene("plain.tif", shape=(256, 300))
+    path = source.with_name("photo.tif")
+    rasterio.shutil.copy(source, path, driver="GTiff", tiled=True, blockxsize=64, blockysize=64,
+                         compress="jpeg", photometric="ycbcr")  # fmt: skip
+    spoil(path, "2_1", keep=0.8)
+    with rasterio.open(path) as dataset:
+        assert dataset.read().any()
+    return path
+
+
+@pytest.mark.parametrize("gsd", [None, 1.0])
+def test_spoilt_jpeg_is_no_image(photograph, tmp_path, gsd):
+    with pytest.raises(ReadError, match=r"photo\.tif.* read: (?i:.*JPEG).*--on-read-error nodata"):
+        run(photograph, tmp_path / "out", StubEncoder(), gsd=gsd)
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("gsd", [None, 1.0])
+def test_spoilt_jpeg_is_nodata_where_that_is_asked_for(photograph, tmp_path, gsd):
+    with pytest.warns(UserWarning, match="could not be read"):
+        outcome = run(photograph, tmp_path / "out", StubEncoder(), on_read_error="nodata", gsd=gsd)
+    lost = outcome.mask() == 255
+    assert lost[64:128, 128:192].all()
+    if gsd is None:
+        assert outcome.run["unreadable"] == [[64, 128, 64, 64]]
+        assert lost.sum() == 64 * 64
 
 
 def test_unreadable_blocks_on_the_working_grid(make_scene, tmp_path):

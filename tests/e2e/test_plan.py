@@ -6,7 +6,10 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
+import rasterio
+import rasterio.shutil
 
 import rsclip as library
 from rsclip.errors import OptionError
@@ -94,11 +97,14 @@ def test_the_batch_keeps_the_limit(make_scene, tiny_model, tmp_path):
     "options", ["", "--refine pamr", "--preview --probabilities", "--method scclip --gsd 0.4"]
 )
 def test_the_limit_holds_for_the_whole_process(make_scene, tmp_path, options):
-    scene = make_scene(shape=(300, 2400))
-    limit = 860
+    assert peak_mb(make_scene(shape=(300, 2400)), tmp_path / "out", 860, options) <= 860
+
+
+def peak_mb(scene, out, limit, options):
+    """Return the peak of a run under a memory limit, in a process of its own."""
     command = [
         "segment", str(scene), "--classes", "road, water, forest, grassland", "--model", "nano",
-        "--max-memory", f"{limit}M", "-o", str(tmp_path / "out"), "--quiet", *options.split(),
+        "--max-memory", f"{limit}M", "-o", str(out), "--quiet", *options.split(),
     ]  # fmt: skip
     code = f"from rsclip_cli.main import cli; cli({command!r}, standalone_mode=False)"
     # Of this program alone: getrusage also counts the process that it was forked from.
@@ -107,7 +113,52 @@ def test_the_limit_holds_for_the_whole_process(make_scene, tmp_path, options):
         [sys.executable, "-c", f"{code}\n{peak}"], capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
-    assert int(done.stdout.split()[-1]) / 1024 <= limit
+    return int(done.stdout.split()[-1]) / 1024
+
+
+@pytest.fixture
+def one_strip(tmp_path):
+    """A scene of 41 MB whose rows are one compressed strip, as some programs write them."""
+    path = tmp_path / "strip.tif"
+    pixels = np.random.default_rng(0).integers(0, 256, (3, 300, 44_000), np.uint8)
+    with rasterio.open(
+        path, "w", driver="GTiff", height=300, width=44_000, count=3, dtype="uint8",
+        compress="lzw", interleave="pixel", blockysize=300, crs="EPSG:32633",
+        transform=rasterio.Affine(0.5, 0, 5e5, 0, -0.5, 5e6),
+    ) as dataset:  # fmt: skip
+        dataset.write(pixels)
+    return path
+
+
+def test_a_scene_of_one_strip_takes_memory(rsclip, one_strip, tiny_model, tmp_path):
+    tiled = tmp_path / "tiled.tif"
+    rasterio.shutil.copy(one_strip, tiled, driver="GTiff", tiled=True, compress="lzw")
+
+    def needed(path):
+        return json.loads(rsclip("info", path, "--model", tiny_model, "--json").stdout)["memory_mb"]
+
+    size = one_strip.stat().st_size / 2**20
+    assert size > 40
+    assert needed(one_strip) - needed(tiled) == pytest.approx(2 * size, rel=0.1)
+
+
+def test_a_limit_that_huge_strips_break_says_so(
+    rsclip, one_strip, tiny_model, tmp_path, monkeypatch
+):
+    from rsclip import memory
+
+    monkeypatch.setattr(memory, "_LARGE_STRIP", 2**24)
+    done = rsclip("segment", one_strip, "--classes", "a, b", "--model", tiny_model, "--max-memory",
+                  "700M", "-o", tmp_path / "out")  # fmt: skip
+    assert done.exit_code == 2
+    assert "huge strips" in done.stderr
+    assert "TILED=YES" in done.stderr
+
+
+@pytest.mark.long
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="Linux tells the peak there")
+def test_the_limit_holds_for_a_scene_of_one_strip(one_strip, tmp_path):
+    assert peak_mb(one_strip, tmp_path / "out", 940, "--gsd 8 --overlap 0") <= 940
 
 
 def test_sizes():
