@@ -77,8 +77,7 @@ class Job:
             parse_stretch(settings.stretch)
         if settings.refine is not None:
             parse_dilations(settings.refine)
-        if settings.vector_format not in ("none", "parquet"):
-            check_path(output_dir)
+        check_path(output_dir, settings.vector_format)
         if settings.qgis_project and settings.vector_format == "parquet":
             _warn_of_parquet()
         stems = _unique_stems(scenes)

@@ -1,6 +1,7 @@
 """Polygons of a label raster, rsclip's own mask or any other: `polygonize`, `write_polygons`."""
 
 import contextlib
+import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,7 +12,7 @@ from rasterio._err import CPLE_BaseError
 from rasterio.errors import RasterioError
 
 from rsclip.config import POLYGON_OPTIONS, SegmentConfig, build_config
-from rsclip.errors import OptionError, OutputError
+from rsclip.errors import OptionError, OutputError, RsclipWarning
 from rsclip.legend import UNCLASSIFIED, UNCLASSIFIED_NAME
 from rsclip.palette import RGB, UNCLASSIFIED_RGB, choose_colours
 from rsclip.scene import gdal_env
@@ -109,8 +110,7 @@ def write_polygons(
             where=output,
             remedy=f"Choose one of {', '.join('.' + name for name in VECTOR_FORMATS)}.",
         )
-    if kind != "parquet":
-        check_path(output)
+    check_path(output, kind)
     inputs = [path for path in (mask, confidence) if path is not None]
     with gdal_env(), LabelRaster(mask, confidence) as labels:
         said = labels.names()
@@ -120,8 +120,9 @@ def write_polygons(
         if kind != "shp":
             # The ending stays as it was spelt; GDAL gives the parts of a Shapefile small ones.
             names["polygons"] = output.name
-        if "polygons_style" in names and _is_style_of(output.parent, names, mask):
-            # The mask's own style, of a raster: it is not to be replaced.
+        if "polygons_style" in names and _stays(
+            output.parent / names["polygons_style"], mask, config
+        ):
             del names["polygons_style"]
         with Staging(output.parent, names, overwrite=config.overwrite, inputs=inputs) as staging:
             path = staging.path("polygons")
@@ -199,9 +200,20 @@ def _write(
     return writer.write(finisher.finish(item) for item in found)
 
 
-def _is_style_of(folder: Path, names: Mapping[str, str], mask: str | Path) -> bool:
-    own = Path(mask).with_suffix(".qml")
-    return own.exists() and (folder / names["polygons_style"]).absolute() == own.absolute()
+def _stays(style: Path, mask: str | Path, config: SegmentConfig) -> bool:
+    """Say whether a style that is there is the mask's own, of a raster, or another file's."""
+    if not style.exists():
+        return False
+    if style.absolute() == Path(mask).with_suffix(".qml").absolute():
+        return True
+    if not config.overwrite:
+        # Formats of one stem share it.
+        warnings.warn(
+            f"{style} was there before and stays: --overwrite replaces it",
+            RsclipWarning,
+            stacklevel=3,
+        )
+    return not config.overwrite
 
 
 @contextlib.contextmanager

@@ -168,7 +168,7 @@ class Scene:
         name = str(source)
         try:
             dataset = open_raster(name)
-        except RASTERIO_ERRORS as error:
+        except (*RASTERIO_ERRORS, UnicodeEncodeError) as error:
             raise open_error(name, reason(error)) from error
         try:
             check_usable(name, dataset)

@@ -52,6 +52,13 @@ def open_error(source: str, reason: str) -> SceneError:
         source: The scene as it was named.
         reason: GDAL's words.
     """
+    plain = source.encode("utf-8", "backslashreplace").decode()
+    if plain != source:
+        return SceneError(
+            "its name is not UTF-8, as GDAL wants names",
+            where=plain,
+            remedy="Rename it (convmv -f latin1 -t utf8), or make a link of another name.",
+        )
     if is_remote(source):
         return SceneError(
             f"cannot be opened: {reason}",

@@ -97,7 +97,9 @@ def build_view(
     inputs = [path for path in folder.iterdir() if path.is_file() and path != target]
     names = {"page": target.name}
     with Staging(target.parent, names, overwrite=True, inputs=inputs) as staging:
-        write_text(staging.path("page"), _page(folder, scenes))
+        # Names of files may hold what is no letter at all.
+        page = _page(folder, scenes).encode("utf-8", "backslashreplace").decode()
+        write_text(staging.path("page"), page)
         path = staging.publish()["page"]
     return path, scenes
 
@@ -122,7 +124,7 @@ def _read(path: Path) -> ViewedScene | None:
         record = json.loads(path.read_text(encoding="utf-8"))
         for key in ("scene", "classes", "results", "settings", "model"):
             record[key]
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         warnings.warn(f"{path}: not a run record: left out", RsclipWarning, stacklevel=3)
         return None
     try:

@@ -58,3 +58,12 @@ def test_models_that_the_page_names_exist(repository):
     assert len(names) >= 7
     for name in names:
         assert describe_model(name)["licence"]
+
+
+def test_every_entry_of_a_run_record_is_named(repository, make_scene, tiny_model, tmp_path):
+    import rsclip as library
+
+    result = library.segment(make_scene(), "road, water", tmp_path, model=tiny_model)
+    page = (repository / "docs/outputs.md").read_text(encoding="utf-8")
+    told = set(re.findall(r"`(\w+)`", page.partition("## Run record")[2]))
+    assert set(result.run) - told == set()

@@ -245,7 +245,7 @@ def _open(path: str | Path) -> Any:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", NotGeoreferencedWarning)
             return rasterio.open(path)
-    except _ERRORS as error:
+    except (*_ERRORS, UnicodeEncodeError) as error:
         raise open_error(str(path), str(error)) from error
 
 

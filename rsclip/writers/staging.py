@@ -291,6 +291,12 @@ def _refuse_clashes(
 ) -> None:
     if folder.exists() and not folder.is_dir():
         raise OutputError("not a folder", where=folder, remedy="Give -o a folder.")
+    for name in (str(folder), *names.values()):
+        plain = name.encode("utf-8", "backslashreplace").decode()
+        if plain != name:
+            raise OutputError(
+                "the name is not UTF-8, as GDAL wants names", where=plain, remedy="Choose another."
+            )
     for name in names.values():
         if len(os.fsencode(name)) > _LONGEST_NAME:
             raise OutputError(

@@ -4,6 +4,7 @@ import contextlib
 import errno
 import json
 import os
+import re
 import shutil
 import warnings
 from collections.abc import Iterator, Mapping
@@ -46,12 +47,15 @@ _SHORT_NAMES = {
 }
 # Bytes of a record: two texts, four numbers.
 _DBF_RECORD = 2 * 80 + 4 * 24
-# FlatGeobuf makes a temporary file first; both have more bytes than the geometries: fields, index.
-_FGB_FILES = 2
+# FlatGeobuf makes a temporary file first, SQLite a journal; files have more bytes than the
+# geometries: fields, index.
+_TIMES_WRITTEN = 2
 _FEATURE_BYTES = 160
 # Beyond this GDAL builds the index on the disk.
 _INDEX_OPTION = "OGR_GPKG_MAX_RAM_USAGE_RTREE"
 _INDEX_BYTES = 100_000_000
+# SQLite takes these for letters of a URL.
+_DECODED = re.compile(r"%[0-9A-Fa-f]{2}")
 _ERRORS = (
     OSError,
     DataLayerError,
@@ -131,12 +135,18 @@ def check_place(kind: str, crs: CRS | None, where: object) -> None:
         )
 
 
-def check_path(path: str | Path) -> None:
-    """Refuse a file or folder that pyogrio would take for part of a URL.
+def check_path(path: str | Path, kind: str) -> None:
+    """Refuse a file or folder that pyogrio would take for part of a URL; warn of what SQLite would.
+
+    Args:
+        path: Of the file, or of the folder it will be in.
+        kind: One of `VECTOR_FORMATS`, or "none".
 
     Raises:
         OutputError: There is ";" or "!" in its path.
     """
+    if kind in ("none", "parquet"):
+        return
     for letter in ";!":
         if letter in os.fspath(path):
             raise OutputError(
@@ -144,6 +154,14 @@ def check_path(path: str | Path) -> None:
                 where=path,
                 remedy="Choose another folder (-o), or --vector-format none or parquet.",
             )
+    full = str(Path(path).absolute())
+    if kind == "gpkg" and (code := _DECODED.search(full)):
+        warnings.warn(
+            f"QGIS opens no GeoPackage where the path has {code[0]!r} in it ({full}): choose "
+            "another folder (-o), or --vector-format fgb",
+            RsclipWarning,
+            stacklevel=3,
+        )
 
 
 class VectorWriter:
@@ -228,11 +246,14 @@ class VectorWriter:
         return self._seen
 
     def _reason(self, error: BaseException) -> BaseException:
-        """Return the full disk that FlatGeobuf calls an I/O failure, having freed it again."""
-        if self._kind != "fgb" or isinstance(error, OSError):
+        """Return the full disk that is freed again by the time of the error.
+
+        FlatGeobuf calls it an I/O failure; SQLite rolls back, and GDAL says that this failed.
+        """
+        if self._kind not in ("fgb", "gpkg") or getattr(error, "errno", None) is not None:
             return error
         with contextlib.suppress(OSError):
-            if shutil.disk_usage(self._path.parent).free < _FGB_FILES * self._given:
+            if shutil.disk_usage(self._path.parent).free < _TIMES_WRITTEN * self._given:
                 return OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         return error
 
@@ -299,7 +320,10 @@ class VectorWriter:
                 whole = file.read().rstrip().endswith(b"}")
         else:
             # An empty FlatGeobuf does not know its count.
-            whole = max(pyogrio.read_info(self._path)["features"], 0) == self._count
+            info = pyogrio.read_info(self._path)
+            whole = max(info["features"], 0) == self._count
+            # Where there is no room for it, a GeoPackage's is left out without a word.
+            whole &= self._kind != "gpkg" or info["capabilities"]["fast_spatial_filter"]
         if not whole:
             raise OSError("what was written cannot be read back")
 

@@ -121,6 +121,19 @@ def test_one_damaged_record_does_not_hide_the_rest(rsclip, folder, damage):
         assert page.ids.count(name) == 1
 
 
+def test_odd_records_do_not_hide_the_rest(rsclip, folder):
+    record = json.loads((folder / "other_run.json").read_text(encoding="utf-8"))
+    record["scene"]["path"] = record["model"]["name"] = "/data/b\udcff.tif"
+    (folder / "other_run.json").write_text(json.dumps(record), encoding="utf-8")
+    (folder / "deep_run.json").write_text("[" * 100_000)
+    done = rsclip("view", folder)
+    assert done.exit_code == 0, done.output
+    assert "deep_run.json: not a run record" in done.stderr
+    text = (folder / "index.html").read_text(encoding="utf-8")
+    assert text.count("<table") == 2
+    assert "udcff" in text
+
+
 def test_damaged_settings_cost_the_picture_only(rsclip, folder):
     record = json.loads((folder / "other_run.json").read_text(encoding="utf-8"))
     record["settings"] = 3

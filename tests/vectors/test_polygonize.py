@@ -514,6 +514,17 @@ def test_a_full_disk_is_called_so(small_disk, tmp_path, kind):
         assert left(folder) == []
 
 
+@pytest.mark.parametrize("megabytes", [1, 3, 6, 8])
+def test_a_full_disk_is_called_so_when_sqlite_has_freed_it(small_disk, tmp_path, megabytes):
+    labels = np.random.default_rng(0).integers(1, 4, (330, 330), "uint8")
+    mask = write_labels(tmp_path / "town_mask.tif", labels)
+    assert library.write_polygons(mask, tmp_path / "a.gpkg").stat().st_size > 10 * 2**20
+    folder = small_disk(megabytes * 1024)
+    with pytest.raises(WriteError, match="the disk is full"):
+        library.write_polygons(mask, folder / "a.gpkg")
+    assert left(folder) == []
+
+
 @pytest.mark.parametrize("wrong", ["above 100", "float", "elsewhere"])
 def test_a_confidence_raster_of_something_else(tmp_path, wrong):
     profile = {"driver": "GTiff", "height": 20, "width": 30, "count": 1, "crs": "EPSG:32633"}
@@ -581,3 +592,31 @@ def test_the_masks_own_style_stays(make_scene, tiny_model, tmp_path):
     assert result.paths["style"].read_bytes() == style
     other = library.write_polygons(result.mask_path, tmp_path / "other.fgb")
     assert b"categorizedSymbol" in other.with_suffix(".qml").read_bytes()
+
+
+def test_a_style_that_was_there_stays_and_the_polygons_come(tmp_path, mask):
+    one = library.write_polygons(mask, tmp_path / "a.fgb")
+    style = one.with_suffix(".qml")
+    style.write_text("mine")
+    with pytest.warns(RsclipWarning, match=r"a\.qml was there before and stays: --overwrite"):
+        other = library.write_polygons(mask, tmp_path / "a.shp")
+    assert other.exists()
+    assert style.read_text() == "mine"
+    library.write_polygons(mask, other, overwrite=True)
+    assert "categorizedSymbol" in style.read_text()
+
+
+def test_names_that_are_no_text(tmp_path, mask):
+    odd = tmp_path / "town\udcff_mask.tif"
+    odd.write_bytes(mask.read_bytes())
+    with pytest.raises(SceneError, match=r"town\\udcff_mask\.tif: its name is not UTF-8"):
+        library.polygonize(odd)
+    with pytest.raises(OutputError, match=r"b\\udcff\.gpkg: .*not UTF-8"):
+        library.write_polygons(mask, tmp_path / "b\udcff.gpkg")
+    assert left(tmp_path) == ["town_mask.tif", odd.name]
+
+
+def test_a_geopackage_that_qgis_could_not_open_is_warned_of(tmp_path, mask):
+    folder = tmp_path / "a%20b"
+    with pytest.warns(RsclipWarning, match=r"QGIS opens no GeoPackage.*'%20'.*fgb"):
+        assert library.write_polygons(mask, folder / "a.gpkg").exists()
