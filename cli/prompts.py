@@ -20,6 +20,9 @@ _SHOWN_PAIRS = 20
 _SHOWN_FAR = 5
 # A wider matrix does not fit a terminal; --png and --json hold any.
 _WIDEST = 12
+# A class without a name is called by its word, which may be a paragraph.
+_LONGEST_NAME = 24
+_LONGEST_TEXT = 80
 
 
 @click.command("prompts")
@@ -63,23 +66,30 @@ def _show(report: "PromptReport") -> None:
     rows = []
     for index, item in enumerate(report.legend.classes):
         texts = [query.text for query in report.queries if query.class_index == index]
-        rows.append((str(item.value), item.name, " | ".join(texts)))
+        rows.append((str(item.value), _short(item.name), " | ".join(texts)))
     print_table(("value", "class", "words and descriptions"), rows)
     if len(names) <= _WIDEST:
         click.echo("\nCosine of the closest words of two classes:")
         for name, row in zip(names, report.cosines, strict=True):
             cells = "".join(f"{value:6.2f}" for value in row)
-            click.echo(f"{name[:24]:<24}{cells}")
+            click.echo(f"{_short(name):<{_LONGEST_NAME}}{cells}")
     click.echo(
         f"\nFor this model, words for different things have {report.different:.2f} on average, "
         f"synonyms {report.same:.2f}; above {report.limit:.2f}, two classes are too close."
     )
     for pair in report.pairs[:_SHOWN_PAIRS]:
-        click.echo(f"- {pair.first} / {pair.second} ({pair.cosine:.2f}): {pair.advice}")
+        both = f"{_short(pair.first)} / {_short(pair.second)}"
+        click.echo(f"- {both} ({pair.cosine:.2f}): {pair.advice}")
     if len(report.pairs) > _SHOWN_PAIRS:
         click.echo(f"- and {len(report.pairs) - _SHOWN_PAIRS} more pairs (--json)")
     if not report.pairs:
-        click.echo("No pair of classes is too close.")
+        of_these = " by words that it has learned" if report.unlearned_pairs else ""
+        click.echo(f"No pair of classes is too close{of_these}.")
+    if report.unlearned_pairs:
+        click.echo(
+            f"- left out: {report.unlearned_pairs} pairs that are close only by words that "
+            f"{report.model} has not learned, whose cosines mean little"
+        )
     far = [flag.text for flag in report.flags if flag.kind == "far"]
     if len(far) > _SHOWN_FAR:
         shown = ", ".join(far[:_SHOWN_FAR])
@@ -92,4 +102,9 @@ def _show(report: "PromptReport") -> None:
         if flag.kind == "far" and len(far) > _SHOWN_FAR:
             continue
         paper = f" [{flag.paper}]" if flag.paper else ""
-        click.echo(f'- {flag.class_name}, "{flag.text}": {flag.kind}: {flag.reason}{paper}')
+        text = _short(flag.text, _LONGEST_TEXT)
+        click.echo(f'- {_short(flag.class_name)}, "{text}": {flag.kind}: {flag.reason}{paper}')
+
+
+def _short(text: str, longest: int = _LONGEST_NAME) -> str:
+    return text if len(text) <= longest else f"{text[: longest - 3].rstrip()}..."

@@ -2,7 +2,9 @@
 
 import itertools
 import os
-from collections.abc import Mapping, Sequence
+import warnings
+from collections.abc import Iterator, Mapping, Sequence, Set
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from rsclip.config import SegmentConfig
-from rsclip.errors import OutputError
+from rsclip.errors import OutputError, RsclipWarning
 from rsclip.legend import Legend, LegendSpec, load_legend
 from rsclip.prompts import Query, class_queries, load_templates, word_prompts
 from rsclip.vocabulary import check_words
@@ -59,7 +61,7 @@ class ClosePair:
         return (
             f'by "{first}" and "{second}"; if they are one class, merge them as '
             f'"{"|".join(one)}"; else {drop}write what tells '
-            f"{self.first} from {self.second} as seen from above (a narrower word, a description)"
+            f"{self.first} from {self.second} in the image (a narrower word, a description)"
         )
 
     def to_dict(self) -> dict[str, Any]:
@@ -84,7 +86,10 @@ class PromptReport:
         cosines: float32 (K, K), of the closest words of two classes, -1..1.
         different: The model's mean cosine of words for different things.
         same: Its mean cosine of synonyms.
-        pairs: Classes nearer than halfway from `different` to `same`, closest first.
+        pairs: Classes nearer than halfway from `different` to `same` by words that the model has
+            learned, closest first.
+        unlearned_pairs: How many more are so near only by words that it has not learned ("far"),
+            whose cosines mean little.
         flags: Words that will not do what they say.
     """
 
@@ -96,6 +101,7 @@ class PromptReport:
     different: float
     same: float
     pairs: Sequence[ClosePair]
+    unlearned_pairs: int
     flags: Sequence[Flag]
 
     @property
@@ -123,6 +129,7 @@ class PromptReport:
             "cosine_of_synonyms": round(self.same, 4),
             "too_close_above": round(self.limit, 4),
             "too_close": [pair.to_dict() for pair in self.pairs],
+            "too_close_by_words_not_learned": self.unlearned_pairs,
             "flags": [flag.to_dict() for flag in self.flags],
         }
 
@@ -148,15 +155,24 @@ def report_prompts(
     queries = class_queries(legend, templates)
     device = parse_device(config.device)
     backbone = (backbone or load_backbone(config.model, config.weights)).to(device)
-    features = _features(backbone, [query.prompts for query in queries])
-    owners = np.array([query.class_index for query in queries])
-    cosines = features @ features.T
-    different, same = _scale(backbone, templates)
-    matrix, pairs = _compare(cosines, owners, queries, legend, (different + same) / 2)
-    flags = [*check_legend(legend), *_model_flags(backbone, legend, queries)]
+    with _cuts_are_flags():
+        features = _features(backbone, [query.prompts for query in queries])
+        model_flags = _model_flags(backbone, legend, queries)
+        different, same = _scale(backbone, templates)
+    far = {flag.text for flag in model_flags if flag.kind == "far"}
+    matrix, pairs, unlearned = _compare(features, queries, far, legend, (different + same) / 2)
+    flags = [*check_legend(legend), *model_flags]
     return PromptReport(
-        backbone.name, templates, legend, queries, matrix, different, same, pairs, flags
+        backbone.name, templates, legend, queries, matrix, different, same, pairs, unlearned, flags
     )
+
+
+@contextmanager
+def _cuts_are_flags() -> Iterator[None]:
+    """Keep the warning of a cut prompt back: the report flags the word."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "a prompt is cut", RsclipWarning)
+        yield
 
 
 def check_picture(path: str | Path, *, overwrite: bool = False) -> None:
@@ -216,27 +232,38 @@ def _scale(backbone: "Backbone", templates: Sequence[str]) -> tuple[float, float
 
 
 def _compare(
-    cosines: Matrix,
-    owners: npt.NDArray[Any],
+    features: Matrix,
     queries: Sequence[Query],
+    far: Set[str],
     legend: Legend,
     limit: float,
-) -> tuple[Matrix, list[ClosePair]]:
+) -> tuple[Matrix, list[ClosePair], int]:
+    """Return cosines of classes, pairs above the limit, and how many are so by far words alone."""
     count = len(legend.classes)
+    cosines = features @ features.T
+    # A word that the model has not learned lies near anything.
+    learned = np.array([query.text not in far for query in queries])
+    telling = np.where(np.outer(learned, learned), cosines, -np.inf)
+    owners = np.array([query.class_index for query in queries])
     members = [np.flatnonzero(owners == index) for index in range(count)]
     matrix = np.eye(count, dtype=np.float32)
-    pairs = []
+    pairs, unlearned = [], 0
     for a, b in itertools.combinations(range(count), 2):
-        block = cosines[np.ix_(members[a], members[b])]
-        row, col = np.unravel_index(block.argmax(), block.shape)
-        value = matrix[a, b] = matrix[b, a] = block[row, col]
+        both = np.ix_(members[a], members[b])
+        matrix[a, b] = matrix[b, a] = cosines[both].max()
         both_behind = legend.classes[a].background and legend.classes[b].background
         # Which of two background classes wins makes no difference: both are written as 0.
-        if value > limit and not both_behind:
-            words = queries[members[a][row]].text, queries[members[b][col]].text
-            first, second = legend.classes[a].name, legend.classes[b].name
-            pairs.append(ClosePair(first, second, float(value), words))
-    return matrix, sorted(pairs, key=lambda pair: -pair.cosine)
+        if matrix[a, b] <= limit or both_behind:
+            continue
+        block = telling[both]
+        row, col = np.unravel_index(block.argmax(), block.shape)
+        if block[row, col] <= limit:
+            unlearned += 1
+            continue
+        words = queries[members[a][row]].text, queries[members[b][col]].text
+        first, second = legend.classes[a].name, legend.classes[b].name
+        pairs.append(ClosePair(first, second, float(block[row, col]), words))
+    return matrix, sorted(pairs, key=lambda pair: -pair.cosine), unlearned
 
 
 def _model_flags(backbone: "Backbone", legend: Legend, queries: Sequence[Query]) -> list[Flag]:

@@ -14,36 +14,63 @@ from rsclip.legend import Legend
 __all__ = ["Flag", "check_legend", "check_text"]
 
 _COLOURS = (
-    r"(?<![\w-])(red|orange|yellow|green|blue|purple|violet|pink|brown|black|white|gr[ea]y|beige|turquoise"
-    r"|cyan|magenta)(?![\w-])"
+    "red|orange|yellow|green|blue|purple|violet|pink|brown|black|white|gr[ea]y|beige|turquoise|cyan"
+    "|magenta|gold|golden|silver|tan|teal|maroon|crimson|scarlet|ochre|mauve"
 )
-# A number that is part of a word (two-storey, 4-lane) says what kind of thing it is.
 _NUMBERS = (
-    r"(?<![\w-])(?:two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|several|dozens?|\d+"
-    r"|many|multiple|numerous|a few|both"
-    r"|(?:a )?(?:pair|couple|lots|(?<=a )lot|tens|hundreds|thousands) of)"
-    r"(?![\w-])"
+    "two|three|four|five|six|seven|eight|nine|ten|eleven|twelve"
+    "|(?:thir|four|fif|six|seven|eigh|nine)teen|twenty|thirty|forty|fifty|sixty|seventy|eighty"
+    "|ninety|hundreds?|thousands?|millions?|dozens?"
 )
+_AMOUNTS = (
+    "several|many|multiple|numerous|countless|few|some|both|plenty of"
+    "|(?:a )?(?:pair|couple|lots|(?<=a )lot|tens) of"
+)
+# A number after one of these is a name, not a count: runway 27, zone 3 housing.
+_NUMBERED = (
+    "runway", "highway", "route", "terminal", "gate", "zone", "class", "sentinel", "landsat",
+)  # fmt: skip
+# One of its kind, not a count of one.
+_ONE_OF_A_KIND = "family|storey|story|track|lane|carriageway|crop"
+_SIDES = "left|right|north|south|east|west"
 _PLACES = (
-    r"(?:left|right|north|south|east|west|front|top|inside|outside) of|(?<!from )above|below"
-    r"|under(?! construction)|underneath|behind|beneath|beside|besides|between"
-    r"|near(?![ -](?:infra-?red|shore))|next to|close to"
-    r"|adjacent to|opposite|across from|surrounded by"
-    r"|(?:larger|smaller|bigger|taller|wider|longer|shorter) than"
+    rf"(?:{_SIDES}|front|top|inside|outside) of|to the (?:{_SIDES})"
+    "|(?<!from )above|below|under(?! construction)|underneath|behind|beneath|beside|besides|between"
+    "|near(?![ -](?:infra-?red|shore))|next to|close to|adjacent to|opposite|across from"
+    "|surrounded by|amid|amidst|among|amongst|atop|upon|beyond|alongside|overlooking|containing"
+    "|(?:larger|smaller|bigger|taller|wider|longer|shorter) than"
 )
+# "In leaf", "in rows", "in black" is a look or a state, not a place; so is "at night".
+_STATES = (
+    "bloom|flower|leaf|traffic|use|rows?|full|early|late|spring|summer|autumn|winter|shadow"
+    rf"|(?:{_COLOURS})$"
+)
+_TIMES = "night|dawn|dusk|noon|sunrise|sunset|anchor|rest|sea|low tide|high tide"
 # In a sentence these give the look of the place; in a class's word they are meant to choose.
-# "In leaf" or "in rows" is a state, not a place.
-_STATES = r"bloom|flower|leaf|traffic|use|rows?|full|early|late|spring|summer|autumn|winter|shadow"
 _LOOSE_PLACES = (
-    r"across|along|around|(?:at|inside|within) (?:the|a|an)"
+    r"across|along|around|(?:inside|within|with|crossing) (?:the|a|an)"
     rf"|(?<=\w )(?:on|over|in) (?!(?:{_STATES})\b)\w+"
+    rf"|(?<=\w )at (?!(?:{_TIMES})\b)\w+"
+    # "Damaged by fire" says what was done, "drive through" what a shop is.
+    r"|(?<=\w )(?<!ed )(?<!burnt )(?<!grown )(?<!side )by \w+"
+    r"|(?<=\w )(?<!drive )through"
 )
+_DENIALS = (
+    "no|not|cannot|without|never|neither|nor|except|excluding|lacking|lacks|minus|hardly|barely"
+    "|scarcely|(?:free|absence|lack|devoid|void|bare|bereft|empty|instead) of"
+    "|(?:rather|other) than|(?:anything|everything|all) but"
+    "|un(?:built|developed|cultivated|vegetated|planted|forested|wooded|inhabited|occupied|roofed"
+    "|populated|settled|irrigated|fenced)"
+)
+# Words of a kind of their own, whose ending or beginning denies nothing that could be seen.
+_LESS = "wire|stain|seam|home|driver|cloud|seed|count|end|name|time|use|harm|care|bound|regard"
+_FREE = "duty|tax|toll|hands"
+_NON = "residential|profit|stop|ferrous"
 _WITHOUT = (
-    r"\b(no|not|without|never|neither|nor|except|excluding|lacking|lacks|non)\b|n['’]t\b"
-    r"|\b\w{3,}-free\b"
-    r"|\b(free|absence|lack|devoid|empty|instead) of\b|\brather than\b"
-    r"|\b(?!wire|stain|seam|un|bl)\w{3,}less\b"
-    r"|\bun(built|developed|cultivated|vegetated|planted|forested|wooded|inhabited|occupied)\b"
+    rf"\b(?:{_DENIALS})\b|n['’]t\b"
+    rf"|\b(?!(?:{_FREE})-)\w{{3,}}-free\b"
+    rf"|\b(?!(?:{_LESS})less\b)\w{{3,}}less\b"
+    rf"|\bnon\b(?![ -]?(?:{_NON})\b)"
 )
 # Frequent words of maps in other languages, with what CLIP reads; without accents.
 _FOREIGN = {
@@ -107,6 +134,14 @@ class _Rule:
     sentences: bool = True
 
 
+# A number that is part of a word (two-storey, 4-lane) says what kind of thing it is.
+_NAMED = "".join(f"(?<!{name} )" for name in _NUMBERED)
+_COUNTS = (
+    rf"(?<![\w-])(?:{_NUMBERS}|{_AMOUNTS}|one|single(?! (?:{_ONE_OF_A_KIND})\b)"
+    # Digits count what follows, or what they are a group of; else they are a name's: runway 27.
+    rf"|{_NAMED}\d+(?= [^\W\d])|(?<= of )\d+"
+    r")(?![\w-])"
+)
 _RELATION = (
     "CLIP reads both things, not how they lie to one another. Make classes of the things, and find "
     "the relation in the map"
@@ -114,6 +149,8 @@ _RELATION = (
 _BAGS_OF_WORDS = (
     "Yuksekgonul et al., When and Why Vision-Language Models Behave like Bags-of-Words, ICLR 2023"
 )
+# Every word has a capital, the first is a number.
+_PLACE_NAME = re.compile(rf"(?=[A-Z])(?i:{_NUMBERS}|one)(?: [A-Z][a-z]+)+$")
 _RULES = (
     _Rule(
         "negation",
@@ -124,7 +161,7 @@ _RULES = (
     ),
     _Rule(
         "count",
-        re.compile(_NUMBERS),
+        re.compile(_COUNTS),
         "CLIP does not count. Leave the number out, and count the polygons",
         "Paiss et al., Teaching CLIP to Count to Ten, ICCV 2023",
     ),
@@ -143,7 +180,8 @@ _RULES = (
     ),
     _Rule(
         "colours",
-        re.compile(_COLOURS),
+        # Of grey-green the first alone: one look. Blue-roofed is blue.
+        re.compile(rf"(?<![\w-])(?:{_COLOURS})(?!\w)"),
         "CLIP does not bind several colours to their things. Keep one, or write two words",
         "Lewis et al., Does CLIP Bind Concepts?, Findings of EACL 2024",
         least=2,
@@ -165,10 +203,16 @@ def check_text(text: str, class_name: str, *, sentence: bool = False) -> list[Fl
     """Return what a CLIP cannot read in one word; or description, which is a sentence."""
     lowered = text.lower()
     # One look, not two colours.
-    one_colour = re.sub(r"\bblack[ -](?:and|&)[ -]white\b", "grey", lowered)
-    flags = []
+    plain = re.sub(r"\bblack[ -](?:and|&)[ -]white\b", "grey", lowered)
+    # Nine Elms is a name, nine elms are a count.
+    unnamed = "" if _PLACE_NAME.match(text) else plain
+    flags: list[Flag] = []
     for rule in _RULES:
-        found = {match.group(0) for match in rule.pattern.finditer(one_colour)}
+        # Two rules find relations; one word is told once.
+        if any(flag.kind == rule.kind for flag in flags):
+            continue
+        read = unnamed if rule.kind == "count" else plain
+        found = {match.group(0) for match in rule.pattern.finditer(read)}
         if len(found) >= rule.least and (rule.sentences or not sentence):
             flags.append(Flag(class_name, text, rule.kind, rule.reason, rule.paper))
     if advice := _foreign(text):

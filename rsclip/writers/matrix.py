@@ -21,6 +21,8 @@ _LETTERS = 17
 # Beyond these many classes, numbers do not fit the cells.
 _NUMBERED = 24
 _CELL, _SMALL_CELL = 48, 18
+# A class without a name is called by its word, which may be a paragraph.
+_LONGEST = 40
 
 
 def render_matrix(
@@ -44,7 +46,7 @@ def render_matrix(
     count = len(names)
     cell = _CELL if count <= _NUMBERED else _SMALL_CELL
     size = _LETTERS if count <= _NUMBERED else 13
-    shown = [legible(name, instead) for name, instead in zip(names, plain, strict=True)]
+    shown = [_short(legible(name, instead)) for name, instead in zip(names, plain, strict=True)]
     fonts = [font_for(name, size) for name in shown]
     label = int(max(font.getlength(name) for font, name in zip(fonts, shown, strict=True))) + 12
     heading, note = font_for(title, _TITLE), f"framed: above {limit:.2f}, too close to tell apart"
@@ -95,3 +97,7 @@ def _upright(picture: Image.Image, text: str, font: Any, x: int, bottom: int, le
 def _shade(share: float) -> tuple[int, int, int]:
     red, green, blue = (round(a + (b - a) * share) for a, b in zip(_LOW, _HIGH, strict=True))
     return red, green, blue
+
+
+def _short(name: str) -> str:
+    return name if len(name) <= _LONGEST else f"{name[: _LONGEST - 3].rstrip()}..."

@@ -1,6 +1,7 @@
 """`rsclip prompts`: how a model reads class words."""
 
 import json
+import warnings
 
 import numpy as np
 import PIL.Image
@@ -64,7 +65,9 @@ def test_background_classes_may_be_as_close_as_they_like(nano):
 
 def test_what_the_model_itself_cannot_read_is_flagged(nano):
     text = "a field " + "of ripe golden wheat " * 20
-    with pytest.warns(RsclipWarning, match="is cut"):
+    with warnings.catch_warnings():
+        # A flag says it, once.
+        warnings.simplefilter("error", RsclipWarning)
         found = report(
             {"wheat": {"words": ["farmland", text]}, "x": ["gewerbegebietsflaeche"]},
             nano,
@@ -77,6 +80,39 @@ def test_what_the_model_itself_cannot_read_is_flagged(nano):
     rare = next(flag for flag in found.flags if flag.kind == "rare")
     pieces = count_tokens(nano.tokenizer, "gewerbegebietsflaeche") - 2
     assert f"gewerbegebietsflaeche (in {pieces} pieces)" in rare.reason
+
+
+def test_a_word_of_a_paragraph_leaves_the_table_narrow(rsclip):
+    text = "a field " + "of ripe golden wheat " * 20
+    done = rsclip("prompts", f"{text}, water", "--model", "nano")
+    assert done.exit_code == 0, done.output
+    lines = done.stdout.splitlines()
+    (header,) = (line for line in lines if line.startswith("value  class"))
+    assert header.index("words and descriptions") == len("value  ") + 24 + 2
+    row = next(line for line in lines if line.startswith("1 "))
+    assert row.split("  ", 2)[-1].strip().startswith("a field of ripe golde...")
+    (flag,) = (line for line in lines if "are cut at" in line)
+    assert len(flag) < 250
+    assert "a prompt is cut" not in done.output
+
+
+def test_pairs_by_words_that_the_model_has_not_learned_are_counted_not_advised(nano, rsclip):
+    found = report("road, highway, plaything, land", nano)
+    far = {flag.text for flag in found.flags if flag.kind == "far"}
+    assert "plaything" in far
+    assert {"road", "highway"}.isdisjoint(far)
+    assert [(pair.first, pair.second) for pair in found.pairs] == [("road", "highway")]
+    above = int((np.triu(found.cosines, 1) > found.limit).sum())
+    assert found.unlearned_pairs == above - 1 > 0
+    assert found.to_dict()["too_close_by_words_not_learned"] == found.unlearned_pairs
+    shown = rsclip("prompts", "road, highway, plaything, land", "--model", "nano").stdout
+    assert f"left out: {found.unlearned_pairs} pairs" in shown
+    assert '"plaything" and' not in shown
+
+
+def test_a_far_word_does_not_hide_that_two_learned_words_are_close(nano):
+    (pair,) = report({"a": ["plaything", "road"], "b": ["toy", "highway"]}, nano).pairs
+    assert pair.words == ("road", "highway")
 
 
 def test_recommended_words_are_neither_rare_nor_cut(nano):
@@ -103,6 +139,11 @@ def test_the_picture_has_a_frame_around_close_pairs(nano, tmp_path):
         write_matrix(report(CLASSES, nano), path)
 
 
+def test_a_word_of_a_paragraph_leaves_the_picture_small(nano, tmp_path):
+    found = report("a field " + "of ripe golden wheat " * 20 + ", water", nano)
+    assert max(PIL.Image.open(write_matrix(found, tmp_path / "m.png")).size) < 900
+
+
 def test_command_prints_what_the_library_returns(nano, rsclip, tmp_path):
     arguments = ["prompts", CLASSES, "--model", "nano", "--device", "cpu"]
     done = rsclip(*arguments, "--json")
@@ -126,8 +167,9 @@ def test_command_prints_what_the_library_returns(nano, rsclip, tmp_path):
 
 def test_many_words_that_a_small_model_has_not_learned_are_one_line(rsclip):
     shown = rsclip("prompts", "set:cityscapes", "--model", "nano").stdout
-    assert sum("has not learned" in line for line in shown.splitlines()) == 1
-    assert "take a larger model" in shown
+    lines = shown.splitlines()
+    assert sum("take a larger model" in line for line in lines) == 1
+    assert sum(line.startswith("- left out:") for line in lines) == 1
 
 
 def test_a_name_that_no_font_writes_has_its_number(nano, tmp_path, monkeypatch):
