@@ -14,7 +14,10 @@ from pyproj.exceptions import CRSError, ProjError
 from rasterio.crs import CRS
 from rasterio.transform import Affine
 
+from rsclip.earth import Earth
+from rsclip.edge import Edge
 from rsclip.errors import RsclipWarning
+from rsclip.sphere import authalic, on_sphere, quads, sphere_scale
 from rsclip.types import Shape
 
 __all__ = ["GroundArea"]
@@ -31,6 +34,9 @@ _EQUAL = 1e-12
 class GroundArea:
     """The area of every pixel of a grid.
 
+    Beyond the edge of the Earth (a geostationary view, the corners of a Mollweide map) there is no
+    ground: pixels there have none, those on the edge have what lies on the Earth.
+
     Args:
         crs: The grid's.
         transform: From (column, row) to coordinates; may be rotated.
@@ -43,6 +49,7 @@ class GroundArea:
     def __init__(self, crs: CRS, transform: Affine, shape: Shape) -> None:
         self._shape = shape
         self._exact: Metres2 | None = None
+        self._edge: Edge | None = None
         own = pyproj.CRS.from_user_input(crs.to_wkt())
         base = own.geodetic_crs
         geod = base.get_geod() if base is not None else None
@@ -52,21 +59,26 @@ class GroundArea:
         if crs.is_geographic and not (transform.b or transform.d) and own == base:
             self._exact = _by_latitude(own, geod, transform, shape)
             return
+        earth = Earth(crs, transform)
         rows, cols = (_edges(size) for size in shape)
-        points = transform * np.meshgrid(cols, rows)
-        lon, lat = pyproj.Transformer.from_crs(own, base, always_xy=True).transform(*points)
-        ground = _quads(np.radians(lon), np.radians(lat), geod)
-        pixels = np.outer(np.diff(rows), np.diff(cols))
-        # Beyond the edge of the Earth (a geostationary view) there is no ground.
-        self._cells = np.nan_to_num(ground / pixels, nan=0.0, posinf=0.0)
-        if not self._cells.any():
-            warnings.warn(
-                "the grid lies beyond the edge of the Earth at so many places that ground areas "
-                "are those of the map's own plane",
-                RsclipWarning,
-                stacklevel=2,
-            )
+        points = on_sphere(earth, *np.meshgrid(cols, rows))
+        if not np.isnan(points).any():
+            ground = quads(points[:-1, :-1], points[:-1, 1:], points[1:, 1:], points[1:, :-1])
+            scale = sphere_scale(geod)
+            self._cells = scale * ground / np.outer(np.diff(rows), np.diff(cols))
+            return
+        self._edge = Edge(earth, shape)
+        self._cells = self._edge.cells
+        if self._cells.any():
+            text = "parts of the grid lie beyond the edge of the Earth: no ground is counted there"
+        else:
+            self._edge = None
             self._cells = np.full((1, 1), _planar(crs, transform))
+            text = (
+                "the grid lies beyond the edge of the Earth: ground areas are those of the map's "
+                "own plane"
+            )
+        warnings.warn(text, RsclipWarning, stacklevel=2)
 
     @classmethod
     def measure(cls, crs: CRS | None, transform: Affine, shape: Shape) -> "GroundArea | None":
@@ -82,7 +94,8 @@ class GroundArea:
         """Return square metres a pixel, (n, W), or (n, 1) where the pixels of a row are equal."""
         if self._exact is not None:
             return self._exact[start:stop, None]
-        return self._interpolate(np.arange(start, stop))
+        area = self._interpolate(np.arange(start, stop))
+        return area if self._edge is None else self._edge.measure(area, start, stop)
 
     def at(self, x: NDArray[np.float64], y: NDArray[np.float64]) -> Metres2:
         """Return square metres a pixel at points in pixels, x along columns, y along rows, (N,)."""
@@ -91,7 +104,20 @@ class GroundArea:
         left, right, across = _at(x, self._shape[1], table.shape[1])
         upper = table[low, left] * (1 - across) + table[low, right] * across
         lower = table[high, left] * (1 - across) + table[high, right] * across
-        return np.asarray(upper * (1 - down) + lower * down)
+        return np.maximum(upper * (1 - down) + lower * down, 0.0)
+
+    @property
+    def piece(self) -> float | None:
+        """Pixels in which edges are to be measured; None where areas change slowly."""
+        return None if self._edge is None else self._edge.piece
+
+    def between(self, x0: Metres2, x1: Metres2, y: Metres2) -> Metres2:
+        """Return the ground from x0 to x1 along lines, square metres a pixel of height, (N,)."""
+        if self._edge is not None:
+            return self._edge.before(x1, y) - self._edge.before(x0, y)
+        # Simpson: areas are smooth.
+        mean = self.at(x0, y) + 4 * self.at((x0 + x1) / 2, y) + self.at(x1, y)
+        return np.asarray((x1 - x0) * mean / 6)
 
     def total(self) -> float:
         """Return the square metres of the whole grid."""
@@ -108,7 +134,8 @@ class GroundArea:
         if np.ptp(lines, axis=1).max(initial=0) <= _EQUAL * lines.max(initial=0):
             return np.asarray(lines[:, :1])
         low, high, part = _between(np.arange(self._shape[1]), self._shape[1], lines.shape[1])
-        return np.asarray(lines[:, low] * (1 - part) + lines[:, high] * part)
+        area = np.asarray(lines[:, low] * (1 - part) + lines[:, high] * part)
+        return np.maximum(area, 0.0, out=area)
 
 
 def _edges(size: int) -> NDArray[np.float64]:
@@ -135,53 +162,13 @@ def _at(
     return low, high, np.where(high > low, position - low, 0.0)
 
 
-def _authalic(lat: NDArray[np.float64], geod: pyproj.Geod) -> NDArray[np.float64]:
-    """Return q: the area between the equator and a latitude is a^2 q / 2 a radian of longitude.
-
-    Snyder, Map Projections: A Working Manual (1987), equation 3-12.
-    """
-    sine = np.sin(lat)
-    if geod.es <= 0:
-        return np.asarray(2 * sine)
-    e = math.sqrt(geod.es)
-    return np.asarray((1 - geod.es) * (sine / (1 - geod.es * sine**2) + np.arctanh(e * sine) / e))
-
-
 def _by_latitude(crs: pyproj.CRS, geod: pyproj.Geod, transform: Affine, shape: Shape) -> Metres2:
     """Return the exact area of a pixel of each row, (H,), of an unrotated grid of degrees."""
     unit = crs.axis_info[0].unit_conversion_factor if crs.axis_info else math.pi / 180
     lat = (transform.f + transform.e * np.arange(shape[0] + 1)) * unit
     # A grid that begins half a pixel beyond a pole has no ground there.
-    q = _authalic(lat.clip(-math.pi / 2, math.pi / 2), geod)
+    q = authalic(lat.clip(-math.pi / 2, math.pi / 2), geod)
     return np.asarray(np.abs(np.diff(q)) * geod.a**2 / 2 * abs(transform.a) * unit)
-
-
-def _quads(lon: NDArray[np.float64], lat: NDArray[np.float64], geod: pyproj.Geod) -> Metres2:
-    """Return the areas of the quadrilaterals between grid points: (h + 1, w + 1) to (h, w).
-
-    Points go to the authalic sphere, on which every area is the ellipsoid's; there two triangles
-    make a quadrilateral. Neither the poles nor the date line need a case of their own.
-    """
-    pole = float(_authalic(np.array(math.pi / 2), geod))
-    sine = _authalic(lat, geod) / pole
-    cosine = np.sqrt(np.clip(1 - sine**2, 0, None))
-    points = np.stack([cosine * np.cos(lon), cosine * np.sin(lon), sine], axis=-1)
-    a, b, c, d = points[:-1, :-1], points[:-1, 1:], points[1:, 1:], points[1:, :-1]
-    with np.errstate(invalid="ignore"):
-        excess = np.abs(_triangle(a, b, c) + _triangle(a, c, d))
-    return np.asarray(excess * geod.a**2 * pole / 2)
-
-
-def _triangle(
-    a: NDArray[np.float64], b: NDArray[np.float64], c: NDArray[np.float64]
-) -> NDArray[np.float64]:
-    """Return the signed spherical excess (Van Oosterom and Strackee 1983).
-
-    The triple product is taken of differences: of small triangles it would lose all digits.
-    """
-    triple = np.einsum("...i,...i", a, np.cross(b - a, c - a))
-    dots = sum(np.einsum("...i,...i", p, q) for p, q in ((a, b), (b, c), (c, a)))
-    return np.asarray(2 * np.arctan2(triple, 1 + dots))
 
 
 def _planar(crs: CRS, transform: Affine) -> float:

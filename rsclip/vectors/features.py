@@ -143,7 +143,8 @@ class Finisher:
 
     def _areas(self, outlines: Outlines, count: int) -> Float:
         rings = self._measure.areas(outlines.points, outlines.offsets)
-        return np.asarray(np.bincount(outlines.owner, rings, minlength=count))
+        # Where the edge of the Earth cuts a sliver, a hole may seem larger than what it lies in.
+        return np.maximum(np.bincount(outlines.owner, rings, minlength=count), 0.0)
 
     def _without_small(
         self, outlines: Outlines, area: Float, least: float

@@ -1,12 +1,12 @@
 """True areas and lengths of outlines in pixel coordinates, in any CRS."""
 
 import numpy as np
-import pyproj
 from numpy.typing import NDArray
 from pyproj.exceptions import CRSError, ProjError
 from rasterio.crs import CRS
 from rasterio.transform import Affine
 
+from rsclip.earth import Earth
 from rsclip.ground import GroundArea
 from rsclip.types import Shape
 
@@ -81,7 +81,7 @@ class Measure:
             local, ahead = start - origin, start + step - origin
             parts = (local[:, 0] * ahead[:, 1] - ahead[:, 0] * local[:, 1]) / 2
         else:
-            limit = max(max(self._shape) / _PIECES, 16.0)
+            limit = self.ground.piece or max(max(self._shape) / _PIECES, 16.0)
             pieces = np.maximum(np.ceil(np.abs(step).max(axis=1, initial=0) / limit), 1)
             pieces = pieces.astype(np.int64)
             parts = np.empty(len(step))
@@ -149,9 +149,7 @@ def _strips(ground: GroundArea, start: Float, step: Float, origin: Float) -> Flo
     start, step, origin = start[some], step[some], origin[some]
     for share in _GAUSS:
         x, y = (start + step * share).T
-        across = x - origin
-        mean = (ground.at(origin, y) + 4 * ground.at(origin + across / 2, y) + ground.at(x, y)) / 6
-        total[some] += across * mean * step[:, 1] / 2
+        total[some] += ground.between(origin, x, y) * step[:, 1] / 2
     return total
 
 
@@ -168,34 +166,31 @@ def _metric(crs: CRS, transform: Affine, shape: Shape) -> Float:
     The first fundamental form of the grid: a step of dx, dy pixels is
     sqrt(E dx dx + 2 F dx dy + G dy dy) metres long.
     """
-    try:
-        own = pyproj.CRS.from_user_input(crs.to_wkt())
-        base = own.geodetic_crs
-        geod = None if base is None else base.get_geod()
-        if base is not None and geod is not None:
-            return _geodesic_metric(own, base, geod, transform, shape)
-    except (CRSError, ProjError):
-        pass
-    factor = float(crs.linear_units_factor[1]) ** 2
+    # Degrees beyond a pole have no length.
+    factor = 0.0 if crs.is_geographic else float(crs.linear_units_factor[1]) ** 2
     a, b, _, d, e, _ = transform[:6]
-    return factor * np.array([a * a + d * d, a * b + d * e, b * b + e * e])[:, None, None]
+    plane = factor * np.array([a * a + d * d, a * b + d * e, b * b + e * e])[:, None, None]
+    try:
+        metric = _geodesic_metric(Earth(crs, transform), shape)
+    except (CRSError, ProjError, ValueError):
+        return plane
+    # Beyond the edge of the Earth there is no other length than the map's.
+    return np.where(np.isnan(metric).any(axis=0), plane, metric)
 
 
-def _geodesic_metric(
-    own: pyproj.CRS, base: pyproj.CRS, geod: pyproj.Geod, transform: Affine, shape: Shape
-) -> Float:
+def _geodesic_metric(earth: Earth, shape: Shape) -> Float:
+    """Return the metric at the nodes, NaN where a step of a pixel leaves the Earth."""
     rows, cols = min(shape[0], _NODES), min(shape[1], _NODES)
     x, y = np.meshgrid(
         (np.arange(cols) + 0.5) * shape[1] / cols, (np.arange(rows) + 0.5) * shape[0] / rows
     )
-    to_base = pyproj.Transformer.from_crs(own, base, always_xy=True)
 
     def squared(dx: float, dy: float) -> Float:
-        one = to_base.transform(*(transform * (x - dx / 2, y - dy / 2)))
-        two = to_base.transform(*(transform * (x + dx / 2, y + dy / 2)))
-        # Beyond the edge of the Earth there is no length.
-        parts = [np.nan_to_num(part, nan=0.0, posinf=0.0, neginf=0.0) for part in (*one, *two)]
-        return np.asarray(geod.inv(*parts)[2]) ** 2
+        one = earth.at(x - dx / 2, y - dy / 2)
+        two = earth.at(x + dx / 2, y + dy / 2)
+        off = np.isnan(one[0]) | np.isnan(two[0])
+        x0, y0, x1, y1 = (np.degrees(np.where(off, 0, part)) for part in (*one, *two))
+        return np.where(off, np.nan, np.asarray(earth.geod.inv(x0, y0, x1, y1)[2]) ** 2)
 
     across, down, aslant = squared(1, 0), squared(0, 1), squared(1, 1)
     return np.stack([across, (aslant - across - down) / 2, down])
