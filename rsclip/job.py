@@ -20,7 +20,7 @@ from rsclip.refinement import parse_dilations
 from rsclip.scene import Scene
 from rsclip.vectors.shape import find_values
 from rsclip.writers.staging import Staging
-from rsclip.writers.vectors import check_path, check_place
+from rsclip.writers.vectors import check_path, check_place, has_prj
 
 if TYPE_CHECKING:
     from rsclip.backbone import Backbone, ModelOutline
@@ -101,7 +101,7 @@ class Job:
 
     def names(self, stem: str, scene: Scene | None = None) -> dict[str, str]:
         """Return the file names of a scene's outputs: unless it is given, all there may be."""
-        placed = scene is None or bool(scene.crs)
+        placed = scene is None or has_prj(scene.crs)
         return output_names(stem, self.settings, placed=placed)
 
     def check_outputs(self) -> None:

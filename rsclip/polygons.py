@@ -31,6 +31,7 @@ from rsclip.writers.vectors import (
     VectorWriter,
     check_path,
     check_place,
+    has_prj,
     kind_of,
     long_names,
     vector_names,
@@ -116,7 +117,7 @@ def write_polygons(
         said = labels.names()
         find_values(config.orthogonal, said)
         check_place(kind, labels.crs, mask)
-        names = vector_names(output.stem, kind, placed=bool(labels.crs))
+        names = vector_names(output.stem, kind, placed=has_prj(labels.crs))
         if kind != "shp":
             # The ending stays as it was spelt; GDAL gives the parts of a Shapefile small ones.
             names["polygons"] = output.name

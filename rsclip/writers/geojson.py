@@ -1,4 +1,4 @@
-"""GeoJSON of polygons: as many decimals as they need, and nothing but polygons."""
+"""GeoJSON of polygons: as many decimals as they need, one turn of the Earth, only polygons."""
 
 import json
 import math
@@ -6,7 +6,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-__all__ = ["decimals", "keep_polygons"]
+import numpy as np
+import shapely
+from numpy.typing import NDArray
+
+__all__ = ["decimals", "keep_polygons", "within_turn"]
+
+Polygons = NDArray[np.object_]
 
 # RFC 7946, 11.2 speaks of six, about 10 cm; seven are QGIS's and GDAL's own.
 _DECIMALS = 7
@@ -17,6 +23,8 @@ _STEPS = 10
 _METRES_A_DEGREE = 111_320.0
 _POLYGONS = (b'"geometry": { "type": "Polygon"', b'"geometry": { "type": "MultiPolygon"')
 _FEATURE = b'{ "type": "Feature"'
+# A part without a single point; in a name too, which the slow way then tells.
+_EMPTY = b"[ ]"
 
 
 def decimals(pixel: float) -> int:
@@ -25,6 +33,42 @@ def decimals(pixel: float) -> int:
         return _DECIMALS
     needed = math.ceil(math.log10(_STEPS * _METRES_A_DEGREE / pixel))
     return min(max(needed, _DECIMALS), _MOST)
+
+
+def within_turn(polygons: Polygons, turn: float) -> Polygons:
+    """Bring polygons by whole turns to half a turn east and west, cut at the date line.
+
+    Grids in degrees begin anywhere, at 0, 340 or -180.25; GDAL knows only the first
+    line beyond 180.
+
+    Args:
+        polygons: object (K,) in longitude and latitude.
+        turn: 360 in the unit of the longitudes.
+    """
+    half = turn / 2
+    west, _, east, _ = shapely.bounds(polygons).T
+    first = np.floor((west + half) / turn)
+    last = np.maximum(np.ceil((east - half) / turn), first)
+    if not (first.any() or last.any()):
+        return polygons
+    found = polygons.copy()
+    for index in np.flatnonzero((first != 0) | (last != 0)).tolist():
+        numbers = range(int(first[index]), int(last[index]) + 1)
+        found[index] = _turned(polygons[index], numbers, turn)
+    return found
+
+
+def _turned(polygon: Any, numbers: range, turn: float) -> Any:
+    parts = []
+    _, south, _, north = polygon.bounds
+    for number in numbers:
+        part = polygon
+        if len(numbers) > 1:
+            middle = number * turn
+            box = shapely.box(middle - turn / 2, south - 1, middle + turn / 2, north + 1)
+            part = shapely.intersection(polygon, box)
+        parts.append(shapely.transform(part, lambda xy, by=number * turn: xy - [by, 0]))
+    return parts[0] if len(parts) == 1 else shapely.union_all(parts)
 
 
 def keep_polygons(path: str | Path) -> int:
@@ -37,17 +81,18 @@ def keep_polygons(path: str | Path) -> int:
         path: As GDAL writes it, one feature a line; replaced only if something has to go.
 
     Returns:
-        Number of features that were taken out.
+        Number of features that stay.
 
     Raises:
         OSError: The file cannot be read or written.
     """
     path = Path(path)
     with path.open("rb") as file:
-        if all(_is_kept(line) for line in file):
-            return 0
+        kept = [_is_kept(line) for line in file if line.startswith(_FEATURE)]
+    if all(kept):
+        return len(kept)
     draft = path.with_name(path.name + ".draft")
-    gone = 0
+    count = 0
     with path.open("rb") as file, draft.open("wb") as target:
         between = b""
         for line in file:
@@ -59,25 +104,30 @@ def keep_polygons(path: str | Path) -> int:
             if not _is_kept(line):
                 feature = _with_polygons(feature)
             if not feature:
-                gone += 1
                 continue
+            count += 1
             target.write(between + feature)
             between = b",\n"
     draft.replace(path)
-    return gone
+    return count
 
 
 def _is_kept(line: bytes) -> bool:
-    return not line.startswith(_FEATURE) or any(text in line for text in _POLYGONS)
+    return any(text in line for text in _POLYGONS) and _EMPTY not in line
 
 
 def _with_polygons(feature: bytes) -> bytes:
     content: dict[str, Any] = json.loads(feature)
-    polygons = list(_polygons(content["geometry"]))
+    polygons = [rings for rings in _polygons(content.pop("geometry")) if rings and rings[0]]
     if not polygons:
         return b""
-    content["geometry"] = {"type": "MultiPolygon", "coordinates": polygons}
-    return json.dumps(content, ensure_ascii=False).encode()
+    geometry = {"type": "MultiPolygon", "coordinates": polygons}
+    if len(polygons) == 1:
+        geometry = {"type": "Polygon", "coordinates": polygons[0]}
+    # Spaced as GDAL does, so that it is known again.
+    head = json.dumps(content, ensure_ascii=False).removeprefix('{"type": "Feature"')
+    text = f'{head[:-1]}, "geometry": {{ {json.dumps(geometry)[1:]} }}'
+    return _FEATURE + text.encode()
 
 
 def _polygons(geometry: dict[str, Any] | None) -> Iterator[Any]:

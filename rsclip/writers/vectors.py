@@ -3,6 +3,7 @@
 import contextlib
 import errno
 import json
+import math
 import os
 import re
 import shutil
@@ -18,11 +19,12 @@ import pyogrio
 import pyproj
 import shapely
 from pyogrio.errors import DataLayerError, DataSourceError, FeatureError, GeometryError
+from pyproj.exceptions import CRSError, ProjError
 from rasterio.crs import CRS
 
 from rsclip.errors import OutputError, RsclipWarning, WriteError
 from rsclip.vectors.features import Features
-from rsclip.writers.geojson import decimals, keep_polygons
+from rsclip.writers.geojson import decimals, keep_polygons, within_turn
 from rsclip.writers.staging import write_error
 
 __all__ = [
@@ -31,6 +33,7 @@ __all__ = [
     "VectorWriter",
     "check_path",
     "check_place",
+    "has_prj",
     "kind_of",
     "long_names",
     "vector_names",
@@ -56,6 +59,14 @@ _INDEX_OPTION = "OGR_GPKG_MAX_RAM_USAGE_RTREE"
 _INDEX_BYTES = 100_000_000
 # SQLite takes these for letters of a URL.
 _DECODED = re.compile(r"%[0-9A-Fa-f]{2}")
+# What GDAL says of points for which it finds no longitude and latitude.
+_OFF_EARTH = (
+    "eprojection failed",
+    "projection domain",
+    "extent outside of",
+    "Cannot reproject",
+    "Failed to reproject",
+)
 _ERRORS = (
     OSError,
     DataLayerError,
@@ -109,7 +120,7 @@ def vector_names(stem: str, kind: str, *, placed: bool = True) -> dict[str, str]
     Args:
         stem: What stands before the suffix, such as "scene_polygons".
         kind: One of `VECTOR_FORMATS`.
-        placed: The scene has a CRS; without one a Shapefile has no `.prj`.
+        placed: A Shapefile has a `.prj`, by `has_prj`.
     """
     names = {"polygons": f"{stem}.{kind}"}
     for part in _FORMATS[kind].parts:
@@ -121,18 +132,42 @@ def vector_names(stem: str, kind: str, *, placed: bool = True) -> dict[str, str]
     return names
 
 
+def has_prj(crs: CRS | None) -> bool:
+    """Whether GDAL writes a CRS beside a Shapefile: it has no form for a geocentric one."""
+    return bool(crs) and not _is_geocentric(crs)
+
+
 def check_place(kind: str, crs: CRS | None, where: object) -> None:
     """Refuse a format that has no form for a scene's coordinates.
 
     Raises:
-        OutputError: GeoJSON, which is in longitude and latitude, of a scene without a CRS.
+        OutputError: GeoJSON, which is in longitude and latitude, of a scene without a CRS or with
+            one from which no way leads there.
     """
-    if kind == "geojson" and not crs:
-        raise OutputError(
-            "GeoJSON is in longitude and latitude (RFC 7946), and the raster has no CRS",
-            where=where,
-            remedy="Choose another --vector-format, such as gpkg, or give the raster a CRS.",
-        )
+    if kind != "geojson" or (crs and _leads_to_degrees(crs)):
+        return
+    what = "its CRS cannot be turned into them" if crs else "the raster has no CRS"
+    raise OutputError(
+        f"GeoJSON is in longitude and latitude (RFC 7946), and {what}",
+        where=where,
+        remedy="Choose another --vector-format, such as gpkg, or give the raster a"
+        f"{'nother' if crs else ''} CRS.",
+    )
+
+
+def _leads_to_degrees(crs: CRS) -> bool:
+    try:
+        pyproj.Transformer.from_crs(pyproj.CRS.from_user_input(crs.to_wkt()), "EPSG:4326")
+    except (CRSError, ProjError):
+        return False
+    return not _is_geocentric(crs)
+
+
+def _is_geocentric(crs: CRS) -> bool:
+    try:
+        return bool(pyproj.CRS.from_user_input(crs.to_wkt()).is_geocentric)
+    except CRSError:
+        return False
 
 
 def check_path(path: str | Path, kind: str) -> None:
@@ -190,8 +225,11 @@ class VectorWriter:
         self._kind = kind_of(path)
         self._format = _FORMATS[self._kind]
         self._options = dict(self._format.options or {})
+        self._turn = None
         if self._kind == "geojson":
             self._options["COORDINATE_PRECISION"] = str(decimals(pixel))
+            if crs and crs.is_geographic:
+                self._turn = math.tau / float(crs.units_factor[1])
         self._names = names
         self._scene = scene
         self._crs = crs
@@ -242,6 +280,13 @@ class VectorWriter:
         except _ERRORS as error:
             if failure:
                 raise failure[0] from error
+            if self._kind == "geojson" and any(text in str(error) for text in _OFF_EARTH):
+                raise WriteError(
+                    "part of the scene lies beyond the edge of the Earth, where there is no "
+                    "longitude and latitude for GeoJSON",
+                    where=self._path.name,
+                    remedy="Choose --vector-format gpkg (or another in the scene's own CRS).",
+                ) from error
             raise write_error(self._reason(error), self._path) from error
         return self._seen
 
@@ -263,7 +308,10 @@ class VectorWriter:
         values = set(features.class_id.tolist())
         self._seen |= values
         names = {value: self._names.get(value, str(value)) for value in values}
-        wkb = shapely.to_wkb(features.geometry)
+        geometry = features.geometry
+        if self._turn:
+            geometry = within_turn(geometry, self._turn)
+        wkb = shapely.to_wkb(geometry)
         self._given += sum(map(len, wkb)) + size * _FEATURE_BYTES
         if self._kind == "shp":
             self._weigh(features)
@@ -304,7 +352,7 @@ class VectorWriter:
                 dataset_options=dict(self._format.about or {}),
             )
         self._check_whole()
-        if self._kind == "geojson" and (gone := keep_polygons(self._path)):
+        if self._kind == "geojson" and (gone := self._count - keep_polygons(self._path)):
             warnings.warn(
                 f"{self._path.name}: {gone} of {self._count} polygons have no area once rounded "
                 f"to {self._options['COORDINATE_PRECISION']} decimals: left out",

@@ -165,16 +165,16 @@ def test_geojson_leaves_out_what_has_no_area(tmp_path):
     path = tmp_path / "a.geojson"
     head = '{\n"type": "FeatureCollection",\n"features": [\n'
     path.write_text(head + ",\n".join(features) + "\n]\n}\n", encoding="utf-8")
-    assert geojson.keep_polygons(path) == 3
+    assert geojson.keep_polygons(path) == 2
     kept = json.loads(path.read_text(encoding="utf-8"))["features"]
     assert [(each["properties"]["name"], each["geometry"]["type"]) for each in kept] == [
-        ("Größe", "Polygon"), ("mixed", "MultiPolygon"),
+        ("Größe", "Polygon"), ("mixed", "Polygon"),
     ]  # fmt: skip
     before = path.read_bytes()
-    assert geojson.keep_polygons(path) == 0
+    assert geojson.keep_polygons(path) == 2
     assert path.read_bytes() == before
     path.write_text(head + features[0] + "\n]\n}\n", encoding="utf-8")
-    assert geojson.keep_polygons(path) == 1
+    assert geojson.keep_polygons(path) == 0
     assert json.loads(path.read_text(encoding="utf-8"))["features"] == []
 
 
