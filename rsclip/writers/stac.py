@@ -3,22 +3,21 @@
 Extensions: projection 2.0, raster 1.1, classification 2.0 and machine learning model (mlm) 1.4.
 """
 
-import itertools
 import json
 import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pyproj
-from pyproj.exceptions import CRSError, ProjError
+from pyproj.exceptions import CRSError
 from rasterio.crs import CRS
 from rasterio.transform import Affine
 
 from rsclip.legend import Legend
 from rsclip.scene import Scene
 from rsclip.types import Shape
+from rsclip.writers.footprint import footprint
 from rsclip.writers.qml import style_entries, write_text
 from rsclip.writers.record import to_plain
 from rsclip.writers.scores import NO_SCORE, SCORES
@@ -60,8 +59,6 @@ _VECTORS = {
     ".prj": "text/plain",
     ".cpg": "text/plain",
 }
-_EDGE_POINTS = 8
-_DEGREE_DIGITS = 7
 
 
 def write_stac(
@@ -104,16 +101,16 @@ def stac_item(
         record: The run record.
         names: Key -> file name of every output, as `outputs.output_names` gives them.
     """
-    ring = _footprint(crs, transform, shape)
+    place = footprint(crs, transform, shape)
     item: dict[str, Any] = {
         "type": "Feature",
         "stac_version": "1.1.0",
         "stac_extensions": _EXTENSIONS,
         "id": stem,
-        "geometry": None if ring is None else _geometry(ring),
+        "geometry": None if place is None else place.geometry,
     }
-    if ring is not None:
-        item["bbox"] = _bbox(ring)
+    if place is not None:
+        item["bbox"] = place.bbox
     item["properties"] = {
         "datetime": record["started"].replace("+00:00", "Z"),
         "title": f"Classes of {stem}",
@@ -261,73 +258,3 @@ def _model_asset(record: Mapping[str, Any]) -> dict[str, Any]:
         "roles": ["mlm:model", "mlm:weights"],
         "mlm:artifact_type": "safetensors",
     }
-
-
-def _footprint(
-    crs: CRS | None, transform: Affine, shape: Shape
-) -> list[tuple[float, float]] | None:
-    """Return the outline as (longitude, latitude), counter-clockwise, closed."""
-    if not crs:
-        return None
-    height, width = shape
-    along = np.arange(_EDGE_POINTS) / _EDGE_POINTS
-    # Down the left side first: counter-clockwise on a north-up grid.
-    cols = np.concatenate([along * 0, along * width, along * 0 + width, (1 - along) * width])
-    rows = np.concatenate([along * height, along * 0 + height, (1 - along) * height, along * 0])
-    try:
-        own = pyproj.CRS.from_user_input(crs.to_wkt())
-        to_degrees = pyproj.Transformer.from_crs(own, "EPSG:4326", always_xy=True)
-        lon, lat = to_degrees.transform(*(transform * (cols, rows)))
-    except (CRSError, ProjError):
-        return None
-    if not (np.isfinite(lon).all() and np.isfinite(lat).all()):
-        return None
-    # Across the date line a ring goes on beyond 180.
-    lon = np.degrees(np.unwrap(np.radians(lon)))
-    points = [
-        (round(float(x), _DEGREE_DIGITS), round(float(y), _DEGREE_DIGITS))
-        for x, y in zip(lon, lat, strict=True)
-    ]
-    area = sum(
-        a[0] * b[1] - b[0] * a[1] for a, b in zip(points, [*points[1:], points[0]], strict=True)
-    )
-    if area < 0:
-        points.reverse()
-    return [*points, points[0]]
-
-
-def _geometry(ring: list[tuple[float, float]]) -> dict[str, Any]:
-    """Return a polygon, cut in two at the date line as RFC 7946 asks."""
-    west, east = min(x for x, _ in ring), max(x for x, _ in ring)
-    if west >= -180 and east <= 180:
-        return {"type": "Polygon", "coordinates": [[list(point) for point in ring]]}
-    beyond = 1 if east > 180 else -1
-    parts = []
-    for side in (-1, 1):
-        shift = -360.0 * beyond if side == beyond else 0.0
-        part = _clip(ring, 180.0 * beyond, side)
-        parts.append([[[round(x + shift, _DEGREE_DIGITS), y] for x, y in part]])
-    return {"type": "MultiPolygon", "coordinates": parts}
-
-
-def _clip(ring: list[tuple[float, float]], line: float, side: int) -> list[tuple[float, float]]:
-    """Return the part of a ring on one side of a meridian (Sutherland and Hodgman)."""
-    part: list[tuple[float, float]] = []
-    for (x0, y0), (x1, y1) in itertools.pairwise(ring):
-        inside, next_inside = (x0 - line) * side >= 0, (x1 - line) * side >= 0
-        if inside:
-            part.append((x0, y0))
-        if inside != next_inside:
-            part.append((line, y0 + (y1 - y0) * (line - x0) / (x1 - x0)))
-    return [*part, part[0]]
-
-
-def _bbox(ring: list[tuple[float, float]]) -> list[float]:
-    x, y = zip(*ring, strict=True)
-    west, east = min(x), max(x)
-    # Across the date line a bbox has its west end east of its east end.
-    if east > 180:
-        east -= 360
-    if west < -180:
-        west += 360
-    return [west, min(y), east, max(y)]

@@ -12,11 +12,9 @@ import pytest
 from pystac.errors import STACValidationError
 from pystac.extensions.mlm import MLMExtension
 from pystac.validation import JsonSchemaSTACValidator, validate_dict
-from rasterio.crs import CRS
-from rasterio.transform import Affine
+from rasterio.transform import from_origin
 
 import rsclip
-from rsclip.writers.stac import _bbox, _footprint, _geometry
 from tests.look.stac_schemas import SCHEMAS
 
 
@@ -121,14 +119,9 @@ def test_the_footprint_turns_with_the_scene(item):
     assert area > 0  # counter-clockwise, as RFC 7946 asks
 
 
-def test_a_footprint_over_the_date_line_is_cut():
-    crs = CRS.from_epsg(4326)
-    ring = _footprint(crs, Affine(0.1, 0, 179, 0, -0.1, 10), (10, 30))
-    assert _bbox(ring) == [179.0, 9.0, -178.0, 10.0]
-    geometry = _geometry(ring)
-    assert geometry["type"] == "MultiPolygon"
-    spans = [
-        (min(x for x, _ in part[0]), max(x for x, _ in part[0])) for part in geometry["coordinates"]
-    ]
-    assert spans == [(179.0, 180.0), (-180.0, -178.0)]
-    assert _footprint(None, Affine.identity(), (5, 5)) is None
+def test_a_scene_beyond_the_date_line_has_an_item(make_scene, tiny_model, tmp_path, validator):
+    scene = make_scene(crs="EPSG:4326", transform=from_origin(200, 10, 1e-5, 1e-5))
+    result = rsclip.segment(scene, "road, water", tmp_path, model=tiny_model, stac=True)
+    written = json.loads(result.paths["stac"].read_text(encoding="utf-8"))
+    validate_dict(written, validator=validator)
+    assert written["bbox"][0] == -160
