@@ -1,6 +1,5 @@
 """The truth that labels are compared with: a raster or polygons, read on a scene's own grid."""
 
-import re
 import warnings
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -19,6 +18,7 @@ from rasterio.vrt import WarpedVRT
 from rasterio.windows import Window as RasterioWindow
 
 from rsclip.errors import LegendError, ReadError, RsclipWarning, SceneError
+from rsclip.label_classes import LabelClasses, names_nothing
 from rsclip.legend import Legend
 from rsclip.scene import Scene
 from rsclip.types import Shape, Window
@@ -93,8 +93,8 @@ def open_labels(path: str | Path, scene: Scene, legend: Legend) -> Labels:
     """Open the truth of a scene.
 
     Classes are matched by name or word, whatever the case, underscores or spaces at the ends;
-    where a raster has no names, its values are the class set's own codes, or else the legend's
-    values, and it is said which value is taken for what. Classes that the legend lacks are named.
+    where there are no names, values are the classes' own codes, or else the legend's values, and it
+    is said which value is taken for what. Classes that the legend lacks are named.
     Another CRS or grid is read nearest-neighbour; another CRS is said.
 
     Args:
@@ -120,9 +120,10 @@ def open_labels(path: str | Path, scene: Scene, legend: Legend) -> Labels:
 
 
 class _Raster:
-    def __init__(self, path: Path, scene: Scene, lookup: NDArray[np.int32]) -> None:
+    def __init__(self, path: Path, scene: Scene, own: Mapping[int, int]) -> None:
         self._path = path
-        self._lookup = lookup
+        self._known = np.array(sorted(own), np.int64)
+        self._meant = np.array([own[value] for value in sorted(own)], np.int32)
         self._dataset = rasterio.open(path)
         self.placed = bool(self._dataset.crs and scene.crs)
         if self.placed:
@@ -156,15 +157,14 @@ class _Raster:
         values, valid = self._raw(out_shape=shape)
         return self._labels(values, valid)
 
-    def values(self, window: Window) -> NDArray[Any]:
-        """Return the valid values in a window as the file has them, each once."""
+    def values(self, window: Window) -> set[Any]:
+        """Return the valid values in a window as the file has them."""
         place = RasterioWindow(window.col, window.row, window.width, window.height)
         values, valid = self._raw(window=place)
-        found: NDArray[Any] = np.unique(values[valid])
-        return found
+        return {*np.unique(values[valid]).tolist()}
 
     def all_values(self, shape: Shape) -> set[Any]:
-        """Return the valid values of a decimated read of the whole, each once."""
+        """Return the valid values of a decimated read of the whole."""
         factor = min(1.0, _COARSE / max(shape))
         rows, cols = (max(round(size * factor), 1) for size in shape)
         values, valid = self._raw(out_shape=(rows, cols))
@@ -172,15 +172,15 @@ class _Raster:
 
     def _raw(self, **what: Any) -> tuple[NDArray[Any], NDArray[np.bool_]]:
         try:
-            return self._grid.read(1, **what), self._grid.dataset_mask(**what) > 0
+            values, valid = self._grid.read(1, **what), self._grid.dataset_mask(**what) > 0
         except RasterioError as error:
             raise ReadError(f"labels cannot be read: {error}", where=self._path) from error
+        # NaN says nothing, declared as nodata or not.
+        return values, valid & ~np.isnan(values)
 
     def _labels(self, values: NDArray[Any], valid: NDArray[np.bool_]) -> Values:
-        inside = (values >= 0) & (values < len(self._lookup))
-        labels: Values = np.where(
-            inside, self._lookup[np.where(inside, values, 0).astype(np.int64)], 0
-        )
+        place = np.searchsorted(self._known, values).clip(max=len(self._known) - 1)
+        labels: Values = np.where(self._known[place] == values, self._meant[place], 0)
         labels[~valid] = _UNKNOWN
         return labels
 
@@ -230,21 +230,20 @@ class _Vector:
 
 
 def _open_raster(path: Path, scene: Scene, legend: Legend) -> Labels:
+    classes = LabelClasses(legend)
     with LabelRaster(path) as raster:
-        names = {value: name for value, name in raster.names().items() if value != 0}
+        names = raster.names()
         crs = raster.crs
+    if 0 in names and classes.named(names[0]) is None and names_nothing(names[0]):
+        del names[0]
     if names:
-        known = _by_word(legend)
-        own = {value: known[_plain(name)] for value, name in names.items() if _plain(name) in known}
+        found = {value: classes.named(name) for value, name in names.items()}
+        own = {value: item for value, item in found.items() if item is not None}
         if not own:
             raise _nothing_common(path, legend, names.values())
     else:
-        # Label rasters of a data set hold its own codes; others without names, the legend's values.
-        own = {item.code: item.value for item in legend.classes if item.code is not None}
-        own = own or {item.value: item.value for item in legend.foreground}
-    lookup = np.zeros(max(own) + 1, np.int32)
-    lookup[list(own)] = list(own.values())
-    source = _Raster(path, scene, lookup)
+        own = dict(classes.by_value)
+    source = _Raster(path, scene, own)
     labels = Labels(source, tuple(sorted({*own.values()} - {0})), scene.shape)
     try:
         _check_raster(source, labels, path, scene, legend)
@@ -255,10 +254,9 @@ def _open_raster(path: Path, scene: Scene, legend: Legend) -> Labels:
     if names:
         _say_left_out(path, [name for value, name in names.items() if value not in own])
     else:
-        pairs = ", ".join(f"{value} {legend.names[item]}" for value, item in own.items())
-        _warn(f"{path}: the labels have no class names: values are taken for {pairs}")
+        _warn(f"{path}: the labels have no class names: {classes.taken()}")
         others = source.all_values(scene.shape) - {0, *own}
-        _say_left_out(path, [str(value) for value in sorted(others)])
+        _say_left_out(path, [_written(value) for value in sorted(others)])
     return labels
 
 
@@ -305,44 +303,32 @@ def _classes_of(
         raise LegendError(
             "no column tells the class", where=path, remedy=f"It is one of {', '.join(_COLUMNS)}."
         )
-    known = _by_word(legend)
+    classes = LabelClasses(legend)
     for column in columns:
         entries = list(frame[column])
-        values = np.array([_value(entry, known, legend) for entry in entries], np.int32)
+        values, numbers, others = np.full(len(entries), _UNKNOWN, np.int32), False, []
+        for index, entry in enumerate(entries):
+            if entry is None or entry != entry:
+                continue
+            found = classes.named(entry) if isinstance(entry, str) else None
+            if found is None:
+                found = classes.numbered(entry)
+                numbers = numbers or found is not None
+            if found is None and not names_nothing(_written(entry)):
+                others.append(_written(entry))
+            values[index] = found or 0
         if (values > 0).any():
-            others = [
-                str(entry) for entry, value in zip(entries, values, strict=True) if value == 0
-            ]
+            if numbers:
+                _warn(f"{path}: column {column}: {classes.taken()}")
             return values, others
-    raise _nothing_common(path, legend, [str(entry) for entry in frame[columns[0]].dropna()])
+    raise _nothing_common(path, legend, map(_written, frame[columns[0]].dropna()))
 
 
-def _plain(name: str) -> str:
-    return re.sub(r"[\s_]+", " ", name).strip().casefold()
-
-
-def _by_word(legend: Legend) -> Mapping[str, int]:
-    known: dict[str, int] = {}
-    for item in legend.foreground:
-        for word in (item.name, *item.words):
-            known.setdefault(_plain(word), item.value)
-    return known
-
-
-def _value(entry: Any, known: Mapping[str, int], legend: Legend) -> int:
-    """Return the legend value of a polygon's class: 0 if the legend lacks it, -1 if it has none."""
-    if entry is None or entry != entry:
-        return _UNKNOWN
-    if isinstance(entry, str):
-        if _plain(entry) in known:
-            return known[_plain(entry)]
-        if not re.fullmatch(r"\s*\d+\s*", entry):
-            return 0
-    try:
-        number = float(entry)
-    except (TypeError, ValueError):
-        return 0
-    return int(number) if number in legend.names else 0
+def _written(value: Any) -> str:
+    """Return a label as its file's user knows it."""
+    if isinstance(value, float):
+        return f"{value:.0f}" if value.is_integer() else f"{value:.4g}"
+    return str(value)
 
 
 def _listed(names: Iterable[str]) -> str:
@@ -377,9 +363,9 @@ def _check_raster(
         window = Window(row, 0, min(_PROBE, height - row), width)
         if (labels.read(window) > 0).any():
             return
-        seen |= {*source.values(window).tolist()}
+        seen |= source.values(window)
     if seen:
-        raise _nothing_common(path, legend, [str(value) for value in sorted(seen)])
+        raise _nothing_common(path, legend, [_written(value) for value in sorted(seen)])
     raise _elsewhere(path)
 
 

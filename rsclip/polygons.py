@@ -114,7 +114,7 @@ def write_polygons(
     check_path(output, kind)
     inputs = [path for path in (mask, confidence) if path is not None]
     with gdal_env(), LabelRaster(mask, confidence) as labels:
-        said = labels.names()
+        said = {value: name for value, name in labels.names().items() if value != UNCLASSIFIED}
         find_values(config.orthogonal, said)
         check_place(kind, labels.crs, mask)
         names = vector_names(output.stem, kind, placed=has_prj(labels.crs))

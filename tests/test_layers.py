@@ -55,7 +55,7 @@ LAYERS = [
         "working",
         "refinement",
     },
-    {"vectors"},
+    {"vectors", "label_classes"},
     {"backbone", "stitcher", "labelling", "writers", "inputs", "checkpoint"},
     {"methods", "synthetic"},
     {"segmenter", "polygons", "labels"},

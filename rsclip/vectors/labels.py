@@ -194,7 +194,7 @@ class LabelRaster:
             )
 
     def names(self) -> dict[int, str]:
-        """Return value -> name as the file says; empty where it says nothing."""
+        """Return value -> name as the file says, 0 too; empty where it says nothing."""
         return names_of(self._dataset)
 
     def colours(self) -> dict[int, tuple[int, int, int]]:

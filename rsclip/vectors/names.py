@@ -35,16 +35,18 @@ def names_of(dataset: Any) -> dict[int, str]:
 
     The first that says anything: rsclip's tag RSCLIP_CLASSES; GDAL's category names, and its raster
     attribute table for what they leave open (in the file, its `.aux.xml`, a VRT, ...); ArcGIS's
-    table `<raster>.vat.dbf`. 0 has no name.
+    table `<raster>.vat.dbf`. A file that names 0 alone says nothing where another names more.
 
     Args:
         dataset: An open rasterio dataset.
     """
+    zero: dict[int, str] = {}
     for read in (_tagged, _of_gdal, _of_arcgis):
-        names = {value: name for value, name in read(dataset).items() if value}
-        if names:
+        names = read(dataset)
+        if any(names):
             return names
-    return {}
+        zero = zero or names
+    return zero
 
 
 def _tagged(dataset: Any) -> dict[int, str]:

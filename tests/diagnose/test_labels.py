@@ -170,11 +170,8 @@ def write_polygons(path, scene, columns, shapes=None, crs="own"):
     [
         ({"CLASS": ["Water", "tree"]}, [2, 3]),
         ({"class_name": [" water ", "WATER_"]}, [2, 2]),
-        ({"class_id": ["1", "3"]}, [1, 3]),
-        ({"value": [2.0, 3.0]}, [2, 3]),
         # A column of nothing stands beside the one that tells.
         ({"class_name": [None, None], "class": ["road", "tree"]}, [1, 3]),
-        ({"name": ["Main Street", "Mill"], "class_id": [1, 2]}, [1, 2]),
         # A polygon without a class says nothing.
         ({"label": ["road", None]}, [1, -1]),
     ],
@@ -202,10 +199,107 @@ def test_classes_that_the_legend_lacks_are_named(truth, tmp_path):
         read(path, scene)
 
 
+CODED = """classes:
+  - {name: building, code: 2}
+  - {name: road, code: 1}
+  - {name: water, code: 30}
+  - {name: sky, code: 7, background: true}
+"""
+
+
+@pytest.mark.parametrize(
+    ("columns", "wanted"),
+    [
+        ({"class_id": ["1", "3"]}, [1, 3]),
+        ({"value": [2.0, 3.0]}, [2, 3]),
+        ({"DN": ["2", "3.0"]}, [2, 3]),
+        ({"name": ["Main Street", "Mill"], "class_id": [1, 2]}, [1, 2]),
+    ],
+)
+def test_numbers_of_polygons_are_said(truth, tmp_path, columns, wanted):
+    scene, _, _ = truth
+    path = write_polygons(tmp_path / "truth.gpkg", scene, columns)
+    with pytest.warns(RsclipWarning, match="values are taken for 1 road, 2 water, 3 tree"):
+        found, _ = read(path, scene)
+    assert [int(value) for value in (found[35, 20], found[35, 70])] == wanted
+
+
+def test_rasters_and_polygons_have_one_rule_for_values(truth, tmp_path):
+    scene, path, _ = truth
+    (tmp_path / "classes.yaml").write_text(CODED)
+    codes = [1, 2, 30, 7, 3]
+    values = np.repeat(np.repeat([codes], 90, 0), 14, 1)
+    with rasterio.open(path, "r+") as dataset:
+        dataset.write(np.pad(values, ((0, 0), (0, 20)), mode="edge").astype("uint8"), 1)
+    with rasterio.open(scene) as dataset:
+        x, y = dataset.transform.c, dataset.transform.f
+    cuts = [shapely.box(x + 7 * i, y - 45, x + 7 * i + 7 + 10 * (i == 4), y) for i in range(5)]
+    polygons = write_polygons(tmp_path / "t.gpkg", scene, {"class_id": codes}, cuts)
+    found = []
+    for file in (path, polygons):
+        with pytest.warns(RsclipWarning) as said:
+            found.append(read(file, scene, tmp_path / "classes.yaml", WHOLE))
+        said = " ".join(str(each.message) for each in said)
+        assert "values are taken for 2 building, 1 road, 30 water, 7 sky" in said
+        assert said.endswith("legend lacks: 3")
+    (raster, classes), (vector, others) = found
+    np.testing.assert_array_equal(raster, vector)
+    assert classes == others == (1, 2, 3)
+    assert raster[0, :70:14].tolist() == [2, 1, 3, 0, 0]
+
+
 def test_values_without_names_are_said(truth):
     scene, path, _ = truth
     with pytest.warns(RsclipWarning, match="values are taken for 1 road, 2 water, 3 tree"):
         read(path, scene)
+
+
+@pytest.mark.parametrize(
+    ("zero", "wanted", "lacking"),
+    [
+        ("Road", 1, None),
+        ("sand", 0, "sand"),
+        ("No_Data", 0, None),
+        ("background", 0, None),
+    ],
+)
+def test_value_0_is_a_class_where_its_name_says_so(truth, zero, wanted, lacking):
+    scene, path, _ = truth
+    values = np.indices((70, 90))[0] % 2
+    with rasterio.open(path, "r+") as dataset:
+        dataset.write(values.astype("uint8"), 1)
+    path.with_name(f"{path.name}.aux.xml").write_text(
+        f"<PAMDataset><PAMRasterBand band='1'><CategoryNames><Category>{zero}</Category>"
+        "<Category>water</Category></CategoryNames></PAMRasterBand></PAMDataset>"
+    )
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always", RsclipWarning)
+        found, classes = read(path, scene)
+    assert (found[0::2] == wanted).all()
+    assert (found[1::2] == 2).all()
+    assert classes == tuple(sorted({wanted, 2} - {0}))
+    said = [str(each.message) for each in said if each.category is RsclipWarning]
+    assert said == (
+        [f"{path}: classes of the labels that the legend lacks: sand"] if lacking else []
+    )
+
+
+def test_values_that_are_not_whole_are_no_classes_and_nan_is_unknown(truth, tmp_path):
+    scene, path, _ = truth
+    with rasterio.open(path) as dataset:
+        profile = {**dataset.profile, "dtype": "float32", "nodata": None}
+    values = np.full((70, 90), 2, "float32")
+    values[:10], values[10:20], values[20:30], values[30:40] = 1.6, np.nan, -1, 4e9
+    with rasterio.open(tmp_path / "float.tif", "w", **profile) as dataset:
+        dataset.write(values, 1)
+    with pytest.warns(RsclipWarning, match=r"legend lacks: -1, 1\.6\d*, 4000000000$"):
+        found, _ = read(tmp_path / "float.tif", scene)
+    wanted = np.select([np.isnan(values), values == 2], [-1, 2], 0)
+    np.testing.assert_array_equal(found, wanted)
+    with rasterio.open(tmp_path / "float.tif", "r+") as dataset:
+        dataset.write(np.where(values == 2, np.float32(2.5), values), 1)
+    with pytest.raises(LegendError, match=r"labels have -1, 1\.6\d*, 2\.5, 4000000000"):
+        read(tmp_path / "float.tif", scene)
 
 
 def test_labels_of_the_wrong_kind(truth, tmp_path):
