@@ -12,7 +12,7 @@ from torch.nn import functional as F  # noqa: N812 (torch's own name)
 from rsclip.backbone import Backbone, Trunk
 from rsclip.config import Precision, Tta
 from rsclip.errors import DeviceError, EncodeError, OptionError, RsclipWarning
-from rsclip.methods import Method, get_method, parse_options
+from rsclip.methods import Method, first_block, get_method, parse_options
 from rsclip.types import FloatArray, Shape
 
 __all__ = [
@@ -304,7 +304,7 @@ def _reading(name: str, options: Any, depth: int) -> _Reading:
     method = get_method(name)
     if options is None or isinstance(options, Mapping):
         options = parse_options(name, options)
-    return _Reading(method, options, method.first_block(depth, options))
+    return _Reading(method, options, first_block(name, options, depth))
 
 
 def _has_mps() -> bool:

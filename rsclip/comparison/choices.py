@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from rsclip.errors import OptionError
-from rsclip.methods import get_method, parse_options
+from rsclip.methods import first_block, get_method, parse_options
 
 __all__ = ["Choice", "parse_choices"]
 
@@ -20,7 +20,7 @@ class Choice:
 
     Attributes:
         label: As it was named, "gem:blocks=4".
-        slug: The label as part of a file's name, "gem-blocks-4".
+        slug: The label as part of a file's name, "gem-blocks-4"; no other choice has it.
         method: Its name.
         options: As `methods.parse_options` gives them.
     """
@@ -29,6 +29,14 @@ class Choice:
     slug: str
     method: str
     options: Any
+
+    def check(self, depth: int) -> None:
+        """Refuse options that do not fit a model of so many blocks.
+
+        Raises:
+            OptionError: They do not.
+        """
+        first_block(self.method, self.options, depth, f"--methods {self.label}", f"{self.method}:")
 
     def facts(self) -> dict[str, Any]:
         """Return what a record says of it."""
@@ -54,12 +62,29 @@ def parse_choices(methods: str | Sequence[str]) -> list[Choice]:
     if not choices:
         raise OptionError("no method is named", where="--methods", remedy=_REMEDY)
     for index, choice in enumerate(choices):
-        same = [other for other in choices[:index] if other.slug == choice.slug]
-        if same or choice.facts() in [
-            {**other.facts(), "label": choice.label} for other in choices[:index]
-        ]:
-            raise OptionError(f"{choice.label!r} stands twice", where="--methods", remedy=_REMEDY)
-    return choices
+        for other in choices[:index]:
+            if (choice.method, choice.options) == (other.method, other.options):
+                twice = dict.fromkeys((choice.label, other.label))
+                raise OptionError(
+                    f"{' and '.join(map(repr, twice))}: the same method with the same options "
+                    "stands twice",
+                    where="--methods",
+                    remedy=_REMEDY,
+                )
+    return _told_apart(choices)
+
+
+def _told_apart(choices: Sequence[Choice]) -> list[Choice]:
+    """Number slugs that a file system may take for one another."""
+    found: list[Choice] = []
+    for choice in choices:
+        slug, taken = choice.slug, {each.slug.lower() for each in found}
+        number = 1
+        while slug.lower() in taken:
+            number += 1
+            slug = f"{choice.slug}-{number}"
+        found.append(dataclasses.replace(choice, slug=slug))
+    return found
 
 
 def _choice(text: str) -> Choice:
@@ -71,8 +96,14 @@ def _choice(text: str) -> Choice:
             raise OptionError(
                 f"{pair!r} in {text!r} is no option", where="--methods", remedy=_REMEDY
             )
+        if key.replace("-", "_") in (given.replace("-", "_") for given in values):
+            raise OptionError(
+                f"{key!r} stands twice in {text!r}", where="--methods", remedy="Give it once."
+            )
         values[key] = value
     get_method(name, where="--methods")
     options = parse_options(name, values, where=f"--methods {text}:")
     label = ":".join([name, *(f"{key}={value}" for key, value in values.items())])
-    return Choice(label, re.sub(r"[^A-Za-z0-9._]+", "-", label), name, options)
+    # A minus sign stays: -0.3 is not 0.3.
+    slug = re.sub(r"[^A-Za-z0-9._-]", "-", re.sub(r"\s+", "", label))
+    return Choice(label, slug, name, options)

@@ -157,7 +157,12 @@ def _loader(choices: Sequence[Choice], backbone: "Backbone | None") -> Any:
     methods = [(each.method, each.options) for each in choices]
 
     def load(legend: Legend, config: SegmentConfig) -> Model:
-        return load_model(legend, config, backbone, methods)
+        from rsclip.backbone import load_backbone
+
+        ready = backbone or load_backbone(config.model, config.weights)
+        for each in choices:
+            each.check(ready.depth)
+        return load_model(legend, config, ready, methods)
 
     return load
 

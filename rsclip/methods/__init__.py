@@ -15,6 +15,7 @@ __all__ = [
     "Method",
     "MethodOptions",
     "describe_methods",
+    "first_block",
     "get_method",
     "parse_options",
 ]
@@ -63,6 +64,32 @@ def parse_options(
     """
     method = get_method(method_name)
     return read_options(method.options, method_name, values or {}, where)
+
+
+def first_block(
+    method_name: str,
+    options: Any,
+    depth: int,
+    where: str = "--method",
+    give: str = "--method-option ",
+) -> int:
+    """Return the first block of a model whose entering tokens a method needs.
+
+    Args:
+        method_name: The method.
+        options: Its options, as `parse_options` gives them.
+        depth: Blocks of the model.
+        where: What a message names as the place of the method.
+        give: What stands before NAME=VALUE where a user gives an option.
+
+    Raises:
+        OptionError: The options do not fit a model of that depth.
+    """
+    try:
+        return get_method(method_name).first_block(depth, options)
+    except OptionError as error:
+        remedy = error.remedy and f"Give {give}{error.remedy}"
+        raise OptionError(error.what, where=where, remedy=remedy) from error
 
 
 def describe_methods(names: Iterable[str] = ()) -> list[dict[str, Any]]:

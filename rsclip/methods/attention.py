@@ -49,12 +49,11 @@ def changed_blocks(depth: int, blocks: int, method: str) -> int:
     """Return the first of the last `blocks` blocks.
 
     Raises:
-        OptionError: The model has fewer.
+        OptionError: The model has fewer; see `first_block` for where.
     """
     if blocks > depth:
         raise OptionError(
             f"{method} changes the last {blocks} blocks; this model has {depth}",
-            where="--method",
-            remedy=f"Give --method-option blocks=N, N up to {depth}.",
+            remedy=f"blocks=N, N up to {depth}.",
         )
     return depth - blocks

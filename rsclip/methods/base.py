@@ -76,7 +76,8 @@ class Method:
             enters a block before `first_block`.
         first_block: Maps (depth, options) to the first block whose entering tokens it needs; all
             blocks before may be shared with other methods. Raises OptionError where the options
-            do not fit a model of that depth.
+            do not fit a model of that depth: its remedy is what to give, without a flag (the
+            function of the same name adds it).
         pair_matrices: How many float32 values for every two patches of an image it holds at once,
             beyond what a block of the model does; as measured.
         exact_positions: It resizes position embeddings to the exact size, antialiased.

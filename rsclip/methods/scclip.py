@@ -75,14 +75,11 @@ class _Layers:
     @classmethod
     def of(cls, depth: int, options: SelfCalibratedOptions) -> "_Layers":
         if depth < 2:
-            raise OptionError(
-                f"scclip needs two blocks or more; this model has {depth}", where="--method"
-            )
+            raise OptionError(f"scclip needs two blocks or more; this model has {depth}")
         if options.multi_start >= options.multi_end:
             raise OptionError(
                 f"no layer lies from {options.multi_start} to before {options.multi_end}",
-                where="--method-option multi_start",
-                remedy="It must be below multi_end.",
+                remedy=f"multi_start=N, N below {options.multi_end}.",
             )
 
         def scaled(layer: int) -> int:

@@ -192,6 +192,9 @@ def test_the_command(rsclip, truth, tiny_model, tmp_path):
         ("clearclip,sclap", "sclip"),
         ("clearclip,clearclip", "twice"),
         ("clearclip,clearclip:bias_lambda=0", "twice"),
+        ("clearclip:bias_lambda=0.3,clearclip:bias-lambda=+.3", "twice"),
+        ("gem:blocks=4:blocks=5", "'blocks' stands twice in 'gem:blocks=4:blocks=5'"),
+        ("clearclip:bias_lambda=0:bias-lambda=1", "'bias-lambda' stands twice"),
         ("gem:bloks=2", "blocks"),
         ("gem:blocks=x", "whole number"),
         ("gem:blocks", "no option"),
@@ -201,6 +204,23 @@ def test_the_command(rsclip, truth, tiny_model, tmp_path):
 def test_wrong_methods(methods, said):
     with pytest.raises(OptionError, match=said):
         parse_choices(methods)
+
+
+def test_values_that_differ_in_their_sign_are_two_methods(make_scene, tiny_model, tmp_path):
+    methods = [f"clearclip:bias_lambda={value}" for value in ("0.3", "-0.3", "3e-1")]
+    with pytest.raises(OptionError, match="twice"):
+        parse_choices(methods)
+    # No two share a file, nor on a file system that knows no capitals.
+    some = parse_choices("gem:blocks=1:bias_lambda=1e+1,gem:blocks=1:bias_lambda=1e-1,"
+                         "gem:blocks=1:bias_lambda=1E0")  # fmt: skip
+    assert len({each.slug.lower() for each in some}) == 3
+    found = library.compare(make_scene(), CLASSES, methods[:2], tmp_path / "out", model=tiny_model)
+    written = [found.paths[f"{each.slug}_mask"].name for each in parse_choices(methods[:2])]
+    assert written == [
+        "scene_clearclip-bias_lambda-0.3_mask.tif", "scene_clearclip-bias_lambda--0.3_mask.tif",
+    ]  # fmt: skip
+    kept = [each["method_options"]["bias_lambda"] for each in found.record["methods"]]
+    assert kept == [0.3, -0.3]
 
 
 def test_wrong_input_leaves_nothing(rsclip, truth, make_scene, tiny_model, tmp_path):
@@ -219,7 +239,16 @@ def test_wrong_input_leaves_nothing(rsclip, truth, make_scene, tiny_model, tmp_p
     arguments = ("--classes", CLASSES, "--model", tiny_model, "-o", out)
     for more, said in (
         (("--methods", "sclap"), "sclip"),
-        (("--methods", "gem:blocks=9"), "block"),
+        (
+            ("--methods", "clearclip,gem:blocks=9"),
+            "--methods gem:blocks=9: gem changes the last 9 blocks; this model has 2. "
+            "Give gem:blocks=N, N up to 2.",
+        ),
+        (
+            ("--methods", "scclip:multi_start=10"),
+            "--methods scclip:multi_start=10: no layer lies from 10 to before 10. "
+            "Give scclip:multi_start=N, N below 10.",
+        ),
         (("--methods", "clearclip", "--labels", tmp_path / "gone.tif"), "gone.tif"),
         (("--methods", "clearclip", "--labels", away), "overlap"),
         (("--methods", "clearclip", "--labels", named), "no class in common"),
