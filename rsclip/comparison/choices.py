@@ -89,7 +89,7 @@ def _told_apart(choices: Sequence[Choice]) -> list[Choice]:
 
 def _choice(text: str) -> Choice:
     name, *pairs = (part.strip() for part in text.split(":"))
-    values = {}
+    values: dict[str, str] = {}
     for pair in pairs:
         key, sign, value = (part.strip() for part in pair.partition("="))
         if not (key and sign and value):

@@ -20,7 +20,7 @@ from rsclip.writers.panels import (
     image_panel,
     mask_panel,
 )
-from rsclip.writers.sheet import Ground, draw_sheet, fit_panel
+from rsclip.writers.sheet import MOST_COLUMNS, Ground, draw_sheet, fit_panel
 
 __all__ = ["coarse_shape", "draw_comparison"]
 
@@ -83,7 +83,9 @@ def _arrange(ground: Ground, count: int) -> tuple[int, Shape]:
         return fit_panel(ground, columns, max(_HEIGHT // rows - _CAPTIONS, _CAPTIONS))
 
     # Of equally large panels, those in more columns: a lower sheet.
-    best = max(range(1, count + 1), key=lambda columns: (panel(columns), columns))
+    best = max(
+        range(1, min(count, MOST_COLUMNS) + 1), key=lambda columns: (panel(columns), columns)
+    )
     return best, panel(best)
 
 

@@ -209,7 +209,8 @@ def _finish(
     write_scores(staging.path("scores"), legend, pixels, agreement)
     write_agreement(staging.path("agreement"), legend, agreement)
     captions = {
-        f"{label} - mIoU {100 * agreement.scores[label].miou:.1f}" if truth else label: path
+        # The score first: of a long caption the end is left out.
+        f"mIoU {100 * agreement.scores[label].miou:.1f} - {label}" if truth else label: path
         for label, path in masks.items()
     }
     mean = np.mean([one.pixels for one in counts], axis=0) / max(agreement.valid, 1)

@@ -6,6 +6,7 @@ in: never a row of empty boxes.
 """
 
 import importlib.util
+import re
 import sys
 from collections.abc import Iterator
 from functools import cache
@@ -13,7 +14,7 @@ from pathlib import Path
 
 from PIL import ImageFont
 
-__all__ = ["Font", "font_for", "legible"]
+__all__ = ["Font", "font_for", "legible", "shortened", "wrapped"]
 
 Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
 
@@ -43,6 +44,36 @@ def font_for(text: str, size: int) -> Font:
 def legible(text: str, instead: str) -> str:
     """Return a text if a font can write it, else what stands in for it (ASCII)."""
     return text if text.isascii() or _font_of("".join(sorted(set(text)))) else instead
+
+
+def shortened(text: str, size: int, width: float) -> str:
+    """Return a text as long as fits a width in pixels, with an ellipsis if it had to be cut."""
+    while len(text) > 2 and font_for(text, size).getlength(text) > width:
+        text = text[:-2] + "…"
+    return text
+
+
+def wrapped(text: str, size: int, width: float, most: int) -> list[str]:
+    """Return a text in lines that fit a width in pixels, the last one shortened if need be.
+
+    Args:
+        text: Broken at spaces and after colons.
+        size: Of the letters, pixels.
+        width: Of a line.
+        most: Lines, at most.
+    """
+    font = font_for(text, size)
+    pieces = re.findall(r"[^\s:]*:|[^\s:]+\s*|\s+", text)
+    lines = [""]
+    for index, piece in enumerate(pieces):
+        if not lines[-1] or font.getlength(f"{lines[-1]}{piece}".rstrip()) <= width:
+            lines[-1] += piece
+        elif len(lines) < most:
+            lines.append(piece)
+        else:
+            lines[-1] += "".join(pieces[index:])
+            break
+    return [shortened(line.strip(), size, width) for line in lines]
 
 
 @cache

@@ -18,10 +18,10 @@ from rsclip.writers.furniture import (
     draw_scale,
     legend_layout,
 )
-from rsclip.writers.lettering import font_for, legible
+from rsclip.writers.lettering import font_for, legible, shortened, wrapped
 from rsclip.writers.panels import Panel
 
-__all__ = ["GAP", "MAX_SIDE", "Ground", "draw_sheet", "fit_panel"]
+__all__ = ["GAP", "MAX_SIDE", "MOST_COLUMNS", "Ground", "draw_sheet", "fit_panel"]
 
 MAX_SIDE = 2000
 """Pixels of a sheet's longer side, at most."""
@@ -31,10 +31,14 @@ _LEAST_WIDTH = 760
 _LETTERS = 21
 _TITLE = 30
 _CAPTION = 34
+_CAPTION_LINE = 27
+_CAPTION_LINES = 5
 _ARROW = 54
 _FURNITURE = 124
 # A panel's share of the width at least: captions must not meet.
 _LEAST_COLUMN = 260
+MOST_COLUMNS = (MAX_SIDE - GAP) // (_LEAST_COLUMN + GAP)
+"""Panels side by side, at most."""
 _LEGEND_ROWS = 14
 # A strip thinner than this could not be seen.
 _THINNEST = 10
@@ -92,7 +96,8 @@ def draw_sheet(
 
     Args:
         title: Above the panels.
-        panels: Caption and picture, row by row; all of one shape.
+        panels: Caption and picture, row by row; all of one shape. Of a caption too long for five
+            lines the end is left out.
         columns: Panels side by side.
         ground: What the panels show.
         entries: Of the legend, in order of importance.
@@ -100,13 +105,16 @@ def draw_sheet(
     panel: Shape = panels[0][1].shape[0], panels[0][1].shape[1]
     column = max(panel[1], _LEAST_COLUMN) if columns > 1 else panel[1]
     content = max(columns * column + (columns - 1) * GAP, _LEAST_WIDTH)
-    stack = -(-len(panels) // columns)
-    below = GAP + _TITLE + 16 + stack * (panel[0] + _CAPTION) + _FURNITURE
+    room = column if columns > 1 else content
+    captions = [wrapped(text, _LETTERS, room, _CAPTION_LINES) for text, _ in panels]
+    stack = [captions[start : start + columns] for start in range(0, len(panels), columns)]
+    below = GAP + _TITLE + 16 + sum(panel[0] + _above(row) for row in stack) + _FURNITURE
     rows = min(_LEGEND_ROWS, max((MAX_SIDE - below - GAP) // 32 - 1, 3))
     layout = legend_layout(entries, content, rows, _LETTERS)
     size = content + 2 * GAP, below + layout.height + GAP
     picture = Image.new("RGB", size, (255, 255, 255))
-    y = _draw_panels(picture, title, panels, columns, column)
+    images = [pixels for _, pixels in panels]
+    y = _draw_panels(picture, title, list(zip(captions, images, strict=True)), columns, column)
     per_pixel = ground.shape[1] / panel[1]
     draw_scale(
         picture,
@@ -126,24 +134,30 @@ def draw_sheet(
 def _draw_panels(
     picture: Image.Image,
     title: str,
-    panels: Sequence[tuple[str, Panel]],
+    panels: Sequence[tuple[Sequence[str], Panel]],
     columns: int,
     column: int,
 ) -> int:
-    """Draw title, captions and panels; return the row below them."""
+    """Draw title, captions (in lines) and panels; return the row below them."""
     draw = ImageDraw.Draw(picture)
     inner = picture.width - 2 * GAP
-    title = legible(title, "scene")
-    font = font_for(title, _TITLE)
-    while len(title) > 2 and font.getlength(title) > inner:
-        title = title[:-2] + "…"
-        font = font_for(title, _TITLE)
-    draw.text((GAP, GAP), title, fill=INK, font=font)
-    top = GAP + _TITLE + 16
-    step = int(panels[0][1].shape[0]) + _CAPTION
-    for index, (caption, pixels) in enumerate(panels):
-        row, place = divmod(index, columns)
-        x, y = GAP + place * (column + GAP), top + row * step
-        draw.text((x, y), caption, fill=(110, 110, 110), font=font_for(caption, _LETTERS))
-        picture.paste(Image.fromarray(pixels), (x, y + _CAPTION))
-    return top + step * -(-len(panels) // columns)
+    title = shortened(legible(title, "scene"), _TITLE, inner)
+    draw.text((GAP, GAP), title, fill=INK, font=font_for(title, _TITLE))
+    y = GAP + _TITLE + 16
+    for start in range(0, len(panels), columns):
+        row = panels[start : start + columns]
+        y += _above([lines for lines, _ in row])
+        for place, (lines, pixels) in enumerate(row):
+            x = GAP + place * (column + GAP)
+            top = y - _CAPTION - (len(lines) - 1) * _CAPTION_LINE
+            for line, text in enumerate(lines):
+                at = x, top + line * _CAPTION_LINE
+                draw.text(at, text, fill=(110, 110, 110), font=font_for(text, _LETTERS))
+            picture.paste(Image.fromarray(pixels), (x, y))
+        y += int(row[0][1].shape[0])
+    return y
+
+
+def _above(captions: Sequence[Sequence[str]]) -> int:
+    """Return the pixels that a row's captions take."""
+    return _CAPTION + (max(map(len, captions)) - 1) * _CAPTION_LINE

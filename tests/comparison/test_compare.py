@@ -160,6 +160,19 @@ def test_the_picture_shows_every_mask_in_its_colours(truth, tiny_model, tmp_path
     assert {found.legend.colours[value] for value in (1, 2, 3)} <= seen
 
 
+def test_long_captions_stay_in_their_column(make_scene, tiny_model, tmp_path):
+    # Panels of a narrow scene are narrower than the labels of their methods.
+    methods = [f"clearclip:attention=qq+kk+vv:residual=true:ffn=true:alpha=1.{i}" for i in range(9)]
+    scene = make_scene(shape=(96, 40))
+    found = library.compare(scene, CLASSES, methods, tmp_path / "out", model=tiny_model)
+    with Image.open(found.paths["picture"]) as picture:
+        assert max(picture.size) <= 2000
+        grey = np.asarray(picture.convert("RGB")) == 110
+    assert grey.all(-1).any()
+    # Nothing is written at the right edge, nor between columns.
+    assert not grey.all(-1)[:, -20:].any()
+
+
 def test_the_command(rsclip, truth, tiny_model, tmp_path):
     scene, path, _ = truth
     out = tmp_path / "out"
