@@ -1,6 +1,7 @@
 """A random sample of windows of scenes: the same for the same seed."""
 
 import contextlib
+import copy
 import warnings
 from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
@@ -49,6 +50,27 @@ class Sample:
     truth: Truth | None
 
 
+@dataclass(slots=True)
+class _Source:
+    """A scene, and how far its windows are looked through.
+
+    Attributes:
+        scene: As it was named.
+        random: As it was when the scene was first opened: it gives its windows' order.
+        looked: Windows looked at.
+        left: There may be more.
+        whole: A window taken was at least half valid, inside the scene.
+        taken: Windows taken.
+    """
+
+    scene: str
+    random: np.random.Generator | None = None
+    looked: int = 0
+    left: bool = True
+    whole: bool = False
+    taken: int = 0
+
+
 def sample_windows(
     scenes: Sequence[str],
     model: Patched,
@@ -62,8 +84,9 @@ def sample_windows(
     """Yield up to `count` windows that hold valid pixels and, with labels, known ones.
 
     Windows do not overlap (but the last of a row or column may overlap the one before it) and are
-    spread evenly over the scenes, which are opened one after the other. Windows that are at least
-    half valid come first.
+    spread evenly over the scenes, which are opened one after the other, and once more where others
+    had fewer than their part. Windows that are at least half valid come first; a scene that has
+    none of them is named in a warning.
 
     Args:
         scenes: Files, URLs or GDAL virtual paths.
@@ -80,22 +103,37 @@ def sample_windows(
         OptionError: The window does not fit the model.
     """
     random = np.random.default_rng(seed)
+    sources = [_Source(scenes[index]) for index in random.permutation(len(scenes))]
     found = 0
     first: RsclipError | None = None
-    for done, index in enumerate(random.permutation(len(scenes))):
-        scene, rest = scenes[index], len(scenes) - done
-        quota = -(-(count - found) // rest)
-        if quota == 0:
-            break
-        try:
-            for sample in _of_scene(scene, model, config, quota, random, labels, legend):
-                found += 1
-                yield sample
-        except InputError as error:
-            if len(scenes) == 1 or isinstance(error, OptionError):
-                raise
-            first = first or error
-            warnings.warn(f"{error} (left out)", RsclipWarning, stacklevel=2)
+    while found < count and (round_of := [each for each in sources if each.left]):
+        for done, source in enumerate(round_of):
+            quota = -(-(count - found) // (len(round_of) - done))
+            if quota == 0:
+                break
+            if source.random is None:
+                source.random = copy.deepcopy(random)
+                order = random
+            else:
+                order = copy.deepcopy(source.random)
+            try:
+                for sample in _of_scene(source, model, config, quota, order, labels, legend):
+                    found += 1
+                    yield sample
+            except InputError as error:
+                if len(scenes) == 1 or isinstance(error, OptionError):
+                    raise
+                source.left = False
+                first = first or error
+                warnings.warn(f"{error} (left out)", RsclipWarning, stacklevel=2)
+    for source in sources:
+        if source.taken and not source.whole:
+            warnings.warn(
+                f"{source.scene}: less than half of each window taken is valid: what fills them is "
+                "studied too",
+                RsclipWarning,
+                stacklevel=2,
+            )
     if not found:
         raise first or SceneError(
             "no window has pixels that are both valid and labelled"
@@ -107,7 +145,7 @@ def sample_windows(
 
 
 def _of_scene(
-    source: str,
+    source: _Source,
     model: Patched,
     config: SegmentConfig,
     count: int,
@@ -115,21 +153,24 @@ def _of_scene(
     labels: str | Path | None,
     legend: Legend | None,
 ) -> Iterator[Sample]:
+    """Yield up to `count` more windows of a scene."""
     with gdal_env(), contextlib.ExitStack() as stack:
-        scene = stack.enter_context(open_scene(source, config))
-        known = None
-        if labels is not None and legend is not None:
-            path = labels_of(labels, source)
-            if path is None:
-                stem = Scene.stem_of(source)
-                raise SceneError(f"no {stem}_labels.* or {stem}.* in {labels}", where=source)
-            known = stack.enter_context(open_labels(path, scene, legend))
+        with warnings.catch_warnings():
+            if source.looked:
+                # All was said when it was opened first.
+                warnings.simplefilter("ignore", RsclipWarning)
+            scene = stack.enter_context(open_scene(source.scene, config))
+            known = None
+            if labels is not None and legend is not None:
+                path = _path_of(labels, source.scene)
+                known = stack.enter_context(open_labels(path, scene, legend))
         grid = plan_grid(scene.working_shape, model, config.replace(stride=None, overlap=0.0))
         radiometry = fit(scene, config.stretch)
         found = 0
-        for window in _shuffled(scene, grid, random, known):
+        for window in _shuffled(scene, grid, random, known)[source.looked :]:
             if found == count:
                 return
+            source.looked += 1
             truth = None if known is None else _truth(scene, known, window)
             # Labels are cheaper to read than pixels.
             if truth is not None and not (truth > 0).any():
@@ -140,7 +181,21 @@ def _of_scene(
             if not (valid if truth is None else truth > 0).any():
                 continue
             found += 1
-            yield Sample(source, window, radiometry.apply(pixels, valid), valid, truth)
+            source.taken += 1
+            # What hangs over mirrors the scene and is no more of it.
+            height, width = scene.working_shape
+            own = valid[: height - window.row, : width - window.col]
+            source.whole |= bool(own.sum() >= _ENOUGH_VALID * valid.size)
+            yield Sample(source.scene, window, radiometry.apply(pixels, valid), valid, truth)
+        source.left = False
+
+
+def _path_of(labels: str | Path, source: str) -> Path:
+    path = labels_of(labels, source)
+    if path is None:
+        stem = Scene.stem_of(source)
+        raise SceneError(f"no {stem}_labels.* or {stem}.* in {labels}", where=source)
+    return path
 
 
 def _shuffled(

@@ -145,6 +145,37 @@ def test_windows_are_spread_over_scenes_and_a_bad_one_is_left_out(make_scene, tm
         windows([bad, bad])
 
 
+@pytest.mark.parametrize("seed", range(6))
+def test_what_a_scene_lacks_others_make_up(make_scene, tmp_path, seed):
+    large, medium = (
+        make_scene(name, shape=(side, side)) for name, side in (("a.tif", 320), ("b.tif", 96))
+    )
+    small = make_scene("small.tif", shape=(32, 32))
+    bad = tmp_path / "bad.tif"
+    bad.write_bytes(b"II*\0 no raster")
+    scenes = [large, medium, small, bad]
+    with pytest.warns(RsclipWarning, match="left out") as said:
+        found = windows(scenes, count=24, seed=seed)
+    assert len([each for each in said if each.category is RsclipWarning]) == 1
+    assert len(found) == len({*places(found)}) == 24
+    by_scene = [sum(each.scene == str(scene) for each in found) for scene in scenes]
+    # A part of 24 by four scenes is six at least.
+    assert by_scene[0] >= 6
+    assert by_scene[1] >= 6
+    assert by_scene[2:] == [1, 0]
+    with pytest.warns(RsclipWarning, match="left out"):
+        assert places(windows(scenes, count=24, seed=seed)) == places(found)
+    # There is no more than there is.
+    assert len(windows([large, medium, small], count=1000, seed=seed)) == 100 + 9 + 1
+
+
+def test_a_scene_far_smaller_than_the_window_is_named(make_scene):
+    tiny, scene = make_scene("tiny.tif", shape=(20, 20)), make_scene(shape=(64, 64))
+    with pytest.warns(RsclipWarning, match=r"tiny\.tif: less than half of each window") as said:
+        assert len(windows([tiny, scene])) == 5
+    assert len([each for each in said if each.category is RsclipWarning]) == 1
+
+
 def test_folders_hold_scenes_and_their_labels(make_scene, tmp_path):
     for name in ("a.tif", "a_labels.tif", "a_mask.tif", "b.TIF"):
         make_scene(name)
