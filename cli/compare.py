@@ -2,6 +2,7 @@
 
 import json
 import math
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -15,6 +16,9 @@ if TYPE_CHECKING:
     from rsclip.comparison import Comparison
 
 __all__ = ["command"]
+
+# Characters of a line; wider tables are told in another way.
+_WIDE = 100
 
 
 @click.command("compare")
@@ -92,6 +96,11 @@ def command(
 def _show(found: "Comparison") -> None:
     legend, agreement = found.legend, found.agreement
     click.echo(f"{found.paths['picture']}\n")
+    methods = list(found.methods)
+    if not _fits(["x" * max(map(len, legend.names.values())), *methods]):
+        methods = [str(number) for number in range(1, len(methods) + 1)]
+        print_table(["method", ""], list(zip(methods, found.methods, strict=True)))
+        click.echo()
     scores = agreement.scores
     # Unclassified is a class of the labels only where background words compete for it.
     values = [value for value in legend.names if value or not scores or legend.background]
@@ -112,11 +121,15 @@ def _show(found: "Comparison") -> None:
     if scores:
         rows.append(["mean", *(_percent(scores[method].miou) for method in found.methods)])
         rows.append(["accuracy", *(_percent(scores[method].accuracy) for method in found.methods)])
-    print_table(["class", *found.methods], rows)
-    if len(found.methods) == 1:
+    print_table(["class", *methods], rows)
+    if len(methods) == 1:
+        return
+    pairs = list(agreement.pairs.items())
+    columns = [f"{one}/{other}" for (one, other), _ in pairs]
+    if not _fits(["x" * max(map(len, legend.names.values())), *columns, "all"]):
+        _show_matrix(found, methods)
         return
     click.echo("\nAgreement of the masks, % of the pixels that either gives a class")
-    pairs = list(agreement.pairs.items())
     rows = [
         [legend.names[value], *(_percent(float(each.iou[value])) for _, each in pairs),
          _percent(float(agreement.consent[value]))]
@@ -124,7 +137,27 @@ def _show(found: "Comparison") -> None:
     ]  # fmt: skip
     rows.append(["same label", *(_percent(each.accuracy) for _, each in pairs),
                  _percent(agreement.overall)])  # fmt: skip
-    print_table(["class", *(f"{one}/{other}" for (one, other), _ in pairs), "all"], rows)
+    print_table(["class", *columns, "all"], rows)
+
+
+def _show_matrix(found: "Comparison", methods: Sequence[str]) -> None:
+    """Print how alike any two masks are; by class they are in the file."""
+    agreement = found.agreement
+    both = {frozenset(pair): each.accuracy for pair, each in agreement.pairs.items()}
+    click.echo("\nPixels of the same label in two masks, %")
+    rows = [
+        [name, *("" if one == other else _percent(both[frozenset((one, other))])
+                 for other in found.methods)]
+        for name, one in zip(methods, found.methods, strict=True)
+    ]  # fmt: skip
+    print_table(["", *methods], rows)
+    click.echo(f"In all masks: {_percent(agreement.overall)}")
+    click.echo(f"Class by class: {found.paths['agreement']}")
+
+
+def _fits(cells: Sequence[str]) -> bool:
+    # Numbers take up to five characters.
+    return sum(max(len(cell), 5) + 2 for cell in cells) - 2 <= _WIDE
 
 
 def _percent(value: float) -> str:

@@ -199,6 +199,30 @@ def test_the_command(rsclip, truth, tiny_model, tmp_path):
     assert set(found["agreement"]) == {"overall", "classes", "pairs"}
 
 
+@pytest.mark.parametrize("long", [False, True])
+def test_many_methods_are_told_in_narrow_tables(rsclip, truth, tiny_model, tmp_path, long):
+    scene, path, _ = truth
+    methods = ["clearclip", "sclip", "naclip", "maskclip", "clip"]
+    if long:
+        methods = [f"{name}:bias_lambda=0.{i}234567" for i, name in enumerate(methods)]
+    done = rsclip("compare", scene, "--classes", CLASSES, "--methods", ",".join(methods),
+                  "--labels", path, "--model", tiny_model, "-o", tmp_path)  # fmt: skip
+    assert done.exit_code == 0, done.output
+    tables = done.stdout.partition("compare.png")[2]
+    lines = [line for line in tables.splitlines() if str(tmp_path) not in line]
+    assert max(map(len, lines)) <= 100
+    assert all(any(name in line for line in lines) for name in methods)
+    heads = [str(i) for i in range(1, 6)] if long else methods
+    at = lines.index("Pixels of the same label in two masks, %") + 1
+    assert lines[at].split() == heads
+    one, other = (read(tmp_path / f"scene_{each.slug}_mask.tif")
+                  for each in parse_choices(methods)[1:4:2])  # fmt: skip
+    same = f"{100 * (one == other)[one != 255].mean():.1f}"
+    # The cell of a method with itself is empty.
+    assert lines[at + 2].split()[0] == heads[1]
+    assert lines[at + 2].split()[3] == lines[at + 4].split()[2] == same
+
+
 @pytest.mark.parametrize(
     ("methods", "said"),
     [
