@@ -296,7 +296,7 @@ def _maps(pictures: Sequence[Picture], legend: Legend) -> str:
     )
     return (
         "<p>From X_res, X_attn and X_sum of the last layer (attention q-k), and as ClearCLIP has "
-        f'it (X_attn of q-q).</p><div class="maps">{"".join(figures)}</div>'
+        f'it (X_attn of q-q).</p><div class="wide"><div class="maps">{"".join(figures)}</div></div>'
         f'<ul class="legend">{entries}</ul>'
     )
 

@@ -1,5 +1,7 @@
 """The report of a study, and what Chromium makes of it."""
 
+import re
+import subprocess
 from html.parser import HTMLParser
 
 import numpy as np
@@ -50,6 +52,23 @@ def test_the_report_holds_everything_itself(report):
     # Four windows: image, truth, X_res, X_attn, X_sum, ClearCLIP.
     assert page.tags.count("img") == 24
     assert page.tags.count("svg") == 10
+
+
+def test_a_narrow_window_scrolls_tables_and_maps_but_not_the_page(chromium, report, tmp_path):
+    text = report.read_text(encoding="utf-8")
+    # The page itself allows no script.
+    text = re.sub(r'<meta http-equiv="Content-Security-Policy".*?>', "", text, flags=re.DOTALL)
+    said = "document.title = [document.documentElement.scrollWidth, innerWidth].join()"
+    page = tmp_path / "page.html"
+    page.write_text(text.replace("</body>", f"<script>{said}</script></body>"), encoding="utf-8")
+    done = subprocess.run(
+        [chromium, "--headless", "--no-sandbox", "--disable-gpu", "--window-size=500,900",
+         f"--user-data-dir={tmp_path / 'profile'}", "--dump-dom", page.as_uri()],
+        capture_output=True, text=True, timeout=90, check=True,
+    )  # fmt: skip
+    width, room = map(int, re.search(r"<title>(\d+),(\d+)</title>", done.stdout).groups())
+    assert room <= 500
+    assert width <= room
 
 
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
