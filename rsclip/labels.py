@@ -179,8 +179,12 @@ class _Raster:
         return values, valid & ~np.isnan(values)
 
     def _labels(self, values: NDArray[Any], valid: NDArray[np.bool_]) -> Values:
-        place = np.searchsorted(self._known, values).clip(max=len(self._known) - 1)
-        labels: Values = np.where(self._known[place] == values, self._meant[place], 0)
+        # The usual types have few values: each is looked up once.
+        few = values.dtype in (np.uint8, np.uint16)
+        every = np.arange(np.iinfo(values.dtype).max + 1) if few else values
+        place = np.searchsorted(self._known, every).clip(max=len(self._known) - 1)
+        found: Values = np.where(self._known[place] == every, self._meant[place], 0)
+        labels = found[values] if few else found
         labels[~valid] = _UNKNOWN
         return labels
 
