@@ -1,5 +1,6 @@
 """What is built before weights go in: from a name, a config file, or the shapes of a file."""
 
+import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -35,6 +36,15 @@ class Architecture:
 
     config: Mapping[str, Any]
     preprocess: Mapping[str, Any]
+
+    @property
+    def text_identity(self) -> str:
+        """SHA-256 of all that the text features depend on besides weights and tokenizer."""
+        keys = ("embed_dim", "quick_gelu", "text_cfg")
+        parts = {key: self.config.get(key) for key in keys}
+        # The same activation, written or left out.
+        parts["quick_gelu"] = bool(parts["quick_gelu"])
+        return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 
 def architecture_of(name: ModelName) -> Architecture:

@@ -91,7 +91,7 @@ def load_backbone(name: str | Path, weights: str | Path | None = None) -> Backbo
         source="embedded" if embedded else str(files.weights),
         hasher=lambda: digest or file_sha256(files.weights.resolve()),
         vocabulary=files.vocabulary,
-        keep_texts=True,
+        text_identity=files.architecture.text_identity,
     )
 
 

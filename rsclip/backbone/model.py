@@ -84,7 +84,7 @@ class Backbone:
         source: str = "memory",
         hasher: Callable[[], str] | None = None,
         vocabulary: Mapping[str, Any] | None = None,
-        keep_texts: bool = False,
+        text_identity: str = "",
     ) -> None:
         open_clip = import_open_clip()
         check_model(open_clip, model, name)
@@ -93,7 +93,7 @@ class Backbone:
         self.source = source
         self.model = model.float().eval().requires_grad_(False)
         self.tokenizer = tokenizer or default_tokenizer(open_clip, model)
-        self._keep_texts = keep_texts and tokenizer is None
+        self._text_identity = text_identity if tokenizer is None else ""
         self._visual = model.visual
         self._hasher = hasher or (lambda: tensors_sha256(self.model.state_dict()))
         self.patch = int(self._visual.patch_size[0])
@@ -123,12 +123,6 @@ class Backbone:
             f"<Backbone {self.name}: patch {self.patch}, {height} x {width} pixels, "
             f"{self.depth} blocks, {self.device}, {self.precision}>"
         )
-
-    @functools.cached_property
-    def _identity(self) -> tuple[str, ...]:
-        """What the text features depend on besides the weights."""
-        block = self.model.transformer.resblocks[0]
-        return type(block.mlp.gelu).__name__, tokenizer_facts()["merges_sha256"]
 
     @functools.cached_property
     def weights_sha256(self) -> str:
@@ -211,10 +205,11 @@ class Backbone:
         return torch.stack(features)
 
     def _text_feature(self, prompts: tuple[str, ...]) -> Tensor:
-        if not self._keep_texts or self.tokenizer is None:
+        if not self._text_identity or self.tokenizer is None:
             return prompt_feature(self.model, self.tokenizer, prompts)
         # Another device may round otherwise: its features are its own.
-        key = (self.weights_sha256, *self._identity, self.device.type)
+        merges = tokenizer_facts()["merges_sha256"]
+        key = (self.weights_sha256, self._text_identity, merges, self.device.type)
         cache = self._caches.setdefault(key, TextCache(key, self.dim))
         kept = cache.get(prompts)
         if kept is not None:

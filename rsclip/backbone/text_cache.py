@@ -7,6 +7,7 @@ depends on. A file that is damaged is encoded anew; a folder that is not writabl
 import hashlib
 import json
 import os
+import threading
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
@@ -20,7 +21,7 @@ from rsclip.errors import RsclipWarning
 
 __all__ = ["TextCache"]
 
-_VERSION = 1
+_VERSION = 2
 
 
 class TextCache:
@@ -28,7 +29,7 @@ class TextCache:
 
     Args:
         identity: What tells the model and the way it encodes from any other: the hash of its
-            weights, its activation, its tokenizer, the kind of device.
+            weights, its text tower's architecture, its tokenizer, the kind of device.
         dim: Size of a feature.
     """
 
@@ -54,7 +55,8 @@ class TextCache:
         if self._folder is None:
             return
         path = self._path(prompts)
-        part = path.with_name(f".{path.name}.{os.getpid()}")
+        # A part of one's own: another thread or process may keep the same feature just now.
+        part = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}")
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
             with part.open("wb") as file:

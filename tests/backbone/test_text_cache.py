@@ -1,11 +1,16 @@
 """Text features on disk."""
 
+import json
+import threading
+
 import numpy as np
 import pytest
 import torch
 
 from rsclip.backbone import load_backbone
+from rsclip.backbone.text_cache import TextCache
 from rsclip.errors import RsclipWarning
+from tests.backbone.models import tiny_config
 
 SETS = [["a road.", "the road"], ["a river."]]
 
@@ -53,6 +58,49 @@ def test_other_weights_words_or_templates_are_other_features(load):
     for other, sets in ((load("plain"), SETS), (load(), [["a road."]])):
         other.text_features(sets)
         assert other.encoded == [prompt for prompts in sets for prompt in prompts]
+
+
+@pytest.mark.parametrize(
+    "other",
+    [{"text": {"heads": 4}}, {"text": {"no_causal_mask": True}}, {"quick_gelu": True}],
+    ids=["heads", "mask", "activation"],
+)
+def test_the_same_weights_in_another_architecture_have_features_of_their_own(
+    cache, tmp_path, weights_file, monkeypatch, other
+):
+    """Heads, mask and the like leave no trace in the tensors."""
+    (tmp_path / "one.json").write_text(json.dumps(tiny_config()))
+    (tmp_path / "two.json").write_text(json.dumps(tiny_config(**other)))
+    load_backbone(tmp_path / "one.json", weights_file).text_features(SETS)
+    found = load_backbone(tmp_path / "two.json", weights_file).text_features(SETS)
+    monkeypatch.setenv("RSCLIP_CACHE", "off")
+    one, two = (
+        load_backbone(tmp_path / name, weights_file).text_features(SETS)
+        for name in ("one.json", "two.json")
+    )
+    assert not torch.equal(one, two)
+    assert torch.equal(found, two)
+
+
+def test_threads_that_keep_the_same_feature_write_parts_of_their_own(cache, monkeypatch):
+    texts, parts, meet = TextCache(["a"], 12), [], threading.Barrier(2, timeout=30)
+    save = np.save
+
+    def together(file, array):
+        parts.append(file.name)
+        meet.wait()
+        save(file, array)
+
+    monkeypatch.setattr(np, "save", together)
+    feature = torch.arange(12.0)
+    threads = [threading.Thread(target=texts.put, args=(["a road"], feature)) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(set(parts)) == 2
+    assert torch.equal(texts.get(["a road"]), feature)
+    assert len(list((cache / "text").iterdir())) == 1
 
 
 @pytest.mark.parametrize("damage", [b"", b"\x93NUMPY", b"hello"])
