@@ -104,11 +104,11 @@ def refuse_open_activation(arch: str, where: object) -> None:
 
 
 def check_against(architecture: Architecture, config_file: Path, name: str) -> None:
-    """Refuse weights whose own repository states another activation, mean or std.
+    """Refuse weights whose own config states another activation, mean or std.
 
     Args:
         architecture: What the name stands for.
-        config_file: The repository's open_clip_config.json.
+        config_file: The open_clip_config.json that came with them.
         name: The model, for the message.
 
     Raises:
@@ -117,10 +117,10 @@ def check_against(architecture: Architecture, config_file: Path, name: str) -> N
     stated = _read(config_file)
     if found := differences(architecture, stated, shapes=False):
         raise ModelError(
-            f"{name} stands for other settings than the weights' repository states: "
+            f"{name} stands for other settings than the config beside the weights states: "
             f"{'; '.join(found)}",
             where=config_file,
-            remedy="Update rsclip and open_clip, or name the folder of that file with --model.",
+            remedy=f"If the config is right, name its folder: --model {config_file.parent}.",
         )
 
 

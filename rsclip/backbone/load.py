@@ -31,6 +31,8 @@ from rsclip.errors import ModelError, RsclipWarning
 
 __all__ = ["ModelFiles", "find_model", "load_backbone", "model_outline"]
 
+_WEIGHTS_SUFFIXES = (".safetensors", ".pt", ".pth", ".bin", ".ckpt")
+
 
 @dataclass(frozen=True, slots=True)
 class ModelFiles:
@@ -171,11 +173,11 @@ def _of_file(text: str, path: Path) -> ModelFiles:
         architecture = architecture_of(name)
         if name.kind == "arch" and name.tag is None:
             refuse_open_activation(name.arch, path)
-        stated = path.parent / CONFIG_NAME
-        if path.name in WEIGHTS_NAMES and stated.is_file():
+        stated = _stated(path, name)
+        if stated is not None:
             check_against(architecture, stated, text)
         return ModelFiles(text, architecture, path)
-    if path.name in WEIGHTS_NAMES and (path.parent / CONFIG_NAME).is_file():
+    if _stated(path) is not None:
         return ModelFiles(
             str(path.parent),
             architecture_of(parse_name(str(path.parent))),
@@ -184,6 +186,35 @@ def _of_file(text: str, path: Path) -> ModelFiles:
         )
     shapes = {key: tuple(value.shape) for key, value in read_weights(path).items()}
     return ModelFiles(*identify(shapes, path), path)
+
+
+def _stated(path: Path, name: ModelName | None = None) -> Path | None:
+    """Return the config beside a file of weights if it is that file's own, or None.
+
+    Args:
+        path: The weights.
+        name: What the user named; its own config is not told to be left aside.
+    """
+    stated = path.parent / CONFIG_NAME
+    if not path.is_file() or not stated.is_file():
+        return None
+    if path.name in WEIGHTS_NAMES:
+        return stated
+    others = sorted(
+        item.name
+        for item in path.parent.iterdir()
+        if item.suffix.lower() in _WEIGHTS_SUFFIXES and item.name != path.name
+    )
+    if not others:
+        return stated
+    if name is None or name.kind not in ("folder", "config"):
+        warnings.warn(
+            f"{stated} is not used: beside {path.name} lies {others[0]}, and it does not say whose "
+            f"it is; if it is this file's, name its folder with --model {path.parent}",
+            RsclipWarning,
+            stacklevel=5,
+        )
+    return None
 
 
 def _check_bundle(bundle: Bundle, text: str, path: Path) -> None:

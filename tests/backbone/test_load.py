@@ -116,6 +116,29 @@ def test_a_folder_in_hub_form(hub_folder, weights_file):
     assert "holds no open_clip_model.safetensors" in refused(hub_folder)
 
 
+@pytest.fixture
+def own_name(hub_folder):
+    return (hub_folder / "open_clip_model.safetensors").rename(hub_folder / "mine.safetensors")
+
+
+def test_the_config_beside_the_only_weights_of_a_folder_is_theirs(own_name, tiny_vit):
+    backbone = load_backbone("auto", own_name)
+    assert backbone.facts()["activation"] == "QuickGELU"
+    assert backbone.mean == (0.5, 0.5, 0.5)
+    assert "activation GELU, the file's QuickGELU" in refused("tiny-vit/plain", own_name)
+
+
+def test_a_config_beside_several_weights_is_not_used_and_said_so(own_name, tiny_vit, weights):
+    torch.save(weights, own_name.with_name("epoch_2.pt"))
+    with pytest.warns(RsclipWarning, match=r"config.json is not used: .*epoch_2.pt.*--model"):
+        backbone = load_backbone("tiny-vit/plain", own_name)
+    assert backbone.facts()["activation"] == "GELU"
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        backbone = load_backbone(own_name.parent, own_name)
+    assert backbone.facts()["activation"] == "QuickGELU"
+
+
 def test_weights_in_every_form_are_the_same_model(tmp_path, tiny_vit, weights, weights_file):
     forms = {
         "bare.pt": weights,
