@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from rsclip_cli.report import guard
+from rsclip_cli.report import DownloadLines, guard
 from rsclip_cli.table import print_table
 
 __all__ = ["command"]
@@ -64,10 +64,11 @@ def fetch(name: str, verbose: bool) -> None:
     An interrupted download goes on where it stopped; what comes is checked against the hub's
     SHA-256. Afterwards `--model NAME` works without network.
     """
-    with guard(verbose=verbose):
+    kept = "what has come is kept. Run it again: it goes on where it stopped."
+    with guard(verbose=verbose, interrupted=kept):
         from rsclip.backbone.fetch import fetch_weights
 
-        click.echo(fetch_weights(name))
+        click.echo(fetch_weights(name, DownloadLines()))
 
 
 @command.command("info")

@@ -14,14 +14,24 @@ import click
 
 from rsclip.errors import RsclipError, RsclipWarning
 
-__all__ = ["ProgressLine", "fail", "guard"]
+__all__ = ["DownloadLines", "ProgressLine", "fail", "guard"]
 
 _PLAIN_SECONDS = 15.0
+_DOWNLOAD_SECONDS = 30.0
+_NOTHING_LEFT = "no half-made output was left behind."
 
 
 @contextlib.contextmanager
-def guard(*, quiet: bool = False, verbose: bool = False) -> Iterator[None]:
-    """Show warnings as one line each, and end on an error with one message and its exit code."""
+def guard(
+    *, quiet: bool = False, verbose: bool = False, interrupted: str = _NOTHING_LEFT
+) -> Iterator[None]:
+    """Show warnings as one line each, and end on an error with one message and its exit code.
+
+    Args:
+        quiet: Show no warning.
+        verbose: Show the libraries' warnings and tracebacks too.
+        interrupted: What is true after Ctrl-C.
+    """
     shown: set[str] = set()
 
     def show(message: Warning | str, *_: Any, **__: Any) -> None:
@@ -55,7 +65,7 @@ def guard(*, quiet: bool = False, verbose: bool = False) -> Iterator[None]:
             sys.exit(error.exit_code)
         except KeyboardInterrupt as error:
             # What was kept, and how to go on from it, stands in its notes.
-            said = ["Interrupted: no half-made output was left behind.", *_notes(error)]
+            said = [f"Interrupted: {interrupted}", *_notes(error)]
             click.echo(" ".join(said), err=True)
             sys.exit(1)
         except click.ClickException:
@@ -138,3 +148,26 @@ class ProgressLine:
         rate = done / max(now - self._began, 1e-9)
         left = (total - done) / max(rate, 1e-9)
         click.echo(f"{done} of {total} windows, {rate:.1f} a second, {left:.0f} s left", err=True)
+
+
+class DownloadLines:
+    """How far a download is, where no terminal shows its bar: a line a tenth, or half a minute."""
+
+    def __init__(self) -> None:
+        self._tenth: int | None = None
+        self._last = time.monotonic()
+
+    def __call__(self, done: int, total: int | None) -> None:
+        """Tell that `done` bytes of `total` are here."""
+        if sys.stderr is None or sys.stderr.isatty():
+            return
+        now = time.monotonic()
+        tenth = 10 * done // total if total else 0
+        if self._tenth is None:
+            # What an earlier try has left is not worth a line.
+            self._tenth = min(tenth, 9)
+        if tenth == self._tenth and now - self._last < _DOWNLOAD_SECONDS:
+            return
+        self._tenth, self._last = tenth, now
+        of = f" of {total / 2**20:.0f} MB ({100 * done // total} %)" if total else " MB"
+        click.echo(f"fetched {done / 2**20:.0f}{of}", err=True)

@@ -5,21 +5,39 @@ next try goes on from it.
 """
 
 import contextlib
+import errno
 import hashlib
 import logging
+import os
 import re
 import urllib.error
 import urllib.request
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO, TypeAlias
 
 from rsclip.errors import ModelError, RunError
 
-__all__ = ["Remote", "download", "first_line", "matches_etag", "remote_file"]
+__all__ = [
+    "Progress",
+    "Remote",
+    "answer_seconds",
+    "busy",
+    "download",
+    "first_line",
+    "matches_etag",
+    "remote_file",
+    "writable",
+]
 
-_ANSWER_SECONDS = 3
+_ANSWER_SECONDS = 3.0
+_LONGEST_ANSWER = 9.0
+_TIMEOUT = "HF_HUB_ETAG_TIMEOUT"
 _CHUNK = 1 << 20
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+Progress: TypeAlias = Callable[[int, int | None], None]
+"""Called with the bytes that are here, and the size of the whole or None."""
 
 
 class Remote:
@@ -39,6 +57,23 @@ class Remote:
         self.headers = dict(headers or {})
 
 
+def answer_seconds() -> float:
+    """Return how long a server may take to answer: 3 s, or HF_HUB_ETAG_TIMEOUT up to 9.
+
+    Without network an answer is promised within ten.
+    """
+    from huggingface_hub import constants
+
+    if _TIMEOUT not in os.environ:
+        return _ANSWER_SECONDS
+    return min(float(constants.HF_HUB_ETAG_TIMEOUT), _LONGEST_ANSWER)
+
+
+def busy(status: int | None) -> bool:
+    """Tell whether an HTTP status says to come again later."""
+    return status is not None and (status == 429 or status >= 500)
+
+
 def remote_file(url: str, name: str) -> Remote:
     """Ask a server outside the hub for a file's size and tag, once and briefly.
 
@@ -47,26 +82,32 @@ def remote_file(url: str, name: str) -> Remote:
     """
     request = urllib.request.Request(url, method="HEAD")
     try:
-        with urllib.request.urlopen(request, timeout=_ANSWER_SECONDS) as answer:
+        with urllib.request.urlopen(request, timeout=answer_seconds()) as answer:
             size = answer.headers.get("Content-Length")
             etag = (answer.headers.get("ETag") or "").strip('"')
     except (OSError, ValueError) as error:
+        status = getattr(error, "code", None)
+        if busy(status):
+            raise ModelError(
+                f"the server answers {status}: it is busy", where=name, remedy="Try again later."
+            ) from error
         raise ModelError(
             f"the server does not answer ({first_line(error)})", where=name, remedy=f"Look at {url}"
         ) from error
     return Remote(url, re.sub(r"\W", "", etag) or "file", int(size) if size else None)
 
 
-def download(remote: Remote, target: Path, name: str) -> None:
+def download(remote: Remote, target: Path, name: str, progress: Progress | None = None) -> None:
     """Fetch a file, or the rest of it, and put it in its place when it is whole.
 
     Args:
         remote: What to fetch.
         target: Where it goes; the part grows beside it.
         name: The model, for messages.
+        progress: Told of every piece that comes.
 
     Raises:
-        ModelError: The folder is not writable, or the file does not match its hash.
+        ModelError: The folder is not writable or full, or the file does not match its hash.
         RunError: The download broke off; the part stays for the next try.
     """
     import huggingface_hub.file_download
@@ -76,14 +117,14 @@ def download(remote: Remote, target: Path, name: str) -> None:
     utils: Any = huggingface_hub.utils
     http_get: Any = huggingface_hub.file_download.http_get
     part = target.with_name(f"{target.name}.rsclip-part")
-    with _writable(target.parent, name):
+    with writable(target.parent, name):
         target.parent.mkdir(parents=True, exist_ok=True)
         lock = target.with_name(f"{target.name}.rsclip-lock")
         with _quietly(), utils.WeakFileLock(lock):
             # Another process may have fetched it while this one waited.
             if not (target.is_file() and matches_etag(target, remote.etag)):
                 try:
-                    _fetch_part(remote, part, http_get, name)
+                    _fetch_part(remote, part, http_get, name, progress)
                 except ModelError:
                     # Nothing is left to be taken up.
                     lock.unlink(missing_ok=True)
@@ -93,7 +134,9 @@ def download(remote: Remote, target: Path, name: str) -> None:
         lock.unlink(missing_ok=True)
 
 
-def _fetch_part(remote: Remote, part: Path, http_get: Any, name: str) -> None:
+def _fetch_part(
+    remote: Remote, part: Path, http_get: Any, name: str, progress: Progress | None
+) -> None:
     with part.open("ab") as file:
         done = file.tell()
         if remote.size is not None and done > remote.size:
@@ -102,7 +145,7 @@ def _fetch_part(remote: Remote, part: Path, http_get: Any, name: str) -> None:
         try:
             http_get(
                 remote.url,
-                file,
+                file if progress is None else _Counted(file, remote.size, progress),
                 resume_size=done,
                 headers=remote.headers,
                 expected_size=remote.size,
@@ -110,6 +153,8 @@ def _fetch_part(remote: Remote, part: Path, http_get: Any, name: str) -> None:
             )
         # Whatever the transport raises: each release of the hub's client has its own.
         except Exception as error:
+            if isinstance(error, OSError) and error.errno in _NO_ROOM:
+                raise
             raise RunError(
                 f"the download broke off ({first_line(error)})",
                 where=name,
@@ -144,6 +189,21 @@ def first_line(error: BaseException) -> str:
     return lines[0][:160] if lines else type(error).__name__
 
 
+class _Counted:
+    """A file that tells how much it holds after each piece."""
+
+    def __init__(self, file: BinaryIO, total: int | None, progress: Progress) -> None:
+        self._file, self._total, self._progress = file, total, progress
+
+    def write(self, data: bytes) -> int:
+        count = self._file.write(data)
+        self._progress(self._file.tell(), self._total)
+        return count
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._file, name)
+
+
 @contextlib.contextmanager
 def _quietly() -> Iterator[None]:
     """Hush what the hub's client says of connections that it tries again: the end is told by us."""
@@ -157,13 +217,21 @@ def _quietly() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _writable(folder: Path, name: str) -> Iterator[None]:
+def writable(folder: Path, name: str) -> Iterator[None]:
+    """Turn what the file system refuses into one message with the folder.
+
+    Raises:
+        ModelError: Something in the block raised an OSError.
+    """
     try:
         yield
     except OSError as error:
+        full = error.errno in _NO_ROOM
+        way = "set HF_HUB_CACHE (weights of the hub) or RSCLIP_CACHE (others) to another folder"
         raise ModelError(
             f"cannot write into {folder} ({error.strerror or error})",
             where=name,
-            remedy="Make room or give rights there, or set HF_HUB_CACHE (weights of the hub) or "
-            "RSCLIP_CACHE (others) to another folder.",
+            remedy=f"Make room there and run it again: it goes on where it stopped; or {way}."
+            if full
+            else f"Give rights there, or {way}.",
         ) from error

@@ -2,34 +2,30 @@
 
 import fnmatch
 import shutil
+import warnings
 import zipfile
 import zlib
 from pathlib import Path
-from typing import Any
 
 from rsclip.backbone.architecture import architecture_of
 from rsclip.backbone.checks import check_config
-from rsclip.backbone.download import Remote, download, first_line, matches_etag, remote_file
+from rsclip.backbone.download import Progress, download, first_line, remote_file
 from rsclip.backbone.files import file_sha256
+from rsclip.backbone.hub import commit_of, hub_file, known_absent, note_absent
 from rsclip.backbone.known import is_whole, note_sha256
 from rsclip.backbone.names import CONFIG_NAME, ModelName, parse_name
 from rsclip.backbone.origin import Origin, cached_weights, origin_of, unpacked_file
-from rsclip.errors import ModelError
+from rsclip.errors import ModelError, RsclipWarning, RunError
 
 __all__ = ["fetch_weights"]
 
-_ANSWER_SECONDS = 3
-_OFFLINE = (
-    "Without network: fetch on another machine and carry the model over in one file (rsclip models "
-    "bundle), or give a local file with --weights, or use --model nano."
-)
 
-
-def fetch_weights(name: str) -> Path:
+def fetch_weights(name: str, progress: Progress | None = None) -> Path:
     """Download the weights of a name, unless they are here and whole; return their file.
 
     Args:
         name: ARCH/TAG, an alias or hf-hub:OWNER/NAME.
+        progress: Called with the bytes of the weights that are here, and their size or None.
 
     Raises:
         ModelError: The name is unknown or has nothing to download, the model could not be used,
@@ -51,95 +47,74 @@ def fetch_weights(name: str) -> Path:
         )
     found = cached_weights(parsed)
     if found is not None and is_whole(found) and _is_pinned(found, origin):
+        if parsed.kind == "arch":
+            _complete(parsed, origin, found)
         return found
-    if origin.url:
-        return _from_address(parsed, origin)
     if constants.HF_HUB_OFFLINE:
-        raise ModelError(
-            "the variable HF_HUB_OFFLINE forbids downloads from the hub",
-            where=name,
-            remedy="Unset it to fetch.",
-        )
+        raise _forbidden(name)
+    if origin.url:
+        return _from_address(parsed, origin, progress)
     if parsed.kind == "hub":
-        if _from_hub(name, origin.repository, CONFIG_NAME) is None:
+        if hub_file(name, origin.repository, CONFIG_NAME) is None:
             raise ModelError(
                 f"the repository holds no {CONFIG_NAME}: it is not in open_clip's form", where=name
             )
         check_config(architecture_of(parsed).config, name)
-    path = _weights_from_hub(parsed, origin)
+    path = _weights_from_hub(parsed, origin, progress)
     if not _is_pinned(path, origin):
         raise _not_pinned(name, origin, path)
     return path
 
 
-def _weights_from_hub(parsed: ModelName, origin: Origin) -> Path:
+def _weights_from_hub(parsed: ModelName, origin: Origin, progress: Progress | None) -> Path:
+    name, repository = parsed.text, origin.repository
+    # What the repository says of its weights is checked against what the name means; first, so
+    # that a fetch that breaks off never leaves weights that go unchecked.
+    stated = parsed.kind != "arch" or hub_file(name, repository, CONFIG_NAME) is not None
     for file in origin.files:
-        path = _from_hub(parsed.text, origin.repository, file)
+        path = hub_file(name, repository, file, progress=progress)
         if path is not None:
-            # What the repository says of its weights is checked against what the name means.
-            if parsed.kind == "arch":
-                _from_hub(parsed.text, origin.repository, CONFIG_NAME)
+            if not stated:
+                note_absent(name, repository, commit_of(path), CONFIG_NAME)
             return path
     raise ModelError(
-        f"the repository {origin.repository} holds none of {', '.join(origin.files)}",
-        where=parsed.text,
+        f"the repository {repository} holds none of {', '.join(origin.files)}", where=name
     )
 
 
-def _from_hub(name: str, repository: str, file: str) -> Path | None:
-    """Fetch one file of a repository into the hub's cache; None where there is no such file."""
-    import huggingface_hub
-    import huggingface_hub.utils
+def _complete(parsed: ModelName, origin: Origin, weights: Path) -> None:
+    """Fetch the config of weights that came without it (by another program, or long ago)."""
     from huggingface_hub import constants
-    from huggingface_hub.errors import EntryNotFoundError
 
-    url = huggingface_hub.hf_hub_url(repository, file)
+    commit = commit_of(weights)
+    if (weights.parent / CONFIG_NAME).is_file() or known_absent(
+        origin.repository, commit, CONFIG_NAME
+    ):
+        return
     try:
-        # Briefly and once: the hub client's own retries go on for most of a minute offline.
-        facts = huggingface_hub.get_hf_file_metadata(url, timeout=_ANSWER_SECONDS)
-    except EntryNotFoundError:
-        return None
-    except Exception as error:
-        raise _no_answer(name, repository, error) from error
-    folder = f"models--{repository.replace('/', '--')}"
-    blob = Path(constants.HF_HUB_CACHE) / folder / "blobs" / str(facts.etag)
-    if blob.is_file() and not matches_etag(blob, str(facts.etag)):
-        blob.unlink()
-    if not blob.is_file():
-        utils: Any = huggingface_hub.utils
-        headers = utils.build_hf_headers()
-        headers["Accept-Encoding"] = "identity"
-        download(Remote(url, str(facts.etag), facts.size, headers), blob, name)
-    try:
-        # The bytes are there: this links them into the cache as every other program expects them.
-        return Path(huggingface_hub.hf_hub_download(repository, file))
-    except OSError as error:
-        raise ModelError(
-            f"cannot write into {constants.HF_HUB_CACHE} ({first_line(error)})", where=name
-        ) from error
-
-
-def _no_answer(name: str, repository: str, error: Exception) -> ModelError:
-    from huggingface_hub.errors import GatedRepoError, RepositoryNotFoundError
-
-    if isinstance(error, GatedRepoError):
-        return ModelError(
-            f"the repository {repository} asks for its terms to be accepted",
-            where=name,
-            remedy="Accept them on its page, and log in with `hf auth login`.",
+        if constants.HF_HUB_OFFLINE:
+            raise _forbidden(parsed.text)
+        # Of the same commit: a newer one would put other weights in the place of these.
+        if hub_file(parsed.text, origin.repository, CONFIG_NAME, revision=commit) is None:
+            note_absent(parsed.text, origin.repository, commit, CONFIG_NAME)
+    except (ModelError, RunError) as error:
+        warnings.warn(
+            "the weights are here, but not what their repository says of activation, mean and std, "
+            f"so that the name is not checked against it: {error}",
+            RsclipWarning,
+            stacklevel=3,
         )
-    if isinstance(error, RepositoryNotFoundError):
-        return ModelError(
-            f"the hub has no repository {repository}, or not for you",
-            where=name,
-            remedy="Check the name; for a private one, log in with `hf auth login`.",
-        )
+
+
+def _forbidden(name: str) -> ModelError:
     return ModelError(
-        f"the model hub does not answer ({first_line(error)})", where=name, remedy=_OFFLINE
+        "the variable HF_HUB_OFFLINE forbids downloads",
+        where=name,
+        remedy="Unset it to fetch.",
     )
 
 
-def _from_address(parsed: ModelName, origin: Origin) -> Path:
+def _from_address(parsed: ModelName, origin: Origin, progress: Progress | None) -> Path:
     """Fetch an archive from outside the hub and keep its one file of weights."""
     target = unpacked_file(parsed)
     if target is None:
@@ -151,7 +126,7 @@ def _from_address(parsed: ModelName, origin: Origin) -> Path:
     remote = remote_file(origin.url, parsed.text)
     archive = target.with_name(f"{target.stem}-{remote.etag}.download")
     if not archive.is_file():
-        download(remote, archive, parsed.text)
+        download(remote, archive, parsed.text, progress)
     part = target.with_name(f"{target.name}.part")
     try:
         if origin.member:

@@ -5,6 +5,7 @@ import http.server
 import io
 import json
 import os
+import shutil
 import subprocess
 import sys
 import threading
@@ -17,17 +18,24 @@ import pytest
 import torch
 from safetensors.torch import save
 
-from rsclip.backbone import load_backbone
+from rsclip.backbone import download, load_backbone
+from rsclip.backbone.download import remote_file
 from rsclip.backbone.fetch import fetch_weights
 from rsclip.backbone.known import known_sha256, verified_sha256
 from rsclip.backbone.names import parse_name
 from rsclip.backbone.origin import cached_weights
 from rsclip.backbone.registry import read_registry
-from rsclip.errors import ModelError, RunError
+from rsclip.errors import ModelError, RsclipWarning, RunError
+from rsclip_cli.report import DownloadLines
 
 REPOSITORY = "timm/vit_base_patch16_clip_224.openai"
 FILE = f"/{REPOSITORY}/resolve/main/open_clip_model.safetensors"
+CONFIG = f"/{REPOSITORY}/resolve/main/open_clip_config.json"
+STATED = json.dumps({"model_cfg": {"embed_dim": 1, "vision_cfg": {}, "text_cfg": {}}}).encode()
 WEIGHTS = save({"a": torch.arange(300_000, dtype=torch.float32)})
+
+
+real_sleep = time.sleep
 
 
 class Hub(http.server.BaseHTTPRequestHandler):
@@ -44,6 +52,14 @@ class Hub(http.server.BaseHTTPRequestHandler):
     def answer(self, body):
         server = self.server
         content = server.files.get(self.path)
+        server.asked.append((self.command, self.path))
+        if not body:
+            real_sleep(server.slow)
+        if self.path in server.busy:
+            self.send_response(server.busy[self.path])
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+            return
         if self.path in server.moved:
             # As the hub answers for large files: the facts at once, the bytes elsewhere.
             self.send_response(302)
@@ -70,8 +86,9 @@ class Hub(http.server.BaseHTTPRequestHandler):
         else:
             self.send_response(200)
         etag = server.etags.get(self.path) or hashlib.sha256(content).hexdigest()
-        self.send_header("ETag", f'"{etag}"')
-        self.send_header("X-Repo-Commit", "a" * 40)
+        for key, value in {"ETag": f'"{etag}"', "X-Repo-Commit": "a" * 40}.items():
+            if key not in server.without:
+                self.send_header(key, value)
         self.send_header("Content-Length", str(len(content) - begin))
         self.end_headers()
         if body:
@@ -119,6 +136,8 @@ def hub(online):
     server.files, server.etags, server.cuts, server.begins = {FILE: WEIGHTS}, {}, [], []
     # Path -> address that it redirects to.
     server.moved = {}
+    # Path -> status that it is refused with; headers left out; seconds before an answer; requests.
+    server.busy, server.without, server.slow, server.asked = {}, (), 0, []
     # Bytes after which to fall silent without hanging up.
     server.stall, server.stalled, server.go_on = 0, threading.Event(), threading.Event()
     threading.Thread(target=server.serve_forever, daemon=True).start()
@@ -158,6 +177,123 @@ def test_what_is_here_and_whole_is_not_fetched_again(hub):
     hub.shutdown()
     assert fetch_weights("ViT-B-16/openai").read_bytes() == WEIGHTS
     assert hub.begins == []
+
+
+def test_a_fetch_that_breaks_off_leaves_no_weights_without_their_config(hub):
+    """Without the config, nothing would check that the name's activation is the weights'."""
+    hub.files[CONFIG] = STATED
+    hub.busy[CONFIG] = 503
+    with pytest.raises(ModelError, match=r"answers 503: it is busy.*later"):
+        fetch_weights("ViT-B-16/openai")
+    assert cached_weights(parse_name("ViT-B-16/openai")) is None
+    hub.busy.clear()
+    path = fetch_weights("ViT-B-16/openai")
+    assert path.with_name("open_clip_config.json").read_bytes() == STATED
+
+
+def test_weights_that_came_without_their_config_are_completed(hub):
+    path = fetch_weights("ViT-B-16/openai")
+    # As another program, which fetches the weights alone, leaves its cache.
+    shutil.rmtree(path.parents[2] / ".no_exist")
+    pinned = CONFIG.replace("main", "a" * 40)
+    hub.files[pinned] = STATED
+    hub.busy[pinned] = 503
+    with pytest.warns(RsclipWarning, match=r"not checked against it.*answers 503"):
+        assert fetch_weights("ViT-B-16/openai") == path
+    hub.busy.clear()
+    assert fetch_weights("ViT-B-16/openai") == path
+    assert path.with_name("open_clip_config.json").read_bytes() == STATED
+    hub.asked.clear()
+    assert fetch_weights("ViT-B-16/openai") == path
+    assert hub.asked == []
+
+
+@pytest.mark.parametrize("missing", ["ETag", "X-Repo-Commit"])
+def test_what_answers_like_no_hub_is_not_taken_for_one(hub, tmp_path, missing):
+    hub.without = (missing,)
+    with pytest.raises(ModelError, match=r"is no hub.*a proxy or a login page"):
+        fetch_weights("ViT-B-16/openai")
+    assert {command for command, _ in hub.asked} == {"HEAD"}
+    assert not list((tmp_path / "hub").rglob("*"))
+
+
+def test_one_answer_about_a_file_is_enough(hub):
+    fetch_weights("ViT-B-16/openai")
+    assert hub.asked.count(("HEAD", FILE)) == 1
+
+
+@pytest.mark.parametrize("status", [429, 503])
+def test_a_busy_server_is_not_taken_for_none(hub, status):
+    hub.busy[FILE] = status
+    with pytest.raises(ModelError, match=f"answers {status}.*[Ll]ater") as caught:
+        fetch_weights("ViT-B-16/openai")
+    assert "network" not in str(caught.value)
+    hub.busy["/busy.zip"] = status
+    with pytest.raises(ModelError, match=f"answers {status}.*[Ll]ater"):
+        remote_file(f"{hub.url}/busy.zip", "busy")
+
+
+def test_a_slow_server_is_waited_for_where_it_is_asked_for(hub, monkeypatch):
+    from huggingface_hub import constants
+
+    monkeypatch.setattr(download, "_ANSWER_SECONDS", 0.1)
+    hub.slow = 0.6
+    with pytest.raises(ModelError, match="HF_HUB_ETAG_TIMEOUT=9"):
+        fetch_weights("ViT-B-16/openai")
+    monkeypatch.setenv("HF_HUB_ETAG_TIMEOUT", "20")
+    monkeypatch.setattr(constants, "HF_HUB_ETAG_TIMEOUT", 20)
+    assert fetch_weights("ViT-B-16/openai").read_bytes() == WEIGHTS
+    assert download.answer_seconds() == 9
+
+
+def test_a_full_disk_keeps_what_has_come(hub, small_disk, monkeypatch):
+    from huggingface_hub import constants
+
+    folder = small_disk(256)
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(folder))
+    with pytest.raises(ModelError, match=rf"cannot write into {folder}.*Make room .*goes on"):
+        fetch_weights("ViT-B-16/openai")
+    (part,) = folder.rglob("*.rsclip-part")
+    assert part.stat().st_size > 100_000
+    small_disk(4096)
+    assert fetch_weights("ViT-B-16/openai").read_bytes() == WEIGHTS
+    assert hub.begins[1] > 100_000
+
+
+def test_without_a_terminal_a_line_a_tenth_tells_how_far_it_is(hub, rsclip):
+    done = rsclip("models", "fetch", "ViT-B-16/openai")
+    assert done.exit_code == 0, done.output
+    lines = done.stderr.splitlines()
+    assert lines[-1] == "fetched 1 of 1 MB (100 %)"
+    assert 5 < len(lines) < 12
+    assert len(done.stdout.splitlines()) == 1
+
+
+def test_an_interrupted_command_says_what_is_kept(hub, rsclip, monkeypatch):
+    def interrupt(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(DownloadLines, "__call__", interrupt)
+    done = rsclip("models", "fetch", "ViT-B-16/openai")
+    assert done.exit_code == 1
+    assert "kept. Run it again: it goes on where it stopped" in done.stderr
+    assert "left behind" not in done.stderr
+
+
+def test_offline_mode_holds_for_every_address(hub, tmp_path, monkeypatch):
+    from huggingface_hub import constants
+
+    registry = tmp_path / "models.yaml"
+    registry.write_text(
+        f"models:\n  sky: {{arch: ViT-B-32, quick_gelu: false, url: '{hub.url}/sky.pt'}}\n"
+    )
+    monkeypatch.setenv("RSCLIP_MODELS", str(registry))
+    monkeypatch.setenv("RSCLIP_CACHE", str(tmp_path / "own"))
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    for name in ("sky", "ViT-B-16/openai"):
+        with pytest.raises(ModelError, match="HF_HUB_OFFLINE forbids downloads"):
+            fetch_weights(name)
+    assert hub.asked == []
 
 
 def test_a_damaged_file_in_the_cache_is_replaced(hub):
