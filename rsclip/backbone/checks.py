@@ -1,8 +1,11 @@
 """Which models serve: CLIPs with a plain ViT and a CLS token. The others are told why not."""
 
+import inspect
 from collections.abc import Mapping
+from dataclasses import fields
 from typing import Any
 
+from rsclip.backbone.compat import import_open_clip
 from rsclip.errors import ModelError
 
 __all__ = ["check_config", "check_model"]
@@ -12,6 +15,12 @@ _TEXT_NUMBERS = ("layers", "width")
 _REMEDY = "Choose a CLIP with a plain ViT, such as ViT-B-16/openai or ViT-L-14/openai."
 _TIMM = "its image tower is a timm model (SigLIP, EVA, ConvNeXt, MobileCLIP and others)"
 _RESNET = "its image tower is a ResNet, which has no patch tokens"
+_POOLER = "it pools its tokens through an attentional pooler"
+_BLOCKS = "its attention blocks are not the plain ones of CLIP"
+# Each of them makes open_clip build another kind of block.
+_CUSTOM = (
+    "qk_norm", "scaled_cosine_attn", "scale_heads", "scale_attn_inner", "scale_attn", "scale_fc",
+)  # fmt: skip
 _COCA = "CoCa pools its tokens through an attentional pooler"
 
 
@@ -34,6 +43,12 @@ def check_config(config: Mapping[str, Any], where: str) -> None:
         raise _refuse("its text tower is not CLIP's own", where)
     if text.get("hf_tokenizer_name"):
         raise _refuse(f"its text tower needs the tokenizer {text['hf_tokenizer_name']}", where)
+    if vision.get("attentional_pool"):
+        raise _refuse(_POOLER, where)
+    if vision.get("pool_type", "tok") != "tok":
+        raise _refuse(_no_token(vision["pool_type"]), where)
+    if vision.get("block_type") not in (None, "default") or any(map(vision.get, _CUSTOM)):
+        raise _refuse(_BLOCKS, where)
     for tower, keys in ((vision, _VISION_NUMBERS), (text, _TEXT_NUMBERS), (config, ("embed_dim",))):
         for key in keys:
             value = tower.get(key)
@@ -53,6 +68,47 @@ def check_config(config: Mapping[str, Any], where: str) -> None:
             where=where,
             remedy="It is a whole number of pixels, one patch or more.",
         )
+    _check_keys(config, where)
+    _check_heads(vision, "head_width", 64, where)
+    _check_heads(text, "heads", 8, where)
+
+
+def _check_keys(config: Mapping[str, Any], where: str) -> None:
+    """Refuse what open_clip would not build: a key that it does not know."""
+    model = import_open_clip().model
+    known = {
+        "vision_cfg.": {item.name for item in fields(model.CLIPVisionCfg)},
+        "text_cfg.": {item.name for item in fields(model.CLIPTextCfg)},
+    }
+    unknown = [
+        prefix + key
+        for prefix, names in known.items()
+        for key in config[prefix.rstrip(".")]
+        if key not in names
+    ]
+    parameters = inspect.signature(model.CLIP).parameters
+    unknown += [key for key in config if key not in parameters and key != "custom_text"]
+    if unknown:
+        raise ModelError(
+            f"not an architecture of open_clip (it knows no {', '.join(unknown)})", where=where
+        )
+
+
+def _check_heads(tower: Mapping[str, Any], key: str, default: int, where: str) -> None:
+    """Refuse heads that do not share the width out evenly (as open_clip counts them)."""
+    value, width = tower.get(key, default), tower["width"]
+    whole = isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= width
+    heads = (width // value if key == "head_width" else value) if whole else 0
+    if not heads or width % heads:
+        raise ModelError(
+            f"`{key}` of the architecture is {value!r}, which does not share out {width} channels",
+            where=where,
+            remedy="It is a whole number that divides them.",
+        )
+
+
+def _no_token(pool: object) -> str:
+    return f"it has no CLS token to pool by (pool_type {pool!r})"
 
 
 def check_model(open_clip: Any, model: object, where: str) -> None:
@@ -84,16 +140,16 @@ def _reason(open_clip: Any, model: Any) -> str | None:
     if not isinstance(visual, open_clip.transformer.VisionTransformer):
         return f"its image tower is a {type(visual).__name__}, not open_clip's VisionTransformer"
     if visual.attn_pool is not None:
-        return "it pools its tokens through an attentional pooler"
+        return _POOLER
     if visual.pool_type != "tok":
-        return f"it has no CLS token to pool by (pool_type {visual.pool_type!r})"
+        return _no_token(visual.pool_type)
     height, width = visual.patch_size
     if height != width:
         return f"its patches are not square ({height} x {width} pixels)"
     block = open_clip.transformer.ResidualAttentionBlock
     blocks = visual.transformer.resblocks
     if not len(blocks) or not all(type(item) is block for item in blocks):
-        return "its attention blocks are not the plain ones of CLIP"
+        return _BLOCKS
     if not visual.transformer.batch_first:
         return "its transformer is not batch-first"
     return None

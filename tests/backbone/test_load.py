@@ -12,6 +12,7 @@ import torch
 from safetensors.torch import save_file
 
 from rsclip.backbone import load, load_backbone, names
+from rsclip.backbone.catalog import describe_model, list_models
 from rsclip.backbone.files import read_weights
 from rsclip.backbone.names import parse_name
 from rsclip.backbone.origin import cached_weights
@@ -343,9 +344,16 @@ def test_a_length_that_reads_like_another_file_is_none(tmp_path):
         ({"width": None}, "`width` of the architecture is None"),
         ({"image_size": 3}, "`image_size` of the architecture is 3"),
         ({"image_size": "big"}, "`image_size` of the architecture is 'big'"),
+        ({"head_width": 5}, "`head_width` of the architecture is 5"),
+        ({"head_width": 0}, "`head_width` of the architecture is 0"),
+        ({"pool_type": "avg"}, "cannot be used: it has no CLS token to pool by (pool_type 'avg')"),
+        ({"pool_type": "none"}, "no CLS token"),
+        ({"attentional_pool": True}, "attentional pooler"),
+        ({"qk_norm": True}, "attention blocks are not the plain ones"),
+        ({"colour": 3}, "knows no vision_cfg.colour"),
     ],
 )
-def test_an_architecture_of_wrong_numbers(tmp_path, rsclip, change, named):
+def test_an_architecture_that_cannot_serve_is_not_described(tmp_path, rsclip, change, named):
     config = tiny_config()
     config["vision_cfg"] = {**config["vision_cfg"], **change}
     path = tmp_path / "a.json"
@@ -353,3 +361,29 @@ def test_an_architecture_of_wrong_numbers(tmp_path, rsclip, change, named):
     done = rsclip("models", "info", path)
     assert done.exit_code == 2
     assert named in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        (
+            {"text": {"heads": 3}},
+            "`heads` of the architecture is 3, which does not share out 8 channels",
+        ),
+        ({"text": {"letters": 26}}, "knows no text_cfg.letters"),
+        ({"author": "me"}, "knows no author"),
+    ],
+)
+def test_text_towers_and_keys_that_open_clip_would_not_build(tmp_path, change, named):
+    path = tmp_path / "a.json"
+    path.write_text(json.dumps(tiny_config(**change)))
+    with pytest.raises(ModelError, match=named):
+        describe_model(str(path))
+
+
+def test_a_model_that_cannot_serve_is_not_listed_as_here(hub, weights):
+    for name, pool in (("me/good", "tok"), ("me/bad", "avg")):
+        path = hub(name, weights)
+        config = {"model_cfg": tiny_config(vision={"pool_type": pool})}
+        path.with_name("open_clip_config.json").write_text(json.dumps(config))
+    assert {item.name for item in list_models(here=True)} == {"nano", "hf-hub:me/good"}
