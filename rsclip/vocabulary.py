@@ -14,7 +14,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["FarWord", "check_words"]
+from rsclip.errors import ModelError
+
+__all__ = ["FarWord", "check_words", "checked_vocabulary"]
 
 
 @dataclass(frozen=True)
@@ -30,6 +32,44 @@ class FarWord:
     word: str
     nearest: str
     similarity: float
+
+
+def checked_vocabulary(content: Any, where: object) -> Mapping[str, Any]:
+    """Return the content of a `vocabulary.json`, once its parts are of the right kinds.
+
+    Raises:
+        ModelError: A part is missing or nonsense.
+    """
+    if not isinstance(content, Mapping) or not (
+        _is_cosine(content.get("threshold"))
+        and _is_template(content.get("template"))
+        and _are_classes(content.get("classes"))
+    ):
+        raise ModelError(
+            "the vocabulary holds no vocabulary",
+            where=where,
+            remedy='It is {"threshold": 0.5, "template": "{}", "classes": {"water": ["lake"]}}.',
+        )
+    return content
+
+
+def _is_cosine(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and -1 <= value <= 1
+
+
+def _is_template(value: Any) -> bool:
+    if not isinstance(value, str) or value.count("{}") != 1:
+        return False
+    return not set(value.replace("{}", "")) & set("{}")
+
+
+def _are_classes(value: Any) -> bool:
+    return (
+        isinstance(value, Mapping)
+        and len(value) > 0
+        and all(isinstance(words, list) and len(words) > 0 for words in value.values())
+        and all(isinstance(word, str) for words in value.values() for word in words)
+    )
 
 
 def _unit(features: npt.NDArray[Any]) -> npt.NDArray[np.float64]:

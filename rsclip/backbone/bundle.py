@@ -21,6 +21,7 @@ from rsclip.backbone.architecture import Architecture, checked
 from rsclip.backbone.files import tensors_sha256
 from rsclip.backbone.text import tokenizer_facts
 from rsclip.errors import ModelError, OutputError
+from rsclip.vocabulary import checked_vocabulary
 
 __all__ = ["Bundle", "read_bundle", "verify_tensors", "write_bundle"]
 
@@ -28,6 +29,7 @@ _VERSION = "1"
 _KEY = "rsclip_bundle"
 _FACTS = "rsclip_facts"
 _DIGEST = "rsclip_facts_sha256"
+_WORDS = ("name", "weights_sha256", "licence", "source", "repository", "file_sha256")
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,11 +120,12 @@ def read_bundle(path: Path) -> Bundle | None:
             where=path,
             remedy="Install the open_clip of the machine that made it, or bundle it anew.",
         )
+    vocabulary = facts.get("vocabulary")
     return Bundle(
         facts["name"],
         checked(facts["model_cfg"], facts["preprocess_cfg"], path),
         facts["weights_sha256"],
-        facts.get("vocabulary"),
+        None if vocabulary is None else checked_vocabulary(vocabulary, path),
         facts,
     )
 
@@ -130,10 +133,14 @@ def read_bundle(path: Path) -> Bundle | None:
 def _facts(text: str, path: Path) -> Mapping[str, Any]:
     try:
         facts = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         facts = None
     keys = ("name", "model_cfg", "preprocess_cfg", "weights_sha256", "tokenizer")
-    if not isinstance(facts, dict) or any(key not in facts for key in keys):
+    if (
+        not isinstance(facts, dict)
+        or any(key not in facts for key in keys)
+        or not all(isinstance(facts.get(key, ""), str) for key in _WORDS)
+    ):
         raise ModelError(
             "the bundle does not describe itself whole",
             where=path,
@@ -153,8 +160,9 @@ def verify_tensors(bundle: Bundle, weights: Mapping[str, Tensor], path: Path) ->
 
 
 def _mismatch(part: str, path: Path) -> ModelError:
+    match = "does not match its" if part == "description" else "do not match their"
     return ModelError(
-        f"the bundle's {part} do not match their hash: the file is damaged or was changed",
+        f"the bundle's {part} {match} hash: the file is damaged or was changed",
         where=path,
         remedy="Copy it again, or bundle the model anew.",
     )

@@ -5,7 +5,7 @@ import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from torch import Tensor
 
@@ -28,6 +28,7 @@ from rsclip.backbone.names import AUTO, CONFIG_NAME, DEFAULT, NANO, ModelName, p
 from rsclip.backbone.origin import WEIGHTS_NAMES, cached_weights
 from rsclip.backbone.outline import ModelOutline
 from rsclip.errors import ModelError, RsclipWarning
+from rsclip.vocabulary import checked_vocabulary
 
 __all__ = ["ModelFiles", "find_model", "load_backbone", "model_outline"]
 
@@ -260,7 +261,7 @@ def _vocabulary(folder: Path) -> Mapping[str, Any] | None:
         content = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise ModelError(f"the vocabulary cannot be read ({error})", where=path) from error
-    return cast(Mapping[str, Any], content)
+    return checked_vocabulary(content, path)
 
 
 def _build(architecture: Architecture, where: str) -> Any:

@@ -20,6 +20,8 @@ _NAME = re.compile(r"\w[\w.-]*")
 _TAKEN = ("auto", "nano")
 _FORMS = {
     "repository": re.compile(r"\w[\w.-]*/\w[\w.-]*"),
+    # Inside the repository, and inside its folder in the cache.
+    "file": re.compile(r"(?!\.)[^/\\]+(/(?!\.)[^/\\]+)*"),
     "url": re.compile(r"https?://\S+"),
     "sha256": re.compile(r"[0-9a-f]{64}"),
 }

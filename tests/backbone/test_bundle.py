@@ -95,7 +95,7 @@ def test_another_version(bundled):
 )
 def test_a_changed_description(bundled, change):
     changed(bundled, **change)
-    assert "description do not match their hash" in refused("auto", bundled)
+    assert "description does not match its hash" in refused("auto", bundled)
 
 
 def test_a_changed_tensor(bundled):

@@ -9,7 +9,10 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from rsclip.backbone import load_backbone
+from rsclip.backbone import bundle, load_backbone
+from rsclip.backbone.files import tensors_sha256
+from rsclip.backbone.registry import read_registry
+from rsclip.backbone.text import tokenizer_facts
 from rsclip.errors import ModelError
 from rsclip.legend import load_legend
 
@@ -93,10 +96,7 @@ def test_a_damaged_file_of_the_hubs_cache_is_known_by_its_name(folder, tmp_path)
         load_backbone(folder)
 
 
-@pytest.mark.parametrize("facts", ["{}", "[1]", "not json", '{"name": "a", "model_cfg": {}}'])
-def test_bundles_that_do_not_describe_themselves(folder, tmp_path, facts):
-    from rsclip.backbone import bundle
-
+def write_bundle(folder, tmp_path, facts):
     header = {
         bundle._KEY: bundle._VERSION,
         bundle._FACTS: facts,
@@ -104,8 +104,65 @@ def test_bundles_that_do_not_describe_themselves(folder, tmp_path, facts):
     }
     path = tmp_path / "b.safetensors"
     save_file(load_file(weights_of(folder)), path, header)
+    return path
+
+
+@pytest.mark.parametrize("facts", ["{}", "[1]", "not json", '{"name": "a", "model_cfg": {}}'])
+def test_bundles_that_do_not_describe_themselves(folder, tmp_path, facts):
+    path = write_bundle(folder, tmp_path, facts)
     with pytest.raises(ModelError, match="does not describe itself whole"):
         load_backbone("auto", path)
+
+
+def whole_facts(folder, **changes):
+    config = json.loads((folder / "open_clip_config.json").read_text())
+    facts = {
+        "name": "mine",
+        **config,
+        "weights_sha256": tensors_sha256(load_file(weights_of(folder))),
+        "tokenizer": tokenizer_facts(),
+        **changes,
+    }
+    return json.dumps(facts)
+
+
+@pytest.mark.parametrize("change", [{"name": 7}, {"source": 5}, {"licence": ["MIT"]}])
+def test_bundles_whose_words_are_none(folder, tmp_path, change):
+    assert load_backbone("auto", write_bundle(folder, tmp_path, whole_facts(folder))).name == "mine"
+    path = write_bundle(folder, tmp_path, whole_facts(folder, **change))
+    with pytest.raises(ModelError, match="does not describe itself whole"):
+        load_backbone("auto", path)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        5,
+        [],
+        {"words": "x"},
+        {"threshold": "high", "template": "{}", "classes": {"a": ["b"]}},
+        {"threshold": 0.5, "template": "a {} {}", "classes": {"a": ["b"]}},
+        {"threshold": 0.5, "template": "{x}{}", "classes": {"a": ["b"]}},
+        {"threshold": 0.5, "template": "{}", "classes": {"a": "b"}},
+        {"threshold": 0.5, "template": "{}", "classes": {}},
+    ],
+)
+def test_vocabularies_that_are_none(folder, tmp_path, wrong):
+    bundled = write_bundle(folder, tmp_path, whole_facts(folder, vocabulary=wrong))
+    (folder / "vocabulary.json").write_text(json.dumps(wrong))
+    for name, weights in ((folder, None), ("auto", bundled)):
+        with pytest.raises(ModelError, match="vocabulary holds no vocabulary"):
+            load_backbone(name, weights)
+
+
+@pytest.mark.parametrize("file", ["../../../etc/passwd", "/etc/passwd", "a/../b.pt", "a//b.pt"])
+def test_a_registry_whose_file_lies_outside_the_repository(tmp_path, file):
+    path = tmp_path / "models.yaml"
+    path.write_text(
+        f"models: {{m: {{arch: ViT-B-32, quick_gelu: true, repository: a/b, file: '{file}'}}}}"
+    )
+    with pytest.raises(ModelError, match="`file` cannot be"):
+        read_registry(path)
 
 
 def test_own_aliases_may_have_capitals(tmp_path, monkeypatch):
