@@ -5,7 +5,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from rsclip.backbone.compat import import_open_clip
 from rsclip.backbone.names import CONFIG_NAME, DEFAULT, NANO, ModelName, nearest
@@ -21,8 +21,13 @@ __all__ = [
     "check_against",
     "checked",
     "differences",
+    "is_open_activation",
     "refuse_open_activation",
 ]
+
+
+# QuickGELU or not, mean, std.
+_Settings: TypeAlias = tuple[bool, tuple[float, ...], tuple[float, ...]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,15 +85,7 @@ def refuse_open_activation(arch: str, where: object) -> None:
     Raises:
         ModelError: The architecture alone leaves it open.
     """
-    open_clip = import_open_clip()
-    own = _settings(open_clip.get_model_config(arch) or {}, {})
-    known = {
-        f"{arch}/{tag}": _settings(pretrained(arch, tag), pretrained(arch, tag))
-        for tag in open_clip.list_pretrained_tags_by_model(arch)
-    }
-    kinds: dict[tuple[Any, ...], str] = {}
-    for name, settings in known.items():
-        kinds.setdefault(settings, name)
+    own, kinds = _kinds(arch)
     if len({own, *kinds}) < 2:
         return
     ways = [
@@ -101,6 +98,22 @@ def refuse_open_activation(arch: str, where: object) -> None:
         where=where,
         remedy=f"Name what they were trained from with --model: {' or '.join(ways)}.",
     )
+
+
+def is_open_activation(arch: str) -> bool:
+    """Tell whether weights of an architecture exist with either activation."""
+    own, kinds = _kinds(arch)
+    return len({quick for quick, *_ in (own, *kinds)}) > 1
+
+
+def _kinds(arch: str) -> tuple[_Settings, dict[_Settings, str]]:
+    """Return an architecture's own settings, and those of its weights with a name for each."""
+    open_clip = import_open_clip()
+    kinds: dict[_Settings, str] = {}
+    for tag in open_clip.list_pretrained_tags_by_model(arch):
+        settings = pretrained(arch, tag)
+        kinds.setdefault(_settings(settings, settings), f"{arch}/{tag}")
+    return _settings(open_clip.get_model_config(arch) or {}, {}), kinds
 
 
 def check_against(architecture: Architecture, config_file: Path, name: str) -> None:
@@ -261,7 +274,7 @@ def _is_share(value: Any, least: float) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and least <= value <= 1
 
 
-def _settings(config: Mapping[str, Any], preprocess: Mapping[str, Any]) -> tuple[Any, ...]:
+def _settings(config: Mapping[str, Any], preprocess: Mapping[str, Any]) -> _Settings:
     open_clip = import_open_clip()
     return (
         bool(config.get("quick_gelu", False)),

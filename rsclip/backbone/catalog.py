@@ -6,7 +6,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from rsclip.backbone.architecture import Architecture, activation, architecture_of
+from rsclip.backbone.architecture import (
+    Architecture,
+    activation,
+    architecture_of,
+    is_open_activation,
+)
 from rsclip.backbone.bundle import write_bundle
 from rsclip.backbone.checks import check_config
 from rsclip.backbone.compat import import_open_clip
@@ -98,12 +103,15 @@ def describe_model(name: str, weights: str | Path | None = None) -> dict[str, An
     architecture = architecture_of(parsed)
     check_config(architecture.config, name)
     origin = origin_of(parsed)
-    open_activation = parsed.kind == "arch" and parsed.tag is None
-    tags = import_open_clip().list_pretrained_tags_by_model(parsed.arch) if open_activation else []
+    bare: dict[str, Any] = {}
+    if parsed.kind == "arch" and parsed.tag is None:
+        bare["tags"] = import_open_clip().list_pretrained_tags_by_model(parsed.arch)
+        if is_open_activation(parsed.arch):
+            # Weights of one architecture were trained with either: a run would not guess.
+            bare["activation"] = "that of the weights"
     return {
         **_tower_facts(name, architecture),
-        # Weights of one architecture were trained with either: a run would not guess.
-        **({"activation": "that of the weights", "tags": tags} if open_activation else {}),
+        **bare,
         "licence": "Apache-2.0" if name == NANO else origin.licence,
         "source": "rsclip, trained on synthetic scenes" if name == NANO else origin.source,
         "repository": origin.repository or origin.url,

@@ -71,7 +71,9 @@ def origin_of(name: ModelName) -> Origin:
     if not settings:
         tags = import_open_clip().list_pretrained_tags_by_model(name.arch)
         raise ModelError(
-            f"{name.arch} has no weights named {name.tag}",
+            f"{name.arch} has no weights named {name.tag}"
+            if name.tag
+            else "no tag after the slash",
             where=name.text,
             remedy=nearest(name.tag, tags) or f"Known: {', '.join(tags) or 'none'}.",
         )

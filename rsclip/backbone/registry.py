@@ -79,9 +79,15 @@ def licence_of(tag: str) -> tuple[str, str]:
     """
     own = os.environ.get(_OWN_FILE)
     bundled = read_registry(config_path("models.yaml")).licences
-    licences = {**bundled, **(read_registry(Path(own)).licences if own else {})}
-    fitting = [key for key in licences if tag.startswith(key)]
+    both = [bundled, *([read_registry(Path(own)).licences] if own else [])]
+    licences = {_folded(key): value for each in both for key, value in each.items()}
+    fitting = [key for key in licences if _folded(tag).startswith(key)]
     return licences[max(fitting, key=len)] if fitting else ("", "")
+
+
+def _folded(tag: str) -> str:
+    """Return a tag as open_clip compares it."""
+    return tag.lower().replace("-", "_")
 
 
 @cache

@@ -157,7 +157,8 @@ def test_licences_of_ones_own_registry(registry):
     assert licence_of("openai")[0] == "MIT"
     # One's own word goes before ours, the longest beginning before the others.
     registry("licences:\n  openai:\n    licence: bought\n  dfn2b_s39b:\n    licence: other\n")
-    assert licence_of("openai") == ("bought", "")
+    assert licence_of("openai") == licence_of("OpenAI") == ("bought", "")
+    assert licence_of("DFN2B-S39B")[0] == "other"
     assert licence_of("dfn2b_s39b")[0] == "other"
     assert licence_of("dfn2b")[0] == "Apple's own"
 
@@ -232,3 +233,13 @@ def test_info_says_that_weights_are_damaged(hub, rsclip, tmp_path):
         "rsclip models fetch ViT-B-16/openai mends it"
         in rsclip("models", "info", "ViT-B-16/openai").stdout
     )
+
+
+def test_an_architecture_whose_name_decides_the_activation_says_it():
+    assert describe_model("ViT-B-32-quickgelu")["activation"] == "QuickGELU"
+    assert describe_model("ViT-B-32")["activation"] == "that of the weights"
+
+
+def test_a_tag_left_out_is_told_as_that(hub):
+    with pytest.raises(ModelError, match=r"no tag after the slash. Known: openai, "):
+        describe_model("ViT-B-16/")
