@@ -69,7 +69,7 @@ def hub_file(
     etag, commit = str(facts.etag or ""), str(facts.commit_hash or "")
     if not _ETAG.fullmatch(etag) or not _COMMIT.fullmatch(commit):
         raise ModelError(
-            "what answers is no hub: it names neither the file's hash nor a commit (a proxy or a "
+            "what answers is no hub: it does not name the file's hash and commit (a proxy or a "
             "login page?)",
             where=name,
             remedy=f"Look at {url}. {_OFFLINE}",
