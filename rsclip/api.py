@@ -12,7 +12,7 @@ import rasterio
 
 from rsclip.checkpoint import Checkpoint
 from rsclip.config import POLYGON_OPTIONS, SegmentConfig, build_config
-from rsclip.errors import OutputError, RsclipError, RsclipWarning, RunError
+from rsclip.errors import ExistsError, RsclipError, RsclipWarning, RunError
 from rsclip.fingerprint import (
     finished_record,
     former_outputs,
@@ -298,7 +298,7 @@ def _keeping(staging: Staging, checkpoint: Checkpoint) -> Iterator[None]:
 def _refuse_finished(folder: Path, names: Mapping[str, str], identity: Mapping[str, Any]) -> None:
     reason = why_not_finished(folder, names, identity)
     if reason is not None:
-        raise OutputError(
+        raise ExistsError(
             f"outputs exist already, made {reason}",
             where=folder / names["record"],
             remedy="Replace them with --overwrite, or choose another folder (-o).",

@@ -19,7 +19,7 @@ from typing import Self
 
 from filelock import FileLock, Timeout
 
-from rsclip.errors import OutputError, WriteError
+from rsclip.errors import ExistsError, OutputError, WriteError
 from rsclip.writers import publishing
 
 __all__ = ["Staging", "write_error"]
@@ -319,7 +319,7 @@ def _refuse_clashes(
         raise OutputError("a folder has this name", where=folders[0], remedy="Rename it.")
     if there and not overwrite:
         rest = ", ".join(path.name for path in there)
-        raise OutputError(
+        raise ExistsError(
             f"outputs exist already: {rest}",
             where=folder,
             remedy="Replace them with --overwrite, or choose another folder (-o).",

@@ -26,6 +26,8 @@ from rsclip.errors import (
     OptionError,
     OutputError,
 )
+from rsclip.outputs import output_names
+from rsclip.writers.staging import Staging
 from tests.batch import workers
 from tests.batch.conftest import CLASSES
 from tests.e2e.stub import StubEncoder, loader
@@ -124,6 +126,19 @@ def test_retry_runs_just_those_that_failed(folder, tmp_path):
         run_batch([], retry_failed=out)
     with pytest.raises(OptionError, match="--retry-failed"):
         run_batch([folder], CLASSES, out, retry_failed=out)
+
+
+def test_what_only_stands_in_the_way_for_a_while_is_tried_again(folder, tmp_path):
+    """Outputs locked by another run are no outputs of other settings."""
+    out = tmp_path / "out"
+    names = output_names("a", RESUME)
+    with Staging(out, names):
+        report = run_batch([folder / "a.tif"], CLASSES, out, model_loader=workers.plain)
+    (failed,) = report.failed
+    assert "another run is making these outputs" in failed.problem.message
+    assert not failed.refused
+    again = run_batch([], retry_failed=out, model_loader=workers.plain)
+    assert again.count("done") == 1
 
 
 def test_scenes_outside_the_area_of_interest_are_skipped(folder, tmp_path):
