@@ -109,7 +109,9 @@ def run_batch(
             known = read_manifest(manifest.path)
             write_table(root / TABLE, known)
             files.append(root / TABLE)
-            files += extras.write(root, known, manifest, listener.note)
+            made, failed = extras.write(root, known, manifest, listener.note)
+            files += made
+            unwritten += failed
         except WriteError as error:
             unwritten.append(error)
     if outcomes and all(item.problem and item.problem.kind == _OUTSIDE for item in outcomes):
@@ -165,7 +167,7 @@ def plan_batch(
     root = Path(output_dir).expanduser().absolute()
     read = _check(tasks, root)
     extras = Extras(mosaic, merge_polygons, stac_catalog)
-    extras.check(root, read, overwrite=bool(config and config.overwrite))
+    extras.check(root, tasks, read, overwrite=bool(config and config.overwrite))
     return tasks, root
 
 
