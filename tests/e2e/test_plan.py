@@ -32,13 +32,16 @@ def test_dry_run_tells_and_writes_nothing(rsclip, make_scene, tiny_model, tmp_pa
     scenes = [done_before, new, other, tmp_path / "gone.tif"]
     said = rsclip("segment", *scenes, *common, "--dry-run", "--json")
     assert said.exit_code == 0, said.output
-    plans = json.loads(said.stdout)
+    facts = json.loads(said.stdout)
+    plans = facts["scenes"]
     assert [plan["status"] for plan in plans] == ["finished", "new", "exists", "unusable"]
     assert "no such file" in plans[3]["reason"]
     assert "exist already" in plans[2]["reason"]
     assert plans[1]["windows"] == 12 * 14
     assert plans[1]["memory_mb"] > 400
     assert 0 < plans[1]["disk_mb"] < 1
+    names = ("windows", "seconds", "memory_mb", "disk_mb")
+    assert facts["total"] == {"scenes": 4, "new": 1} | {name: plans[1][name] for name in names}
     assert {path: path.stat().st_mtime_ns for path in out.iterdir()} == held
     table = rsclip("segment", *scenes, *common, "--dry-run").stdout
     assert "168" in table
@@ -48,11 +51,13 @@ def test_dry_run_tells_and_writes_nothing(rsclip, make_scene, tiny_model, tmp_pa
 def test_dry_run_counts_windows_of_the_area_only(rsclip, make_scene, tiny_model, tmp_path):
     common = ["segment", make_scene(shape=(400, 400)), "--classes", "road, water", "--model",
               tiny_model, "-o", tmp_path / "out", "--json"]  # fmt: skip
-    (whole,) = json.loads(rsclip(*common, "--dry-run").stdout)
+    (whole,) = json.loads(rsclip(*common, "--dry-run").stdout)["scenes"]
     area = ["--aoi", "500010,4999980,500020,4999990"]
-    (part,) = json.loads(rsclip(*common, *area, "--dry-run").stdout)
+    (part,) = json.loads(rsclip(*common, *area, "--dry-run").stdout)["scenes"]
     assert 0 < part["windows"] < whole["windows"] / 4
-    (off,) = json.loads(rsclip(*common, "--aoi", "0,0,9,9", "--dry-run").stdout)
+    one = rsclip(*(item for item in common if item != "--json"), "--dry-run").stdout
+    assert "1 of 1 scene to do: about" in one
+    (off,) = json.loads(rsclip(*common, "--aoi", "0,0,9,9", "--dry-run").stdout)["scenes"]
     assert (off["status"], off["windows"]) == ("outside", 0)
     assert rsclip(*common, *area).exit_code == 0
     windows = json.loads((tmp_path / "out/scene_run.json").read_text())["windows"]
@@ -66,7 +71,7 @@ def test_dry_run_knows_a_shapefile_without_a_crs_as_finished(
               "--vector-format", "shp", "-o", tmp_path / "out"]  # fmt: skip
     assert rsclip("segment", *common).exit_code == 0
     assert not (tmp_path / "out" / "scene_polygons.prj").exists()
-    (plan,) = json.loads(rsclip("segment", *common, "--dry-run", "--json").stdout)
+    (plan,) = json.loads(rsclip("segment", *common, "--dry-run", "--json").stdout)["scenes"]
     assert plan["status"] == "finished"
 
 
@@ -145,7 +150,7 @@ run(sys.argv[1], sys.argv[2], StubEncoder())
 def test_the_time_is_of_the_right_order(rsclip, make_scene, tiny_model, tmp_path):
     scene = make_scene(shape=(900, 900))
     common = ["--classes", "road, water", "--model", tiny_model, "-o", tmp_path / "out"]
-    (plan,) = json.loads(rsclip("segment", scene, *common, "--dry-run", "--json").stdout)
+    (plan,) = json.loads(rsclip("segment", scene, *common, "--dry-run", "--json").stdout)["scenes"]
     began = time.perf_counter()
     assert rsclip("segment", scene, *common).exit_code == 0
     took = time.perf_counter() - began
