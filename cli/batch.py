@@ -98,8 +98,9 @@ def command(
                 inputs, classes, output_dir, config=config, recursive=bool(recursive),
                 retry_failed=retry_failed, given=layers, mosaic=bool(mosaic),
                 merge_polygons=bool(merge_polygons), stac_catalog=bool(stac_catalog),
+                jobs=1 if jobs is None else jobs, dask=dask,
             )  # fmt: skip
-            show_plan(plan_tasks(tasks, root), as_json, jobs=given.get("jobs") or 1)
+            show_plan(plan_tasks(tasks, root, dask=dask), as_json, jobs=jobs or 1)
             return
         with LiveView(quiet=quiet) as view:
             report = run_batch(
@@ -114,8 +115,13 @@ def command(
             fail(error, verbose=verbose)
         if report.failed:
             refused = sum(outcome.refused for outcome in report.failed)
-            what = f"{len(report.failed)} of {_scenes(len(report.outcomes))} failed"
+            scenes = _scenes(len(report.outcomes) + report.unfinished)
+            what = f"{len(report.failed)} of {scenes} failed"
             remedy = "It says why; `rsclip batch --retry-failed` with it runs just those."
+            if report.unfinished:
+                # A retry would never run those that were not begun.
+                what += f", {report.unfinished} not begun"
+                remedy = "It says why. Run the same batch again: what is done is skipped."
             if refused:
                 what += f", {refused} of them for outputs that are there, made otherwise"
                 remedy += " Outputs that are there are replaced with --overwrite."

@@ -12,12 +12,11 @@ import rasterio
 
 from rsclip.checkpoint import Checkpoint
 from rsclip.config import POLYGON_OPTIONS, SegmentConfig, build_config
-from rsclip.errors import OutputError, RsclipError, RsclipWarning, RunError
+from rsclip.errors import RsclipError, RsclipWarning, RunError
 from rsclip.fingerprint import (
     finished_record,
     former_outputs,
     known_by_content,
-    why_not_finished,
 )
 from rsclip.job import Job, open_scene
 from rsclip.legend import Legend
@@ -235,22 +234,22 @@ def _segment_one(
         scene = stack.enter_context(open_scene(source, config))
         names = job.names(stem, scene)
         identity = job.identity(scene, model)
-        if config.resume and (done := finished_record(folder, names, identity)):
+        final = {key: folder / name for key, name in names.items()}
+        if config.resume and (done := finished_record(final, identity)):
             if config.checksum and not known_by_content(done):
                 _warn(
                     f"{source}: finished without --checksum: its file was known by size and time "
                     "of change, not by content"
                 )
-            paths = {key: folder / name for key, name in names.items()}
-            return _result(source, paths, legend, done, "skipped")
-        if config.resume and not config.overwrite:
-            _refuse_finished(folder, names, identity)
+            return _result(source, final, legend, done, "skipped")
+        if again := job.made_again(names, final, identity):
+            _warn(f"{source}: {again}")
         run = SceneRun(scene, model.encoder, legend, index, config)
         staging = stack.enter_context(
             Staging(
                 folder,
                 names,
-                overwrite=config.overwrite,
+                overwrite=config.overwrite or again is not None,
                 inputs=job.inputs,
                 former=former_outputs(folder, names),
             )
@@ -274,7 +273,9 @@ def _segment_one(
             paths = staging.publish()
     if record["unreadable"]:
         count = len(record["unreadable"])
-        _warn(f"{source}: {count} blocks could not be read: they are nodata ({names['record']})")
+        blocks = "a block" if count == 1 else f"{count} blocks"
+        they = "it is" if count == 1 else "they are"
+        _warn(f"{source}: {blocks} could not be read: {they} nodata ({names['record']})")
     if record["valid_pixels"] == 0:
         _warn(f"{source}: no valid pixel: the mask is nodata throughout")
     return _result(source, paths, legend, record, "done")
@@ -293,16 +294,6 @@ def _keeping(staging: Staging, checkpoint: Checkpoint) -> Iterator[None]:
             else:
                 error.add_note(_KEPT)
         raise
-
-
-def _refuse_finished(folder: Path, names: Mapping[str, str], identity: Mapping[str, Any]) -> None:
-    reason = why_not_finished(folder, names, identity)
-    if reason is not None:
-        raise OutputError(
-            f"outputs exist already, made {reason}",
-            where=folder / names["record"],
-            remedy="Replace them with --overwrite, or choose another folder (-o).",
-        )
 
 
 def _result(

@@ -20,7 +20,7 @@ import numpy as np
 
 from rsclip.writers.staging import write_error
 
-__all__ = ["Checkpoint", "State"]
+__all__ = ["Checkpoint", "State", "windows_done"]
 
 State = Mapping[str, np.ndarray]
 """Arrays by name, of no Python objects."""
@@ -60,7 +60,7 @@ class Checkpoint:
     ) -> None:
         self._folder = folder
         self._seconds = self._wait = _SECONDS if seconds is None else seconds
-        self._fingerprint = json.dumps(fingerprint, sort_keys=True, default=str)
+        self._fingerprint = _text(fingerprint)
         self._log: BinaryIO | None = None
         self._last = time.monotonic()
         self.state: State | None = None
@@ -115,7 +115,7 @@ class Checkpoint:
             log = self._open_log()
             log.flush()
             os.fsync(log.fileno())
-            self._replace(_FINGERPRINT, self._fingerprint.encode())
+            self._put(_FINGERPRINT, self._fingerprint.encode())
             draft = self._folder / f"{_STATE}.new"
             with draft.open("wb") as file:
                 arrays: dict[str, Any] = {**state, "log": np.asarray(log.tell())}
@@ -162,12 +162,15 @@ class Checkpoint:
             self._log.seek(length)
         return self._log
 
-    def _replace(self, name: str, content: bytes) -> None:
+    def _put(self, name: str, content: bytes) -> None:
         path = self._folder / name
         if path.exists():
             return
         draft = self._folder / f"{name}.new"
-        draft.write_bytes(content)
+        with draft.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
         draft.replace(path)
 
     @contextlib.contextmanager
@@ -176,6 +179,27 @@ class Checkpoint:
             yield
         except OSError as error:
             raise write_error(error, self._folder / name) from error
+
+
+def windows_done(folder: Path, fingerprint: Mapping[str, Any]) -> int:
+    """Return how many windows a run need not do again that goes on from here; nothing is touched.
+
+    Args:
+        folder: As `Checkpoint` takes it, and the other.
+        fingerprint: Plain values of all that the pixels depend on.
+    """
+    try:
+        if (folder / _FINGERPRINT).read_text() != _text(fingerprint):
+            return 0
+        with np.load(folder / _STATE, allow_pickle=False) as state:
+            whole = (folder / _LOG).stat().st_size >= int(state["log"])
+            return int(state["tile"]) if whole else 0
+    except _DAMAGE:
+        return 0
+
+
+def _text(fingerprint: Mapping[str, Any]) -> str:
+    return json.dumps(fingerprint, sort_keys=True, default=str)
 
 
 def _records(log: BinaryIO, stop: int) -> Iterator[tuple[str, int, np.ndarray]]:

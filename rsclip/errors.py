@@ -8,7 +8,8 @@
     │   ├── SceneError        a scene that cannot be opened or used
     │   ├── ModelError        a model or its weights
     │   ├── DeviceError       a compute device that is not there
-    │   └── OutputError       an output that exists or cannot be written
+    │   └── OutputError       an output that cannot be written
+    │       └── ExistsError   outputs of another run are in its place
     ├── RunError              anything after                          exit 1
     │   ├── ReadError         pixels that cannot be read
     │   ├── EncodeError       the encoder failed (memory, device)
@@ -23,6 +24,7 @@ __all__ = [
     "BatchError",
     "DeviceError",
     "EncodeError",
+    "ExistsError",
     "InputError",
     "LegendError",
     "ModelError",
@@ -91,7 +93,11 @@ class DeviceError(InputError):
 
 
 class OutputError(InputError):
-    """An output exists already, or its folder cannot be written."""
+    """An output, or its folder, cannot be written."""
+
+
+class ExistsError(OutputError):
+    """Outputs are there already, and may not be replaced."""
 
 
 class RunError(RsclipError):

@@ -13,10 +13,12 @@ from rsclip.version import __version__
 from rsclip.writers.record import to_plain
 
 __all__ = [
+    "Places",
     "finished_record",
     "former_outputs",
     "input_facts",
     "known_by_content",
+    "lost_outputs",
     "reading_hash",
     "settings_hash",
     "why_not_finished",
@@ -28,6 +30,8 @@ __all__ = [
 _WITHOUT_EFFECT = frozenset(
     {*HOW_OPTIONS, "model", "weights", "preset", "aoi"} | {"device", "batch_size", "max_memory"}
 )
+Places = Mapping[str, Path | None]
+"""Key -> path of an output; None where it is not there."""
 _MODEL_FACTS = frozenset({"name", "source", "device", "batch_size"})
 
 
@@ -90,20 +94,35 @@ def input_facts(scene: Scene, *, checksum: bool = False) -> list[dict[str, Any]]
     return facts
 
 
-def finished_record(
-    folder: Path, names: Mapping[str, str], expected: Mapping[str, Any]
-) -> dict[str, Any] | None:
+def finished_record(places: Places, expected: Mapping[str, Any]) -> dict[str, Any] | None:
     """Return the record of a finished run of the same settings and input; None if there is none.
 
     Args:
-        folder: The output folder.
-        names: As `output_names` gives them; all of them must be there.
+        places: Key -> path of every output; all of them must be there.
         expected: `settings_hash`, `reading_hash` and `input`, as the record holds them.
     """
-    if not all((folder / name).is_file() for name in names.values()):
+    if _missing(places):
         return None
-    record = _record(folder / names["record"])
+    record = _record(places["record"])
     return record if record is not None and _differs(record, expected) is None else None
+
+
+def lost_outputs(places: Places, expected: Mapping[str, Any]) -> list[str]:
+    """Return the names of the outputs that a finished run of the same settings and input has lost.
+
+    None where something else is in the way: only what such a run made may it make again.
+
+    Args:
+        places: As `finished_record` takes them, and the other.
+        expected: What is asked for.
+    """
+    record = _record(places["record"])
+    if record is None or _differs(record, expected) is not None:
+        return []
+    outputs = record.get("outputs")
+    made = set(outputs.values()) if isinstance(outputs, dict) else set()
+    own = all(path is None or path.name in made for path in places.values())
+    return _missing(places) if own else []
 
 
 def known_by_content(record: Mapping[str, Any]) -> bool:
@@ -111,17 +130,14 @@ def known_by_content(record: Mapping[str, Any]) -> bool:
     return all("sha256" in fact for fact in record["input"])
 
 
-def why_not_finished(
-    folder: Path, names: Mapping[str, str], expected: Mapping[str, Any]
-) -> str | None:
+def why_not_finished(places: Places, expected: Mapping[str, Any]) -> str | None:
     """Say how a finished run differs from the one that is asked for; None if there is none.
 
     Args:
-        folder: As `finished_record` takes it, and the others.
-        names: Names.
+        places: As `finished_record` takes them, and the other.
         expected: What is asked for.
     """
-    record = _record(folder / names["record"])
+    record = _record(places["record"])
     return None if record is None else _differs(record, expected)
 
 
@@ -141,7 +157,17 @@ def former_outputs(folder: Path, names: Mapping[str, str]) -> list[str]:
     ]
 
 
-def _record(path: Path) -> dict[str, Any] | None:
+def _missing(places: Places) -> list[str]:
+    return [path.name if path else key for key, path in places.items() if not _is_file(path)]
+
+
+def _is_file(path: Path | None) -> bool:
+    return path is not None and path.is_file()
+
+
+def _record(path: Path | None) -> dict[str, Any] | None:
+    if path is None:
+        return None
     try:
         record = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):

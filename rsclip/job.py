@@ -8,8 +8,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rsclip.config import SegmentConfig
-from rsclip.errors import OutputError, RsclipError, RsclipWarning
-from rsclip.fingerprint import input_facts, reading_hash, settings_hash
+from rsclip.errors import ExistsError, OutputError, RsclipError, RsclipWarning
+from rsclip.fingerprint import (
+    Places,
+    input_facts,
+    lost_outputs,
+    reading_hash,
+    settings_hash,
+    why_not_finished,
+)
 from rsclip.inputs import files_read
 from rsclip.legend import Legend, LegendSpec, load_legend
 from rsclip.model import Model, ModelLoader, load_model
@@ -163,6 +170,31 @@ class Job:
             "reading_hash": reading_hash(scene),
             "input": input_facts(scene, checksum=self.settings.checksum),
         }
+
+    def made_again(
+        self, names: Mapping[str, str], places: Places, identity: Mapping[str, Any]
+    ) -> str | None:
+        """Say why outputs of a finished run are replaced unasked; None where they are not.
+
+        Args:
+            names: As the method of that name gives them.
+            places: Key -> path of every output.
+            identity: As the method of that name gives it.
+
+        Raises:
+            ExistsError: They were made with other settings, or from another input.
+        """
+        if not self.settings.resume or self.settings.overwrite:
+            return None
+        if lost := lost_outputs(places, identity):
+            return f"{', '.join(lost)} {'is' if len(lost) == 1 else 'are'} gone: made again"
+        if reason := why_not_finished(places, identity):
+            raise ExistsError(
+                f"outputs exist already, made {reason}",
+                where=self.folder / names["record"],
+                remedy="Replace them with --overwrite, or choose another folder (-o).",
+            )
+        return None
 
     def kinship(self, scene: Scene, model: Model) -> dict[str, Any]:
         """Return what a begun run must have in common with this one, to give the same bits."""

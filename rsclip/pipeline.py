@@ -357,12 +357,17 @@ class SceneRun:
         refined = halo_of(parse_dilations(self._config.refine))
         return cells + math.ceil(refined / min(self._scene.scale))
 
-    def wanted_windows(self) -> int:
-        """Return how many windows a label may hang on: all, but for an area of interest."""
+    def wanted_windows(self, first: int = 0) -> int:
+        """Return how many windows a label may hang on: all, but for an area of interest.
+
+        Args:
+            first: Number of the window to begin with.
+        """
         if self._scene.aoi is None:
-            return len(self.grid)
+            return len(self.grid) - first
         halo = self._halo
-        return sum(self._scene.wanted(_around(tile.window, halo)) for tile in self.grid.tiles())
+        tiles = itertools.islice(self.grid.tiles(), first, None)
+        return sum(self._scene.wanted(_around(tile.window, halo)) for tile in tiles)
 
     def chips(self, first: int = 0) -> Iterator[Chip | None]:
         """Yield each tile's chip in row-major order; None for one that no label needs.

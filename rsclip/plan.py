@@ -3,13 +3,14 @@
 import itertools
 import statistics
 import time
-from collections.abc import Container, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from rsclip.checkpoint import windows_done
 from rsclip.config import SegmentConfig
 from rsclip.errors import AreaError, RsclipError
 from rsclip.fingerprint import finished_record
@@ -47,17 +48,19 @@ class ScenePlan:
         scene: As it was named.
         status: "new"; "finished": skipped with --resume; "exists": outputs of something else are
             in the way; "outside" the area of interest; "unusable".
-        windows: Of the grid, those without a valid pixel included.
+        windows: To do, of the grid, those without a valid pixel included.
+        kept: Windows of a begun run that --resume need not do again.
         seconds: Of work, roughly.
         window_seconds: Of the encoder, for a window.
         memory_mb: Peak, roughly.
         disk_mb: Needed while the outputs are made, roughly.
-        reason: Why it cannot be done, or None.
+        reason: Why it cannot be done, or what is there of it; or None.
     """
 
     scene: str
     status: Status
     windows: int = 0
+    kept: int = 0
     seconds: float = 0.0
     window_seconds: float = 0.0
     memory_mb: int = 0
@@ -126,21 +129,19 @@ def _plan(
 ) -> ScenePlan:
     names = job.names(stem, scene)
     pixels = scene.shape[0] * scene.shape[1]
-    status: Status = "new"
-    reason = None
-    Staging.settle(job.folder, names)
-    if finished_record(job.folder, names, job.identity(scene, model)) is not None:
-        status = "finished"
-    elif not job.settings.overwrite:
-        try:
-            Staging.check(job.folder, names, inputs=job.inputs)
-        except RsclipError as error:
-            status, reason = "exists", str(error)
-    windows = run.wanted_windows()
+    status, reason = _standing(job, names, job.identity(scene, model))
+    first = 0
+    if status == "new" and job.settings.resume:
+        first = windows_done(Staging.work_of(job.folder, names), job.kinship(scene, model))
+    windows = run.wanted_windows(first)
+    kept = run.wanted_windows() - windows
+    if first:
+        reason = f"begun: {kept:,} windows are done"
     return ScenePlan(
         scene.source,
         status,
         windows=windows,
+        kept=kept,
         seconds=round(windows * second + pixels * _SECONDS_A_PIXEL, 1),
         window_seconds=second,
         memory_mb=0
@@ -156,6 +157,22 @@ def _plan(
         disk_mb=round(pixels * _bytes_a_pixel(names, model) / 2**20, 2),
         reason=reason,
     )
+
+
+def _standing(
+    job: Job, names: Mapping[str, str], identity: Mapping[str, Any]
+) -> tuple[Status, str | None]:
+    """Say whether outputs are there, and why they are in the way, without touching any."""
+    try:
+        places = Staging.places(job.folder, names)
+        if finished_record(places, identity) is not None:
+            return "finished", None
+        again = job.made_again(names, places, identity)
+        replace = job.settings.overwrite or again is not None
+        Staging.foresee(job.folder, names, overwrite=replace, inputs=job.inputs)
+    except RsclipError as error:
+        return "exists", str(error)
+    return "new", again
 
 
 def _seconds_a_window(run: SceneRun, scene: Scene, model: Model, config: SegmentConfig) -> float:

@@ -1,27 +1,74 @@
 """What a scene is called, and whether it is of a kind that can be segmented."""
 
+import functools
 import re
 import shlex
 from pathlib import Path
 
 import numpy as np
+import rasterio
 from rasterio.io import DatasetReader
 
 from rsclip.errors import SceneError
 from rsclip.geometry import utm_zone
 
-__all__ = ["check_usable", "is_remote", "open_error", "stem_of"]
+__all__ = ["check_usable", "is_remote", "is_virtual", "open_error", "place_within", "stem_of"]
 
 _REMOTE = re.compile(r"(?:https?|ftp|s3|gs|az|oss)://|^/vsi(?:curl|s3|gs|az|adls|oss|swift)")
 _UNSAFE = re.compile(r'[<>:"/\\|?*\x00-\x1f]+')
 # QGIS opens no GeoPackage whose name has these (SQLite decodes them), pyogrio writes no such file.
 _UNOPENED = re.compile(r"%(?=[0-9A-Fa-f]{2})|[;!]")
+_DRIVE = re.compile(r"[A-Za-z]:\\")
+_PREFIX = re.compile(r"([A-Za-z][A-Za-z0-9_]+):")
+_QUOTED = re.compile(r'(\w+:)"([^"]*)"(.*)', re.DOTALL)
+# Of subdatasets that are not named after their driver.
+_FURTHER_PREFIXES = frozenset({"jpeg2000", "radarsat", "rasterlite2", "sentinel1"})
 _SHOWN = 3
 
 
 def is_remote(source: str) -> bool:
     """Say whether a source is read over the network."""
     return bool(_REMOTE.search(source))
+
+
+def is_virtual(source: str) -> bool:
+    """Say whether a source is no plain path: a URL, GDAL's /vsi... or DRIVER:... form."""
+    if source.startswith("/vsi") or re.match(r"[A-Za-z][A-Za-z0-9+.-]*://", source):
+        return True
+    # A colon alone may stand in any file's name, such as a time of day.
+    match = _PREFIX.match(source)
+    if match is None:
+        return False
+    name = match[1].lower()
+    return not _prefixes().isdisjoint({name, name.split("_")[0]})
+
+
+def place_within(source: str, base: Path) -> tuple[str, bool]:
+    """Return a DRIVER:... form with its file by full path, and whether that may be there.
+
+    Args:
+        source: As `is_virtual` knows it; what names no file by a relative path stays as it is.
+        base: Folder from which relative paths are meant.
+    """
+    if source.startswith("/vsi") or "://" in source:
+        return source, True
+    if quoted := _QUOTED.fullmatch(source):
+        head, name, tail = quoted.groups()
+        if name.startswith("/vsi"):
+            return source, True
+        file = base / Path(name).expanduser()
+        return (f'{head}"{file}"{tail}', True) if file.exists() else (source, False)
+    pieces = source.split(":")
+    for index, piece in enumerate(pieces[1:], 1):
+        if piece and (base / piece).is_file():
+            return ":".join([*pieces[:index], str(base / piece), *pieces[index + 1 :]]), True
+    return source, True
+
+
+@functools.cache
+def _prefixes() -> frozenset[str]:
+    with rasterio.Env() as env:
+        return _FURTHER_PREFIXES | {name.lower() for name in env.drivers()}
 
 
 def stem_of(source: str | Path) -> str:
@@ -33,8 +80,8 @@ def stem_of(source: str | Path) -> str:
     b_red.
     """
     name = str(source)
-    if Path(name).exists():
-        return _UNOPENED.sub("_", Path(name).stem)
+    if Path(name).exists() or not (is_virtual(name) or _DRIVE.match(name)):
+        return _UNOPENED.sub("_", Path(name).stem) or "scene"
     if "://" in name:
         name = re.split(r"[?#]", name)[0]
     parts = [part for part in re.split(r"[/\\!]", name.replace('"', "")) if part.strip("{}")]
@@ -66,7 +113,7 @@ def open_error(source: str, reason: str) -> SceneError:
             remedy="Check the address, the network and the credentials.",
         )
     path = Path(source)
-    local = not re.match(r"/vsi|[A-Za-z0-9_+]{2,}:", source)
+    local = not is_virtual(source)
     if local and not path.exists():
         return SceneError("no such file", where=source, remedy="Check the path.")
     if local and path.is_dir():

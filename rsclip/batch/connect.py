@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import importlib.util
 import logging
 import threading
 from collections.abc import Callable, Iterator
@@ -9,7 +10,7 @@ from typing import Any, TypeVar
 
 from rsclip.errors import OptionError
 
-__all__ = ["connect", "hushed", "within"]
+__all__ = ["connect", "hushed", "reach", "within"]
 
 # With what starting and ending a process takes, an address is refused within ten seconds.
 _SECONDS = 5.0
@@ -29,23 +30,38 @@ def connect(address: str) -> Any:
     Raises:
         OptionError: dask is not installed, or no scheduler answers at the address in time.
     """
-    try:
-        import distributed
-    except ImportError as error:
+    reach(address)
+    import distributed
+
+    with _told(address):
+        return within(
+            _SECONDS, lambda: distributed.Client(address, timeout=_SECONDS, set_as_default=False)
+        )
+
+
+def reach(address: str) -> None:
+    """Knock at a scheduler's door, no more.
+
+    Raises:
+        OptionError: As `connect` does.
+    """
+    if importlib.util.find_spec("distributed") is None:
         raise OptionError(
             "dask.distributed is not installed",
             where="--dask",
             remedy='Install it: pip install "rsclip[dask]".',
-        ) from error
+        )
+    with _told(address):
+        kind = within(_SECONDS, lambda: asyncio.run(_knock(address)))
+        if kind != "Scheduler":
+            raise ValueError(f"it is a dask {kind}")
+
+
+@contextlib.contextmanager
+def _told(address: str) -> Iterator[None]:
     try:
         with hushed():
-            kind = within(_SECONDS, lambda: asyncio.run(_knock(address)))
-            if kind != "Scheduler":
-                raise ValueError(f"it is a dask {kind}")
-            return within(
-                _SECONDS,
-                lambda: distributed.Client(address, timeout=_SECONDS, set_as_default=False),
-            )
+            yield
     # A stranger's answer, read as dask's, can end in any error.
     except Exception as error:
         raise OptionError(

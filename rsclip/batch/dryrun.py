@@ -11,7 +11,7 @@ from rsclip.plan import ScenePlan, plan_scenes
 __all__ = ["plan_tasks"]
 
 
-def plan_tasks(tasks: Sequence[Task], root: Path) -> list[ScenePlan]:
+def plan_tasks(tasks: Sequence[Task], root: Path, *, dask: str | None = None) -> list[ScenePlan]:
     """Say what would become of every scene; nothing is written.
 
     Windows are timed once, on the first scene that can be read.
@@ -19,10 +19,15 @@ def plan_tasks(tasks: Sequence[Task], root: Path) -> list[ScenePlan]:
     Args:
         tasks: As `plan_batch` gives them.
         root: The output folder.
+        dask: Address of a scheduler, which must answer; windows are timed here all the same.
 
     Raises:
-        InputError: The model or the classes are wrong.
+        InputError: The model or the classes are wrong, or no scheduler answers.
     """
+    if dask is not None:
+        from rsclip.batch.connect import reach
+
+        reach(dask)
     models = Models()
     plans: list[ScenePlan] = []
     second = None

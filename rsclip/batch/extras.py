@@ -7,8 +7,10 @@ from pathlib import Path
 
 from rsclip.batch import catalogue, merging, mosaic
 from rsclip.batch.manifest import TABLE, Manifest, is_table, read_extras
-from rsclip.batch.tasks import Outcome
-from rsclip.errors import OutputError
+from rsclip.batch.tasks import Outcome, Task
+from rsclip.batch.work import known
+from rsclip.errors import OptionError, OutputError, RsclipError
+from rsclip.writers.staging import write_error
 
 __all__ = ["Extras"]
 
@@ -32,13 +34,22 @@ class Extras:
     merge_polygons: bool = False
     stac_catalog: bool = False
 
-    def check(self, root: Path, inputs: Collection[str], *, overwrite: bool) -> None:
+    def check(
+        self, root: Path, tasks: Sequence[Task], inputs: Collection[str], *, overwrite: bool
+    ) -> None:
         """Refuse to replace a file that is no earlier batch's, or is an input.
 
         Raises:
-            OutputError: Names the first of them.
+            OptionError: Polygons are to be merged, and no scene shall have any.
+            OutputError: Names the first file.
             InputError: The manifest there cannot be used.
         """
+        if self.merge_polygons and all(task.config().vector_format == "none" for task in tasks):
+            raise OptionError(
+                "no scene has polygons with --vector-format none",
+                where="--merge-polygons",
+                remedy="Leave one of the two out.",
+            )
         own = read_extras(root)
         table = root / TABLE
         if table.exists() and not is_table(table):
@@ -69,26 +80,49 @@ class Extras:
         outcomes: Sequence[Outcome],
         manifest: Manifest,
         note: Callable[[str], None],
-    ) -> list[Path]:
-        """Write what is asked for; mosaics of an earlier batch that are none now go.
+    ) -> tuple[list[Path], list[RsclipError]]:
+        """Write what is asked for; files of an earlier batch that have nothing in them now go.
 
-        Raises:
-            WriteError: A file cannot be written.
+        Returns:
+            The files, and why others could not be written: one keeps no other from it.
         """
+
+        def polygons() -> list[Path]:
+            return merging.merge_polygons(root, outcomes, note, claim)
+
+        def mosaics() -> list[Path]:
+            return mosaic.write_mosaics(root, outcomes, note, claim)
+
+        def catalogued() -> list[Path]:
+            claim([catalogue.NAME])
+            return catalogue.write_catalogue(root, outcomes)
+
+        claim = manifest.append_extras
         written: list[Path] = []
-        if self.mosaic:
-            old = {name for name in read_extras(root) if _MOSAICS.fullmatch(name)}
-            written += mosaic.write_mosaics(root, outcomes, note, manifest.append_extras)
-            for name in old - {path.name for path in written}:
-                # Of another selection of scenes: it would pass for this batch's.
-                (root / name).unlink(missing_ok=True)
-        if self.merge_polygons:
-            manifest.append_extras([merging.NAME])
-            written += merging.merge_polygons(root, outcomes, note)
-        if self.stac_catalog:
-            manifest.append_extras([catalogue.NAME])
-            written += catalogue.write_catalogue(root, outcomes)
-        return written
+        unwritten: list[RsclipError] = []
+        for wanted, names, write in (
+            (self.mosaic, _MOSAICS, mosaics),
+            (self.merge_polygons, re.compile(re.escape(merging.NAME)), polygons),
+            (self.stac_catalog, re.compile(re.escape(catalogue.NAME)), catalogued),
+        ):
+            if not wanted:
+                continue
+            try:
+                old = {name for name in read_extras(root) if names.fullmatch(name)}
+                made = write()
+                written += made
+                for name in old - {path.name for path in made}:
+                    # Of another selection of scenes: it would pass for this batch's.
+                    (root / name).unlink(missing_ok=True)
+            except RsclipError as error:
+                unwritten.append(error)
+            except OSError as error:
+                unwritten.append(write_error(error, root))
+            except Exception as error:
+                unknown = known(error, str(root), "rsclip batch")
+                unknown.__cause__ = error
+                unwritten.append(unknown)
+        return written, unwritten
 
     def _in_the_way(self, root: Path) -> list[Path]:
         names = [merging.NAME] * self.merge_polygons + [catalogue.NAME] * self.stac_catalog

@@ -12,7 +12,7 @@ from typing import Any
 
 from rsclip.batch.manifest import read_extras
 from rsclip.errors import InputError, OptionError, OutputError
-from rsclip.sources import stem_of
+from rsclip.sources import is_virtual, place_within, stem_of
 from rsclip.writers.scores import SCORES
 
 __all__ = ["LIST_SUFFIXES", "RASTER_SUFFIXES", "Entry", "find_scenes", "refuse_twins"]
@@ -26,8 +26,6 @@ LIST_SUFFIXES = frozenset({".txt", ".csv"})
 _COLUMNS = {"scene": "scene", "path": "scene", "classes": "classes", "bands": "bidx",
             "bidx": "bidx", "gsd": "gsd", "folder": "folder"}  # fmt: skip
 _WILD = re.compile(r"[*?\[]")
-# Sources that no file system knows: URLs, /vsi..., and GDAL's DRIVER:... forms.
-_VIRTUAL = re.compile(r"^(?:/vsi|[A-Za-z][A-Za-z0-9_+.-]+:)")
 _RUN = "_run.json"
 _COMPARED = "_compare.json"
 _RASTERS = ("mask", *SCORES)
@@ -108,13 +106,13 @@ def _entries(given: str, output_dir: Path, recursive: bool) -> list[Entry]:
         return _of_list(path)
     if _is_pattern(given):
         return _of_pattern(given, output_dir)
-    if not _VIRTUAL.match(given) and not path.exists():
+    if not is_virtual(given) and not path.exists():
         raise InputError("no such file or folder", where=given, remedy="Check the path.")
     return [Entry(_absolute(given), given=given)]
 
 
 def _is_pattern(given: str) -> bool:
-    return bool(_WILD.search(given)) and not _VIRTUAL.match(given) and not Path(given).exists()
+    return bool(_WILD.search(given)) and not is_virtual(given) and not Path(given).exists()
 
 
 def _of_folder(root: Path, given: str, output_dir: Path, recursive: bool) -> list[Entry]:
@@ -262,11 +260,11 @@ def _csv_lines(text: str, path: Path) -> Iterator[tuple[int, dict[str, str]]]:
 
 def _place(name: str, path: Path) -> tuple[str, str, bool]:
     """Return a listed scene's source, its folder by layout, and whether it may exist."""
-    if _VIRTUAL.match(name):
-        return name, "", True
     base = path.parent.absolute()
-    own = Path(name).expanduser()
-    file = Path(os.path.normpath(base / own))
+    file = Path(os.path.normpath(base / Path(name).expanduser()))
+    if is_virtual(name) and not file.exists():
+        source, exists = place_within(name, base)
+        return source, "", exists
     folder = file.parent.relative_to(base).as_posix() if base in file.parents else "."
     return str(file), "" if folder == "." else folder, file.exists()
 
@@ -301,4 +299,6 @@ def _settings(line: Mapping[str, str], given: str) -> dict[str, Any]:
 def _absolute(given: str) -> str:
     """Workers may have another working folder."""
     path = Path(given).expanduser()
-    return given if _VIRTUAL.match(given) and not path.exists() else str(path.absolute())
+    if is_virtual(given) and not path.exists():
+        return place_within(given, Path.cwd())[0]
+    return str(path.absolute())

@@ -1,5 +1,6 @@
 """`polygons.gpkg`: the polygons of all scenes in one layer."""
 
+import contextlib
 import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -25,7 +26,10 @@ _COMMON = "EPSG:4326"
 
 
 def merge_polygons(
-    root: Path, outcomes: Sequence[Outcome], note: Callable[[str], None]
+    root: Path,
+    outcomes: Sequence[Outcome],
+    note: Callable[[str], None],
+    claim: Callable[[Sequence[str]], None],
 ) -> list[Path]:
     """Write one layer of all scenes' polygons; areas stay as each scene has them.
 
@@ -35,6 +39,7 @@ def merge_polygons(
         root: The output folder.
         outcomes: Of the batch.
         note: Is told which scenes cannot take part, and why.
+        claim: Is told the file's name before it is written.
 
     Returns:
         The file; none if no scene has polygons.
@@ -51,35 +56,49 @@ def merge_polygons(
     for outcome, file in files:
         try:
             crs = read_polygons(file).crs
-        except (OSError, DataSourceError, DataLayerError) as error:
-            note(f"{outcome.task.name}: not in {NAME}: {error}")
+        # Whatever a file is by now, it is left out alone.
+        except Exception as error:
+            note(_left_out(outcome, error))
             continue
         if crs is None:
-            note(f"{outcome.task.name}: not in {NAME}: its polygons have no CRS")
+            note(_left_out(outcome, "its polygons have no CRS"))
             continue
         placed.append((outcome, file, crs))
-    if not placed:
-        return []
     crs = placed[0][2] if len({item[2] for item in placed}) == 1 else _COMMON
     path, draft = root / NAME, root / f".{NAME}.new.gpkg"
-    draft.unlink(missing_ok=True)
+    merged: list[Outcome] = []
     try:
+        draft.unlink(missing_ok=True)
         for outcome, file, _ in placed:
-            frame = read_polygons(file).to_crs(crs)
+            try:
+                frame = read_polygons(file).to_crs(crs)
+            except Exception as error:
+                note(_left_out(outcome, error))
+                continue
             frame["scene"] = outcome.task.name
             kind = "MultiPolygon" if len(frame) == 0 else "Unknown"
             pyogrio.write_dataframe(
                 frame, draft, layer=LAYER, append=draft.exists(), geometry_type=kind
             )
-        legends = [_legend(root, outcome) for outcome, _, _ in placed]
+            merged.append(outcome)
+        if not merged:
+            note(f"no {NAME}: no scene has polygons")
+            return []
+        legends = [_legend(root, outcome) for outcome in merged]
         if legends[0] is not None and all(item == legends[0] for item in legends):
             embed_style(draft, legends[0])
+        claim([NAME])
         draft.replace(path)
     except (OSError, DataSourceError, DataLayerError, RuntimeError) as error:
         raise write_error(error, path) from error
     finally:
-        draft.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            draft.unlink(missing_ok=True)
     return [path]
+
+
+def _left_out(outcome: Outcome, reason: object) -> str:
+    return f"{outcome.task.name}: not in {NAME}: {' '.join(str(reason).split())}"
 
 
 def _legend(root: Path, outcome: Outcome) -> Legend | None:

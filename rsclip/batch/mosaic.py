@@ -109,13 +109,16 @@ def _read(path: Path) -> tuple[_Mask | None, str]:
                 return None, "it has no CRS"
             if transform.b or transform.d or transform.e >= 0 or transform.a <= 0:
                 return None, "its grid is not north-up, which a VRT cannot hold"
+            dtype, nodata = dataset.dtypes[0], dataset.nodata
+            if dtype not in _TYPES or nodata is None or not nodata.is_integer():
+                return None, "its nodata or type is not that of a mask"
             # Value 0 and up to the last class; the rest of a colour table is black.
             colours = tuple(
                 (value, colour) for value, colour in dataset.colormap(1).items() if any(colour[:3])
             )
             return _Mask(
-                path, dataset.crs, transform, dataset.width, dataset.height, dataset.dtypes[0],
-                int(dataset.nodata), colours, dataset.tags().get("RSCLIP_CLASSES", ""),
+                path, dataset.crs, transform, dataset.width, dataset.height, dtype,
+                int(nodata), colours, dataset.tags().get("RSCLIP_CLASSES", ""),
             ), ""  # fmt: skip
     except (RasterioError, ValueError) as error:
         return None, " ".join(str(error).split())

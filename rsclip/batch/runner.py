@@ -93,7 +93,7 @@ def run_batch(
     planned, root = plan_batch(
         inputs, classes, output_dir, config=config, recursive=recursive,
         retry_failed=retry_failed, given=given, mosaic=mosaic, merge_polygons=merge_polygons,
-        stac_catalog=stac_catalog,
+        stac_catalog=stac_catalog, jobs=jobs, dask=dask,
     )  # fmt: skip
     extras = Extras(mosaic, merge_polygons, stac_catalog)
     with Manifest(root) as manifest:
@@ -109,7 +109,9 @@ def run_batch(
             known = read_manifest(manifest.path)
             write_table(root / TABLE, known)
             files.append(root / TABLE)
-            files += extras.write(root, known, manifest, listener.note)
+            made, failed = extras.write(root, known, manifest, listener.note)
+            files += made
+            unwritten += failed
         except WriteError as error:
             unwritten.append(error)
     if outcomes and all(item.problem and item.problem.kind == _OUTSIDE for item in outcomes):
@@ -135,12 +137,22 @@ def plan_batch(
     mosaic: bool = False,
     merge_polygons: bool = False,
     stac_catalog: bool = False,
+    jobs: int = 1,
+    dask: str | None = None,
 ) -> tuple[list[Task], Path]:
     """Return a batch's tasks, checked as far as possible without model and pixels, and its folder.
 
     Raises:
         InputError: As `run_batch` does.
     """
+    if jobs < 1:
+        raise OptionError(f"{jobs} does not fit", where="--jobs", remedy="It is at least 1.")
+    if dask is not None and jobs != 1:
+        raise OptionError(
+            "the cluster has workers of its own",
+            where="--dask",
+            remedy="Give either --dask or --jobs.",
+        )
     layer = changed(config or SegmentConfig(resume=True))
     if stac_catalog:
         layer["stac"] = True
@@ -165,7 +177,7 @@ def plan_batch(
     root = Path(output_dir).expanduser().absolute()
     read = _check(tasks, root)
     extras = Extras(mosaic, merge_polygons, stac_catalog)
-    extras.check(root, read, overwrite=bool(config and config.overwrite))
+    extras.check(root, tasks, read, overwrite=bool(config and config.overwrite))
     return tasks, root
 
 
@@ -214,15 +226,7 @@ def _executor(
     loader: ModelLoader | None,
     listener: Listener,
 ) -> Executor:
-    if jobs < 1:
-        raise OptionError(f"{jobs} does not fit", where="--jobs", remedy="It is at least 1.")
     if dask is not None:
-        if jobs != 1:
-            raise OptionError(
-                "the cluster has workers of its own",
-                where="--dask",
-                remedy="Give either --dask or --jobs.",
-            )
         from rsclip.batch.cluster import Cluster
 
         return Cluster(dask, loader)

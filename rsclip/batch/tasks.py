@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Literal, Protocol
 
 from rsclip.config import SegmentConfig, build_config
-from rsclip.errors import RsclipError
+from rsclip.errors import ExistsError, RsclipError
 from rsclip.legend import Legend, LegendSpec
 from rsclip.sources import stem_of
 
@@ -104,7 +104,7 @@ class Outcome:
     @property
     def refused(self) -> bool:
         """It failed because outputs of another run are in its way; they are still good."""
-        return self.problem is not None and self.problem.kind == "OutputError"
+        return self.problem is not None and self.problem.kind == ExistsError.__name__
 
     def replace(self, **changes: Any) -> "Outcome":
         """Return a copy with some fields changed."""

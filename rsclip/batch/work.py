@@ -20,7 +20,7 @@ from rsclip.pipeline import Progress, plan_grid
 if TYPE_CHECKING:
     from rsclip.backbone import Backbone
 
-__all__ = ["Models", "caught", "failure", "run_scene"]
+__all__ = ["Models", "caught", "failure", "known", "run_scene"]
 
 # What a list may say of a scene, of which no model knows.
 _OF_THE_SCENE = ("bidx", "gsd")
@@ -124,7 +124,7 @@ def run_scene(
         except Exception as error:
             if models.broken is not None:
                 raise models.broken from None
-            result = Failure(task.source, _known(error, task))
+            result = Failure(task.source, known(error, task.source))
     notes += models.notes
     own = [text for text in said if text not in notes]
     seconds = time.monotonic() - began
@@ -155,21 +155,27 @@ def failure(task: Task, error: RsclipError, seconds: float = 0.0, worker: str = 
     return Outcome(task, status, round(seconds, 3), _now(), worker, problem=problem)
 
 
-def _known(error: BaseException, task: Task) -> RsclipError:
-    """Say an unexpected error in our terms: one odd scene must not stop a night's work."""
+def known(error: BaseException, where: str, again: str = "rsclip segment") -> RsclipError:
+    """Say an unexpected error in our terms: one odd file must not stop a night's work.
+
+    Args:
+        error: Any.
+        where: The scene or folder concerned.
+        again: The command that shows the traceback.
+    """
     if isinstance(error, RsclipError):
         return error
     if isinstance(error, MemoryError):
         return RunError(
             "the memory of this machine does not suffice",
-            where=task.source,
+            where=where,
             remedy="Try fewer --jobs or a smaller --batch-size.",
         )
     reason = " ".join(str(error).split())
     return RunError(
         f"unexpected {type(error).__name__}: {reason}",
-        where=task.source,
-        remedy="`rsclip segment --verbose` shows the traceback; please report it.",
+        where=where,
+        remedy=f"`{again} --verbose` shows the traceback; please report it.",
     )
 
 

@@ -9,11 +9,40 @@ import contextlib
 import json
 import os
 from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-__all__ = ["begin", "forget", "move", "settle", "sync", "sync_folder", "take_back"]
+__all__ = [
+    "Ending",
+    "begin",
+    "foresee",
+    "forget",
+    "move",
+    "settle",
+    "sync",
+    "sync_folder",
+    "take_back",
+]
 
 _NOTE = "publishing.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How `settle` ends what a note says was begun.
+
+    Attributes:
+        whole: All outputs get their final names; else those that have them lose them again.
+        rest: Names of the outputs that are still in the hidden folder, or gone.
+        unwanted: Names of the files beside it that are removed.
+        mark: The mark of completeness.
+    """
+
+    whole: bool
+    rest: tuple[str, ...]
+    unwanted: tuple[str, ...]
+    mark: str
 
 
 def begin(
@@ -48,42 +77,47 @@ def forget(hidden: Path) -> None:
         (hidden / _NOTE).unlink(missing_ok=True)
 
 
-def settle(hidden: Path) -> bool:
-    """End what a note says was begun, if there is one: move the rest, or take back what was moved.
+def foresee(hidden: Path) -> Ending | None:
+    """Say how `settle` would end what a note says was begun; None if there is no note.
 
     It is taken back where the rest cannot be moved: files have the names by now that may not be
     replaced, or an output is gone. Only what is still as the run made or found it is removed.
+    """
+    plan = _read(hidden / _NOTE)
+    if plan is None:
+        return None
+    overwrite, files, leftovers = plan
+    folder = hidden.parent
+    moved = {name for name, look in files.items() if _look(folder / name) == look}
+    rest = [name for name in files if name not in moved]
+    free = [name for name in rest if overwrite or not os.path.lexists(folder / name)]
+    whole = free == rest and all(_look(hidden / name) == files[name] for name in rest)
+    *_, mark = files
+    old = [name for name, look in leftovers.items() if _look(folder / name) == look]
+    return Ending(whole, tuple(rest), tuple(old if whole else moved), mark)
+
+
+def settle(hidden: Path) -> bool:
+    """End what a note says was begun, if there is one: move the rest, or take back what was moved.
 
     Returns:
         All outputs are there: the hidden folder has served.
     """
-    note = hidden / _NOTE
-    try:
-        plan = json.loads(note.read_text(encoding="utf-8"))
-        overwrite, files = bool(plan["overwrite"]), dict(plan["files"])
-        leftovers = dict(plan["leftovers"])
-    except (OSError, ValueError, KeyError, TypeError):
+    ending = foresee(hidden)
+    if ending is None:
         return False
     folder = hidden.parent
-    moved = {name for name, look in files.items() if _look(folder / name) == look}
-    free = {name for name in files if overwrite or not os.path.lexists(folder / name)}
-    rest = [name for name in files if name not in moved]
-    whole = all(name in free and _look(hidden / name) == files[name] for name in rest)
-    if whole:
-        *_, mark = files
-        if rest and mark not in moved:
+    if ending.whole:
+        if ending.mark in ending.rest:
             # An earlier run's, which the moves to come would make untrue.
-            (folder / mark).unlink(missing_ok=True)
-        for name in rest:
+            (folder / ending.mark).unlink(missing_ok=True)
+        for name in ending.rest:
             (hidden / name).replace(folder / name)
-        unwanted = [name for name, look in leftovers.items() if _look(folder / name) == look]
-    else:
-        unwanted = list(moved)
-    for name in unwanted:
+    for name in ending.unwanted:
         with contextlib.suppress(OSError):
             (folder / name).unlink(missing_ok=True)
-    note.unlink()
-    return whole
+    (hidden / _NOTE).unlink()
+    return ending.whole
 
 
 def move(source: Path, target: Path, *, overwrite: bool) -> None:
@@ -136,3 +170,12 @@ def _look(path: Path) -> list[int] | None:
     except OSError:
         return None
     return [about.st_size, about.st_mtime_ns]
+
+
+def _read(note: Path) -> tuple[bool, dict[str, Any], dict[str, Any]] | None:
+    try:
+        plan = json.loads(note.read_text(encoding="utf-8"))
+        files, leftovers = dict(plan["files"]), dict(plan["leftovers"])
+        return (bool(plan["overwrite"]), files, leftovers) if files else None
+    except (OSError, ValueError, KeyError, TypeError):
+        return None

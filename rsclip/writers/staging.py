@@ -11,7 +11,6 @@ import errno
 import os
 import shutil
 import tempfile
-import urllib.parse
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -21,18 +20,13 @@ from filelock import FileLock, Timeout
 
 from rsclip.errors import OutputError, WriteError
 from rsclip.writers import publishing
+from rsclip.writers.clashes import find_leftovers, refuse_clashes
 
 __all__ = ["Staging", "write_error"]
 
 _PREFIX = ".rsclip-"
 _LOCK = "lock"
 _WORK = "work"
-# Ending of an output -> what may stand in its place in the names of files of other programs.
-_BESIDE = {
-    ".gpkg": (".gpkg-wal", ".gpkg-shm", ".gpkg-journal"),
-    ".shp": (".qix", ".sbn", ".sbx", ".idm", ".ind"),
-    ".tif": (".tif.aux.xml", ".tif.ovr", ".tif.msk"),
-}
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 _FULL_TEXTS = (
     "no space left",
@@ -41,8 +35,6 @@ _FULL_TEXTS = (
     "disk quota exceeded",
     "not enough space",
 )
-# File systems take 255 bytes; drafts and GDAL's own temporary files are named after the final one.
-_LONGEST_NAME = 255 - len("-draft.tif.aux.xml")
 # Less free space than this is a full disk, whatever the library said.
 _NOTHING_FREE = 1 << 16
 
@@ -84,8 +76,10 @@ class Staging:
         self._names = dict(names)
         self._overwrite = overwrite
         self.settle(folder, names)
-        _refuse_clashes(self._folder, self._names, overwrite, inputs)
-        self._leftovers = _leftovers(self._folder, self._names, former, inputs) if overwrite else []
+        refuse_clashes(self._folder, self._names, overwrite, inputs)
+        self._leftovers = (
+            find_leftovers(self._folder, self._names, former, inputs) if overwrite else []
+        )
         self._hidden = _hidden(self._folder, self._names)
         self._keep = False
         self._made: list[Path] = []
@@ -113,7 +107,7 @@ class Staging:
         """
         folder = Path(folder)
         Staging.settle(folder, names)
-        _refuse_clashes(folder, names, overwrite, inputs)
+        refuse_clashes(folder, names, overwrite, inputs)
         made: list[Path] = []
         try:
             made = _make_folder(folder)
@@ -148,6 +142,61 @@ class Staging:
                 lock.release()
         except OSError as error:
             raise _unwritable(folder, error) from error
+
+    @staticmethod
+    def work_of(folder: str | Path, names: Mapping[str, str]) -> Path:
+        """Return where `work` of these outputs lies; it need not be there."""
+        return _hidden(Path(folder), names) / _WORK
+
+    @staticmethod
+    def places(folder: str | Path, names: Mapping[str, str]) -> dict[str, Path | None]:
+        """Say where outputs lie that are there, or will be after `settle`; nothing is touched.
+
+        Returns:
+            Key -> the final path, or the one in the hidden folder from where `settle` would move
+            it; None for what `settle` would take back.
+
+        Raises:
+            OutputError: Another run is making them.
+        """
+        folder = Path(folder)
+        hidden = _hidden(folder, names)
+        _knock(hidden)
+        ending = publishing.foresee(hidden)
+        places: dict[str, Path | None] = {}
+        for key, name in names.items():
+            if ending is not None and ending.whole and name in ending.rest:
+                places[key] = hidden / name
+            elif ending is not None and not ending.whole and name in ending.unwanted:
+                places[key] = None
+            else:
+                places[key] = folder / name
+        return places
+
+    @staticmethod
+    def foresee(
+        folder: str | Path,
+        names: Mapping[str, str],
+        *,
+        overwrite: bool = False,
+        inputs: Iterable[str | Path] = (),
+    ) -> None:
+        """Raise what making a `Staging` would raise, as far as looking tells; touch nothing.
+
+        Raises:
+            OutputError: As making a `Staging` does.
+        """
+        folder = Path(folder)
+        places = Staging.places(folder, names)
+        there = [
+            folder / names[key] for key, path in places.items() if path and os.path.lexists(path)
+        ]
+        refuse_clashes(folder, names, overwrite, inputs, there)
+        nearest = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+        if not nearest.is_dir():
+            raise _unwritable(folder, NotADirectoryError(errno.ENOTDIR, "Not a directory"))
+        if not os.access(nearest, os.W_OK | os.X_OK):
+            raise _unwritable(folder, PermissionError(errno.EACCES, "Permission denied"))
 
     def __enter__(self) -> Self:
         return self
@@ -286,102 +335,6 @@ def write_error(error: BaseException, path: str | Path, *, needed: int | None = 
     return WriteError(f"cannot be written: {reason}", where=path, remedy=remedy)
 
 
-def _refuse_clashes(
-    folder: Path, names: Mapping[str, str], overwrite: bool, inputs: Iterable[str | Path]
-) -> None:
-    if folder.exists() and not folder.is_dir():
-        raise OutputError("not a folder", where=folder, remedy="Give -o a folder.")
-    for name in (str(folder), *names.values()):
-        plain = name.encode("utf-8", "backslashreplace").decode()
-        if plain != name:
-            raise OutputError(
-                "the name is not UTF-8, as GDAL wants names", where=plain, remedy="Choose another."
-            )
-    for name in names.values():
-        if len(os.fsencode(name)) > _LONGEST_NAME:
-            raise OutputError(
-                f"the output's name has {len(name)} letters, too many for most file systems",
-                where=folder / name,
-                remedy="Rename the scene.",
-            )
-    final = [folder / name for name in names.values()]
-    for given in inputs:
-        for path in final:
-            if any(_same(path, item) for item in _files_of(given)):
-                raise OutputError(
-                    f"would be written over the input {given}",
-                    where=path,
-                    remedy="Choose another output folder (-o); inputs are never replaced.",
-                )
-    there = [path for path in final if os.path.lexists(path)]
-    folders = [path for path in there if path.is_dir() and not path.is_symlink()]
-    if folders:
-        raise OutputError("a folder has this name", where=folders[0], remedy="Rename it.")
-    if there and not overwrite:
-        rest = ", ".join(path.name for path in there)
-        raise OutputError(
-            f"outputs exist already: {rest}",
-            where=folder,
-            remedy="Replace them with --overwrite, or choose another folder (-o).",
-        )
-
-
-def _leftovers(
-    folder: Path, names: Mapping[str, str], former: Iterable[str], inputs: Iterable[str | Path]
-) -> list[Path]:
-    """Return what an earlier run has left and this one does not replace.
-
-    What other programs keep beside a file that is replaced, journals, spatial indexes and
-    statistics, would be read as the new one's.
-    """
-    beside = (
-        f"{name.removesuffix(ending)}{part}"
-        for name in names.values()
-        for ending, parts in _BESIDE.items()
-        if name.lower().endswith(ending)
-        for part in parts
-    )
-    kept = [folder / name for name in names.values()]
-    kept += [path for given in inputs for path in _files_of(given)]
-    return [
-        folder / name
-        for name in dict.fromkeys((*former, *beside))
-        # Names only: what a record says must not lead out of its folder.
-        if name == Path(name).name
-        and (folder / name).is_file()
-        and not any(_same(folder / name, path) for path in kept)
-    ]
-
-
-def _files_of(given: str | Path) -> list[Path]:
-    """Return the files that an input may mean: itself, or what a GDAL path or URL wraps."""
-    text = str(given)
-    parts = [text]
-    if text.startswith("vrt://"):
-        parts.append(text.removeprefix("vrt://").partition("?")[0])
-    if text.startswith("file:"):
-        parts.append(urllib.parse.unquote(urllib.parse.urlsplit(text).path))
-    if ":" in text:
-        # GTIFF_DIR:1:/data/a.tif and NETCDF:"a.nc":band; a drive letter is taken along.
-        pieces = text.replace('"', "").split(":")
-        parts += [piece for start in range(1, len(pieces)) for piece in (":".join(pieces[start:]),)]
-        parts += pieces[1:]
-    if text.startswith("/vsi"):
-        # /vsisubfile/0_100,/data/a.tif, /vsizip//data/a.zip/b.tif
-        parts += [text.split(",")[-1], "/" + text.split("/", 2)[-1].lstrip("/")]
-    return [Path(part).expanduser() for part in parts if part]
-
-
-def _same(path: Path, other: Path) -> bool:
-    try:
-        if path.exists() and other.exists():
-            # Also sees hard links, and file systems that do not tell case apart.
-            return path.samefile(other)
-        return path.resolve() == other.resolve()
-    except (OSError, ValueError, RuntimeError):
-        return False
-
-
 def _make_folder(folder: Path) -> list[Path]:
     """Create a folder; return those that were missing, outermost first."""
     missing: list[Path] = []
@@ -424,6 +377,13 @@ def _take_lock(hidden: Path) -> FileLock:
             remedy="Wait for it, or choose another folder (-o).",
         ) from None
     return lock
+
+
+def _knock(hidden: Path) -> None:
+    """Refuse outputs that another run is making; a lock that is there is tried, none is made."""
+    with contextlib.suppress(OSError):
+        if (hidden / _LOCK).exists():
+            _take_lock(hidden).release()
 
 
 def _unwritable(folder: Path, error: OSError) -> OutputError:

@@ -26,6 +26,8 @@ from rsclip.errors import (
     OptionError,
     OutputError,
 )
+from rsclip.outputs import output_names
+from rsclip.writers.staging import Staging
 from tests.batch import workers
 from tests.batch.conftest import CLASSES
 from tests.e2e.stub import StubEncoder, loader
@@ -124,6 +126,43 @@ def test_retry_runs_just_those_that_failed(folder, tmp_path):
         run_batch([], retry_failed=out)
     with pytest.raises(OptionError, match="--retry-failed"):
         run_batch([folder], CLASSES, out, retry_failed=out)
+
+
+def test_what_only_stands_in_the_way_for_a_while_is_tried_again(folder, tmp_path):
+    """Outputs locked by another run are no outputs of other settings."""
+    out = tmp_path / "out"
+    names = output_names("a", RESUME)
+    with Staging(out, names):
+        report = run_batch([folder / "a.tif"], CLASSES, out, model_loader=workers.plain)
+    (failed,) = report.failed
+    assert "another run is making these outputs" in failed.problem.message
+    assert not failed.refused
+    again = run_batch([], retry_failed=out, model_loader=workers.plain)
+    assert again.count("done") == 1
+
+
+@pytest.mark.parametrize("lost", [["a_areas.csv"], ["a_mask.tif", "a_mask.tif.aux.xml"]])
+def test_a_finished_scene_that_has_lost_files_is_made_again(folder, tmp_path, lost):
+    out, scene = tmp_path / "out", folder / "a.tif"
+
+    def again(**options):
+        config = SegmentConfig(resume=True, **options)
+        return run_batch([scene], CLASSES, out, config=config, model_loader=workers.plain)
+
+    again()
+    areas = (out / "a_areas.csv").read_bytes()
+    for name in lost:
+        (out / name).unlink()
+    # What differs otherwise stays as it is, and is named rightly.
+    (refused,) = again(threshold=0.2).failed
+    assert "made with other settings" in refused.problem.message
+    (outcome,) = again().outcomes
+    assert outcome.status == "done"
+    gone = f"{', '.join(lost)} {'is' if len(lost) == 1 else 'are'} gone: made again"
+    assert outcome.warnings == (f"{scene}: {gone}",)
+    assert (out / "a_areas.csv").read_bytes() == areas
+    assert all((out / name).exists() for name in lost)
+    assert again().count("skipped") == 1
 
 
 def test_scenes_outside_the_area_of_interest_are_skipped(folder, tmp_path):

@@ -100,14 +100,45 @@ def test_dry_run_writes_nothing(folder, tmp_path, tiny_model, rsclip):
                  "--templates", "simple", "-o", tmp_path / "out"]  # fmt: skip
     done = rsclip(*arguments, "--dry-run", "--json")
     assert done.exit_code == 0, done.output
-    plans = json.loads(done.stdout)
+    facts = json.loads(done.stdout)
+    plans = facts["scenes"]
+    assert (facts["total"]["scenes"], facts["total"]["new"]) == (4, 3)
+    assert facts["total"]["windows"] == sum(plan["windows"] for plan in plans)
     assert [plan["status"] for plan in plans] == ["new", "new", "unusable", "new"]
     assert all(plan["windows"] > 0 and plan["memory_mb"] > 0 for plan in plans[:2])
     assert not (tmp_path / "out").exists()
     rsclip(*arguments)
-    plans = json.loads(rsclip(*arguments, "--dry-run", "--json").stdout)
+    plans = json.loads(rsclip(*arguments, "--dry-run", "--json").stdout)["scenes"]
     assert [plan["status"] for plan in plans] == ["finished", "finished", "unusable", "finished"]
     assert "3 of 4 scenes" in rsclip(*arguments, "--dry-run", "-o", tmp_path / "new").stdout
+
+
+def test_dry_run_refuses_what_the_run_would(folder, tmp_path, tiny_model, rsclip):
+    arguments = ["batch", folder, "--classes", WORDS, "--model", tiny_model, "--dry-run",
+                 "-o", tmp_path / "out"]  # fmt: skip
+    for more, says in (
+        (["--jobs", "0"], "--jobs: 0 does not fit"),
+        (["--dask", "tcp://127.0.0.1:9"], "no dask scheduler answers"),
+        (["--dask", "tcp://127.0.0.1:9", "--jobs", "2"], "either --dask or --jobs"),
+    ):
+        done = rsclip(*arguments, *more)
+        assert done.exit_code == 2, done.output
+        assert says in done.stderr
+
+
+def test_after_an_early_end_the_whole_batch_is_to_be_run_again(
+    folder, tmp_path, tiny_model, rsclip
+):
+    """A retry of what failed would never run the scenes that were not begun."""
+    (folder / "0.tif").write_bytes(b"II*")
+    arguments = ["batch", folder, "--recursive", "--classes", WORDS, "--model", tiny_model,
+                 "--templates", "simple", "-o", tmp_path / "out"]  # fmt: skip
+    done = rsclip(*arguments, "--on-error", "stop")
+    assert done.exit_code == 3, done.output
+    assert "1 of 5 scenes failed, 4 not begun. It says why. Run the same batch" in done.stderr
+    assert "--retry-failed" not in done.stderr
+    (folder / "0.tif").unlink()
+    assert "--retry-failed" in rsclip(*arguments).stderr
 
 
 @pytest.mark.long

@@ -8,8 +8,9 @@ import pytest
 import rasterio
 
 from rsclip.batch import plan_batch, run_batch
+from rsclip.batch.manifest import read_extras
 from rsclip.config import SegmentConfig
-from rsclip.errors import InputError, OutputError
+from rsclip.errors import InputError, OptionError, OutputError
 from tests.batch import workers
 from tests.batch.conftest import CLASSES, Memory
 from tests.rasters import write_raster
@@ -134,6 +135,79 @@ def test_merged_polygons_are_all_polygons(scenes, tmp_path):
     assert merged.geometry.is_valid.all()
     assert "layer_styles" in pyogrio.list_layers(out / "polygons.gpkg")[:, 0]
     assert any("nowhere" in text for text in memory.notes)
+
+
+def test_a_mask_or_polygons_that_somebody_changed_are_left_out(scenes, tmp_path):
+    """A tool's float mask, one without nodata, a table in a layer's place: the others count."""
+    place(scenes, "c", 500000, 5000000)
+    place(scenes, "d", 500000, 5000000)
+    out, memory = tmp_path / "out", Memory()
+    run(scenes, out, **ALL)
+    for name, dtype in (("a", "float32"), ("c", "uint8")):
+        with rasterio.open(out / f"{name}_mask.tif") as mask:
+            pixels, place_of = mask.read(), {"crs": mask.crs, "transform": mask.transform}
+        (out / f"{name}_mask.tif").unlink()
+        write_raster(out / f"{name}_mask.tif", pixels.astype(dtype), **place_of)
+    (out / "c_polygons.gpkg").write_bytes(b"SQLite format 3\0 cut")
+    read = geopandas.read_file(out / "d_polygons.gpkg", layer="polygons")
+    (out / "d_polygons.gpkg").unlink()
+    pyogrio.write_dataframe(read.drop(columns="geometry"), out / "d_polygons.gpkg",
+                            layer="polygons")  # fmt: skip
+    report = run(scenes, out, memory, **ALL)
+    assert report.unwritten == []
+    names = {path.name for path in report.extras}
+    assert names == {"manifest.csv", "mosaic.vrt", "polygons.gpkg", "catalog.json"}
+    why = "its nodata or type is not that of a mask"
+    for name in ("a", "c"):
+        assert f"{name}: not in the mosaic: {why}" in memory.notes
+    for name in ("c", "d"):
+        assert any(note.startswith(f"{name}: not in polygons.gpkg: ") for note in memory.notes)
+    with rasterio.open(out / "mosaic.vrt") as mosaic:
+        assert {path.rpartition("/")[2] for path in mosaic.files} == {
+            "mosaic.vrt", "b_mask.tif", "d_mask.tif",
+        }  # fmt: skip
+    merged = geopandas.read_file(out / "polygons.gpkg", layer="polygons")
+    assert set(merged["scene"]) == {"a", "sub/b"}
+
+
+def test_one_file_over_all_that_fails_keeps_no_other_from_being_written(
+    scenes, tmp_path, monkeypatch
+):
+    def odd(*_):
+        raise TypeError("odd")
+
+    monkeypatch.setattr("rsclip.batch.mosaic._vrt", odd)
+    report = run(scenes, tmp_path / "out", **ALL)
+    (error,) = report.unwritten
+    assert "unexpected TypeError: odd" in str(error)
+    names = ["manifest.csv", "polygons.gpkg", "catalog.json"]
+    assert [path.name for path in report.extras] == names
+    assert report.count("done") == 2
+
+
+def test_no_polygons_are_merged_where_no_scene_has_any(scenes, tmp_path):
+    out, memory = tmp_path / "out", Memory()
+    none = SegmentConfig(resume=True, vector_format="none")
+    with pytest.raises(OptionError, match=r"--merge-polygons: .*--vector-format none"):
+        run(scenes, out, config=none, merge_polygons=True)
+    assert not out.exists()
+    run(scenes, out, merge_polygons=True)
+    assert (out / "polygons.gpkg").exists()
+    for path in out.rglob("*_polygons.gpkg"):
+        path.write_bytes(b"")
+    report = run(scenes, out, memory, merge_polygons=True)
+    assert "no polygons.gpkg: no scene has polygons" in memory.notes
+    # The earlier batch's would pass for this one's.
+    assert not (out / "polygons.gpkg").exists()
+    assert [path.name for path in report.extras] == ["manifest.csv"]
+
+
+def test_a_name_is_claimed_only_for_what_is_written(scenes, tmp_path):
+    out = tmp_path / "out"
+    for path in scenes.rglob("*.tif"):
+        path.write_bytes(b"")
+    run(scenes, out, merge_polygons=True)
+    assert read_extras(out) == set()
 
 
 def test_of_one_crs_it_is_kept(scenes, tmp_path):

@@ -7,6 +7,7 @@ import pytest
 from rsclip.batch.inputs import find_scenes
 from rsclip.batch.manifest import Manifest
 from rsclip.errors import InputError, OptionError, OutputError
+from rsclip.sources import stem_of
 
 
 def found(*arguments, **options):
@@ -35,6 +36,32 @@ def test_one_scene_named_twice_is_one(folder):
 def test_urls_and_virtual_paths_are_left_as_they_are():
     names = ["https://host/x.tif?k=[1]*", "/vsizip//a.zip/b.tif", 'NETCDF:"c.nc":red']
     assert [entry.source for entry in find_scenes(names, "nowhere")] == names
+
+
+def test_a_colon_in_a_name_is_only_a_colon(folder, tmp_path):
+    """Times of day in names; drivers' names before names stay what they are."""
+    stamped = folder / "S2:2023-01-01T10:20:30.tif"
+    (folder / "a.tif").rename(stamped)
+    (folder / "cube.nc").write_bytes(b"")
+    path = folder / "list.txt"
+    path.write_text(
+        f'{stamped.name}\nNETCDF:"cube.nc":red\nGTIFF_DIR:1:north/b.tif\nhttps://host/x.tif\n'
+        f'NETCDF:"{folder}/cube.nc":blue\nWMS:https://host/wms\n'
+    )
+    entries = find_scenes([path], "nowhere")
+    assert [entry.source for entry in entries] == [
+        str(stamped), f'NETCDF:"{folder}/cube.nc":red', f"GTIFF_DIR:1:{folder}/north/b.tif",
+        "https://host/x.tif", f'NETCDF:"{folder}/cube.nc":blue', "WMS:https://host/wms",
+    ]  # fmt: skip
+    assert stem_of(stamped) == "S2:2023-01-01T10:20:30"
+    stamped.unlink()
+    assert stem_of(stamped) == "S2:2023-01-01T10:20:30"
+    path.write_text(f'{stamped.name}\nNETCDF:"gone.nc":red\n')
+    with pytest.raises(InputError, match="2 files are missing") as caught:
+        find_scenes([path], "nowhere")
+    assert "line 1: S2:2023-01-01T10:20:30.tif; line 2: NETCDF" in str(caught.value)
+    with pytest.raises(InputError, match=r"S2:2023-01-01T10:20:30\.tif: no such file"):
+        find_scenes([stamped.name], "nowhere")
 
 
 def test_outputs_of_earlier_runs_are_no_scenes(folder):

@@ -141,7 +141,7 @@ def test_what_a_line_does_not_know_is_the_one_before(tmp_path):
     outputs = {"mask": "a_mask.tif", "record": "a_run.json"}
     done = Outcome(task, "done", 40.0, "2026-01-01T00:00:00+00:00", "one", outputs=outputs,
                    settings_hash="h", shares={"road": 0.5}, warnings=("odd",))  # fmt: skip
-    problem = Problem("OutputError", "outputs exist already, made with other settings")
+    problem = Problem("ExistsError", "outputs exist already, made with other settings")
     failed = Outcome(task, "failed", 0.1, "2026-01-02T00:00:00+00:00", problem=problem)
     (kept,) = read_manifest(write(tmp_path, [done, failed]))
     assert (kept.status, kept.problem, kept.outputs) == ("failed", problem, outputs)
@@ -152,6 +152,19 @@ def test_what_a_line_does_not_know_is_the_one_before(tmp_path):
     outside = failed.replace(status="skipped", problem=Problem("AreaError", "outside"))
     (kept,) = read_manifest(write(tmp_path / "m", [failed, outside, skipped]))
     assert (kept.status, kept.seconds, kept.warnings) == ("skipped", 40.0, ("odd",))
+    assert kept.outputs == outputs
+
+
+def test_the_settings_of_a_try_that_was_only_kept_from_writing_count(tmp_path):
+    """Locked by another run, a read-only folder: a retry is to run it as it was asked for."""
+    outputs = {"mask": "a_mask.tif", "record": "a_run.json"}
+    done = outcome("a").replace(outputs=outputs, settings_hash="h")
+    problem = Problem("OutputError", "another run is making these outputs")
+    task = Task(done.task.source, done.task.folder, done.task.classes, {"logit_scale": 30.0})
+    failed = done.replace(task=task, status="failed", outputs={}, problem=problem)
+    (kept,) = read_manifest(write(tmp_path, [done, failed]))
+    assert not kept.refused
+    assert kept.task.settings == {"logit_scale": 30.0}
     assert kept.outputs == outputs
 
 

@@ -137,7 +137,7 @@ def test_unreadable_blocks_on_the_working_grid(make_scene, tmp_path):
                       compress="deflate")  # fmt: skip
     spoil(path, "2_1")
     options = {"on_read_error": "nodata", "gsd": 1.0, "resample_output": "working"}
-    with pytest.warns(UserWarning, match="could not be read"):
+    with pytest.warns(UserWarning, match=": a block could not be read: it is nodata"):
         outcome = run(path, tmp_path / "out", StubEncoder(), **options)
     lost = outcome.mask() == 255
     assert lost.shape == (300, 150)
@@ -149,7 +149,8 @@ def test_unreadable_blocks_on_the_working_grid(make_scene, tmp_path):
 
 @pytest.mark.parametrize("gsd", [None, 1.0])
 def test_or_becomes_nodata_and_is_listed(damaged, tmp_path, gsd):
-    with pytest.warns(UserWarning, match="blocks could not be read"):
+    said = ": a block could not be read: it is" if gsd is None else "could not be read"
+    with pytest.warns(UserWarning, match=said):
         outcome = run(damaged, tmp_path / "out", StubEncoder(), on_read_error="nodata", gsd=gsd)
     lost = outcome.mask() == 255
     listed = json.loads(outcome.record.read_text())["unreadable"]

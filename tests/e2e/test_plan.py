@@ -12,8 +12,13 @@ import rasterio
 import rasterio.shutil
 
 import rsclip as library
-from rsclip.errors import OptionError
+from rsclip import checkpoint
+from rsclip.config import build_config
+from rsclip.errors import EncodeError, ExistsError, OptionError
+from rsclip.plan import plan_scenes
 from rsclip.sizes import parse_size
+from tests.e2e.killed import OPTIONS, run
+from tests.e2e.stub import StubEncoder, loader
 
 
 def test_dry_run_tells_and_writes_nothing(rsclip, make_scene, tiny_model, tmp_path):
@@ -27,13 +32,16 @@ def test_dry_run_tells_and_writes_nothing(rsclip, make_scene, tiny_model, tmp_pa
     scenes = [done_before, new, other, tmp_path / "gone.tif"]
     said = rsclip("segment", *scenes, *common, "--dry-run", "--json")
     assert said.exit_code == 0, said.output
-    plans = json.loads(said.stdout)
+    facts = json.loads(said.stdout)
+    plans = facts["scenes"]
     assert [plan["status"] for plan in plans] == ["finished", "new", "exists", "unusable"]
     assert "no such file" in plans[3]["reason"]
     assert "exist already" in plans[2]["reason"]
     assert plans[1]["windows"] == 12 * 14
     assert plans[1]["memory_mb"] > 400
     assert 0 < plans[1]["disk_mb"] < 1
+    names = ("windows", "seconds", "memory_mb", "disk_mb")
+    assert facts["total"] == {"scenes": 4, "new": 1} | {name: plans[1][name] for name in names}
     assert {path: path.stat().st_mtime_ns for path in out.iterdir()} == held
     table = rsclip("segment", *scenes, *common, "--dry-run").stdout
     assert "168" in table
@@ -43,11 +51,13 @@ def test_dry_run_tells_and_writes_nothing(rsclip, make_scene, tiny_model, tmp_pa
 def test_dry_run_counts_windows_of_the_area_only(rsclip, make_scene, tiny_model, tmp_path):
     common = ["segment", make_scene(shape=(400, 400)), "--classes", "road, water", "--model",
               tiny_model, "-o", tmp_path / "out", "--json"]  # fmt: skip
-    (whole,) = json.loads(rsclip(*common, "--dry-run").stdout)
+    (whole,) = json.loads(rsclip(*common, "--dry-run").stdout)["scenes"]
     area = ["--aoi", "500010,4999980,500020,4999990"]
-    (part,) = json.loads(rsclip(*common, *area, "--dry-run").stdout)
+    (part,) = json.loads(rsclip(*common, *area, "--dry-run").stdout)["scenes"]
     assert 0 < part["windows"] < whole["windows"] / 4
-    (off,) = json.loads(rsclip(*common, "--aoi", "0,0,9,9", "--dry-run").stdout)
+    one = rsclip(*(item for item in common if item != "--json"), "--dry-run").stdout
+    assert "1 of 1 scene to do: about" in one
+    (off,) = json.loads(rsclip(*common, "--aoi", "0,0,9,9", "--dry-run").stdout)["scenes"]
     assert (off["status"], off["windows"]) == ("outside", 0)
     assert rsclip(*common, *area).exit_code == 0
     windows = json.loads((tmp_path / "out/scene_run.json").read_text())["windows"]
@@ -61,14 +71,86 @@ def test_dry_run_knows_a_shapefile_without_a_crs_as_finished(
               "--vector-format", "shp", "-o", tmp_path / "out"]  # fmt: skip
     assert rsclip("segment", *common).exit_code == 0
     assert not (tmp_path / "out" / "scene_polygons.prj").exists()
-    (plan,) = json.loads(rsclip("segment", *common, "--dry-run", "--json").stdout)
+    (plan,) = json.loads(rsclip("segment", *common, "--dry-run", "--json").stdout)["scenes"]
     assert plan["status"] == "finished"
+
+
+def look_ahead(scene, out, **options):
+    """Plan a scene by the stub, and hold that not a byte of the output folder changes."""
+    before = {path: path.stat().st_mtime_ns for path in out.rglob("*")}
+    config = build_config({**OPTIONS, **options})
+    (plan,) = plan_scenes(
+        [scene], "bright, dark", out, config=config, model_loader=loader(StubEncoder())
+    )
+    after = {path: path.stat().st_mtime_ns for path in out.rglob("*") if path.name != "lock"}
+    assert {path: time for path, time in before.items() if path.name != "lock"} == after
+    return plan
+
+
+def fail():
+    raise EncodeError("the encoder failed (boom)")
+
+
+@pytest.mark.parametrize("aoi", [None, "500010,4999900,500150,4999990"])
+def test_dry_run_counts_what_a_begun_scene_still_needs(make_scene, tmp_path, monkeypatch, aoi):
+    monkeypatch.setattr(checkpoint, "_SECONDS", 0.0)
+    scene, out = make_scene(shape=(430, 370)), tmp_path / "out"
+    whole = look_ahead(scene, out, aoi=aoi)
+    with pytest.raises(EncodeError):
+        run(scene, out, StubEncoder(calls=33, fail=fail), aoi=aoi)
+    plan = look_ahead(scene, out, aoi=aoi)
+    assert (plan.status, plan.windows + plan.kept) == ("new", whole.windows)
+    assert plan.kept > 0
+    assert plan.reason == f"begun: {plan.kept} windows are done"
+    # What is begun counts for a run of its kind only.
+    for other in ({"resume": False}, {"threshold": 0.2}):
+        assert look_ahead(scene, out, aoi=aoi, **other).kept == 0
+    encoder = StubEncoder()
+    run(scene, out, encoder, aoi=aoi)
+    assert encoder.calls == -(-plan.windows // encoder.batch_size)
+
+
+def test_dry_run_says_what_a_run_would_of_outputs_that_are_there(make_scene, tmp_path):
+    scene = make_scene()
+    run(scene, tmp_path / "out", StubEncoder())
+    plan = look_ahead(scene, tmp_path / "out", threshold=0.2)
+    with pytest.raises(ExistsError, match="made with other settings") as said:
+        run(scene, tmp_path / "out", StubEncoder(), threshold=0.2)
+    assert (plan.status, plan.reason) == ("exists", str(said.value))
+    (tmp_path / "out" / "scene_areas.csv").unlink()
+    plan = look_ahead(scene, tmp_path / "out")
+    assert (plan.status, plan.reason) == ("new", "scene_areas.csv is gone: made again")
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_dry_run_leaves_a_run_alone_that_was_killed_as_it_published(make_scene, tmp_path, count):
+    scene, out = make_scene(), tmp_path / "out"
+    code = f"""
+import os, signal, sys
+from rsclip.writers import publishing
+from tests.e2e.killed import run
+from tests.e2e.stub import StubEncoder
+move, left = publishing.move, [{count}]
+def deadly(*paths, **options):
+    move(*paths, **options)
+    left[0] -= 1
+    if not left[0]:
+        os.kill(os.getpid(), signal.SIGKILL)
+publishing.move = deadly
+run(sys.argv[1], sys.argv[2], StubEncoder())
+"""
+    done = subprocess.run([sys.executable, "-c", code, str(scene), str(out)], check=False)
+    assert done.returncode == -9
+    assert not (out / "scene_run.json").exists()
+    # The next run brings it to its end and leaves it at that.
+    assert look_ahead(scene, out).status == "finished"
+    assert run(scene, out, StubEncoder()).status == "skipped"
 
 
 def test_the_time_is_of_the_right_order(rsclip, make_scene, tiny_model, tmp_path):
     scene = make_scene(shape=(900, 900))
     common = ["--classes", "road, water", "--model", tiny_model, "-o", tmp_path / "out"]
-    (plan,) = json.loads(rsclip("segment", scene, *common, "--dry-run", "--json").stdout)
+    (plan,) = json.loads(rsclip("segment", scene, *common, "--dry-run", "--json").stdout)["scenes"]
     began = time.perf_counter()
     assert rsclip("segment", scene, *common).exit_code == 0
     took = time.perf_counter() - began

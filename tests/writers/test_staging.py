@@ -265,6 +265,44 @@ def test_what_cannot_be_brought_to_its_end_is_taken_back(tmp_path, make):
     assert (tmp_path / "a_run.json").read_text() == "mine"
 
 
+def everything(folder):
+    return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+@pytest.mark.parametrize("count", [1, 2, 3])
+@pytest.mark.parametrize("theirs", [None, "a_mask.tif", "a_run.json"])
+def test_looking_ahead_tells_what_becomes_of_it_and_touches_nothing(tmp_path, count, theirs):
+    """What a run would find after a kill among the moves, whoever has put a file there since."""
+    die_publishing(tmp_path, count, overwrite=False)
+    if theirs:
+        (tmp_path / theirs).write_text("mine")
+    before = everything(tmp_path)
+    places = Staging.places(tmp_path, NAMES)
+    with pytest.raises(OutputError, match="exist already") as said:
+        Staging.foresee(tmp_path, NAMES)
+    Staging.foresee(tmp_path, NAMES, overwrite=True)
+    told = {key: path and path.is_file() and path.read_text() for key, path in places.items()}
+    assert everything(tmp_path) == before
+    with pytest.raises(OutputError) as real:
+        Staging.check(tmp_path, NAMES)
+    assert str(said.value) == str(real.value)
+    found = {key: tmp_path / name for key, name in NAMES.items()}
+    assert {key: text or None for key, text in told.items()} == {
+        key: path.read_text() if path.exists() else None for key, path in found.items()
+    }
+
+
+def test_looking_ahead_makes_no_folder_and_tells_what_making_one_would(tmp_path):
+    Staging.foresee(tmp_path / "new" / "er", NAMES)
+    assert listing(tmp_path) == set()
+    (tmp_path / "file").write_text("x")
+    for folder in (tmp_path / "file", tmp_path / "file" / "below"):
+        with pytest.raises(OutputError, match=r"not a folder|Not a directory"):
+            Staging.foresee(folder, NAMES)
+    with Staging(tmp_path, NAMES), pytest.raises(OutputError, match="another run is making"):
+        Staging.foresee(tmp_path, NAMES)
+
+
 def test_what_others_made_of_a_half_published_run_is_theirs(tmp_path):
     die_publishing(tmp_path, 2, overwrite=False)
     (tmp_path / "a_mask.tif").write_text("a mask of mine")
