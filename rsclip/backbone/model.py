@@ -146,14 +146,17 @@ class Backbone:
 
     def facts(self) -> dict[str, Any]:
         """Return what a record says of the model: plain values, ready for JSON."""
-        gelu = type(self._visual.transformer.resblocks[0].mlp.gelu).__name__
+        block = self._visual.transformer.resblocks[0]
         return {
             "name": self.name,
             "source": self.source,
             "weights_sha256": self.weights_sha256,
             "patch": self.patch,
             "image_shape": list(self.image_shape),
-            "activation": gelu,
+            "activation": type(block.mlp.gelu).__name__,
+            # Weights have the same shapes whatever these are.
+            "heads": block.attn.num_heads,
+            "text_tower": self._text_identity[:16] or None,
             "mean": list(self.mean),
             "std": list(self.std),
             "precision": self.precision,

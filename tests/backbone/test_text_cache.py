@@ -7,11 +7,13 @@ import numpy as np
 import pytest
 import torch
 
+from rsclip import segment
 from rsclip.backbone import load_backbone
 from rsclip.backbone.text_cache import TextCache
-from rsclip.errors import RsclipWarning
+from rsclip.errors import OutputError, RsclipWarning
 from tests.backbone.models import tiny_config
 
+OTHER_HEADS = {"text": {"heads": 4}, "vision": {"head_width": 4}}
 SETS = [["a road.", "the road"], ["a river."]]
 
 
@@ -80,6 +82,20 @@ def test_the_same_weights_in_another_architecture_have_features_of_their_own(
     )
     assert not torch.equal(one, two)
     assert torch.equal(found, two)
+
+
+@pytest.mark.parametrize("part", ["text", "vision"])
+def test_the_same_weights_in_another_architecture_make_another_run(
+    tmp_path, weights_file, make_scene, part
+):
+    (tmp_path / "one.json").write_text(json.dumps(tiny_config()))
+    (tmp_path / "two.json").write_text(json.dumps(tiny_config(**{part: OTHER_HEADS[part]})))
+    scene, options = make_scene(), {"weights": weights_file, "resume": True}
+    segment(scene, "road, water", tmp_path / "out", model=tmp_path / "one.json", **options)
+    again = segment(scene, "road, water", tmp_path / "out", model=tmp_path / "one.json", **options)
+    assert again.status == "skipped"
+    with pytest.raises(OutputError, match="made with other settings"):
+        segment(scene, "road, water", tmp_path / "out", model=tmp_path / "two.json", **options)
 
 
 def test_threads_that_keep_the_same_feature_write_parts_of_their_own(cache, monkeypatch):
