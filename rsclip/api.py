@@ -251,7 +251,8 @@ def _segment_one(
                 names,
                 overwrite=config.overwrite or again is not None,
                 inputs=job.inputs,
-                former=former_outputs(folder, names),
+                # Unasked, nothing goes but what the run itself had made.
+                former=None if again else former_outputs(folder, names),
             )
         )
         checkpoint = Checkpoint(staging.work, job.kinship(scene, model), resume=config.resume)

@@ -21,6 +21,7 @@ __all__ = [
     "lost_outputs",
     "reading_hash",
     "settings_hash",
+    "touched_outputs",
     "why_not_finished",
 ]
 
@@ -32,6 +33,8 @@ _WITHOUT_EFFECT = frozenset(
 )
 Places = Mapping[str, Path | None]
 """Key -> path of an output; None where it is not there."""
+# What SQLite keeps beside a database that is open, or was not closed.
+_JOURNALS = ("-wal", "-shm", "-journal")
 _MODEL_FACTS = frozenset({"name", "source", "device", "batch_size"})
 
 
@@ -119,10 +122,31 @@ def lost_outputs(places: Places, expected: Mapping[str, Any]) -> list[str]:
     record = _record(places["record"])
     if record is None or _differs(record, expected) is not None:
         return []
-    outputs = record.get("outputs")
-    made = set(outputs.values()) if isinstance(outputs, dict) else set()
+    made = _outputs(record)
     own = all(path is None or path.name in made for path in places.values())
     return _missing(places) if own else []
+
+
+def touched_outputs(places: Places) -> list[str]:
+    """Return the names of the outputs that somebody has worked on since the run that made them.
+
+    The record is written last: what is younger is not as the run left it, nor is a GeoPackage that
+    another program holds open.
+
+    Args:
+        places: As `finished_record` takes them.
+    """
+    record = places["record"]
+    if record is None:
+        return []
+    made = record.stat().st_mtime_ns
+    found = []
+    for path in places.values():
+        if path is not None and path.is_file():
+            journals = (path.with_name(f"{path.name}{end}") for end in _JOURNALS)
+            if path.stat().st_mtime_ns > made or any(map(Path.exists, journals)):
+                found.append(path.name)
+    return found
 
 
 def known_by_content(record: Mapping[str, Any]) -> bool:
@@ -148,13 +172,16 @@ def former_outputs(folder: Path, names: Mapping[str, str]) -> list[str]:
         folder: The output folder.
         names: As `output_names` gives them.
     """
-    outputs = (_record(folder / names["record"]) or {}).get("outputs")
-    found = outputs.values() if isinstance(outputs, dict) else ()
+    found = _outputs(_record(folder / names["record"]) or {})
     stem = names["record"].removesuffix("run.json")
     # A record is a file that anybody may have changed: only what is named after its scene.
-    return [
-        name for name in found if isinstance(name, str) and name.startswith((stem, f"{stem[:-1]}."))
-    ]
+    return [name for name in found if name.startswith((stem, f"{stem[:-1]}."))]
+
+
+def _outputs(record: Mapping[str, Any]) -> list[str]:
+    outputs = record.get("outputs")
+    found = outputs.values() if isinstance(outputs, dict) else ()
+    return [name for name in found if isinstance(name, str)]
 
 
 def _missing(places: Places) -> list[str]:
@@ -170,7 +197,7 @@ def _record(path: Path | None) -> dict[str, Any] | None:
         return None
     try:
         record = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return None
     return record if isinstance(record, dict) else None
 

@@ -15,6 +15,7 @@ from rsclip.fingerprint import (
     lost_outputs,
     reading_hash,
     settings_hash,
+    touched_outputs,
     why_not_finished,
 )
 from rsclip.inputs import files_read
@@ -182,12 +183,22 @@ class Job:
             identity: As the method of that name gives it.
 
         Raises:
-            ExistsError: They were made with other settings, or from another input.
+            ExistsError: They were made with other settings, or from another input, or some are
+                lost and others were changed since.
         """
         if not self.settings.resume or self.settings.overwrite:
             return None
         if lost := lost_outputs(places, identity):
-            return f"{', '.join(lost)} {'is' if len(lost) == 1 else 'are'} gone: made again"
+            gone = f"{', '.join(lost)} {'is' if len(lost) == 1 else 'are'} gone"
+            if touched := touched_outputs(places):
+                raise ExistsError(
+                    f"{gone}, and to make the outputs again would replace what was changed since: "
+                    f"{', '.join(touched)}",
+                    where=self.folder / names["record"],
+                    remedy="Put the missing back, replace all with --overwrite, or choose another "
+                    "folder (-o).",
+                )
+            return f"{gone}: made again"
         if reason := why_not_finished(places, identity):
             raise ExistsError(
                 f"outputs exist already, made {reason}",

@@ -52,7 +52,8 @@ class Staging:
         overwrite: Replace outputs that exist.
         inputs: Files (or URLs, GDAL paths) that no output may replace, whatever `overwrite` says.
         former: Names of an earlier run's outputs: with `overwrite`, those that this run does not
-            make go when its own are in place. Inputs and what is no plain file stay.
+            make go when its own are in place, and what other programs keep beside those that are
+            replaced. Inputs and what is no plain file stay. None: all of it stays.
 
     Attributes:
         work: Folder for partial work that outlives this run; what an earlier one kept is there.
@@ -69,7 +70,7 @@ class Staging:
         *,
         overwrite: bool = False,
         inputs: Iterable[str | Path] = (),
-        former: Iterable[str] = (),
+        former: Iterable[str] | None = (),
     ) -> None:
         inputs = list(inputs)
         self._folder = Path(folder)
@@ -77,9 +78,9 @@ class Staging:
         self._overwrite = overwrite
         self.settle(folder, names)
         refuse_clashes(self._folder, self._names, overwrite, inputs)
-        self._leftovers = (
-            find_leftovers(self._folder, self._names, former, inputs) if overwrite else []
-        )
+        self._leftovers: list[Path] = []
+        if overwrite and former is not None:
+            self._leftovers = find_leftovers(self._folder, self._names, former, inputs)
         self._hidden = _hidden(self._folder, self._names)
         self._keep = False
         self._made: list[Path] = []

@@ -1,9 +1,11 @@
 """Batches end to end: in this process and in workers, alone, again, with failures and kills."""
 
+import contextlib
 import errno
 import json
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
@@ -163,6 +165,38 @@ def test_a_finished_scene_that_has_lost_files_is_made_again(folder, tmp_path, lo
     assert (out / "a_areas.csv").read_bytes() == areas
     assert all((out / name).exists() for name in lost)
     assert again().count("skipped") == 1
+
+
+@pytest.mark.parametrize("by", ["edit", "journal"])
+def test_what_was_changed_by_hand_is_never_replaced_unasked(folder, tmp_path, by):
+    out, scene = tmp_path / "out", folder / "a.tif"
+    config = SegmentConfig(resume=True)
+    run_batch([scene], CLASSES, out, config=config, model_loader=workers.plain)
+    (out / "a_areas.csv").unlink()
+    changed = out / "a_polygons.gpkg"
+    if by == "edit":
+        with contextlib.closing(sqlite3.connect(changed)) as file, file:
+            file.execute("CREATE TABLE mine (note TEXT)")
+    else:
+        (out / "a_polygons.gpkg-wal").write_bytes(b"work")
+    held = {path: path.read_bytes() for path in out.iterdir() if path.name.startswith("a")}
+    report = run_batch([scene], CLASSES, out, config=config, model_loader=workers.plain)
+    (refused,) = report.failed
+    assert "a_areas.csv is gone" in refused.problem.message
+    assert changed.name in refused.problem.message
+    assert {path: path.read_bytes() for path in held} == held
+
+
+def test_what_lies_beside_outputs_that_are_made_again_stays(folder, tmp_path):
+    out, scene = tmp_path / "out", folder / "a.tif"
+    config = SegmentConfig(resume=True)
+    run_batch([scene], CLASSES, out, config=config, model_loader=workers.plain)
+    (out / "a_areas.csv").unlink()
+    (out / "a_mask.tif.ovr").write_bytes(b"mine")
+    report = run_batch([scene], CLASSES, out, config=config, model_loader=workers.plain)
+    assert report.count("done") == 1
+    assert (out / "a_areas.csv").exists()
+    assert (out / "a_mask.tif.ovr").read_bytes() == b"mine"
 
 
 def test_scenes_outside_the_area_of_interest_are_skipped(folder, tmp_path):
