@@ -9,9 +9,10 @@ from rsclip.batch.tasks import Outcome
 from rsclip.writers.qml import write_text
 from rsclip.writers.staging import write_error
 
-__all__ = ["NAME", "write_catalogue"]
+__all__ = ["NAME", "is_own", "write_catalogue"]
 
 NAME = "catalog.json"
+_MARK = "Masks by rsclip, one item a scene."
 
 
 def write_catalogue(root: Path, outcomes: Sequence[Outcome]) -> list[Path]:
@@ -43,7 +44,7 @@ def write_catalogue(root: Path, outcomes: Sequence[Outcome]) -> list[Path]:
         "stac_version": "1.1.0",
         "id": root.name or "rsclip",
         "title": f"Classes of {len(items)} scene{'s' * (len(items) != 1)}",
-        "description": "Masks by rsclip, one item a scene.",
+        "description": _MARK,
         "links": [
             {"rel": "root", "href": f"./{NAME}", "type": "application/json"},
             *items,
@@ -56,3 +57,12 @@ def write_catalogue(root: Path, outcomes: Sequence[Outcome]) -> list[Path]:
     except OSError as error:
         raise write_error(error, path) from error
     return [path]
+
+
+def is_own(path: Path) -> bool:
+    """Say whether a file is a catalogue that a batch wrote."""
+    try:
+        content = json.loads(path.read_bytes())
+    except (OSError, ValueError, RecursionError):
+        return False
+    return isinstance(content, dict) and content.get("description") == _MARK

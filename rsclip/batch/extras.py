@@ -67,7 +67,7 @@ class Extras:
                     where=path,
                     remedy="Rename it, or choose another output folder (-o).",
                 )
-            if path.name not in own and not overwrite:
+            if not overwrite and not (path.name in own and _is_own(path)):
                 raise OutputError(
                     "a file of this name exists, which no batch wrote",
                     where=path,
@@ -111,9 +111,11 @@ class Extras:
                 old = {name for name in read_extras(root) if names.fullmatch(name)}
                 made = write()
                 written += made
-                for name in old - {path.name for path in made}:
+                for name in sorted(old - {path.name for path in made}):
                     # Of another selection of scenes: it would pass for this batch's.
-                    (root / name).unlink(missing_ok=True)
+                    if (root / name).exists() and _is_own(root / name):
+                        (root / name).unlink()
+                        note(f"{name} of an earlier batch is removed: it does not fit this one")
             except RsclipError as error:
                 unwritten.append(error)
             except OSError as error:
@@ -130,3 +132,9 @@ class Extras:
         if self.mosaic and root.is_dir():
             found += [path for path in sorted(root.iterdir()) if _MOSAICS.fullmatch(path.name)]
         return found
+
+
+def _is_own(path: Path) -> bool:
+    """Say whether a batch wrote a file: the user may have put another in its place."""
+    kinds = {merging.NAME: merging.is_own, catalogue.NAME: catalogue.is_own}
+    return kinds.get(path.name, mosaic.is_own)(path)

@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import sqlite3
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,16 +12,17 @@ from pyogrio.errors import DataLayerError, DataSourceError
 
 from rsclip.batch.mosaic import finished
 from rsclip.batch.tasks import Outcome
-from rsclip.errors import RsclipError
+from rsclip.errors import RsclipError, WriteError
 from rsclip.legend import Legend
 from rsclip.polygons import read_polygons
 from rsclip.writers.gpkg_style import embed_style
 from rsclip.writers.staging import write_error
 from rsclip.writers.vectors import LAYER
 
-__all__ = ["NAME", "merge_polygons"]
+__all__ = ["NAME", "is_own", "merge_polygons"]
 
 NAME = "polygons.gpkg"
+_MARK = "Polygons of a batch, by rsclip"
 # Scenes of several zones have this in common.
 _COMMON = "EPSG:4326"
 
@@ -45,20 +47,21 @@ def merge_polygons(
         The file; none if no scene has polygons.
 
     Raises:
-        WriteError: It cannot be written.
+        WriteError: It cannot be written, or no scene's polygons can be read.
     """
     files = [
         (outcome, root / outcome.outputs["polygons"])
         for outcome, _ in finished(root, outcomes)
         if "polygons" in outcome.outputs
     ]
-    placed = []
+    placed, unread = [], 0
     for outcome, file in files:
         try:
             crs = read_polygons(file).crs
         # Whatever a file is by now, it is left out alone.
         except Exception as error:
             note(_left_out(outcome, error))
+            unread += 1
             continue
         if crs is None:
             note(_left_out(outcome, "its polygons have no CRS"))
@@ -74,13 +77,22 @@ def merge_polygons(
                 frame = read_polygons(file).to_crs(crs)
             except Exception as error:
                 note(_left_out(outcome, error))
+                unread += 1
                 continue
             frame["scene"] = outcome.task.name
             kind = "MultiPolygon" if len(frame) == 0 else "Unknown"
             pyogrio.write_dataframe(
-                frame, draft, layer=LAYER, append=draft.exists(), geometry_type=kind
-            )
+                frame, draft, layer=LAYER, append=draft.exists(), geometry_type=kind,
+                layer_options={} if draft.exists() else {"DESCRIPTION": _MARK},
+            )  # fmt: skip
             merged.append(outcome)
+        if not merged and unread:
+            # A drive that is away for a moment: what an earlier batch merged is still good.
+            raise WriteError(
+                "no scene's polygons can be read",
+                where=path,
+                remedy="Run the batch again; a file of an earlier one stays till then.",
+            )
         if not merged:
             note(f"no {NAME}: no scene has polygons")
             return []
@@ -95,6 +107,18 @@ def merge_polygons(
         with contextlib.suppress(OSError):
             draft.unlink(missing_ok=True)
     return [path]
+
+
+def is_own(path: Path) -> bool:
+    """Say whether a file is a layer that a batch merged."""
+    query = "SELECT 1 FROM gpkg_contents WHERE table_name = ? AND description = ?"
+    try:
+        with contextlib.closing(
+            sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)
+        ) as file:
+            return file.execute(query, (LAYER, _MARK)).fetchone() is not None
+    except sqlite3.Error:
+        return False
 
 
 def _left_out(outcome: Outcome, reason: object) -> str:

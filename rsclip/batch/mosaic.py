@@ -14,11 +14,13 @@ from rasterio.transform import Affine
 
 from rsclip.batch.tasks import Outcome
 from rsclip.scene import gdal_env
+from rsclip.version import __version__
 from rsclip.writers.staging import write_error
 
-__all__ = ["finished", "write_mosaics"]
+__all__ = ["finished", "is_own", "write_mosaics"]
 
 _NAME = "mosaic"
+_MARK = "RSCLIP_VERSION"
 _SHOWN = 5
 _TYPES = {"uint8": "Byte", "uint16": "UInt16"}
 
@@ -101,6 +103,15 @@ def write_mosaics(
     return paths
 
 
+def is_own(path: Path) -> bool:
+    """Say whether a file is a mosaic that a batch wrote."""
+    try:
+        root = ET.fromstring(path.read_bytes())
+    except (OSError, ET.ParseError):
+        return False
+    return root.find(f"Metadata/MDI[@key='{_MARK}']") is not None
+
+
 def _read(path: Path) -> tuple[_Mask | None, str]:
     try:
         with rasterio.open(path) as dataset:
@@ -150,6 +161,8 @@ def _vrt(masks: Sequence[_Mask], root: Path) -> bytes:
     ET.SubElement(tree, "SRS", {"dataAxisToSRSAxisMapping": "1,2"}).text = first.crs.to_wkt()
     numbers = (left, step_x, 0.0, top, 0.0, -step_y)
     ET.SubElement(tree, "GeoTransform").text = ", ".join(repr(float(item)) for item in numbers)
+    mark = ET.SubElement(ET.SubElement(tree, "Metadata"), "MDI", {"key": _MARK})
+    mark.text = __version__
     band = ET.SubElement(tree, "VRTRasterBand", {"dataType": _TYPES[first.dtype], "band": "1"})
     ET.SubElement(band, "NoDataValue").text = str(first.nodata)
     ET.SubElement(band, "ColorInterp").text = "Palette"

@@ -1,5 +1,7 @@
 """What a batch writes over all its scenes: mosaic, merged polygons, catalogue."""
 
+import shutil
+
 import geopandas
 import numpy as np
 import pyogrio
@@ -193,13 +195,45 @@ def test_no_polygons_are_merged_where_no_scene_has_any(scenes, tmp_path):
     assert not out.exists()
     run(scenes, out, merge_polygons=True)
     assert (out / "polygons.gpkg").exists()
-    for path in out.rglob("*_polygons.gpkg"):
+    held = (out / "polygons.gpkg").read_bytes()
+    wholes = {path: path.read_bytes() for path in out.rglob("*_polygons.gpkg")}
+    for path in wholes:
         path.write_bytes(b"")
+    report = run(scenes, out, memory, merge_polygons=True)
+    # A drive may be away for a moment: what was merged before is still good.
+    (error,) = report.unwritten
+    assert "no scene's polygons can be read" in str(error)
+    assert (out / "polygons.gpkg").read_bytes() == held
+    for path, whole in wholes.items():
+        path.write_bytes(whole)
+        frame = geopandas.read_file(path, layer="polygons").set_crs(None, allow_override=True)
+        path.unlink()
+        frame.to_file(path, layer="polygons")
     report = run(scenes, out, memory, merge_polygons=True)
     assert "no polygons.gpkg: no scene has polygons" in memory.notes
     # The earlier batch's would pass for this one's.
+    assert any("polygons.gpkg of an earlier batch is removed" in note for note in memory.notes)
     assert not (out / "polygons.gpkg").exists()
     assert [path.name for path in report.extras] == ["manifest.csv"]
+
+
+@pytest.mark.parametrize("name", ["polygons.gpkg", "catalog.json", "mosaic.vrt"])
+def test_a_file_of_the_users_under_a_name_of_ours_stays(scenes, tmp_path, name):
+    out = tmp_path / "out"
+    options = {"mosaic": True, "merge_polygons": True, "stac_catalog": True}
+    run(scenes, out, **options)
+    assert name in read_extras(out)
+    (out / name).unlink()
+    if name == "polygons.gpkg":
+        shutil.copy(out / "a_polygons.gpkg", out / name)
+    else:
+        (out / name).write_text("{}" if name == "catalog.json" else "<VRTDataset/>")
+    held = (out / name).read_bytes()
+    with pytest.raises(OutputError, match=rf"{name}: .*which no batch wrote"):
+        run(scenes, out, **options)
+    assert (out / name).read_bytes() == held
+    run(scenes, out, config=SegmentConfig(resume=True, overwrite=True), **options)
+    assert (out / name).read_bytes() != held
 
 
 def test_a_name_is_claimed_only_for_what_is_written(scenes, tmp_path):
