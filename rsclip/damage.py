@@ -5,31 +5,31 @@ import logging
 import re
 import threading
 from collections.abc import Iterator
+from typing import Any
 
+import rasterio._err
 from rasterio.errors import RasterioIOError
 
 __all__ = ["refusing_damage"]
 
 # libjpeg's words for pixels that it made up. "Extraneous bytes" between whole parts do no harm.
 _DAMAGE = re.compile(r"JPEG.*(premature end|corrupt jpeg data(?!: \d+ extraneous bytes))", re.I)
+_heard = threading.local()
 
 
-class _Ear(logging.Handler):
-    """Keeps the warnings of GDAL's that tell of damage, for the thread they arose in."""
+class _Ear(logging.LoggerAdapter[logging.Logger]):
+    """Hears GDAL's warnings that tell of damage, in the thread they arise in, and passes all on."""
 
-    def __init__(self) -> None:
-        super().__init__(logging.WARNING)
-        self.heard = threading.local()
-
-    def emit(self, record: logging.LogRecord) -> None:
-        said = getattr(self.heard, "texts", None)
-        if said is not None and _DAMAGE.search(text := record.getMessage()):
-            said.append(text)
+    def log(self, level: int, msg: object, *args: object, **options: Any) -> None:
+        texts = getattr(_heard, "texts", None)
+        if texts is not None and _DAMAGE.search(text := str(msg) % args if args else str(msg)):
+            texts.append(text)
+        self.logger.log(level, msg, *args, **options)
 
 
-_ear = _Ear()
-# rasterio hands GDAL's warnings to this logger.
-logging.getLogger("rasterio._err").addHandler(_ear)
+# rasterio hands GDAL's warnings to this logger and to nobody else. A handler would hear them only
+# as long as no program has turned that logger down or off.
+rasterio._err.log = _Ear(rasterio._err.log, {})
 
 
 @contextlib.contextmanager
@@ -41,10 +41,10 @@ def refusing_damage() -> Iterator[None]:
             opened anew warns again.
     """
     texts: list[str] = []
-    _ear.heard.texts = texts
+    _heard.texts = texts
     try:
         yield
     finally:
-        _ear.heard.texts = None
+        _heard.texts = None
     if texts:
         raise RasterioIOError(texts[0].rpartition(":")[2].strip() or texts[0])

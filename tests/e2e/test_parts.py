@@ -1,6 +1,7 @@
 """Parts of a scene: an area of interest, and blocks that cannot be read."""
 
 import json
+import logging
 
 import numpy as np
 import pytest
@@ -119,6 +120,26 @@ def test_spoilt_jpeg_is_no_image(photograph, tmp_path, gsd):
     with pytest.raises(ReadError, match=r"photo\.tif.* read: (?i:.*JPEG).*--on-read-error nodata"):
         run(photograph, tmp_path / "out", StubEncoder(), gsd=gsd)
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("quiet", ["level", "disable", "disabled"])
+def test_spoilt_jpeg_is_noticed_by_programs_that_hush_logs(photograph, tmp_path, quiet):
+    logger = logging.getLogger("rasterio._err")
+    level = logger.level
+    try:
+        if quiet == "level":
+            logger.setLevel(logging.CRITICAL)
+        elif quiet == "disable":
+            logging.disable(logging.CRITICAL)
+        else:
+            # As logging.config.dictConfig leaves loggers that it does not name.
+            logger.disabled = True
+        with pytest.raises(ReadError, match="on-read-error nodata"):
+            run(photograph, tmp_path / "out", StubEncoder())
+    finally:
+        logger.setLevel(level)
+        logging.disable(logging.NOTSET)
+        logger.disabled = False
 
 
 @pytest.mark.parametrize("gsd", [None, 1.0])
