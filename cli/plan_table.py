@@ -16,6 +16,7 @@ _NOTES = {
     "new": "",
     "finished": "finished before: skipped with --resume",
     "exists": "",
+    "blocked": "",
     "outside": "",
     "unusable": "",
 }

@@ -27,7 +27,7 @@ from rsclip.radiometry import parse_stretch
 from rsclip.refinement import parse_dilations
 from rsclip.scene import Scene
 from rsclip.vectors.shape import find_values
-from rsclip.writers.staging import Staging
+from rsclip.writers.staging import Staging, check_reach
 from rsclip.writers.vectors import check_path, check_place, has_prj
 
 if TYPE_CHECKING:
@@ -85,6 +85,7 @@ class Job:
             parse_stretch(settings.stretch)
         if settings.refine is not None:
             parse_dilations(settings.refine)
+        check_reach(output_dir)
         check_path(output_dir, settings.vector_format)
         if settings.qgis_project and settings.vector_format == "parquet":
             _warn_of_parquet()

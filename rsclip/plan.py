@@ -12,7 +12,7 @@ import numpy as np
 
 from rsclip.checkpoint import windows_done
 from rsclip.config import SegmentConfig
-from rsclip.errors import AreaError, RsclipError
+from rsclip.errors import AreaError, ExistsError, RsclipError
 from rsclip.fingerprint import finished_record
 from rsclip.job import Job, open_scene
 from rsclip.legend import LegendSpec
@@ -37,7 +37,7 @@ _MASK_BYTES = 0.5
 _SCORE_BYTES = 2.0
 
 
-Status = Literal["new", "finished", "exists", "outside", "unusable"]
+Status = Literal["new", "finished", "exists", "blocked", "outside", "unusable"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,8 @@ class ScenePlan:
     Attributes:
         scene: As it was named.
         status: "new"; "finished": skipped with --resume; "exists": outputs of something else are
-            in the way; "outside" the area of interest; "unusable".
+            in the way; "blocked": the folder cannot be written, or another run is at it;
+            "outside" the area of interest; "unusable".
         windows: To do, of the grid, those without a valid pixel included.
         kept: Windows of a begun run that --resume need not do again.
         seconds: Of work, roughly.
@@ -136,7 +137,7 @@ def _plan(
     windows = run.wanted_windows(first)
     kept = run.wanted_windows() - windows
     if first:
-        reason = f"begun: {kept:,} windows are done"
+        reason = f"begun: {kept:,} window{'s are' if kept != 1 else ' is'} done"
     return ScenePlan(
         scene.source,
         status,
@@ -170,8 +171,10 @@ def _standing(
         again = job.made_again(names, places, identity)
         replace = job.settings.overwrite or again is not None
         Staging.foresee(job.folder, names, overwrite=replace, inputs=job.inputs)
-    except RsclipError as error:
+    except ExistsError as error:
         return "exists", str(error)
+    except RsclipError as error:
+        return "blocked", str(error)
     return "new", again
 
 

@@ -12,7 +12,15 @@ from rasterio.io import DatasetReader
 from rsclip.errors import SceneError
 from rsclip.geometry import utm_zone
 
-__all__ = ["check_usable", "is_remote", "is_virtual", "open_error", "place_within", "stem_of"]
+__all__ = [
+    "check_usable",
+    "is_remote",
+    "is_there",
+    "is_virtual",
+    "open_error",
+    "place_within",
+    "stem_of",
+]
 
 _REMOTE = re.compile(r"(?:https?|ftp|s3|gs|az|oss)://|^/vsi(?:curl|s3|gs|az|adls|oss|swift)")
 _UNSAFE = re.compile(r'[<>:"/\\|?*\x00-\x1f]+')
@@ -21,8 +29,10 @@ _UNOPENED = re.compile(r"%(?=[0-9A-Fa-f]{2})|[;!]")
 _DRIVE = re.compile(r"[A-Za-z]:\\")
 _PREFIX = re.compile(r"([A-Za-z][A-Za-z0-9_]+):")
 _QUOTED = re.compile(r'(\w+:)"([^"]*)"(.*)', re.DOTALL)
-# Of subdatasets that are not named after their driver.
-_FURTHER_PREFIXES = frozenset({"jpeg2000", "radarsat", "rasterlite2", "sentinel1"})
+# A path within a file may follow its name with "://" too (HDF5:"a.h5"://band).
+_URL = re.compile(r"(?:^|:)[A-Za-z][A-Za-z0-9+-]*://")
+# Of subdatasets that are not named after their driver, and of one that may not be built in.
+_FURTHER_PREFIXES = frozenset({"ecrg", "hdf4", "jpeg2000", "radarsat", "rasterlite2", "sentinel1"})
 _SHOWN = 3
 
 
@@ -50,19 +60,27 @@ def place_within(source: str, base: Path) -> tuple[str, bool]:
         source: As `is_virtual` knows it; what names no file by a relative path stays as it is.
         base: Folder from which relative paths are meant.
     """
-    if source.startswith("/vsi") or "://" in source:
-        return source, True
     if quoted := _QUOTED.fullmatch(source):
         head, name, tail = quoted.groups()
-        if name.startswith("/vsi"):
+        if name.startswith("/vsi") or _URL.match(name):
             return source, True
         file = base / Path(name).expanduser()
-        return (f'{head}"{file}"{tail}', True) if file.exists() else (source, False)
+        return (f'{head}"{file}"{tail}', True) if is_there(file) else (source, False)
+    if source.startswith("/vsi") or _URL.search(source):
+        return source, True
     pieces = source.split(":")
     for index, piece in enumerate(pieces[1:], 1):
-        if piece and (base / piece).is_file():
+        if piece and is_there(base / piece):
             return ":".join([*pieces[:index], str(base / piece), *pieces[index + 1 :]]), True
     return source, True
+
+
+def is_there(path: Path) -> bool:
+    """Say whether a file is there; a name too long for the disk, or in a closed folder, is not."""
+    try:
+        return path.exists()
+    except OSError:
+        return False
 
 
 @functools.cache
@@ -77,18 +95,24 @@ def stem_of(source: str | Path) -> str:
     What keeps programs from opening them ("%20", ";", "!") becomes an underscore.
 
     "a/b.tif" gives b; "https://host/b.tif?key=1" b; "GTIFF_DIR:2:b.tif" b; 'NETCDF:"b.nc":red'
-    b_red.
+    b_red; 'HDF5:"b.h5"://group/red' b_group_red.
     """
     name = str(source)
-    if Path(name).exists() or not (is_virtual(name) or _DRIVE.match(name)):
+    if is_there(Path(name)) or not (is_virtual(name) or _DRIVE.match(name)):
         return _UNOPENED.sub("_", Path(name).stem) or "scene"
-    if "://" in name:
-        name = re.split(r"[?#]", name)[0]
+    if quoted := _QUOTED.fullmatch(name):
+        _, file, inner = quoted.groups()
+        stem = "_".join([Path(file).stem, *filter(None, re.split(r"[:/\\]+", inner))])
+        return _plain(stem)
+    name = re.split(r"[?#]", name)[0] if _URL.search(name) else name.replace("://", ":")
     parts = [part for part in re.split(r"[/\\!]", name.replace('"', "")) if part.strip("{}")]
     pieces = (parts[-1] if parts else "").split(":")
     # Before the file's name a subdataset names its driver, after it the part of the file.
     first = next((i for i, piece in enumerate(pieces) if Path(piece).suffix), len(pieces) - 1)
-    stem = "_".join([Path(pieces[first].strip("{}")).stem, *pieces[first + 1 :]])
+    return _plain("_".join([Path(pieces[first].strip("{}")).stem, *pieces[first + 1 :]]))
+
+
+def _plain(stem: str) -> str:
     return _UNOPENED.sub("_", _UNSAFE.sub("_", stem)).strip(" .") or "scene"
 
 
@@ -114,11 +138,11 @@ def open_error(source: str, reason: str) -> SceneError:
         )
     path = Path(source)
     local = not is_virtual(source)
-    if local and not path.exists():
+    if local and not is_there(path):
         return SceneError("no such file", where=source, remedy="Check the path.")
     if local and path.is_dir():
         return SceneError("is a folder", where=source, remedy="Name the raster in it.")
-    if "not recognized" in reason and path.exists():
+    if "not recognized" in reason and is_there(path):
         return SceneError(
             "not a raster that GDAL can read",
             where=source,

@@ -12,7 +12,7 @@ from typing import Any
 
 from rsclip.batch.manifest import read_extras
 from rsclip.errors import InputError, OptionError, OutputError
-from rsclip.sources import is_virtual, place_within, stem_of
+from rsclip.sources import is_there, is_virtual, place_within, stem_of
 from rsclip.writers.scores import SCORES
 
 __all__ = ["LIST_SUFFIXES", "RASTER_SUFFIXES", "Entry", "find_scenes", "refuse_twins"]
@@ -262,11 +262,12 @@ def _place(name: str, path: Path) -> tuple[str, str, bool]:
     """Return a listed scene's source, its folder by layout, and whether it may exist."""
     base = path.parent.absolute()
     file = Path(os.path.normpath(base / Path(name).expanduser()))
-    if is_virtual(name) and not file.exists():
+    exists = is_there(file)
+    if is_virtual(name) and not exists:
         source, exists = place_within(name, base)
         return source, "", exists
     folder = file.parent.relative_to(base).as_posix() if base in file.parents else "."
-    return str(file), "" if folder == "." else folder, file.exists()
+    return str(file), "" if folder == "." else folder, exists
 
 
 def _folder(named: str | None, layout: str, given: str) -> str:

@@ -28,6 +28,7 @@ from rsclip.model import ModelLoader
 from rsclip.outputs import output_names
 from rsclip.prompts import load_templates, template_file
 from rsclip.sources import stem_of
+from rsclip.writers.staging import check_reach
 
 __all__ = ["plan_batch", "run_batch"]
 
@@ -336,6 +337,7 @@ def _check(tasks: Sequence[Task], root: Path) -> set[str]:
     Raises:
         InputError: The first thing that is wrong.
     """
+    check_reach(root)
     if root.exists() and not root.is_dir():
         raise OutputError("not a folder", where=root, remedy="Give -o a folder.")
     seen: set[str] = set()

@@ -22,7 +22,7 @@ from rsclip.errors import OutputError, WriteError
 from rsclip.writers import publishing
 from rsclip.writers.clashes import find_leftovers, refuse_clashes
 
-__all__ = ["Staging", "write_error"]
+__all__ = ["Staging", "check_reach", "write_error"]
 
 _PREFIX = ".rsclip-"
 _LOCK = "lock"
@@ -385,6 +385,18 @@ def _knock(hidden: Path) -> None:
     with contextlib.suppress(OSError):
         if (hidden / _LOCK).exists():
             _take_lock(hidden).release()
+
+
+def check_reach(folder: str | Path) -> None:
+    """Refuse an output folder below one that may not be entered.
+
+    Raises:
+        OutputError: It is so.
+    """
+    try:
+        Path(folder).exists()
+    except OSError as error:
+        raise _unwritable(Path(folder), error) from error
 
 
 def _unwritable(folder: Path, error: OSError) -> OutputError:

@@ -45,19 +45,22 @@ def test_a_colon_in_a_name_is_only_a_colon(folder, tmp_path):
     (folder / "cube.nc").write_bytes(b"")
     path = folder / "list.txt"
     path.write_text(
+        'HDF5:"cube.nc"://c/b\nHDF5:cube.nc://b\n'
         f'{stamped.name}\nNETCDF:"cube.nc":red\nGTIFF_DIR:1:north/b.tif\nhttps://host/x.tif\n'
         f'NETCDF:"{folder}/cube.nc":blue\nWMS:https://host/wms\n'
     )
     entries = find_scenes([path], "nowhere")
     assert [entry.source for entry in entries] == [
+        f'HDF5:"{folder}/cube.nc"://c/b', f"HDF5:{folder}/cube.nc://b",
         str(stamped), f'NETCDF:"{folder}/cube.nc":red', f"GTIFF_DIR:1:{folder}/north/b.tif",
         "https://host/x.tif", f'NETCDF:"{folder}/cube.nc":blue', "WMS:https://host/wms",
     ]  # fmt: skip
     assert stem_of(stamped) == "S2:2023-01-01T10:20:30"
     stamped.unlink()
     assert stem_of(stamped) == "S2:2023-01-01T10:20:30"
-    path.write_text(f'{stamped.name}\nNETCDF:"gone.nc":red\n')
-    with pytest.raises(InputError, match="2 files are missing") as caught:
+    long = f"{'x' * 300}.tif"
+    path.write_text(f'{stamped.name}\nNETCDF:"gone.nc":red\nHDF5:"gone.h5"://x\n{long}\n')
+    with pytest.raises(InputError, match="4 files are missing") as caught:
         find_scenes([path], "nowhere")
     assert "line 1: S2:2023-01-01T10:20:30.tif; line 2: NETCDF" in str(caught.value)
     with pytest.raises(InputError, match=r"S2:2023-01-01T10:20:30\.tif: no such file"):
@@ -161,3 +164,10 @@ def test_two_scenes_of_one_name_are_refused(folder):
     (folder / "A.vrt").write_text("")
     with pytest.raises(OutputError, match=r"A.vrt and .*a.tif.* both would be written"):
         find_scenes([folder], "nowhere")
+
+
+def test_an_output_folder_that_cannot_be_looked_at_is_refused(rsclip, folder, tmp_path):
+    for command in ("segment", "batch"):
+        done = rsclip(command, folder / "a.tif", "--classes", "a, b", "-o", tmp_path / ("x" * 300))
+        assert done.exit_code == 2
+        assert "the output folder cannot be written: File name too long" in done.stderr

@@ -17,6 +17,7 @@ from rsclip.config import build_config
 from rsclip.errors import EncodeError, ExistsError, OptionError
 from rsclip.plan import plan_scenes
 from rsclip.sizes import parse_size
+from rsclip.writers.staging import Staging
 from tests.e2e.killed import OPTIONS, run
 from tests.e2e.stub import StubEncoder, loader
 
@@ -222,6 +223,36 @@ def test_a_scene_of_one_strip_takes_memory(rsclip, one_strip, tiny_model, tmp_pa
     size = one_strip.stat().st_size / 2**20
     assert size > 40
     assert needed(one_strip) - needed(tiled) == pytest.approx(2 * size, rel=0.1)
+
+
+def test_a_scene_that_another_run_is_at_is_blocked(rsclip, make_scene, tiny_model, tmp_path):
+    names = {"mask": "scene_mask.tif", "record": "scene_run.json"}
+    command = ["segment", make_scene(), "--classes", "road, water", "--model", tiny_model,
+               "-o", tmp_path, "--dry-run", "--json"]  # fmt: skip
+    with Staging(tmp_path, names):
+        (plan,) = json.loads(rsclip(*command).stdout)["scenes"]
+    assert plan["status"] == "blocked"
+    assert "another run" in plan["reason"]
+    (plan,) = json.loads(rsclip(*command).stdout)["scenes"]
+    assert plan["status"] == "new"
+
+
+@pytest.mark.parametrize("outputs", [3, {"mask": ["x"]}, "[" * 20_000])
+def test_a_record_that_somebody_changed_ends_no_dry_run(
+    rsclip, make_scene, tiny_model, tmp_path, outputs
+):
+    command = ["segment", make_scene(), "--classes", "road, water", "--model", tiny_model,
+               "-o", tmp_path, "--resume"]  # fmt: skip
+    assert rsclip(*command).exit_code == 0
+    record = tmp_path / "scene_run.json"
+    content = json.loads(record.read_text())
+    record.write_text(
+        outputs if isinstance(outputs, str) else json.dumps({**content, "outputs": outputs})
+    )
+    (tmp_path / "scene_areas.csv").unlink()
+    (plan,) = json.loads(rsclip(*command, "--dry-run", "--json").stdout)["scenes"]
+    assert plan["status"] == "exists"
+    assert rsclip(*command).exit_code == 2
 
 
 def test_a_limit_that_huge_strips_break_says_so(
