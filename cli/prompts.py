@@ -65,7 +65,11 @@ def _show(report: "PromptReport") -> None:
     click.echo(f"{report.model}, {len(report.templates)} templates: {shown} ...\n")
     rows = []
     for index, item in enumerate(report.legend.classes):
-        texts = [query.text for query in report.queries if query.class_index == index]
+        texts = [
+            _short(query.text, _LONGEST_TEXT)
+            for query in report.queries
+            if query.class_index == index
+        ]
         rows.append((str(item.value), _short(item.name), " | ".join(texts)))
     print_table(("value", "class", "words and descriptions"), rows)
     if len(names) <= _WIDEST:

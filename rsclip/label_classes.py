@@ -6,11 +6,11 @@ from typing import Any
 
 from rsclip.legend import Legend
 
-__all__ = ["LabelClasses", "names_nothing"]
+__all__ = ["LabelClasses", "names_nothing", "names_unknown"]
 
-_NOTHING = frozenset(
-    ("", "0", "unclassified", "unlabelled", "unlabeled", "background", "nodata", "no data", "none")
-)
+# Where these stand nobody has looked, or nothing was seen.
+_NOT_KNOWN = frozenset(("", "unlabelled", "unlabeled", "nodata", "no data"))
+_NOTHING = _NOT_KNOWN | {"0", "unclassified", "background", "none"}
 _WHOLE = re.compile(r"\s*-?\d+(\.0*)?\s*")
 
 
@@ -60,6 +60,11 @@ class LabelClasses:
 def names_nothing(name: str) -> bool:
     """Say whether a name is one that value 0 has where it is no class, or 0 itself."""
     return _plain(name) in _NOTHING
+
+
+def names_unknown(name: str) -> bool:
+    """Say whether a name tells that nothing is known of a place: not even that it is no class."""
+    return _plain(name) in _NOT_KNOWN
 
 
 def _plain(name: str) -> str:

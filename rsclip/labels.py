@@ -18,7 +18,7 @@ from rasterio.vrt import WarpedVRT
 from rasterio.windows import Window as RasterioWindow
 
 from rsclip.errors import LegendError, ReadError, RsclipWarning, SceneError
-from rsclip.label_classes import LabelClasses, names_nothing
+from rsclip.label_classes import LabelClasses, names_nothing, names_unknown
 from rsclip.legend import Legend
 from rsclip.scene import Scene
 from rsclip.types import Shape, Window
@@ -318,7 +318,9 @@ def _classes_of(
             if found is None:
                 found = classes.numbered(entry)
                 numbers = numbers or found is not None
-            if found is None and not names_nothing(_written(entry)):
+            if found is None:
+                if names_unknown(_written(entry)):
+                    continue
                 others.append(_written(entry))
             values[index] = found or 0
         if (values > 0).any():

@@ -29,9 +29,12 @@ _AMOUNTS = (
 # A number after one of these is a name, not a count: runway 27, zone 3 housing.
 _NUMBERED = (
     "runway", "highway", "route", "terminal", "gate", "zone", "class", "sentinel", "landsat",
+    "grade", "level", "stage", "type", "category",
 )  # fmt: skip
 # One of its kind, not a count of one.
-_ONE_OF_A_KIND = "family|storey|story|track|lane|carriageway|crop"
+_ONE_OF_A_KIND = "family|storey|story|track|lane|carriageway|crop|way|detached"
+# A number of these is a size, not a count.
+_UNITS = "kv|mw|kw|ft|foot|feet|inch|mm|cm|m|km|ha|year"
 _SIDES = "left|right|north|south|east|west"
 _PLACES = (
     rf"(?:{_SIDES}|front|top|inside|outside) of|to the (?:{_SIDES})"
@@ -45,19 +48,22 @@ _STATES = (
     "bloom|flower|leaf|traffic|use|rows?|full|early|late|spring|summer|autumn|winter|shadow"
     rf"|(?:{_COLOURS})$"
 )
-_TIMES = "night|dawn|dusk|noon|sunrise|sunset|anchor|rest|sea|low tide|high tide"
+_TIMES = "night|day|dawn|dusk|noon|sunrise|sunset"
+# At these a thing has a look of its own.
+_STAYS = "anchor|rest|sea|low tide|high tide|work|berth|dock|gate"
 # In a sentence these give the look of the place; in a class's word they are meant to choose.
 _LOOSE_PLACES = (
     r"across|along|around|(?:inside|within|with|crossing) (?:the|a|an)"
     rf"|(?<=\w )(?:on|over|in) (?!(?:{_STATES})\b)\w+"
-    rf"|(?<=\w )at (?!(?:{_TIMES})\b)\w+"
+    rf"|(?<=\w )at (?!(?:{_TIMES}|{_STAYS})\b)\w+"
     # "Damaged by fire" says what was done, "drive through" what a shop is.
-    r"|(?<=\w )(?<!ed )(?<!burnt )(?<!grown )(?<!side )by \w+"
+    rf"|(?<=\w )(?<!ed )(?<!burnt )(?<!grown )(?<!side )by (?!(?:{_TIMES}|hand)\b)\w+"
     r"|(?<=\w )(?<!drive )through"
 )
 _DENIALS = (
     "no|not|cannot|without|never|neither|nor|except|excluding|lacking|lacks|minus|hardly|barely"
     "|scarcely|(?:free|absence|lack|devoid|void|bare|bereft|empty|instead) of"
+    "|(?<!ground )(?<!net )(?<!-)zero(?= \\w)(?! (?:carbon|emissions?|energy|waste)\\b)"
     "|(?:rather|other) than|(?:anything|everything|all) but"
     "|un(?:built|developed|cultivated|vegetated|planted|forested|wooded|inhabited|occupied|roofed"
     "|populated|settled|irrigated|fenced)"
@@ -65,7 +71,8 @@ _DENIALS = (
 # Words of a kind of their own, whose ending or beginning denies nothing that could be seen.
 _LESS = "wire|stain|seam|home|driver|cloud|seed|count|end|name|time|use|harm|care|bound|regard"
 _FREE = "duty|tax|toll|hands"
-_NON = "residential|profit|stop|ferrous"
+# The last of them is a class of CORINE by this very name.
+_NON = "residential|profit|stop|ferrous|irrigated arable"
 _WITHOUT = (
     rf"\b(?:{_DENIALS})\b|n['’]t\b"
     rf"|\b(?!(?:{_FREE})-)\w{{3,}}-free\b"
@@ -137,9 +144,9 @@ class _Rule:
 # A number that is part of a word (two-storey, 4-lane) says what kind of thing it is.
 _NAMED = "".join(f"(?<!{name} )" for name in _NUMBERED)
 _COUNTS = (
-    rf"(?<![\w-])(?:{_NUMBERS}|{_AMOUNTS}|one|single(?! (?:{_ONE_OF_A_KIND})\b)"
+    rf"(?<![\w-])(?:{_NUMBERS}|{_AMOUNTS}|(?:one|single)(?! (?:{_ONE_OF_A_KIND})\b)"
     # Digits count what follows, or what they are a group of; else they are a name's: runway 27.
-    rf"|{_NAMED}\d+(?= [^\W\d])|(?<= of )\d+"
+    rf"|(?:{_NAMED}\d+(?= [^\W\d])|(?<= of )\d+)(?! (?:{_UNITS})\b)"
     r")(?![\w-])"
 )
 _RELATION = (
@@ -149,8 +156,14 @@ _RELATION = (
 _BAGS_OF_WORDS = (
     "Yuksekgonul et al., When and Why Vision-Language Models Behave like Bags-of-Words, ICLR 2023"
 )
-# Every word has a capital, the first is a number.
-_PLACE_NAME = re.compile(rf"(?=[A-Z])(?i:{_NUMBERS}|one)(?: [A-Z][a-z]+)+$")
+# With their capitals these are names; any other number, as of Two Houses, is a count.
+_PLACE_NAMES = re.compile(
+    r"\b(?:Nine Elms|Five (?:Dock|Points|Ways)|Four (?:Corners|Seasons)|Hundred Acre Wood"
+    r"|One (?:Canada Square|Tree Hill|World Trade Cent(?:er|re))"
+    r"|Seven (?:Dials|Hills|Kings|Mile Beach|Oaks|Sisters)|Six Flags|Ten Thousand Islands"
+    r"|Thousand (?:Islands|Oaks|Palms)|Three (?:Gorges|Mile Island|Rivers|Sisters)"
+    r"|Twelve Apostles|Two (?:Harbors|Rivers))\b"
+)
 _RULES = (
     _Rule(
         "negation",
@@ -205,7 +218,7 @@ def check_text(text: str, class_name: str, *, sentence: bool = False) -> list[Fl
     # One look, not two colours.
     plain = re.sub(r"\bblack[ -](?:and|&)[ -]white\b", "grey", lowered)
     # Nine Elms is a name, nine elms are a count.
-    unnamed = "" if _PLACE_NAME.match(text) else plain
+    unnamed = _PLACE_NAMES.sub("", text).lower()
     flags: list[Flag] = []
     for rule in _RULES:
         # Two rules find relations; one word is told once.

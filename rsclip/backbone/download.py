@@ -26,7 +26,9 @@ __all__ = [
     "download",
     "first_line",
     "matches_etag",
+    "refuses",
     "remote_file",
+    "status_of",
     "writable",
 ]
 
@@ -74,11 +76,23 @@ def busy(status: int | None) -> bool:
     return status is not None and (status == 429 or status >= 500)
 
 
+def refuses(status: int | None) -> bool:
+    """Tell whether an HTTP status says that this user, or this network, may not have it."""
+    return status in (401, 403)
+
+
+def status_of(error: BaseException) -> int | None:
+    """Return the HTTP status that an error was raised for, or None where no answer came."""
+    response = getattr(error, "response", None)
+    status = getattr(error, "code", None) if response is None else response.status_code
+    return status if isinstance(status, int) else None
+
+
 def remote_file(url: str, name: str) -> Remote:
     """Ask a server outside the hub for a file's size and tag, once and briefly.
 
     Raises:
-        ModelError: It does not answer.
+        ModelError: It does not answer, is busy or refuses.
     """
     request = urllib.request.Request(url, method="HEAD")
     try:
@@ -86,11 +100,8 @@ def remote_file(url: str, name: str) -> Remote:
             size = answer.headers.get("Content-Length")
             etag = (answer.headers.get("ETag") or "").strip('"')
     except (OSError, ValueError) as error:
-        status = getattr(error, "code", None)
-        if busy(status):
-            raise ModelError(
-                f"the server answers {status}: it is busy", where=name, remedy="Try again later."
-            ) from error
+        if (problem := _refused(error, name, url)) is not None:
+            raise problem from error
         raise ModelError(
             f"the server does not answer ({first_line(error)})", where=name, remedy=f"Look at {url}"
         ) from error
@@ -107,7 +118,8 @@ def download(remote: Remote, target: Path, name: str, progress: Progress | None 
         progress: Told of every piece that comes.
 
     Raises:
-        ModelError: The folder is not writable or full, or the file does not match its hash.
+        ModelError: The folder is not writable or full, the server is busy or refuses, or the file
+            does not match its hash.
         RunError: The download broke off; the part stays for the next try.
     """
     import huggingface_hub.file_download
@@ -126,7 +138,7 @@ def download(remote: Remote, target: Path, name: str, progress: Progress | None 
                 try:
                     _fetch_part(remote, part, http_get, name, progress)
                 except ModelError:
-                    # Nothing is left to be taken up.
+                    # It is told, and no other process waits for a server that does not give.
                     lock.unlink(missing_ok=True)
                     raise
                 part.replace(target)
@@ -155,6 +167,8 @@ def _fetch_part(
         except Exception as error:
             if isinstance(error, OSError) and error.errno in _NO_ROOM:
                 raise
+            if (problem := _refused(error, name, remote.url)) is not None:
+                raise problem from error
             raise RunError(
                 f"the download broke off ({first_line(error)})",
                 where=name,
@@ -187,6 +201,22 @@ def first_line(error: BaseException) -> str:
     """Return the first line of an error's text."""
     lines = str(error).strip().splitlines()
     return lines[0][:160] if lines else type(error).__name__
+
+
+def _refused(error: Exception, name: str, url: str) -> ModelError | None:
+    """Return what to say of a server that answers but does not give, None if it is not that."""
+    status = status_of(error)
+    if busy(status):
+        return ModelError(
+            f"the server answers {status}: it is busy", where=name, remedy="Try again later."
+        )
+    if refuses(status):
+        return ModelError(
+            f"the server refuses ({status})",
+            where=name,
+            remedy=f"Look at {url}, and at the proxy if there is one.",
+        )
+    return None
 
 
 class _Counted:

@@ -14,6 +14,8 @@ from rsclip.backbone.download import (
     download,
     first_line,
     matches_etag,
+    refuses,
+    status_of,
     writable,
 )
 from rsclip.errors import ModelError
@@ -156,10 +158,16 @@ def _no_answer(name: str, repository: str, error: Exception) -> ModelError:
             where=name,
             remedy="Check the name; for a private one, log in with `hf auth login`.",
         )
-    status = getattr(getattr(error, "response", None), "status_code", None)
+    status = status_of(error)
     if busy(status):
         return ModelError(
             f"the model hub answers {status}: it is busy", where=name, remedy="Try again later."
+        )
+    if refuses(status):
+        return ModelError(
+            f"the model hub refuses ({status})",
+            where=name,
+            remedy="Log in with `hf auth login`, or look at the proxy if there is one.",
         )
     slow = "timeout" in type(error).__name__.lower()
     return ModelError(

@@ -36,7 +36,9 @@ class Choice:
         Raises:
             OptionError: They do not.
         """
-        first_block(self.method, self.options, depth, f"--methods {self.label}", f"{self.method}:")
+        # Options beside it stay: they are not repeated.
+        give = "{} in it" if ":" in self.label else f"{self.method}:{{}}"
+        first_block(self.method, self.options, depth, f"--methods {self.label}", give)
 
     def facts(self) -> dict[str, Any]:
         """Return what a record says of it."""

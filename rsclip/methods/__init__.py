@@ -71,7 +71,7 @@ def first_block(
     options: Any,
     depth: int,
     where: str = "--method",
-    give: str = "--method-option ",
+    give: str = "--method-option {}",
 ) -> int:
     """Return the first block of a model whose entering tokens a method needs.
 
@@ -80,7 +80,7 @@ def first_block(
         options: Its options, as `parse_options` gives them.
         depth: Blocks of the model.
         where: What a message names as the place of the method.
-        give: What stands before NAME=VALUE where a user gives an option.
+        give: How a user gives an option, with {} where NAME=VALUE stands.
 
     Raises:
         OptionError: The options do not fit a model of that depth.
@@ -88,7 +88,8 @@ def first_block(
     try:
         return get_method(method_name).first_block(depth, options)
     except OptionError as error:
-        remedy = error.remedy and f"Give {give}{error.remedy}"
+        option, comma, range_ = (error.remedy or "").partition(",")
+        remedy = option and f"Give {give.format(option)}{comma}{range_}"
         raise OptionError(error.what, where=where, remedy=remedy) from error
 
 

@@ -24,6 +24,8 @@ _POINTS = 8
 _MANY_POINTS = 32
 _MOST_TURNED = 20.0
 _DIGITS = 7
+# About a centimetre: what is narrower is left by rounding alone.
+_STEP = 10.0**-_DIGITS
 _TURN = 360.0
 
 
@@ -67,14 +69,19 @@ def footprint(crs: CRS | None, transform: Affine, shape: Shape) -> Footprint | N
     lat = lat.clip(-90, 90)
     if pole is not None:
         lon, lat = np.append(lon, [lon[-1], lon[0]]), np.append(lat, [pole, pole])
-    outline = shapely.Polygon(np.column_stack([lon, lat]))
+    # Rounded once, before anything is cut or put together: rounding at the end lets sides cross.
+    outline = shapely.Polygon(np.column_stack([lon, lat]).round(_DIGITS))
     west, south, east, north = outline.bounds
     valid = _polygons_of(shapely.make_valid(outline))
-    (parts,) = within_turn(np.array([valid], object), _TURN)
-    polygons = [part for part in shapely.get_parts(_polygons_of(parts)) if part.area > 0]
+    (parts,) = within_turn(np.array([valid], object), _TURN, _STEP)
+    parts = _polygons_of(shapely.set_precision(_polygons_of(parts), _STEP))
+    polygons = [part for part in shapely.get_parts(parts) if not _is_thin(part)]
     if not polygons:
         return None
-    return Footprint(_geometry(polygons), _bbox(west, south, east, north))
+    geometry = _geometry(polygons)
+    if not shapely.is_valid(shapely.geometry.shape(geometry)):
+        return None
+    return Footprint(geometry, _bbox(west, south, east, north))
 
 
 def _outline(
@@ -90,7 +97,10 @@ def _outline(
     lon, lat = to_degrees.transform(*(transform * (cols, rows)))
     if not (np.isfinite(lon).all() and np.isfinite(lat).all()):
         raise ValueError("off the Earth")
-    return np.degrees(np.unwrap(np.radians(lon))), np.asarray(lat)
+    lon = np.degrees(np.unwrap(np.radians(lon)))
+    # It ends where it began, whole turns away.
+    lon[-1] = lon[0] + np.round((lon[-1] - lon[0]) / _TURN) * _TURN
+    return lon, np.asarray(lat)
 
 
 def _on_earth(crs: CRS, transform: Affine, shape: Shape) -> bool:
@@ -114,6 +124,11 @@ def _pole(
     return float(np.copysign(90, lat.mean()))
 
 
+def _is_thin(polygon: Any) -> bool:
+    west, south, east, north = polygon.bounds
+    return bool(min(east - west, north - south) < 1.5 * _STEP)
+
+
 def _polygons_of(geometry: Any) -> Any:
     """Return the polygons alone of what was made valid."""
     if geometry.geom_type != "GeometryCollection":
@@ -135,7 +150,7 @@ def _geometry(polygons: list[Any]) -> dict[str, Any]:
 
 
 def _bbox(west: float, south: float, east: float, north: float) -> list[float]:
-    if east - west >= _TURN:
+    if east - west >= _TURN - _STEP:
         west, east = -_TURN / 2, _TURN / 2
     else:
         turns = np.floor((west + _TURN / 2) / _TURN) * _TURN

@@ -35,7 +35,7 @@ def decimals(pixel: float) -> int:
     return min(max(needed, _DECIMALS), _MOST)
 
 
-def within_turn(polygons: Polygons, turn: float) -> Polygons:
+def within_turn(polygons: Polygons, turn: float, grid: float | None = None) -> Polygons:
     """Bring polygons by whole turns to half a turn east and west, cut at the date line.
 
     Grids in degrees begin anywhere, at 0, 340 or -180.25; GDAL knows only the first
@@ -44,6 +44,8 @@ def within_turn(polygons: Polygons, turn: float) -> Polygons:
     Args:
         polygons: object (K,) in longitude and latitude.
         turn: 360 in the unit of the longitudes.
+        grid: Corners are moved to multiples of it where parts are put together again; a whole turn
+            leaves their sides apart by a double's last digits.
     """
     half = turn / 2
     west, _, east, _ = shapely.bounds(polygons).T
@@ -54,11 +56,11 @@ def within_turn(polygons: Polygons, turn: float) -> Polygons:
     found = polygons.copy()
     for index in np.flatnonzero((first != 0) | (last != 0)).tolist():
         numbers = range(int(first[index]), int(last[index]) + 1)
-        found[index] = _turned(polygons[index], numbers, turn)
+        found[index] = _turned(polygons[index], numbers, turn, grid)
     return found
 
 
-def _turned(polygon: Any, numbers: range, turn: float) -> Any:
+def _turned(polygon: Any, numbers: range, turn: float, grid: float | None) -> Any:
     parts = []
     _, south, _, north = polygon.bounds
     for number in numbers:
@@ -68,7 +70,7 @@ def _turned(polygon: Any, numbers: range, turn: float) -> Any:
             box = shapely.box(middle - turn / 2, south - 1, middle + turn / 2, north + 1)
             part = shapely.intersection(polygon, box)
         parts.append(shapely.transform(part, lambda xy, by=number * turn: xy - [by, 0]))
-    return parts[0] if len(parts) == 1 else shapely.union_all(parts)
+    return parts[0] if len(parts) == 1 else shapely.union_all(parts, grid_size=grid)
 
 
 def keep_polygons(path: str | Path) -> int:

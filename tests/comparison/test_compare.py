@@ -279,12 +279,13 @@ def test_wrong_input_leaves_nothing(rsclip, truth, make_scene, tiny_model, tmp_p
         (
             ("--methods", "clearclip,gem:blocks=9"),
             "--methods gem:blocks=9: gem changes the last 9 blocks; this model has 2. "
-            "Give gem:blocks=N, N up to 2.",
+            "Give blocks=N in it, N up to 2.",
         ),
+        (("--methods", "clearclip,gem"), "this model has 2. Give gem:blocks=N, N up to 2."),
         (
-            ("--methods", "scclip:multi_start=10"),
-            "--methods scclip:multi_start=10: no layer lies from 10 to before 10. "
-            "Give scclip:multi_start=N, N below 10.",
+            ("--methods", "scclip:multi_start=10:multi_end=5"),
+            "--methods scclip:multi_start=10:multi_end=5: no layer lies from 10 to before 5. "
+            "Give multi_start=N in it, N below 5.",
         ),
         (("--methods", "clearclip", "--labels", tmp_path / "gone.tif"), "gone.tif"),
         (("--methods", "clearclip", "--labels", away), "overlap"),

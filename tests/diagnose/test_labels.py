@@ -199,6 +199,32 @@ def test_classes_that_the_legend_lacks_are_named(truth, tmp_path):
         read(path, scene)
 
 
+@pytest.mark.parametrize(
+    ("name", "wanted"),
+    [("no data", -1), ("NoData", -1), ("No_Data", -1), ("unlabelled", -1), ("Unlabeled", -1),
+     ("", -1), (" ", -1), ("background", 0), ("none", 0), ("0", 0), ("sand", 0)],
+)  # fmt: skip
+def test_polygons_named_as_unknown_are_no_other_class(truth, tmp_path, name, wanted):
+    scene, _, _ = truth
+    polygons = write_polygons(tmp_path / "t.gpkg", scene, {"class": ["road", name]})
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always", RsclipWarning)
+        found, classes = read(polygons, scene)
+    assert [int(value) for value in (found[35, 20], found[35, 70])] == [1, wanted]
+    assert classes == (1,)
+    said = [str(each.message) for each in said if each.category is RsclipWarning]
+    lacking = f"{polygons}: classes of the labels that the legend lacks: {name}"
+    assert said == ([lacking] if wanted == 0 else [])
+
+
+def test_a_class_of_the_legend_may_have_any_name(truth, tmp_path):
+    scene, _, _ = truth
+    polygons = write_polygons(tmp_path / "t.gpkg", scene, {"class": ["road", "unlabelled"]})
+    found, classes = read(polygons, scene, "road,unlabelled")
+    assert classes == (1, 2)
+    assert found[35, 70] == 2
+
+
 CODED = """classes:
   - {name: building, code: 2}
   - {name: road, code: 1}

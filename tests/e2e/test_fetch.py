@@ -55,8 +55,9 @@ class Hub(http.server.BaseHTTPRequestHandler):
         server.asked.append((self.command, self.path))
         if not body:
             real_sleep(server.slow)
-        if self.path in server.busy:
-            self.send_response(server.busy[self.path])
+        busy = {**server.busy, **(server.busy_bodies if body else {})}
+        if self.path in busy:
+            self.send_response(busy[self.path])
             self.send_header("Content-Length", "0")
             self.end_headers()
             return
@@ -138,6 +139,8 @@ def hub(online):
     server.moved = {}
     # Path -> status that it is refused with; headers left out; seconds before an answer; requests.
     server.busy, server.without, server.slow, server.asked = {}, (), 0, []
+    # As busy, for bodies alone: the facts are given.
+    server.busy_bodies = {}
     # Bytes after which to fall silent without hanging up.
     server.stall, server.stalled, server.go_on = 0, threading.Event(), threading.Event()
     threading.Thread(target=server.serve_forever, daemon=True).start()
@@ -231,6 +234,31 @@ def test_a_busy_server_is_not_taken_for_none(hub, status):
     hub.busy["/busy.zip"] = status
     with pytest.raises(ModelError, match=f"answers {status}.*[Ll]ater"):
         remote_file(f"{hub.url}/busy.zip", "busy")
+
+
+@pytest.mark.parametrize("status", [401, 403])
+def test_a_server_that_refuses_is_not_taken_for_none(hub, status):
+    hub.busy[FILE] = status
+    with pytest.raises(ModelError, match=rf"hub refuses \({status}\).*auth login.*proxy") as caught:
+        fetch_weights("ViT-B-16/openai")
+    assert "network" not in str(caught.value)
+    hub.busy["/closed.zip"] = status
+    with pytest.raises(ModelError, match=rf"server refuses \({status}\).*closed\.zip.*proxy"):
+        remote_file(f"{hub.url}/closed.zip", "closed")
+
+
+@pytest.mark.parametrize(
+    ("status", "said"),
+    [(429, "answers 429: it is busy.*later"), (503, "answers 503: it is busy.*later"),
+     (403, r"server refuses \(403\)")],
+)  # fmt: skip
+def test_a_server_that_gives_the_facts_but_not_the_bytes(hub, status, said):
+    hub.busy_bodies[FILE] = status
+    with pytest.raises(ModelError, match=said) as caught:
+        fetch_weights("ViT-B-16/openai")
+    assert caught.value.exit_code == 2
+    hub.busy_bodies.clear()
+    assert fetch_weights("ViT-B-16/openai").read_bytes() == WEIGHTS
 
 
 def test_a_slow_server_is_waited_for_where_it_is_asked_for(hub, monkeypatch):

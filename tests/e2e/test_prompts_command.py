@@ -91,6 +91,10 @@ def test_a_word_of_a_paragraph_leaves_the_table_narrow(rsclip):
     assert header.index("words and descriptions") == len("value  ") + 24 + 2
     row = next(line for line in lines if line.startswith("1 "))
     assert row.split("  ", 2)[-1].strip().startswith("a field of ripe golde...")
+    begin = next(i for i, line in enumerate(lines) if line.startswith("1 "))
+    end = next(i for i, line in enumerate(lines) if line.startswith("2 "))
+    assert end - begin <= 2
+    assert lines[end - 1].endswith("...")
     (flag,) = (line for line in lines if "are cut at" in line)
     assert len(flag) < 250
     assert "a prompt is cut" not in done.output

@@ -31,6 +31,10 @@ CASES = {
                    [-180, 40.9, 180, 90]),
     "beside the pole": ("EPSG:3413", from_origin(-4e6, -1e4, 1e4, 1e4), (800, 800),
                         [-134.9, 18.1, 44.9, 89.9]),
+    "a hair before 180": ("EPSG:4326", from_origin(179.99999999, 10, 1, 1), (10, 10),
+                          [-180, 0, -170, 10]),
+    "a hair beyond 180": ("EPSG:4326", from_origin(170.00000001, 10, 1, 1), (10, 10),
+                          [170, 0, 180, 10]),
     "utm 1": ("EPSG:32601", from_origin(2e5, 5.3e6, 300, 300), (300, 400),
               [179.0, 47, -179.4, 47.8]),
 }  # fmt: skip
@@ -84,3 +88,32 @@ def test_few_points_where_sides_are_short():
     (ring,) = found.geometry["coordinates"]
     assert len(ring) == 33
     assert all(value == round(value, 7) for point in ring for value in point)
+
+
+@pytest.mark.parametrize("code", [3413, 3031, 3995, 6931, 5041])
+def test_any_scene_around_a_pole(code):
+    crs, random = pyproj.CRS.from_epsg(code), np.random.default_rng(code)
+    to_degrees = pyproj.Transformer.from_crs(crs, 4326, always_xy=True)
+    pole = -90 if code == 3031 else 90
+    x, y = to_degrees.transform(0, pole, direction="INVERSE")
+    for _ in range(30):
+        height, width = (int(size) for size in random.integers(50, 600, 2))
+        pixel = 10 ** random.uniform(0, 3.7)
+        right, down = random.uniform(0.01, 0.99, 2)
+        transform = from_origin(x - right * width * pixel, y + down * height * pixel, pixel, pixel)
+        found = footprint(CRS.from_epsg(code), transform, (height, width))
+        outline = geometry_of(found.geometry)
+        assert shapely.is_valid(outline), shapely.is_valid_reason(outline)
+        np.testing.assert_allclose(outline.bounds, found.bbox)
+        assert found.bbox[::2] == [-180, 180]
+        assert found.bbox[1 if pole < 0 else 3] == pole
+        for part in shapely.get_parts(outline):
+            assert part.exterior.is_ccw
+        # Every meridian reaches the pole.
+        around = np.linspace(-179.9, 179.9, 50)
+        assert shapely.intersects_xy(outline, around, np.full(50, float(pole))).all()
+        cols, rows = random.uniform(0.05, 0.95, (2, 60))
+        lon, lat = to_degrees.transform(*(transform @ (cols * width, rows * height)))
+        assert shapely.contains_xy(outline, lon, lat).mean() > 0.9
+        assert (found.bbox[1] <= lat).all()
+        assert (lat <= found.bbox[3]).all()
