@@ -238,6 +238,13 @@ def _open_raster(path: Path, scene: Scene, legend: Legend) -> Labels:
     with LabelRaster(path) as raster:
         names = raster.names()
         crs = raster.crs
+    # As with polygons: of such a place nothing is known. Names of nothing are of an empty entry.
+    unknown = {
+        value: _UNKNOWN
+        for value, name in names.items()
+        if name.strip() and names_unknown(name) and classes.named(name) is None
+    }
+    names = {value: name for value, name in names.items() if value not in unknown}
     if 0 in names and classes.named(names[0]) is None and names_nothing(names[0]):
         del names[0]
     if names:
@@ -245,10 +252,11 @@ def _open_raster(path: Path, scene: Scene, legend: Legend) -> Labels:
         own = {value: item for value, item in found.items() if item is not None}
         if not own:
             raise _nothing_common(path, legend, names.values())
+        own |= unknown
     else:
         own = dict(classes.by_value)
     source = _Raster(path, scene, own)
-    labels = Labels(source, tuple(sorted({*own.values()} - {0})), scene.shape)
+    labels = Labels(source, tuple(sorted({*own.values()} - {0, _UNKNOWN})), scene.shape)
     try:
         _check_raster(source, labels, path, scene, legend)
     except BaseException:
