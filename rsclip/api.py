@@ -17,6 +17,7 @@ from rsclip.fingerprint import (
     finished_record,
     former_outputs,
     known_by_content,
+    output_facts,
 )
 from rsclip.job import Job, open_scene
 from rsclip.legend import Legend
@@ -270,6 +271,7 @@ def _segment_one(
             record.update(describe_outcome(run, counts, legend))
             assert run.radiometry is not None
             write_companions(staging, names, folder, scene, run.radiometry, legend, record, config)
+            record["made"] = output_facts(staging.path(key) for key in names if key != "record")
             write_record(staging.path("record"), record)
             paths = staging.publish()
     if record["unreadable"]:

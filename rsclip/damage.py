@@ -22,8 +22,11 @@ class _Ear(logging.LoggerAdapter[logging.Logger]):
 
     def log(self, level: int, msg: object, *args: object, **options: Any) -> None:
         texts = getattr(_heard, "texts", None)
-        if texts is not None and _DAMAGE.search(text := str(msg) % args if args else str(msg)):
-            texts.append(text)
+        if texts is not None:
+            text = " ".join(map(str, (msg, *args)))
+            if _DAMAGE.search(text):
+                texts.append(text)
+        options["stacklevel"] = options.get("stacklevel", 1) + 1
         self.logger.log(level, msg, *args, **options)
 
 

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +16,11 @@ __all__ = [
     "Places",
     "finished_record",
     "former_outputs",
+    "has_journal",
     "input_facts",
     "known_by_content",
     "lost_outputs",
+    "output_facts",
     "reading_hash",
     "settings_hash",
     "touched_outputs",
@@ -128,25 +130,38 @@ def lost_outputs(places: Places, expected: Mapping[str, Any]) -> list[str]:
 
 
 def touched_outputs(places: Places) -> list[str]:
-    """Return the names of the outputs that somebody has worked on since the run that made them.
+    """Return the names of the outputs that may not be as the run left them.
 
-    The record is written last: what is younger is not as the run left it, nor is a GeoPackage that
+    Those of another size or time of change than the record says, copies too, and a GeoPackage that
     another program holds open.
 
     Args:
         places: As `finished_record` takes them.
     """
-    record = places["record"]
-    if record is None:
-        return []
-    made = record.stat().st_mtime_ns
-    found = []
-    for path in places.values():
-        if path is not None and path.is_file():
-            journals = (path.with_name(f"{path.name}{end}") for end in _JOURNALS)
-            if path.stat().st_mtime_ns > made or any(map(Path.exists, journals)):
-                found.append(path.name)
-    return found
+    made = (_record(places["record"]) or {}).get("made")
+    facts = made if isinstance(made, dict) else {}
+    return [
+        path.name
+        for key, path in places.items()
+        if path is not None
+        and path.is_file()
+        and ((key != "record" and facts.get(path.name) != _fact(path)) or has_journal(path))
+    ]
+
+
+def output_facts(paths: Iterable[Path]) -> dict[str, dict[str, int]]:
+    """Return size and time of change of finished files by name, by which to know them again."""
+    return {path.name: _fact(path) for path in paths}
+
+
+def has_journal(path: Path) -> bool:
+    """Say whether SQLite keeps something of a file beside it: it is open, or was not closed."""
+    return any(path.with_name(f"{path.name}{end}").exists() for end in _JOURNALS)
+
+
+def _fact(path: Path) -> dict[str, int]:
+    about = path.stat()
+    return {"size": about.st_size, "mtime_ns": about.st_mtime_ns}
 
 
 def known_by_content(record: Mapping[str, Any]) -> bool:

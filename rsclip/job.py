@@ -193,8 +193,8 @@ class Job:
             gone = f"{', '.join(lost)} {'is' if len(lost) == 1 else 'are'} gone"
             if touched := touched_outputs(places):
                 raise ExistsError(
-                    f"{gone}, and to make the outputs again would replace what was changed since: "
-                    f"{', '.join(touched)}",
+                    f"{gone}, and to make the outputs again would replace what may have been "
+                    f"changed since: {', '.join(touched)}",
                     where=self.folder / names["record"],
                     remedy="Put the missing back, replace all with --overwrite, or choose another "
                     "folder (-o).",

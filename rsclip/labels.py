@@ -254,7 +254,7 @@ def _open_raster(path: Path, scene: Scene, legend: Legend) -> Labels:
             raise _nothing_common(path, legend, names.values())
         own |= unknown
     else:
-        own = dict(classes.by_value)
+        own = {**classes.by_value, **unknown}
     source = _Raster(path, scene, own)
     labels = Labels(source, tuple(sorted({*own.values()} - {0, _UNKNOWN})), scene.shape)
     try:

@@ -70,7 +70,7 @@ def place_within(source: str, base: Path) -> tuple[str, bool]:
         return source, True
     pieces = source.split(":")
     for index, piece in enumerate(pieces[1:], 1):
-        if piece and is_there(base / piece):
+        if piece and is_there(base / piece) and (base / piece).is_file():
             return ":".join([*pieces[:index], str(base / piece), *pieces[index + 1 :]]), True
     return source, True
 
@@ -104,7 +104,15 @@ def stem_of(source: str | Path) -> str:
         _, file, inner = quoted.groups()
         stem = "_".join([Path(file).stem, *filter(None, re.split(r"[:/\\]+", inner))])
         return _plain(stem)
-    name = re.split(r"[?#]", name)[0] if _URL.search(name) else name.replace("://", ":")
+    if _URL.search(name):
+        name = re.split(r"[?#]", name)[0]
+    elif _PREFIX.match(name):
+        own = name.split(":")
+        # What follows the file's name is the part of it, which may have slashes too.
+        at = next((i for i, piece in enumerate(own) if Path(piece).suffix), None)
+        if at is not None:
+            inner = re.split(r"[:/\\]+", ":".join(own[at + 1 :]))
+            return _plain("_".join([Path(own[at]).stem, *filter(None, inner)]))
     parts = [part for part in re.split(r"[/\\!]", name.replace('"', "")) if part.strip("{}")]
     pieces = (parts[-1] if parts else "").split(":")
     # Before the file's name a subdataset names its driver, after it the part of the file.

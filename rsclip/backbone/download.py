@@ -167,7 +167,9 @@ def _fetch_part(
         except Exception as error:
             if isinstance(error, OSError) and error.errno in _NO_ROOM:
                 raise
-            if (problem := _refused(error, name, remote.url)) is not None:
+            # An address that ran out in the middle is no refusal: the part is there.
+            problem = _refused(error, name, remote.url) if file.tell() == done else None
+            if problem is not None:
                 raise problem from error
             raise RunError(
                 f"the download broke off ({first_line(error)})",

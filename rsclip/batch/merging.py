@@ -13,6 +13,7 @@ from pyogrio.errors import DataLayerError, DataSourceError
 from rsclip.batch.mosaic import finished
 from rsclip.batch.tasks import Outcome
 from rsclip.errors import RsclipError, WriteError
+from rsclip.fingerprint import has_journal
 from rsclip.legend import Legend
 from rsclip.polygons import read_polygons
 from rsclip.writers.gpkg_style import embed_style
@@ -47,7 +48,8 @@ def merge_polygons(
         The file; none if no scene has polygons.
 
     Raises:
-        WriteError: It cannot be written, or no scene's polygons can be read.
+        WriteError: It cannot be written, or is open, or polygons cannot be read that an earlier
+            one has.
     """
     files = [
         (outcome, root / outcome.outputs["polygons"])
@@ -86,12 +88,19 @@ def merge_polygons(
                 layer_options={} if draft.exists() else {"DESCRIPTION": _MARK},
             )  # fmt: skip
             merged.append(outcome)
-        if not merged and unread:
+        if unread and path.exists():
             # A drive that is away for a moment: what an earlier batch merged is still good.
             raise WriteError(
-                "no scene's polygons can be read",
+                "not written: polygons of a scene cannot be read, and the file of an earlier batch "
+                "stays",
                 where=path,
-                remedy="Run the batch again; a file of an earlier one stays till then.",
+                remedy="Run the batch again, with --overwrite where the polygons are damaged.",
+            )
+        if has_journal(path):
+            raise WriteError(
+                "it is open in another program, or was not closed",
+                where=path,
+                remedy="Close it there, and run the batch again.",
             )
         if not merged:
             note(f"no {NAME}: no scene has polygons")
@@ -111,10 +120,12 @@ def merge_polygons(
 
 def is_own(path: Path) -> bool:
     """Say whether a file is a layer that a batch merged."""
+    # Without a journal nobody is at it; to look for one SQLite would leave files behind.
+    still = "" if has_journal(path) else "&immutable=1"
     query = "SELECT 1 FROM gpkg_contents WHERE table_name = ? AND description = ?"
     try:
         with contextlib.closing(
-            sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)
+            sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro{still}", uri=True)
         ) as file:
             return file.execute(query, (LAYER, _MARK)).fetchone() is not None
     except sqlite3.Error:

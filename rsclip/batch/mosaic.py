@@ -13,6 +13,7 @@ from rasterio.errors import RasterioError
 from rasterio.transform import Affine
 
 from rsclip.batch.tasks import Outcome
+from rsclip.errors import WriteError
 from rsclip.scene import gdal_env
 from rsclip.version import __version__
 from rsclip.writers.staging import write_error
@@ -20,7 +21,8 @@ from rsclip.writers.staging import write_error
 __all__ = ["finished", "is_own", "write_mosaics"]
 
 _NAME = "mosaic"
-_MARK = "RSCLIP_VERSION"
+# Not among the tags of masks, which copies of them as VRT carry.
+_MARK = "RSCLIP_MOSAIC"
 _SHOWN = 5
 _TYPES = {"uint8": "Byte", "uint16": "UInt16"}
 
@@ -74,18 +76,30 @@ def write_mosaics(
         The files.
 
     Raises:
-        WriteError: A file cannot be written.
+        WriteError: A file cannot be written, or a mask cannot be read that an earlier mosaic has.
     """
     groups: dict[Any, list[_Mask]] = defaultdict(list)
     made: dict[str | None, list[str]] = defaultdict(list)
+    unread: list[Path] = []
     with gdal_env():
         for outcome, path in finished(root, outcomes):
-            mask, reason = _read(path)
+            try:
+                mask, reason = _read(path)
+            except RasterioError as error:
+                mask, reason = None, " ".join(str(error).split())
+                unread.append(path)
             if mask is None:
                 note(f"{outcome.task.name}: not in the mosaic: {reason}")
                 continue
             groups[mask.crs.to_wkt(), mask.dtype, mask.colours, mask.names].append(mask)
             made[outcome.settings_hash].append(outcome.task.name)
+    if unread and any(map(is_own, root.glob(f"{_NAME}*.vrt"))):
+        # A drive that is away for a moment: what an earlier batch wrote is still good.
+        raise WriteError(
+            "not written: a mask cannot be read, and the mosaic of an earlier batch stays",
+            where=unread[0],
+            remedy="Run the batch again, with --overwrite where the mask is damaged.",
+        )
     if len(made) > 1:
         *others, _ = sorted(made.values(), key=len)
         odd = ", ".join(name for names in others for name in names[:_SHOWN])
@@ -107,7 +121,7 @@ def is_own(path: Path) -> bool:
     """Say whether a file is a mosaic that a batch wrote."""
     try:
         root = ET.fromstring(path.read_bytes())
-    except (OSError, ET.ParseError):
+    except (OSError, ValueError, LookupError, ET.ParseError):
         return False
     return root.find(f"Metadata/MDI[@key='{_MARK}']") is not None
 
@@ -131,7 +145,7 @@ def _read(path: Path) -> tuple[_Mask | None, str]:
                 path, dataset.crs, transform, dataset.width, dataset.height, dtype,
                 int(nodata), colours, dataset.tags().get("RSCLIP_CLASSES", ""),
             ), ""  # fmt: skip
-    except (RasterioError, ValueError) as error:
+    except ValueError as error:
         return None, " ".join(str(error).split())
 
 

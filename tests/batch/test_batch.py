@@ -167,16 +167,19 @@ def test_a_finished_scene_that_has_lost_files_is_made_again(folder, tmp_path, lo
     assert again().count("skipped") == 1
 
 
-@pytest.mark.parametrize("by", ["edit", "journal"])
+@pytest.mark.parametrize("by", ["edit", "old edit", "journal"])
 def test_what_was_changed_by_hand_is_never_replaced_unasked(folder, tmp_path, by):
     out, scene = tmp_path / "out", folder / "a.tif"
     config = SegmentConfig(resume=True)
     run_batch([scene], CLASSES, out, config=config, model_loader=workers.plain)
     (out / "a_areas.csv").unlink()
     changed = out / "a_polygons.gpkg"
-    if by == "edit":
+    if by != "journal":
         with contextlib.closing(sqlite3.connect(changed)) as file, file:
             file.execute("CREATE TABLE mine (note TEXT)")
+        if by == "old edit":
+            os.utime(changed, (1e9, 1e9))
+            os.utime(out / "a_run.json")
     else:
         (out / "a_polygons.gpkg-wal").write_bytes(b"work")
     held = {path: path.read_bytes() for path in out.iterdir() if path.name.startswith("a")}

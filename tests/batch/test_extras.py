@@ -8,6 +8,7 @@ import pyogrio
 import pystac
 import pytest
 import rasterio
+import rasterio.shutil
 
 from rsclip.batch import plan_batch, run_batch
 from rsclip.batch.manifest import read_extras
@@ -155,6 +156,8 @@ def test_a_mask_or_polygons_that_somebody_changed_are_left_out(scenes, tmp_path)
     (out / "d_polygons.gpkg").unlink()
     pyogrio.write_dataframe(read.drop(columns="geometry"), out / "d_polygons.gpkg",
                             layer="polygons")  # fmt: skip
+    # While it is there it stays: what cannot be read now may be there again tomorrow.
+    (out / "polygons.gpkg").unlink()
     report = run(scenes, out, memory, **ALL)
     assert report.unwritten == []
     names = {path.name for path in report.extras}
@@ -202,7 +205,7 @@ def test_no_polygons_are_merged_where_no_scene_has_any(scenes, tmp_path):
     report = run(scenes, out, memory, merge_polygons=True)
     # A drive may be away for a moment: what was merged before is still good.
     (error,) = report.unwritten
-    assert "no scene's polygons can be read" in str(error)
+    assert "polygons of a scene cannot be read" in str(error)
     assert (out / "polygons.gpkg").read_bytes() == held
     for path, whole in wholes.items():
         path.write_bytes(whole)
@@ -285,3 +288,38 @@ def test_an_area_of_interest_is_an_input(scenes, tmp_path):
     config = SegmentConfig(resume=True, overwrite=True, aoi=str(out / "polygons.gpkg"))
     with pytest.raises(OutputError, match="it is an input"):
         plan_batch([scenes], CLASSES, out, config=config, merge_polygons=True)
+
+
+@pytest.mark.parametrize("kind", ["mosaic.vrt", "polygons.gpkg"])
+def test_one_scene_that_cannot_be_read_shrinks_no_earlier_file(scenes, tmp_path, kind):
+    out, options = tmp_path / "out", {"mosaic": True, "merge_polygons": True}
+    run(scenes, out, **options)
+    held = (out / kind).read_bytes()
+    (out / "a_mask.tif" if kind == "mosaic.vrt" else out / "a_polygons.gpkg").write_bytes(b"")
+    (error,) = run(scenes, out, **options).unwritten
+    assert "cannot be read" in str(error)
+    assert (out / kind).read_bytes() == held
+
+
+def test_a_merged_layer_that_is_open_is_not_replaced(scenes, tmp_path):
+    out = tmp_path / "out"
+    run(scenes, out, merge_polygons=True)
+    assert sorted(out.glob("polygons.gpkg*")) == [out / "polygons.gpkg"]
+    held = (out / "polygons.gpkg").read_bytes()
+    (out / "polygons.gpkg-wal").write_bytes(b"")
+    (error,) = run(scenes, out, merge_polygons=True).unwritten
+    assert "open in another program" in str(error)
+    assert (out / "polygons.gpkg").read_bytes() == held
+
+
+def test_a_copy_of_a_mask_as_vrt_is_no_mosaic_of_ours(scenes, tmp_path):
+    out = tmp_path / "out"
+    run(scenes, out, mosaic=True)
+    rasterio.shutil.copy(out / "a_mask.tif", out / "mosaic.vrt", driver="VRT")
+    with pytest.raises(OutputError, match="which no batch wrote"):
+        run(scenes, out, mosaic=True)
+    for encoding in ("gb2312", "foo"):
+        head = f'<?xml version="1.0" encoding="{encoding}"?>'
+        (out / "mosaic.vrt").write_text(f"{head}<VRTDataset/>")
+        with pytest.raises(OutputError, match="which no batch wrote"):
+            run(scenes, out, mosaic=True)

@@ -43,6 +43,7 @@ def test_a_colon_in_a_name_is_only_a_colon(folder, tmp_path):
     stamped = folder / "S2:2023-01-01T10:20:30.tif"
     (folder / "a.tif").rename(stamped)
     (folder / "cube.nc").write_bytes(b"")
+    (folder / "1").mkdir()
     path = folder / "list.txt"
     path.write_text(
         'HDF5:"cube.nc"://c/b\nHDF5:cube.nc://b\n'

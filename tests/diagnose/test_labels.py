@@ -310,6 +310,20 @@ def test_value_0_is_a_class_where_its_name_says_so(truth, zero, wanted, lacking)
     )
 
 
+def test_a_raster_that_names_only_the_unknown_is_read_by_value(truth):
+    scene, path, _ = truth
+    with rasterio.open(path, "r+") as dataset:
+        dataset.write((np.indices((70, 90))[0] % 3).astype("uint8"), 1)
+    path.with_name(f"{path.name}.aux.xml").write_text(
+        "<PAMDataset><PAMRasterBand band='1'><CategoryNames><Category>unlabelled</Category>"
+        "</CategoryNames></PAMRasterBand></PAMDataset>"
+    )
+    with pytest.warns(RsclipWarning, match="values are taken for"):
+        found, _ = read(path, scene)
+    assert (found[0::3] == -1).all()
+    assert (found[1::3] == 1).all()
+
+
 def test_values_that_are_not_whole_are_no_classes_and_nan_is_unknown(truth, tmp_path):
     scene, path, _ = truth
     with rasterio.open(path) as dataset:

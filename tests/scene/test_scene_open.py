@@ -38,6 +38,7 @@ from tests.rasters import raster, write_raster
         ("s3://bucket/a;b.tif", "a_b"),
         ('HDF5:"a/b.h5"://group/red', "b_group_red"),
         ("HDF5:a/b.h5://red", "b_red"),
+        ("HDF5:a/b.h5://group/red", "b_group_red"),
     ],
 )
 def test_stem(source, stem):
