@@ -135,7 +135,7 @@ def _plan(
     if status == "new" and job.settings.resume:
         first = windows_done(Staging.work_of(job.folder, names), job.kinship(scene, model))
     windows = run.wanted_windows(first)
-    kept = run.wanted_windows() - windows
+    kept = run.wanted_windows() - windows if first else 0
     if first:
         reason = f"begun: {kept:,} window{'s are' if kept != 1 else ' is'} done"
     return ScenePlan(

@@ -22,13 +22,11 @@ __all__ = [
     "Progress",
     "Remote",
     "answer_seconds",
-    "busy",
     "download",
     "first_line",
     "matches_etag",
-    "refuses",
+    "refused",
     "remote_file",
-    "status_of",
     "writable",
 ]
 
@@ -71,17 +69,17 @@ def answer_seconds() -> float:
     return min(float(constants.HF_HUB_ETAG_TIMEOUT), _LONGEST_ANSWER)
 
 
-def busy(status: int | None) -> bool:
+def _busy(status: int | None) -> bool:
     """Tell whether an HTTP status says to come again later."""
     return status is not None and (status == 429 or status >= 500)
 
 
-def refuses(status: int | None) -> bool:
+def _refuses(status: int | None) -> bool:
     """Tell whether an HTTP status says that this user, or this network, may not have it."""
     return status in (401, 403)
 
 
-def status_of(error: BaseException) -> int | None:
+def _status_of(error: BaseException) -> int | None:
     """Return the HTTP status that an error was raised for, or None where no answer came."""
     response = getattr(error, "response", None)
     status = getattr(error, "code", None) if response is None else response.status_code
@@ -205,20 +203,27 @@ def first_line(error: BaseException) -> str:
     return lines[0][:160] if lines else type(error).__name__
 
 
-def _refused(error: Exception, name: str, url: str) -> ModelError | None:
-    """Return what to say of a server that answers but does not give, None if it is not that."""
-    status = status_of(error)
-    if busy(status):
+def refused(error: Exception, name: str, who: str, remedy: str) -> ModelError | None:
+    """Return what to say of a server that answers but does not give, None if it is not that.
+
+    Args:
+        error: What the request raised.
+        name: The model.
+        who: The server, in words.
+        remedy: For one that refuses.
+    """
+    status = _status_of(error)
+    if _busy(status):
         return ModelError(
-            f"the server answers {status}: it is busy", where=name, remedy="Try again later."
+            f"{who} answers {status}: it is busy", where=name, remedy="Try again later."
         )
-    if refuses(status):
-        return ModelError(
-            f"the server refuses ({status})",
-            where=name,
-            remedy=f"Look at {url}, and at the proxy if there is one.",
-        )
+    if _refuses(status):
+        return ModelError(f"{who} refuses ({status})", where=name, remedy=remedy)
     return None
+
+
+def _refused(error: Exception, name: str, url: str) -> ModelError | None:
+    return refused(error, name, "the server", f"Look at {url}, and at the proxy if there is one.")
 
 
 class _Counted:

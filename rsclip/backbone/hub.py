@@ -10,12 +10,10 @@ from rsclip.backbone.download import (
     Progress,
     Remote,
     answer_seconds,
-    busy,
     download,
     first_line,
     matches_etag,
-    refuses,
-    status_of,
+    refused,
     writable,
 )
 from rsclip.errors import ModelError
@@ -158,17 +156,9 @@ def _no_answer(name: str, repository: str, error: Exception) -> ModelError:
             where=name,
             remedy="Check the name; for a private one, log in with `hf auth login`.",
         )
-    status = status_of(error)
-    if busy(status):
-        return ModelError(
-            f"the model hub answers {status}: it is busy", where=name, remedy="Try again later."
-        )
-    if refuses(status):
-        return ModelError(
-            f"the model hub refuses ({status})",
-            where=name,
-            remedy="Log in with `hf auth login`, or look at the proxy if there is one.",
-        )
+    remedy = "Log in with `hf auth login`, or look at the proxy if there is one."
+    if (problem := refused(error, name, "the model hub", remedy)) is not None:
+        return problem
     slow = "timeout" in type(error).__name__.lower()
     return ModelError(
         f"the model hub does not answer ({first_line(error)})",
