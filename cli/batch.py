@@ -91,7 +91,7 @@ def command(
         layers = given_layers(config_file, flags)
         if dry_run:
             from rsclip.batch import plan_batch
-            from rsclip.batch.dryrun import plan_tasks
+            from rsclip.batch.runner import plan_tasks
             from rsclip_cli.plan_table import show_plan
 
             tasks, root = plan_batch(

@@ -29,7 +29,7 @@ def command(name: str | None, as_json: bool, verbose: bool) -> None:
 
 
 def _list(as_json: bool) -> None:
-    from rsclip.class_sets import describe_sets
+    from rsclip.words.class_sets import describe_sets
 
     sets = [item.to_dict() for item in describe_sets()]
     if as_json:
@@ -50,7 +50,7 @@ def _list(as_json: bool) -> None:
 
 
 def _show(name: str, as_json: bool) -> None:
-    from rsclip.legend import load_set_or_file
+    from rsclip.words.legend import load_set_or_file
 
     legend = load_set_or_file(name)
     facts = legend.to_dict()

@@ -13,7 +13,7 @@ from rsclip_cli.report import ProgressLine, guard
 from rsclip_cli.table import print_table
 
 if TYPE_CHECKING:
-    from rsclip.comparison import Comparison
+    from rsclip.study.compare import Comparison
 
 __all__ = ["command"]
 
@@ -66,7 +66,7 @@ def command(
     Exit codes: 0 done; 2 wrong before any pixel was read; 1 anything after.
     """
     with guard(quiet=quiet, verbose=verbose):
-        from rsclip.comparison import compare
+        from rsclip.study.compare import compare
 
         config = gather_config(config_file, flags)
         progress = ProgressLine(quiet=quiet)
@@ -82,7 +82,7 @@ def command(
         )
         progress.close()
         if as_json:
-            from rsclip.writers.record import to_plain
+            from rsclip.outputs.records.record import to_plain
 
             outputs = {key: str(path) for key, path in found.paths.items()}
             kept = {key: found.record[key] for key in ("methods", "agreement")}

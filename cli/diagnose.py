@@ -10,7 +10,7 @@ from rsclip_cli.options import config_flags, output_options
 from rsclip_cli.report import ProgressLine, guard
 
 if TYPE_CHECKING:
-    from rsclip.diagnose import Study
+    from rsclip.study.diagnose import Study
 
 __all__ = ["command"]
 
@@ -69,7 +69,7 @@ def command(
     Writes report.html (opens offline), the numbers as CSV, and study.json.
     """
     with guard(quiet=quiet, verbose=verbose):
-        from rsclip.diagnose import study
+        from rsclip.study.diagnose import study
 
         given = {name: value for name, value in flags.items() if value is not None}
         progress = ProgressLine(quiet=quiet)

@@ -23,7 +23,7 @@ def command(
     Takes the options of `rsclip segment`, so that what it says is what a run would do.
     """
     with guard(quiet=quiet, verbose=verbose):
-        from rsclip.info import describe_scene
+        from rsclip.run.info import describe_scene
 
         config = gather_config(config_file, flags)
         facts = describe_scene(scene, config)

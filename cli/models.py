@@ -35,7 +35,7 @@ def command() -> None:
 def list_(here: bool, as_json: bool, verbose: bool) -> None:
     """List the models that can be named, and what is here of them: size and SHA-256."""
     with guard(verbose=verbose):
-        from rsclip.backbone.catalog import list_models
+        from rsclip.model.weights.catalog import list_models
 
         models = [item.to_dict() for item in list_models(here=here)]
         if as_json:
@@ -66,7 +66,7 @@ def fetch(name: str, verbose: bool) -> None:
     """
     kept = "what has come is kept. Run it again: it goes on where it stopped."
     with guard(verbose=verbose, interrupted=kept):
-        from rsclip.backbone.fetch import fetch_weights
+        from rsclip.model.weights.fetch import fetch_weights
 
         click.echo(fetch_weights(name, DownloadLines()))
 
@@ -79,8 +79,8 @@ def fetch(name: str, verbose: bool) -> None:
 def info(name: str, weights: str | None, as_json: bool, verbose: bool) -> None:
     """Describe NAME, or a file of weights: towers, preprocessing, licence, and where it is."""
     with guard(verbose=verbose):
-        from rsclip.backbone.catalog import describe_model
-        from rsclip.backbone.names import AUTO, DEFAULT
+        from rsclip.model.weights.catalog import describe_model
+        from rsclip.model.weights.names import AUTO, DEFAULT
 
         facts = describe_model(DEFAULT if name == AUTO and weights is None else name, weights)
         if as_json:
@@ -102,7 +102,7 @@ def bundle(name: str, output: str, weights: str | None, overwrite: bool, verbose
     On a machine without network: `--weights FILE`, no --model needed.
     """
     with guard(verbose=verbose):
-        from rsclip.backbone.catalog import bundle_model
+        from rsclip.model.weights.catalog import bundle_model
 
         click.echo(bundle_model(name, output, weights, overwrite=overwrite))
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
-    from rsclip.plan import ScenePlan
+    from rsclip.run.plan import ScenePlan
 
 __all__ = ["show_plan"]
 

@@ -45,7 +45,7 @@ def command(
     table) or what lies beside it (.aux.xml, .vat.dbf); without any they are the values.
     """
     with guard(quiet=quiet, verbose=verbose):
-        from rsclip.polygons import write_polygons
+        from rsclip.outputs.polygonize import write_polygons
 
         given = {name: value for name, value in flags.items() if value is not None}
         path = write_polygons(mask, output, confidence=confidence, **given)

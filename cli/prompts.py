@@ -10,7 +10,7 @@ from rsclip_cli.report import guard
 from rsclip_cli.table import print_table
 
 if TYPE_CHECKING:
-    from rsclip.prompt_report import PromptReport
+    from rsclip.study.prompts import PromptReport
 
 __all__ = ["command"]
 
@@ -43,7 +43,7 @@ def command(
     """
     with guard(verbose=verbose):
         from rsclip.config import build_config
-        from rsclip.prompt_report import check_picture, report_prompts, write_matrix
+        from rsclip.study.prompts import check_picture, report_prompts, write_matrix
 
         config = build_config({name: value for name, value in flags.items() if value is not None})
         if png is not None:

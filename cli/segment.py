@@ -47,12 +47,12 @@ def command(
     Exit codes: 0 done; 2 wrong before any pixel was read; 1 anything after.
     """
     with guard(quiet=quiet, verbose=verbose):
-        from rsclip.api import Failure, segment_scenes
+        from rsclip.run.segment import Failure, segment_scenes
 
         config = gather_config(config_file, flags)
         protect = [config_file] if config_file else []
         if dry_run:
-            from rsclip.plan import plan_scenes
+            from rsclip.run.plan import plan_scenes
 
             show_plan(
                 plan_scenes(scenes, classes, output_dir, config=config, protect=protect), as_json

@@ -25,7 +25,7 @@ def command(
     The page holds everything itself: it can be mailed and opened without a network.
     """
     with guard(quiet=quiet, verbose=verbose):
-        from rsclip.view import build_view
+        from rsclip.outputs.view import build_view
 
         path, scenes = build_view(folder, output, overwrite=overwrite)
         if as_json:

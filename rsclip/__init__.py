@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Any
 from rsclip.version import __version__
 
 if TYPE_CHECKING:
-    from rsclip.api import SegmentResult, segment
-    from rsclip.backbone import Backbone, wrap
-    from rsclip.comparison import Comparison, compare
     from rsclip.config import SegmentConfig
-    from rsclip.dense import similarity
-    from rsclip.legend import Legend, load_legend
-    from rsclip.polygons import polygonize, write_polygons
+    from rsclip.methods.similarity import similarity
+    from rsclip.model import Backbone, wrap
+    from rsclip.outputs.polygonize import polygonize, write_polygons
+    from rsclip.run.segment import SegmentResult, segment
+    from rsclip.study.compare import Comparison, compare
+    from rsclip.words.legend import Legend, load_legend
 
 __all__ = [
     "Backbone",
@@ -37,18 +37,18 @@ __all__ = [
 ]
 
 _HOMES = {
-    "Backbone": "rsclip.backbone",
-    "Comparison": "rsclip.comparison",
-    "Legend": "rsclip.legend",
+    "Backbone": "rsclip.model",
+    "Comparison": "rsclip.study.compare",
+    "Legend": "rsclip.words.legend",
     "SegmentConfig": "rsclip.config",
-    "SegmentResult": "rsclip.api",
-    "compare": "rsclip.comparison",
-    "load_legend": "rsclip.legend",
-    "polygonize": "rsclip.polygons",
-    "segment": "rsclip.api",
-    "similarity": "rsclip.dense",
-    "wrap": "rsclip.backbone",
-    "write_polygons": "rsclip.polygons",
+    "SegmentResult": "rsclip.run.segment",
+    "compare": "rsclip.study.compare",
+    "load_legend": "rsclip.words.legend",
+    "polygonize": "rsclip.outputs.polygonize",
+    "segment": "rsclip.run.segment",
+    "similarity": "rsclip.methods.similarity",
+    "wrap": "rsclip.model",
+    "write_polygons": "rsclip.outputs.polygonize",
 }
 
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, Literal, Self
 
 from rsclip.errors import OptionError, RsclipWarning
-from rsclip.strict_yaml import parse_yaml
+from rsclip.files import parse_yaml
 from rsclip.types import Score
 
 __all__ = [

@@ -32,7 +32,7 @@ def tiny_model(tmp_path_factory) -> str:
     import torch
     from safetensors.torch import save_file
 
-    from rsclip.backbone.compat import import_open_clip
+    from rsclip.model.compat import import_open_clip
     from tests.data.parity.recipe import seeded_weights
 
     open_clip = import_open_clip()

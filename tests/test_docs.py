@@ -51,7 +51,7 @@ def test_commands_about_words_run(rsclip, repository, tmp_path, monkeypatch):
 
 
 def test_models_that_the_page_names_exist(repository):
-    from rsclip.backbone.catalog import describe_model
+    from rsclip.model.weights.catalog import describe_model
 
     page = (repository / "docs/models.md").read_text(encoding="utf-8")
     names = set(re.findall(r"ViT-[\w-]+/[a-z]\w+|\w+clip-[bl]\d\d", page))

@@ -1,6 +1,7 @@
 """Imports point downward only; the command line and the configuration stay light."""
 
 import ast
+import graphlib
 import subprocess
 import sys
 import tomllib
@@ -10,125 +11,81 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 
-# A module may import what stands in a lower layer, or what stands beside it in its own package.
-LAYERS = [
-    {
-        "errors",
-        "types",
-        "version",
-        "resources",
-        "concurrency",
-        "view_page",
-        "strict_yaml",
-        "cache",
-        "sizes",
-    },
-    {
-        "config",
-        "tiling",
-        "palette",
-        "legend",
-        "legend_files",
-        "class_sets",
-        "prompts",
-        "vocabulary",
-        "word_checks",
-        "metrics",
-    },
-    {
-        "scene",
-        "sources",
-        "bands",
-        "validity",
-        "geometry",
-        "warping",
-        "earth",
-        "sphere",
-        "edge",
-        "ground",
-        "compass",
-        "radiometry",
-        "aoi",
-        "handles",
-        "damage",
-        "decimation",
-        "working",
-        "refinement",
-    },
-    {"vectors", "label_classes"},
-    {"backbone", "stitcher", "labelling", "writers", "inputs", "checkpoint"},
-    {"methods", "synthetic"},
-    {"segmenter", "polygons", "labels"},
-    {"dense", "pipeline", "sink", "outputs"},
-    {"provenance", "fingerprint", "model", "memory"},
-    {"job"},
-    {"api", "info", "view", "plan", "prompt_report"},
-    {"training", "batch", "diagnose", "comparison"},
-]
-# Modules of one layer that may use one another: they are one stage in several files.
-FAMILIES = [
-    {"legend", "legend_files", "class_sets", "palette"},
-    {
-        "scene",
-        "sources",
-        "bands",
-        "validity",
-        "geometry",
-        "warping",
-        "earth",
-        "sphere",
-        "edge",
-        "ground",
-        "compass",
-        "radiometry",
-        "aoi",
-        "handles",
-        "damage",
-        "decimation",
-        "working",
-    },
-    {"legend", "prompts", "word_checks"},
-    {"pipeline", "sink"},
-    {"writers", "checkpoint"},
-    {"errors", "types", "resources", "strict_yaml", "sizes"},
-]
-LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
+GROUND = {"errors", "types", "version", "config", "files"}
+# The map of docs/design.md: what a package may import besides the ground, its own modules aside.
+MAY_IMPORT = {
+    "geo": set(),
+    "words": set(),
+    "scene": {"geo"},
+    "labelling": {"words"},
+    "model": {"words"},
+    "methods": {"model", "words"},
+    "vectors": {"scene", "geo", "words"},
+    "outputs": {"vectors", "scene", "geo", "words"},
+    "run": {"outputs", "vectors", "labelling", "methods", "model", "scene", "geo", "words"},
+    "nano": {"run", "outputs", "model", "words"},
+    "study": {"run", "outputs", "vectors", "labelling", "methods", "model", "scene", "words"},
+    "batch": {"run", "outputs", "scene", "model", "methods", "words"},
+}
+# Ground files that use one another, and the public names, which reach everywhere.
+MAY_IMPORT |= {"errors": set(), "types": set(), "version": set()}
+MAY_IMPORT |= {"files": {"errors"}, "config": {"errors", "types", "files"}}
+MODULES = {
+    ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path
+    for path in sorted((ROOT / "rsclip").rglob("*.py"))
+    if path != ROOT / "rsclip" / "__init__.py"
+}
 
 
-def modules():
-    for path in sorted((ROOT / "rsclip").rglob("*.py")):
-        parts = path.relative_to(ROOT / "rsclip").with_suffix("").parts
-        if parts != ("__init__",):
-            yield path, parts[0]
-
-
-def imported(path):
-    """Yield the first name below rsclip of every import, lazy ones included."""
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+def imported(name):
+    """Yield (line, module) of every import of a module of the project, lazy ones included."""
+    for node in ast.walk(ast.parse(MODULES[name].read_text(encoding="utf-8"))):
         if isinstance(node, ast.ImportFrom) and node.module and not node.level:
-            names = [node.module]
-            if node.module == "rsclip":
-                names = [f"rsclip.{alias.name}" for alias in node.names]
+            wanted = [f"{node.module}.{alias.name}" for alias in node.names]
         elif isinstance(node, ast.Import):
-            names = [alias.name for alias in node.names]
+            wanted = [alias.name for alias in node.names]
         else:
             continue
-        for name in names:
-            head, _, rest = name.partition(".")
-            if head in ("rsclip", "rsclip_cli", "cli"):
-                yield node.lineno, head, rest.partition(".")[0]
+        for full in wanted:
+            if full.partition(".")[0] in ("rsclip", "rsclip_cli", "cli"):
+                yield node.lineno, full if full in MODULES else full.rpartition(".")[0]
 
 
-@pytest.mark.parametrize(("path", "own"), modules(), ids=lambda value: str(value)[-40:])
-def test_imports_point_downward(path, own):
-    assert own in LEVEL, f"{own} has no layer yet: give it one in {Path(__file__).name}"
-    for line, head, name in imported(path):
-        where = f"{path.relative_to(ROOT)}:{line}"
+@pytest.mark.parametrize("name", MODULES)
+def test_a_package_imports_only_what_the_map_allows(name):
+    own = name.split(".")[1]
+    allowed = MAY_IMPORT[own] | (set() if own in GROUND else GROUND) | {own}
+    for line, module in imported(name):
+        head, _, rest = module.partition(".")
+        where = f"{MODULES[name].relative_to(ROOT)}:{line}"
         assert head == "rsclip", f"{where}: the library imports the command line"
-        if name in ("", own) or name.startswith("__"):
-            continue
-        family = any(own in members and name in members for members in FAMILIES)
-        assert family or LEVEL[name] < LEVEL[own], f"{where}: {own} imports {name}, not below it"
+        other = rest.partition(".")[0]
+        assert other in allowed, f"{where}: {own} imports {module}"
+
+
+def circles(edges):
+    """Return the groups of nodes that reach one another."""
+    try:
+        graphlib.TopologicalSorter(edges).prepare()
+    except graphlib.CycleError as error:
+        return error.args[1]
+    return []
+
+
+def test_no_module_and_no_folder_is_in_a_circle():
+    edges = {
+        name: {module for _, module in imported(name) if module in MODULES and module != name}
+        for name in MODULES
+    }
+    # A package's __init__ gathers names of its own modules: they do not wait for it.
+    gather = {name for name in MODULES if MODULES[name].name == "__init__.py"}
+    assert circles({name: modules - gather for name, modules in edges.items()}) == []
+    folders = {}
+    for name in MODULES.keys() - gather:
+        own = name.rpartition(".")[0]
+        theirs = {module.rpartition(".")[0] for module in edges[name] - gather}
+        folders.setdefault(own, set()).update(theirs - {own})
+    assert circles(folders) == []
 
 
 @pytest.mark.parametrize(
@@ -152,10 +109,10 @@ def test_no_file_needs_a_table_of_contents():
     assert {name: size for name, size in sizes.items() if size > 450} == {}
 
 
-def test_every_package_reaches_the_wheel():
+def test_every_package_but_nano_reaches_the_wheel():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
-    listed = set(project["tool"]["setuptools"]["packages"])
+    listed = {name for name in project["tool"]["setuptools"]["packages"] if "_" not in name}
     there = {
         ".".join(path.parent.relative_to(ROOT).parts) for path in ROOT.glob("rsclip/**/__init__.py")
     }
-    assert there <= listed
+    assert listed == {name for name in there if not name.startswith("rsclip.nano")}

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from rsclip.batch.mosaic import finished
 from rsclip.batch.tasks import Outcome
-from rsclip.writers.qml import write_text
-from rsclip.writers.staging import write_error
+from rsclip.outputs.files.disk import write_error
+from rsclip.outputs.styles.qml import write_text
 
 __all__ = ["NAME", "is_own", "write_catalogue"]
 

@@ -5,12 +5,12 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from rsclip.batch import catalogue, merging, mosaic
+from rsclip.batch import catalogue, merged_polygons, mosaic
 from rsclip.batch.manifest import TABLE, Manifest, is_table, read_extras
 from rsclip.batch.tasks import Outcome, Task
-from rsclip.batch.work import known
+from rsclip.batch.worker import known
 from rsclip.errors import OptionError, OutputError, RsclipError
-from rsclip.writers.staging import write_error
+from rsclip.outputs.files.disk import write_error
 
 __all__ = ["Extras"]
 
@@ -88,7 +88,7 @@ class Extras:
         """
 
         def polygons() -> list[Path]:
-            return merging.merge_polygons(root, outcomes, note, claim)
+            return merged_polygons.merge_polygons(root, outcomes, note, claim)
 
         def mosaics() -> list[Path]:
             return mosaic.write_mosaics(root, outcomes, note, claim)
@@ -102,7 +102,7 @@ class Extras:
         unwritten: list[RsclipError] = []
         for wanted, names, write in (
             (self.mosaic, _MOSAICS, mosaics),
-            (self.merge_polygons, re.compile(re.escape(merging.NAME)), polygons),
+            (self.merge_polygons, re.compile(re.escape(merged_polygons.NAME)), polygons),
             (self.stac_catalog, re.compile(re.escape(catalogue.NAME)), catalogued),
         ):
             if not wanted:
@@ -127,7 +127,7 @@ class Extras:
         return written, unwritten
 
     def _in_the_way(self, root: Path) -> list[Path]:
-        names = [merging.NAME] * self.merge_polygons + [catalogue.NAME] * self.stac_catalog
+        names = [merged_polygons.NAME] * self.merge_polygons + [catalogue.NAME] * self.stac_catalog
         found = [root / name for name in names if (root / name).exists()]
         if self.mosaic and root.is_dir():
             found += [path for path in sorted(root.iterdir()) if _MOSAICS.fullmatch(path.name)]
@@ -136,5 +136,5 @@ class Extras:
 
 def _is_own(path: Path) -> bool:
     """Say whether a batch wrote a file: the user may have put another in its place."""
-    kinds = {merging.NAME: merging.is_own, catalogue.NAME: catalogue.is_own}
+    kinds = {merged_polygons.NAME: merged_polygons.is_own, catalogue.NAME: catalogue.is_own}
     return kinds.get(path.name, mosaic.is_own)(path)

@@ -23,10 +23,10 @@ from filelock import FileLock, Timeout
 
 from rsclip.batch.tasks import Outcome, Problem, Status, Task
 from rsclip.errors import InputError, OutputError, RsclipWarning
-from rsclip.provenance import without_secrets
+from rsclip.outputs.files.disk import write_error
+from rsclip.outputs.records.record import to_plain
+from rsclip.run.provenance import without_secrets
 from rsclip.version import __version__
-from rsclip.writers.record import to_plain
-from rsclip.writers.staging import write_error
 
 __all__ = [
     "MANIFEST",

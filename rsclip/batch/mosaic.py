@@ -14,9 +14,9 @@ from rasterio.transform import Affine
 
 from rsclip.batch.tasks import Outcome
 from rsclip.errors import WriteError
-from rsclip.scene import gdal_env
+from rsclip.outputs.files.disk import write_error
+from rsclip.scene.scene import gdal_env
 from rsclip.version import __version__
-from rsclip.writers.staging import write_error
 
 __all__ = ["finished", "is_own", "write_mosaics"]
 

@@ -4,14 +4,15 @@ import contextlib
 import time
 import warnings
 from collections.abc import Mapping, Sequence
+from itertools import groupby
 from pathlib import Path
 from typing import Any, Literal
 
-from rsclip.aoi import check_aoi
 from rsclip.batch.extras import Extras
-from rsclip.batch.inputs import Entry, find_scenes
 from rsclip.batch.manifest import TABLE, Manifest, read_manifest, write_table
+from rsclip.batch.scenes import Entry, find_scenes
 from rsclip.batch.tasks import Executor, Listener, Outcome, Report, Task, changed
+from rsclip.batch.worker import Models
 from rsclip.config import HOW_OPTIONS, SegmentConfig, build_config
 from rsclip.errors import (
     AreaError,
@@ -22,15 +23,17 @@ from rsclip.errors import (
     RsclipWarning,
     WriteError,
 )
-from rsclip.job import Job
-from rsclip.legend import Legend, LegendSpec, class_file, load_legend
-from rsclip.model import ModelLoader
-from rsclip.outputs import output_names
-from rsclip.prompts import load_templates, template_file
-from rsclip.sources import stem_of
-from rsclip.writers.staging import check_reach
+from rsclip.outputs.companions import output_names
+from rsclip.outputs.files.staging import check_reach
+from rsclip.run.encoder import ModelLoader
+from rsclip.run.job import Job
+from rsclip.run.plan import ScenePlan, plan_scenes
+from rsclip.scene.aoi import check_aoi
+from rsclip.scene.source import stem_of
+from rsclip.words.legend import Legend, LegendSpec, class_file, load_legend
+from rsclip.words.prompts import load_templates, template_file
 
-__all__ = ["plan_batch", "run_batch"]
+__all__ = ["plan_batch", "plan_tasks", "run_batch"]
 
 _OUTSIDE = AreaError.__name__
 # What a list says of a scene changes nothing that is checked for all.
@@ -79,7 +82,7 @@ def run_batch(
         merge_polygons: Write the polygons of all scenes as one layer, polygons.gpkg.
         stac_catalog: Write a STAC catalogue of all items; turns on `stac`.
         listener: Is told what happens.
-        model_loader: Builds the model in place of `rsclip.model.load_model` (tests).
+        model_loader: Builds the model in place of `rsclip.run.encoder.load_model` (tests).
 
     Returns:
         What became of every scene; failures do not raise.
@@ -228,15 +231,15 @@ def _executor(
     listener: Listener,
 ) -> Executor:
     if dask is not None:
-        from rsclip.batch.cluster import Cluster
+        from rsclip.batch.dask_cluster import Cluster
 
         return Cluster(dask, loader)
     workers = min(jobs, len(planned))
     if workers == 1:
-        from rsclip.batch.serial import Serial
+        from rsclip.batch.worker import Serial
 
         return Serial(loader)
-    from rsclip.batch.local import Local, gpus_for, only_one
+    from rsclip.batch.processes import Local, gpus_for, only_one
 
     device = planned[0].config().device
     if shared := only_one(device):
@@ -368,3 +371,44 @@ def _check(tasks: Sequence[Task], root: Path) -> set[str]:
                     remedy="Choose another output folder (-o).",
                 )
     return inputs
+
+
+def plan_tasks(tasks: Sequence[Task], root: Path, *, dask: str | None = None) -> list[ScenePlan]:
+    """Say what would become of every scene; nothing is written.
+
+    Windows are timed once, on the first scene that can be read.
+
+    Args:
+        tasks: As `plan_batch` gives them.
+        root: The output folder.
+        dask: Address of a scheduler, which must answer; windows are timed here all the same.
+
+    Raises:
+        InputError: The model or the classes are wrong, or no scheduler answers.
+    """
+    if dask is not None:
+        from rsclip.batch.dask_client import reach
+
+        reach(dask)
+    models = Models()
+    plans: list[ScenePlan] = []
+    second = None
+    for _, group in groupby(tasks, key=_kind):
+        same = list(group)
+        config = same[0].config()
+        made = plan_scenes(
+            [task.source for task in same],
+            same[0].spec(),
+            same[0].output_dir(root),
+            config=config,
+            backbone=models.backbone(config),
+            window_seconds=second,
+        )
+        timed = [plan.window_seconds for plan in made if plan.windows]
+        second = timed[0] if second is None and timed else second
+        plans += made
+    return plans
+
+
+def _kind(task: Task) -> tuple[str, str, str]:
+    return task.folder, repr(task.classes), repr(task.settings)

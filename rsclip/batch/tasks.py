@@ -8,8 +8,8 @@ from typing import Any, Literal, Protocol
 
 from rsclip.config import SegmentConfig, build_config
 from rsclip.errors import ExistsError, RsclipError
-from rsclip.legend import Legend, LegendSpec
-from rsclip.sources import stem_of
+from rsclip.scene.source import stem_of
+from rsclip.words.legend import Legend, LegendSpec
 
 __all__ = ["Executor", "Listener", "Outcome", "Problem", "Report", "Status", "Task", "changed"]
 

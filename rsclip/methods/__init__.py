@@ -1,12 +1,12 @@
-"""Dense methods by name. A module of this package that holds a METHOD is one; nothing else is."""
+"""Dense methods by name: a family in `lastblock`, and one file for each algorithm of its own."""
 
-import importlib
-import pkgutil
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 from rsclip.errors import OptionError
+from rsclip.methods import clipsurgery, gem, scclip
 from rsclip.methods.base import DenseFeatures, Method, MethodOptions
+from rsclip.methods.lastblock import LAST_BLOCK_METHODS
 from rsclip.methods.options import describe_options, nearest, read_options
 
 __all__ = [
@@ -21,16 +21,14 @@ __all__ = [
 ]
 
 
-def _find_methods() -> dict[str, Method]:
-    modules = (
-        importlib.import_module(f"{__name__}.{info.name}")
-        for info in pkgutil.iter_modules(__path__)
+METHODS: dict[str, Method] = {
+    method.name: method
+    for method in sorted(
+        (*LAST_BLOCK_METHODS, clipsurgery.METHOD, gem.METHOD, scclip.METHOD),
+        key=lambda method: method.name,
     )
-    methods = [module.METHOD for module in modules if hasattr(module, "METHOD")]
-    return {method.name: method for method in sorted(methods, key=lambda method: method.name)}
-
-
-METHODS: dict[str, Method] = _find_methods()
+}
+"""Every method by name."""
 
 
 def get_method(name: str, where: str = "--method") -> Method:

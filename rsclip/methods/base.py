@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F  # noqa: N812 (torch's own name)
 
-from rsclip.backbone import Trunk
 from rsclip.methods.options import option
+from rsclip.model import Trunk
 
 __all__ = ["DenseFeatures", "Method", "MethodOptions", "cosine"]
 

@@ -19,10 +19,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F  # noqa: N812 (torch's own name)
 
-from rsclip.backbone import Trunk
 from rsclip.methods.attention import changed_blocks, merge_heads, split_heads
 from rsclip.methods.base import DenseFeatures, Method, MethodOptions
 from rsclip.methods.options import option
+from rsclip.model import Trunk
 
 __all__ = ["METHOD", "GemOptions"]
 

@@ -20,14 +20,15 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F  # noqa: N812 (torch's own name)
 
-from rsclip.backbone import Trunk
 from rsclip.methods.attention import gaussian, merge_heads, split_heads
-from rsclip.methods.base import DenseFeatures, MethodOptions
+from rsclip.methods.base import DenseFeatures, Method, MethodOptions
 from rsclip.methods.options import option
+from rsclip.model import Trunk
 from rsclip.types import Shape
 
 __all__ = [
     "ATTENTIONS",
+    "LAST_BLOCK_METHODS",
     "Attention",
     "LastBlockOptions",
     "attention_output",
@@ -122,3 +123,68 @@ def _attend(parts: dict[str, Tensor], term: str, bias: Tensor | None) -> Tensor:
     """Return A(a, b) v, (B, heads, N, d), for a term such as "qk"."""
     a, b = parts[term[0]], parts[term[1]]
     return F.scaled_dot_product_attention(a, b, parts["v"], attn_mask=bias)
+
+
+def _member(
+    name: str, summary: str, citation: str, pair_matrices: int = 0, **options: Any
+) -> Method:
+    return Method(
+        name=name,
+        summary=summary,
+        citation=citation,
+        options=LastBlockOptions(**options),
+        features=last_block_features,
+        pair_matrices=pair_matrices,
+    )
+
+
+LAST_BLOCK_METHODS = (
+    _member(
+        "clearclip",
+        "Last block with q-q attention, no residual, no FFN.",
+        "Lan et al., ClearCLIP: Decomposing CLIP Representations for Dense Vision-Language "
+        "Inference, ECCV 2024",
+        attention="qq",
+    ),
+    _member(
+        "clip",
+        "The model unchanged: q-k attention, residual and FFN kept.",
+        "Radford et al., Learning Transferable Visual Models From Natural Language "
+        "Supervision, ICML 2021",
+        attention="qk",
+        residual=True,
+        ffn=True,
+    ),
+    _member(
+        "maskclip",
+        "Last block's values alone: every patch attends to itself; no residual, no FFN.",
+        "Zhou et al., Extract Free Dense Labels from CLIP, ECCV 2022",
+        attention="identity",
+    ),
+    _member(
+        "naclip",
+        "Last block with k-k attention plus a Gaussian neighbourhood; no residual, no FFN.",
+        "Hajimiri et al., Pay Attention to Your Neighbours: Training-Free Open-Vocabulary "
+        "Semantic Segmentation, WACV 2025",
+        pair_matrices=2,
+        attention="kk+gaussian",
+    ),
+    _member(
+        "sclip",
+        "Last block with q-q plus k-k attention; residual and FFN kept.",
+        "Wang et al., SCLIP: Rethinking Self-Attention for Dense Vision-Language Inference, "
+        "ECCV 2024",
+        attention="qq+kk",
+        residual=True,
+        ffn=True,
+    ),
+    _member(
+        "segearth",
+        "Last block with q-q plus k-k plus v-v attention; the image's own CLS is taken away.",
+        "Li et al., SegEarth-OV: Towards Training-Free Open-Vocabulary Segmentation for "
+        "Remote Sensing Images, CVPR 2025",
+        attention="qq+kk+vv",
+        bias_lambda=-0.3,
+    ),
+)
+"""The methods of the papers that are members of this family."""

@@ -19,12 +19,12 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F  # noqa: N812 (torch's own name)
 
-from rsclip.backbone import Trunk
 from rsclip.errors import OptionError
 from rsclip.methods.attention import merge_heads, split_heads
 from rsclip.methods.base import DenseFeatures, Method, MethodOptions
 from rsclip.methods.options import option
 from rsclip.methods.outliers import mend, outliers
+from rsclip.model import Trunk
 
 __all__ = ["METHOD", "SelfCalibratedOptions"]
 

@@ -9,7 +9,7 @@ import shapely
 from numpy.typing import NDArray
 from rasterio.transform import Affine
 
-from rsclip.vectors.measure import Measure, following
+from rsclip.geo.measure import Measure, following
 from rsclip.vectors.stream import Finished
 
 __all__ = ["Features", "Finisher", "Outlines"]

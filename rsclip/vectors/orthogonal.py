@@ -8,8 +8,8 @@ import numpy as np
 import shapely
 from numpy.typing import NDArray
 
+from rsclip.geo.measure import Measure
 from rsclip.vectors.features import Outlines
-from rsclip.vectors.measure import Measure
 
 __all__ = ["square_off"]
 

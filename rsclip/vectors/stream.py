@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rsclip.vectors.components import Runs, connect, find_runs
-from rsclip.vectors.cracks import Edges, border_edges, changes_of, closing_edges, strip_edges
-from rsclip.vectors.trace import Rings, drop_straight, trace
+from rsclip.vectors.edges import Edges, border_edges, changes_of, closing_edges, strip_edges
+from rsclip.vectors.rings import Rings, drop_straight, trace
 
 __all__ = ["Finished", "Reshape", "Stream", "Strip"]
 

@@ -16,8 +16,8 @@ import rasterio
 import torch
 
 from rsclip.batch import plan_batch, run_batch
-from rsclip.batch.local import only_one
 from rsclip.batch.manifest import Manifest, read_manifest
+from rsclip.batch.processes import only_one
 from rsclip.config import SegmentConfig
 from rsclip.errors import (
     AreaError,
@@ -28,12 +28,12 @@ from rsclip.errors import (
     OptionError,
     OutputError,
 )
-from rsclip.outputs import output_names
-from rsclip.writers.staging import Staging
+from rsclip.outputs.companions import output_names
+from rsclip.outputs.files.staging import Staging
 from tests.batch import workers
 from tests.batch.conftest import CLASSES
-from tests.e2e.stub import StubEncoder, loader
 from tests.rasters import write_raster
+from tests.run.stub import StubEncoder, loader
 
 RESUME = SegmentConfig(resume=True)
 
@@ -333,7 +333,7 @@ def test_workers_share_the_processors(folder, tmp_path, monkeypatch):
 
 
 def test_one_worker_a_gpu(folder, tmp_path, memory, monkeypatch):
-    monkeypatch.setattr("rsclip.batch.local.gpus_for", lambda device, jobs: ["4", "7"])
+    monkeypatch.setattr("rsclip.batch.processes.gpus_for", lambda device, jobs: ["4", "7"])
     report = run(folder, tmp_path / "out", jobs=3, model_loader=workers.threads, listener=memory)
     assert report.count("done") == 3
     seen = {
@@ -357,7 +357,7 @@ def test_auto_may_be_a_mac(monkeypatch):
     assert [only_one(device) for device in ("cpu", "cuda", "cuda:7")] == [None, None, "cuda:7"]
     for kind, shared in (("cpu", None), ("cuda", None), ("mps", "mps")):
         monkeypatch.setattr(
-            "rsclip.segmenter.parse_device", lambda _, kind=kind: torch.device(kind)
+            "rsclip.methods.segmenter.parse_device", lambda _, kind=kind: torch.device(kind)
         )
         assert only_one("auto") == shared
 

@@ -5,7 +5,7 @@ import signal
 import time
 from pathlib import Path
 
-from tests.e2e.stub import StubEncoder, loader
+from tests.run.stub import StubEncoder, loader
 
 
 class Deadly(StubEncoder):

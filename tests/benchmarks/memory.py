@@ -61,10 +61,10 @@ def make_scene(path: Path, side: int) -> None:
 
 
 def run_one(scene: str, classes: int, out: str, polygons: bool) -> None:
-    from rsclip.api import Model, segment_scenes
     from rsclip.config import build_config
-    from rsclip.legend import load_legend
-    from rsclip.prompts import Query
+    from rsclip.run.segment import Model, segment_scenes
+    from rsclip.words.legend import load_legend
+    from rsclip.words.prompts import Query
 
     names = [f"class {chr(97 + k // 26)}{chr(97 + k % 26)}" for k in range(classes)]
     queries = [Query(name, (name,), index) for index, name in enumerate(names)]

@@ -14,9 +14,9 @@ import time
 import numpy as np
 
 import rsclip
-from rsclip.backbone.compat import import_open_clip
 from rsclip.methods import METHODS
-from rsclip.segmenter import Segmenter
+from rsclip.methods.segmenter import Segmenter
+from rsclip.model.compat import import_open_clip
 
 # As `rsclip compare` runs them.
 TOGETHER = (("clearclip", "sclip", "scclip"), tuple(METHODS))

@@ -7,8 +7,8 @@ import torch
 import rsclip
 from rsclip.errors import OptionError
 from rsclip.methods import METHODS, parse_options
-from rsclip.segmenter import Segmenter
-from tests.backbone.models import tiny_clip
+from rsclip.methods.segmenter import Segmenter
+from tests.model.models import tiny_clip
 
 BLOCKS = {"gem": {"blocks": 2}, "clipsurgery": {"blocks": 2}}
 VARIANTS = [
@@ -162,7 +162,7 @@ def test_alpha_zero_with_the_residual_segments_from_the_residual():
     images = pictures(2, 24, 40)
     found = run(backbone, images, "clearclip", {"alpha": 0, "residual": True})
     with torch.inference_mode():
-        trunk = rsclip.backbone.Trunk(backbone, backbone.normalise(torch.from_numpy(images)))
+        trunk = rsclip.model.Trunk(backbone, backbone.normalise(torch.from_numpy(images)))
         tokens = trunk.head(trunk.entering(backbone.depth - 1)[:, 1:])
     unit = torch.nn.functional.normalize(tokens, dim=-1).numpy()
     text = TEXT / np.linalg.norm(TEXT, axis=1, keepdims=True)

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from rsclip.backbone import wrap
-from tests.backbone.models import open_clip, seeded
+from rsclip.model import wrap
+from tests.model.models import open_clip, seeded
 
 FOLDER = Path(__file__).parent.parent / "data" / "parity"
 

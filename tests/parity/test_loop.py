@@ -5,10 +5,10 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rsclip.backbone import wrap
 from rsclip.methods.lastblock import ATTENTIONS
-from rsclip.segmenter import Segmenter
-from tests.backbone.models import open_clip, seeded, tiny_config
+from rsclip.methods.segmenter import Segmenter
+from rsclip.model import wrap
+from tests.model.models import open_clip, seeded, tiny_config
 from tests.parity.loop import similarities
 
 KINDS = [kind for kind in ATTENTIONS if "gaussian" not in kind]

@@ -6,9 +6,9 @@ import torch
 from torch.nn import functional as F  # noqa: N812
 
 import rsclip
-import rsclip.prompts
-from rsclip.backbone import Trunk
+import rsclip.words.prompts
 from rsclip.methods import METHODS, parse_options
+from rsclip.model import Trunk
 from tests.parity.cases import ATTENTION, SCCLIP, load_case
 
 CLEARCLIP = ["clearclip-tiny-square", "clearclip-tiny-posinterp-gelu", "clearclip-tiny-slide"]
@@ -144,8 +144,8 @@ def test_ready_features_serve_as_queries(name):
 @pytest.mark.parametrize("name", CLEARCLIP)
 def test_text_features(name):
     case, arrays, backbone = load_case(name)
-    templates = rsclip.prompts.load_templates("imagenet80")
-    prompts = [rsclip.prompts.word_prompts(word, templates) for word in case["queries"]]
+    templates = rsclip.words.prompts.load_templates("imagenet80")
+    prompts = [rsclip.words.prompts.word_prompts(word, templates) for word in case["queries"]]
     found = backbone.text_features(prompts).numpy()
     np.testing.assert_allclose(found, arrays["text_features"], rtol=0, atol=1e-5)
 

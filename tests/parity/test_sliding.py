@@ -9,12 +9,12 @@ import torch
 from torch.nn.functional import interpolate
 
 import rsclip as library
-from rsclip.labelling import Labeller
-from rsclip.legend import load_legend
-from rsclip.segmenter import Segmenter
-from rsclip.stitcher import Stitcher
-from rsclip.tiling import Grid
+from rsclip.labelling.labeller import Labeller
+from rsclip.labelling.stitcher import Stitcher
+from rsclip.labelling.windows import Grid
+from rsclip.methods.segmenter import Segmenter
 from rsclip.types import Rows
+from rsclip.words.legend import load_legend
 from tests.parity.cases import load_case
 
 CASE = "clearclip-tiny-slide"

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import rasterio
 
-from rsclip.scene import Scene
+from rsclip.scene.scene import Scene
 from rsclip.types import Window
 from tests.rasters import write_raster
 

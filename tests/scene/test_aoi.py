@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rasterio import Affine
 
-from rsclip.aoi import Aoi, read_aoi
 from rsclip.errors import OptionError
+from rsclip.scene.aoi import Aoi, read_aoi
 from rsclip.types import Window
 
 UTM = rasterio.crs.CRS.from_epsg(32633)

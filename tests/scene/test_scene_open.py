@@ -12,8 +12,8 @@ import rasterio
 from rasterio.enums import ColorInterp
 
 from rsclip.errors import OptionError, ReadError, RsclipWarning, SceneError
-from rsclip.radiometry import fit
-from rsclip.scene import GDAL_CACHE_MB, Scene, gdal_env
+from rsclip.scene.scene import GDAL_CACHE_MB, Scene, gdal_env
+from rsclip.scene.stretch import fit
 from rsclip.types import Window
 from tests.rasters import raster, write_raster
 

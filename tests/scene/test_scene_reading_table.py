@@ -9,8 +9,8 @@ import rasterio
 from rasterio.errors import NotGeoreferencedWarning
 
 from rsclip.errors import OptionError, ReadError, RsclipWarning, SceneError
-from rsclip.radiometry import fit
-from rsclip.scene import Scene
+from rsclip.scene.scene import Scene
+from rsclip.scene.stretch import fit
 from rsclip.types import Window
 from tests.rasters import raster
 

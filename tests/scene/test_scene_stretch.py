@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from rsclip.errors import OptionError
-from rsclip.radiometry import fit, parse_stretch
-from rsclip.scene import Scene
+from rsclip.scene.scene import Scene
+from rsclip.scene.stretch import fit, parse_stretch
 from rsclip.types import Window
 from tests.rasters import raster
 

@@ -7,7 +7,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from rasterio.enums import Resampling
 
-from rsclip.scene import Scene
+from rsclip.scene.scene import Scene
 from rsclip.types import Window
 from tests.rasters import write_raster
 

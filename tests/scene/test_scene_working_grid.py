@@ -6,7 +6,7 @@ import rasterio
 from rasterio import Affine
 
 from rsclip.errors import OptionError, SceneError
-from rsclip.scene import Scene
+from rsclip.scene.scene import Scene
 from rsclip.types import Window
 from tests.rasters import raster
 

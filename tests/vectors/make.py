@@ -4,9 +4,9 @@ import numpy as np
 import rasterio
 from rasterio.transform import Affine
 
+from rsclip.geo.measure import Measure
 from rsclip.vectors.features import Finisher
-from rsclip.vectors.measure import Measure
-from rsclip.vectors.reshape import Reshaper
+from rsclip.vectors.smoothing import Reshaper
 from rsclip.vectors.stream import Stream, Strip
 
 PLACES = {

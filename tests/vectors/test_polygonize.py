@@ -24,9 +24,10 @@ from rsclip.errors import (
     SceneError,
     WriteError,
 )
-from rsclip.polygons import read_polygons
+from rsclip.outputs.polygonize import read_polygons
+from rsclip.outputs.polygons import geojson
+from rsclip.outputs.polygons import vector_file as vectors
 from rsclip.vectors.features import Features
-from rsclip.writers import geojson, vectors
 from tests.vectors.make import blobs, write_labels
 
 FIELDS = ["class_id", "class_name", "area_m2", "perimeter_m", "mean_confidence", "scene"]

@@ -1,0 +1,288 @@
+"""Worker processes on this machine; one that dies costs its scene a try and is replaced."""
+
+import contextlib
+import multiprocessing
+import multiprocessing.connection
+import os
+import signal
+import sys
+import time
+import types
+from collections import deque
+from collections.abc import Generator, Iterator, Sequence
+from multiprocessing.connection import Connection
+from multiprocessing.context import SpawnProcess
+from pathlib import Path
+from typing import Any
+
+from rsclip.batch.tasks import Listener, Outcome, Task
+from rsclip.batch.worker import Models, failure, run_scene
+from rsclip.errors import InputError, RsclipError, RunError
+from rsclip.run.encoder import ModelLoader
+
+__all__ = ["Local", "gpus_for", "only_one"]
+
+_TRIES = 2
+_THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS")
+_VISIBLE = "CUDA_VISIBLE_DEVICES"
+_REPORT_SECONDS = 0.2
+# Time to put kept rows in order after a SIGTERM.
+_PATIENCE = 10.0
+
+
+class Local:
+    """An executor: processes of this machine, each with its own model.
+
+    Args:
+        workers: How many.
+        gpus: Devices (as CUDA_VISIBLE_DEVICES names them), one for each worker; none: as it is.
+        loader: Builds the model in place of `rsclip.run.encoder.load_model` (tests); of a module.
+    """
+
+    def __init__(
+        self, workers: int, gpus: Sequence[str] = (), loader: ModelLoader | None = None
+    ) -> None:
+        self.workers = workers
+        self._gpus = gpus
+        self._loader = loader
+
+    def __call__(
+        self, tasks: Sequence[Task], root: Path, listener: Listener
+    ) -> Generator[Outcome, None, None]:
+        """Yield every task's outcome as it ends.
+
+        Raises:
+            InputError: The model cannot be used for any scene.
+        """
+        waiting = deque(range(len(tasks)))
+        tries = [0] * len(tasks)
+        crew: list[_Worker | None] = [None] * min(self.workers, len(tasks))
+        try:
+            while True:
+                for place, worker in enumerate(crew):
+                    if waiting and (worker is None or worker.task is None):
+                        worker = worker or self._hire(place, root)
+                        crew[place] = worker
+                        number = waiting.popleft()
+                        tries[number] += 1
+                        worker.give(number, tasks[number])
+                        listener.start(worker.name, tasks[number])
+                busy = {
+                    item.pipe: item for item in crew if item is not None and item.task is not None
+                }
+                if not busy:
+                    return
+                for pipe in multiprocessing.connection.wait(list(busy)):
+                    worker = busy[pipe]  # type: ignore[index]
+                    assert worker.task is not None
+                    number = worker.task
+                    message = worker.receive()
+                    if message is None:
+                        crew[crew.index(worker)] = None
+                        how = worker.bury()
+                        if tries[number] < _TRIES:
+                            waiting.append(number)
+                            listener.note(f"{tasks[number].name}: {how}; it is tried once more")
+                            continue
+                        lost = failure(tasks[number], _lost(tasks[number], how), worker.age)
+                        yield lost.replace(tries=tries[number], worker=worker.name)
+                    elif isinstance(message, RsclipError):
+                        raise message
+                    elif isinstance(message, Outcome):
+                        worker.task = None
+                        yield message.replace(tries=tries[number])
+                    else:
+                        listener.advance(worker.name, *message)
+        finally:
+            _dismiss([worker for worker in crew if worker is not None])
+
+    def _hire(self, place: int, root: Path) -> "_Worker":
+        gpu = self._gpus[place % len(self._gpus)] if self._gpus else None
+        threads = max(1, _cores() // self.workers)
+        name = f"worker {place + 1}" + (f" (GPU {gpu})" if gpu else "")
+        return _Worker(name, root, _environment(threads, gpu), self._loader)
+
+
+class _Worker:
+    """One process and the pipe to it."""
+
+    def __init__(
+        self, name: str, root: Path, environment: dict[str, str], loader: ModelLoader | None
+    ) -> None:
+        self.name = name
+        self.task: int | None = None
+        self._began = time.monotonic()
+        context = multiprocessing.get_context("spawn")
+        self.pipe, theirs = context.Pipe()
+        self.process: SpawnProcess = context.Process(
+            target=_work, args=(theirs, name, str(root), loader), name=name, daemon=True
+        )
+        # Libraries read their thread counts as they load: before our code runs there.
+        with _environ(environment), _no_main():
+            self.process.start()
+        theirs.close()
+
+    @property
+    def age(self) -> float:
+        """Seconds since its scene was begun."""
+        return time.monotonic() - self._began
+
+    def give(self, number: int, task: Task) -> None:
+        """Begin a scene. A worker that is dead by now is found so when it is listened to."""
+        self.task, self._began = number, time.monotonic()
+        with contextlib.suppress(OSError):
+            self.pipe.send(task)
+
+    def receive(self) -> Any:
+        """Return what it says: an outcome, an error, or (windows done, windows); None: it died."""
+        try:
+            return self.pipe.recv()
+        except (EOFError, OSError):
+            return None
+
+    def bury(self) -> str:
+        """Say how it died."""
+        self.process.join(_PATIENCE)
+        self.pipe.close()
+        code = self.process.exitcode
+        if code is not None and code < 0:
+            with contextlib.suppress(ValueError):
+                name = signal.Signals(-code).name
+                likely = ", likely for want of memory" if name == "SIGKILL" else ""
+                return f"its worker was killed ({name}{likely})"
+        return f"its worker ended with exit code {code}"
+
+
+def gpus_for(device: str, workers: int) -> list[str]:
+    """Return the GPUs that workers would use, one each; empty where they use none.
+
+    Args:
+        device: As `--device` takes it.
+        workers: How many are asked for.
+    """
+    if workers < 2 or device not in ("auto", "cuda"):
+        return []
+    import torch
+
+    count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    named = [part.strip() for part in os.environ.get(_VISIBLE, "").split(",") if part.strip()]
+    return named[:count] if named else [str(index) for index in range(count)]
+
+
+def only_one(device: str) -> str | None:
+    """Return the one accelerator that all workers would crowd; None where each can have its own.
+
+    Args:
+        device: As `--device` takes it; a name that is wrong is left to the model to refuse.
+    """
+    kind, colon, _ = device.partition(":")
+    if (kind == "cuda" and colon) or kind == "mps":
+        return device
+    if device == "auto":
+        from rsclip.methods.segmenter import parse_device
+
+        return "mps" if parse_device(device).type == "mps" else None
+    return None
+
+
+def _work(pipe: Connection, name: str, root: str, loader: ModelLoader | None) -> None:
+    """Live as a worker process: scenes in, outcomes out, until there is None or nobody left."""
+    # Ctrl-C reaches the whole group of processes: the first one decides what becomes of us.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, _stop)
+    models = Models(loader)
+    try:
+        while (task := pipe.recv()) is not None:
+            try:
+                pipe.send(run_scene(task, root, models, _Reporter(pipe), name))
+            except InputError as error:
+                pipe.send(error)
+                return
+    except (EOFError, BrokenPipeError, ConnectionResetError, KeyboardInterrupt):
+        # Nobody is left to work for. What is at work was kept for a resume on the way here.
+        sys.exit(1)
+
+
+def _stop(*_: object) -> None:
+    raise KeyboardInterrupt
+
+
+class _Reporter:
+    """Sends progress now and then."""
+
+    def __init__(self, pipe: Connection) -> None:
+        self._pipe = pipe
+        self._last = 0.0
+
+    def __call__(self, done: int, total: int) -> None:
+        now = time.monotonic()
+        if now - self._last >= _REPORT_SECONDS:
+            self._last = now
+            try:
+                self._pipe.send((done, total))
+            except OSError as error:
+                # The first process is gone: stop here, keeping what is finished.
+                raise KeyboardInterrupt from error
+
+
+def _dismiss(crew: Sequence[_Worker]) -> None:
+    """End all workers: idle ones at once, those at work after they have put things in order."""
+    for worker in crew:
+        if worker.task is None:
+            with contextlib.suppress(OSError):
+                worker.pipe.send(None)
+        else:
+            worker.process.terminate()
+    deadline = time.monotonic() + _PATIENCE
+    for worker in crew:
+        worker.process.join(max(0.0, deadline - time.monotonic()))
+        if worker.process.is_alive():
+            worker.process.kill()
+            worker.process.join()
+        worker.pipe.close()
+
+
+def _lost(task: Task, how: str) -> RunError:
+    return RunError(
+        f"{how}, {_TRIES} times",
+        where=task.source,
+        remedy="If memory is short, try fewer --jobs or a smaller --batch-size.",
+    )
+
+
+def _cores() -> int:
+    """Return the processors that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _environment(threads: int, gpu: str | None) -> dict[str, str]:
+    """Return what a worker's environment adds; thread counts of the user's own stay."""
+    own = {name: str(threads) for name in _THREADS if name not in os.environ}
+    return own if gpu is None else {**own, _VISIBLE: gpu}
+
+
+@contextlib.contextmanager
+def _environ(changes: dict[str, str]) -> Iterator[None]:
+    before = dict(os.environ)
+    os.environ.update(changes)
+    try:
+        yield
+    finally:
+        for name in changes:
+            if name in before:
+                os.environ[name] = before[name]
+            else:
+                del os.environ[name]
+
+
+@contextlib.contextmanager
+def _no_main() -> Iterator[None]:
+    """Keep new processes from running the user's script again: they need nothing of it."""
+    main = sys.modules["__main__"]
+    sys.modules["__main__"] = types.ModuleType("__main__")
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = main

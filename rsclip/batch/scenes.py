@@ -1,0 +1,305 @@
+"""Which scenes a batch has: those of folders, patterns and lists, and where their outputs go."""
+
+import contextlib
+import csv
+import glob
+import os
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from rsclip.batch.manifest import read_extras
+from rsclip.errors import InputError, OptionError, OutputError
+from rsclip.outputs.rasters.scores import SCORES
+from rsclip.scene.source import is_there, is_virtual, place_within, stem_of
+
+__all__ = ["LIST_SUFFIXES", "RASTER_SUFFIXES", "Entry", "find_scenes", "refuse_twins"]
+
+RASTER_SUFFIXES = frozenset(
+    {".tif", ".tiff", ".gtiff", ".vrt", ".jp2", ".img", ".ntf", ".nitf", ".ecw", ".sid"}
+)
+"""What is taken for a scene in a folder. A pattern or a list may name any file."""
+LIST_SUFFIXES = frozenset({".txt", ".csv"})
+
+_COLUMNS = {"scene": "scene", "path": "scene", "classes": "classes", "bands": "bidx",
+            "bidx": "bidx", "gsd": "gsd", "folder": "folder"}  # fmt: skip
+_WILD = re.compile(r"[*?\[]")
+_RUN = "_run.json"
+_COMPARED = "_compare.json"
+_RASTERS = ("mask", *SCORES)
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A scene as the inputs name it.
+
+    Attributes:
+        source: Absolute path, URL or GDAL virtual path.
+        folder: Folder of its outputs below the output folder, "/" between parts.
+        classes: Its own classes, if a list names them.
+        settings: Its own options, if a list names them.
+        given: Where it was named, for messages.
+    """
+
+    source: str
+    folder: str = ""
+    classes: str | None = None
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    given: str = ""
+
+
+def find_scenes(
+    inputs: Sequence[str | Path], output_dir: str | Path, *, recursive: bool = False
+) -> list[Entry]:
+    """Return the scenes of folders, patterns, lists and plain names, each once, in a fixed order.
+
+    Outputs keep the layout below a folder, below the fixed part of a pattern, and below a list's
+    own folder; everything else is flat.
+
+    Args:
+        inputs: Folders, patterns with *, ?, [] or **, lists (.txt, .csv), files, URLs.
+        output_dir: What is below it is no scene; nor is what a run of rsclip wrote.
+        recursive: Look into the folders of folders too.
+
+    Raises:
+        InputError: A folder or a pattern has no scene, or files of a list are missing.
+        OutputError: Two scenes would be written under one name.
+    """
+    entries: list[Entry] = []
+    for given in map(str, inputs):
+        entries += _entries(given, Path(output_dir), recursive)
+    if not entries:
+        raise InputError("no scene was named", remedy="Give folders, patterns, lists or files.")
+    unique = list({(item.source, item.folder): item for item in reversed(entries)}.values())[::-1]
+    refuse_twins(unique)
+    return unique
+
+
+def refuse_twins(entries: Iterable[Entry]) -> None:
+    """Refuse two scenes of which one's outputs would replace the other's.
+
+    Raises:
+        OutputError: Names both.
+    """
+    seen: dict[str, Entry] = {}
+    for entry in entries:
+        stem = stem_of(entry.source)
+        name = f"{entry.folder}/{stem}" if entry.folder else stem
+        # Case too: Windows and macOS file systems would write one over the other.
+        twin = seen.setdefault(name.lower(), entry)
+        if twin is not entry:
+            raise OutputError(
+                f"both would be written as {name}_mask.tif",
+                where=f"{twin.source} and {entry.source}",
+                remedy="Give the folder above them, or a list with a column `folder`, which keeps "
+                "them apart.",
+            )
+
+
+def _entries(given: str, output_dir: Path, recursive: bool) -> list[Entry]:
+    path = Path(given).expanduser()
+    if path.is_dir():
+        return _of_folder(path, given, output_dir, recursive)
+    if path.suffix.lower() in LIST_SUFFIXES and not _is_pattern(given):
+        return _of_list(path)
+    if _is_pattern(given):
+        return _of_pattern(given, output_dir)
+    if not is_virtual(given) and not path.exists():
+        raise InputError("no such file or folder", where=given, remedy="Check the path.")
+    return [Entry(_absolute(given), given=given)]
+
+
+def _is_pattern(given: str) -> bool:
+    return bool(_WILD.search(given)) and not is_virtual(given) and not Path(given).exists()
+
+
+def _of_folder(root: Path, given: str, output_dir: Path, recursive: bool) -> list[Entry]:
+    files = list(_walk(root, recursive))
+    found = [
+        path
+        for path in files
+        if path.suffix.lower() in RASTER_SUFFIXES and not _is_own(path, output_dir, root)
+    ]
+    if not found:
+        what = "no scene in this folder" if files else "the folder is empty"
+        deeper = not recursive and any(
+            path.suffix.lower() in RASTER_SUFFIXES for path in _walk(root, True)
+        )
+        raise InputError(
+            what,
+            where=given,
+            remedy="There are some in the folders in it: use --recursive."
+            if deeper
+            else f"Looked for are {', '.join(sorted(RASTER_SUFFIXES))}; a pattern or a list may "
+            "name other files.",
+        )
+    return [_below(path, root, given) for path in found]
+
+
+def _walk(root: Path, recursive: bool) -> Iterator[Path]:
+    for folder, folders, names in os.walk(root):
+        folders[:] = sorted(name for name in folders if not name.startswith(".")) * recursive
+        yield from (Path(folder, name) for name in sorted(names) if not name.startswith("."))
+
+
+def _of_pattern(given: str, output_dir: Path) -> list[Entry]:
+    pattern = str(Path(given).expanduser())
+    parts = Path(pattern).parts
+    fixed = next(index for index, part in enumerate(parts) if _WILD.search(part))
+    root = Path(*parts[:fixed])
+    found = [
+        path
+        for path in map(Path, sorted(glob.glob(pattern, recursive=True)))  # noqa: PTH207
+        if path.is_file() and not _is_own(path, output_dir, root)
+    ]
+    if not found:
+        raise InputError("nothing matches this pattern", where=given, remedy="Check the pattern.")
+    return [_below(path, root, given) for path in found]
+
+
+def _below(path: Path, root: Path, given: str) -> Entry:
+    folder = path.parent.relative_to(root).as_posix()
+    return Entry(_absolute(str(path)), "" if folder == "." else folder, given=given)
+
+
+def _is_own(path: Path, output_dir: Path, root: Path) -> bool:
+    """Say whether a file is what rsclip wrote: an output of a run, or below the output folder."""
+    inside = output_dir.absolute()
+    if inside != root.absolute() and inside in path.absolute().parents:
+        return True
+    stem, _, kind = path.stem.rpartition("_")
+    # A run that was killed as it gave its outputs their names has its hidden folder still.
+    records = (f"{stem}{_RUN}", f".rsclip-{stem}{_RUN}")
+    if kind in _RASTERS and any((path.parent / name).exists() for name in records):
+        return True
+    # `rsclip compare` puts the method's name before.
+    scene = stem.rpartition("_")[0]
+    if kind == "mask" and (path.parent / f"{scene}{_COMPARED}").exists():
+        return True
+    if not path.name.startswith("mosaic"):
+        return False
+    # Not every manifest.jsonl is one of ours.
+    with contextlib.suppress(InputError):
+        return path.name in read_extras(path.parent)
+    return False
+
+
+def _of_list(path: Path) -> list[Entry]:
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except FileNotFoundError as error:
+        raise InputError("no such list", where=path, remedy="Check the path.") from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"the list cannot be read: {error}", where=path) from error
+    read = _csv_lines if path.suffix.lower() == ".csv" else _text_lines
+    entries, missing = [], []
+    for number, line in read(text, path):
+        source, folder, exists = _place(line["scene"], path)
+        if not exists:
+            missing.append(f"line {number}: {line['scene']}")
+        given = f"{path}, line {number}"
+        folder = _folder(line.get("folder"), folder, given)
+        settings = _settings(line, given)
+        entries.append(Entry(source, folder, line.get("classes"), settings, given))
+    if missing:
+        count = f"{len(missing)} files are" if len(missing) > 1 else "a file is"
+        raise InputError(
+            f"{count} missing: {'; '.join(missing)}",
+            where=path,
+            remedy="Relative paths are looked for from the list's folder.",
+        )
+    if not entries:
+        raise InputError("the list names no scene", where=path, remedy="Name one scene a line.")
+    return entries
+
+
+def _text_lines(text: str, _path: Path) -> Iterator[tuple[int, dict[str, str]]]:
+    for number, line in enumerate(text.splitlines(), 1):
+        if line.strip() and not line.lstrip().startswith("#"):
+            yield number, {"scene": line.strip()}
+
+
+def _csv_lines(text: str, path: Path) -> Iterator[tuple[int, dict[str, str]]]:
+    head = text.split("\n", 1)[0]
+    # Spreadsheets of half of Europe write semicolons.
+    separator = ";" if ";" in head and "," not in head else ","
+    rows = csv.reader(text.splitlines(), delimiter=separator, strict=True)
+    try:
+        names = [name.strip().lower() for name in next(rows, [])]
+        unknown = [name for name in names if name not in _COLUMNS]
+        columns = [_COLUMNS.get(name, "") for name in names]
+        if unknown or "scene" not in columns or len(set(columns)) < len(columns):
+            what = (
+                f"unknown column {', '.join(map(repr, unknown))}"
+                if unknown
+                else "no column `scene`"
+                if "scene" not in columns
+                else "a column stands twice"
+            )
+            raise InputError(
+                what, where=path, remedy="Columns: scene (or path), classes, bands, gsd, folder."
+            )
+        for row in rows:
+            if not any(cell.strip() for cell in row):
+                continue
+            if len(row) != len(columns):
+                raise InputError(
+                    f"line {rows.line_num} has {len(row)} cells, the head {len(columns)}",
+                    where=path,
+                    remedy='Put cells that hold a comma in quotes: "4,1,2".',
+                )
+            cells = {name: cell.strip() for name, cell in zip(columns, row, strict=True)}
+            if not cells["scene"]:
+                raise InputError(f"line {rows.line_num} names no scene", where=path)
+            yield rows.line_num, {name: cell for name, cell in cells.items() if cell}
+    except csv.Error as error:
+        raise InputError(f"line {rows.line_num} is not CSV: {error}", where=path) from error
+
+
+def _place(name: str, path: Path) -> tuple[str, str, bool]:
+    """Return a listed scene's source, its folder by layout, and whether it may exist."""
+    base = path.parent.absolute()
+    file = Path(os.path.normpath(base / Path(name).expanduser()))
+    exists = is_there(file)
+    if is_virtual(name) and not exists:
+        source, exists = place_within(name, base)
+        return source, "", exists
+    folder = file.parent.relative_to(base).as_posix() if base in file.parents else "."
+    return str(file), "" if folder == "." else folder, exists
+
+
+def _folder(named: str | None, layout: str, given: str) -> str:
+    if named is None:
+        return layout
+    parts = [part for part in re.split(r"[/\\]", named) if part not in ("", ".")]
+    if ".." in parts or named.startswith(("/", "\\")) or Path(named).is_absolute():
+        raise OptionError(
+            f"the folder {named!r} is not below the output folder",
+            where=given,
+            remedy="Give a relative one, such as 2024/north.",
+        )
+    return "/".join(parts)
+
+
+def _settings(line: Mapping[str, str], given: str) -> dict[str, Any]:
+    settings: dict[str, Any] = {}
+    try:
+        if "bidx" in line:
+            settings["bidx"] = [int(part) for part in re.split(r"[,\s/]+", line["bidx"])]
+        if "gsd" in line:
+            settings["gsd"] = float(line["gsd"])
+    except ValueError as error:
+        raise OptionError(
+            f"bands or gsd do not fit: {error}", where=given, remedy="Such as 4,1,2 and 0.5."
+        ) from error
+    return settings
+
+
+def _absolute(given: str) -> str:
+    """Workers may have another working folder."""
+    path = Path(given).expanduser()
+    if is_virtual(given) and not path.exists():
+        return place_within(given, Path.cwd())[0]
+    return str(path.absolute())

@@ -1,0 +1,236 @@
+"""One scene at a time in one process: a model loaded once, failures told as outcomes."""
+
+import contextlib
+import datetime
+import json
+import time
+import warnings
+from collections.abc import Generator, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rsclip.batch.tasks import Listener, Outcome, Problem, Status, Task
+from rsclip.config import SegmentConfig
+from rsclip.errors import AreaError, InputError, RsclipError, RsclipWarning, RunError
+from rsclip.run.encoder import Model, ModelLoader, load_model
+from rsclip.run.pipeline import Progress
+from rsclip.run.segment import Failure, SegmentResult, segment_scenes
+from rsclip.words.legend import Legend, load_legend
+
+if TYPE_CHECKING:
+    from rsclip.model import Backbone
+
+__all__ = ["Models", "Serial", "caught", "failure", "known", "run_scene"]
+
+# What a list may say of a scene, of which no model knows.
+_OF_THE_SCENE = ("bidx", "gsd")
+# A list may name classes per scene: the words of so many sets stay encoded.
+_KEPT = 4
+
+
+class Models:
+    """The models of a process: weights are read once, words encoded once per set of classes.
+
+    Args:
+        loader: Builds a model in place of `rsclip.run.encoder.load_model` (tests).
+
+    Attributes:
+        notes: Warnings of loading: they concern every scene.
+        broken: Why a model cannot be used: no scene's fault.
+    """
+
+    def __init__(self, loader: ModelLoader | None = None) -> None:
+        self._loader = loader
+        self._backbones: dict[tuple[str, str | None], Backbone] = {}
+        self._models: dict[str, Model] = {}
+        self.notes: list[str] = []
+        self.broken: InputError | None = None
+
+    def load(self, legend: Legend, config: SegmentConfig) -> Model:
+        """Return the model for classes and settings; a `ModelLoader`.
+
+        Raises:
+            InputError: The model, the classes or the window are wrong: for every such scene.
+        """
+        settings = config.replace(**dict.fromkeys(_OF_THE_SCENE)).to_dict()
+        key = json.dumps([legend.to_dict(), settings], sort_keys=True, default=str)
+        model = self._models.pop(key, None)
+        if model is None:
+            try:
+                with caught() as said:
+                    model = self._load(legend, config)
+            except InputError as error:
+                self.broken = error
+                raise
+            self.notes += [text for text in said if text not in self.notes]
+        self._models[key] = model
+        for old in list(self._models)[:-_KEPT]:
+            del self._models[old]
+        return model
+
+    def backbone(self, config: SegmentConfig) -> "Backbone":
+        """Return the backbone that settings name.
+
+        Raises:
+            InputError: The model or its weights are wrong.
+        """
+        from rsclip.model import load_backbone
+
+        name = config.model, config.weights
+        if name not in self._backbones:
+            self._backbones[name] = load_backbone(*name)
+        return self._backbones[name]
+
+    def _load(self, legend: Legend, config: SegmentConfig) -> Model:
+        if self._loader is not None:
+            model = self._loader(legend, config)
+        else:
+            model = load_model(legend, config, self.backbone(config))
+        model.check_windows(config)
+        return model
+
+
+def run_scene(
+    task: Task, root: str | Path, models: Models, progress: Progress | None = None, worker: str = ""
+) -> Outcome:
+    """Segment the scene of a task; whatever fails is told in the outcome.
+
+    Args:
+        task: What to do.
+        root: The batch's output folder.
+        models: Of this process.
+        progress: Called with (windows done, windows in all).
+        worker: Name of who does it.
+
+    Raises:
+        InputError: The model cannot be used, or the classes are wrong: not this scene's fault.
+    """
+    began = time.monotonic()
+    config = task.config()
+    with caught() as notes:
+        load_legend(task.spec(), background=config.background)
+    result: SegmentResult | Failure
+    with caught() as said:
+        try:
+            (result,) = segment_scenes(
+                [task.source],
+                task.spec(),
+                task.output_dir(root),
+                config=config,
+                model_loader=models.load,
+                progress=progress,
+            )
+        except Exception as error:
+            if models.broken is not None:
+                raise models.broken from None
+            result = Failure(task.source, known(error, task.source))
+    notes += models.notes
+    own = [text for text in said if text not in notes]
+    seconds = time.monotonic() - began
+    if isinstance(result, Failure) and isinstance(result.error, AreaError):
+        missed = Problem(AreaError.__name__, "outside the area of interest")
+        return Outcome(task, "skipped", round(seconds, 3), _now(), worker, problem=missed)
+    if isinstance(result, Failure):
+        failed = failure(task, result.error, seconds, worker)
+        return failed.replace(warnings=tuple(own), notes=tuple(notes))
+    return Outcome(
+        task,
+        result.status,
+        round(seconds, 3),
+        _now(),
+        worker,
+        outputs={key: _below(path, Path(root)) for key, path in result.paths.items()},
+        settings_hash=result.run.get("settings_hash"),
+        shares={name: round(share, 6) for name, share in result.shares.items()},
+        warnings=tuple(own),
+        notes=tuple(notes),
+    )
+
+
+def failure(task: Task, error: RsclipError, seconds: float = 0.0, worker: str = "") -> Outcome:
+    """Return the outcome of a task that failed."""
+    problem = Problem(type(error).__name__, str(error))
+    status: Status = "failed"
+    return Outcome(task, status, round(seconds, 3), _now(), worker, problem=problem)
+
+
+def known(error: BaseException, where: str, again: str = "rsclip segment") -> RsclipError:
+    """Say an unexpected error in our terms: one odd file must not stop a night's work.
+
+    Args:
+        error: Any.
+        where: The scene or folder concerned.
+        again: The command that shows the traceback.
+    """
+    if isinstance(error, RsclipError):
+        return error
+    if isinstance(error, MemoryError):
+        return RunError(
+            "the memory of this machine does not suffice",
+            where=where,
+            remedy="Try fewer --jobs or a smaller --batch-size.",
+        )
+    reason = " ".join(str(error).split())
+    return RunError(
+        f"unexpected {type(error).__name__}: {reason}",
+        where=where,
+        remedy=f"`{again} --verbose` shows the traceback; please report it.",
+    )
+
+
+@contextlib.contextmanager
+def caught() -> Iterator[list[str]]:
+    """Collect our warnings, each text once."""
+    texts: list[str] = []
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("ignore")
+        warnings.filterwarnings("always", category=RsclipWarning)
+        try:
+            yield texts
+        finally:
+            texts += dict.fromkeys(str(item.message) for item in caught)
+
+
+def _below(path: Path, root: Path) -> str:
+    try:
+        return path.relative_to(root).as_posix()
+    except ValueError:
+        return path.as_posix()
+
+
+def _now() -> str:
+    return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+
+
+_NAME = "this process"
+
+
+class Serial:
+    """An executor: this process.
+
+    Args:
+        loader: Builds the model in place of `rsclip.run.encoder.load_model` (tests).
+    """
+
+    workers = 1
+
+    def __init__(self, loader: ModelLoader | None = None) -> None:
+        self._models = Models(loader)
+
+    def __call__(
+        self, tasks: Sequence[Task], root: Path, listener: Listener
+    ) -> Generator[Outcome, None, None]:
+        """Yield every task's outcome as it ends.
+
+        Raises:
+            InputError: The model cannot be used for any scene.
+        """
+        for task in tasks:
+            listener.start(_NAME, task)
+            yield run_scene(
+                task,
+                root,
+                self._models,
+                lambda done, total: listener.advance(_NAME, done, total),
+                _NAME,
+            )

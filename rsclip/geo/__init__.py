@@ -1,0 +1,1 @@
+"""Where a grid lies, how large its pixels are, how much ground they cover."""

@@ -1,0 +1,347 @@
+"""Images to similarities: backbone, method and text features together, batched, on a device."""
+
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F  # noqa: N812 (torch's own name)
+
+from rsclip.config import Precision, Tta
+from rsclip.errors import DeviceError, EncodeError, OptionError, RsclipWarning
+from rsclip.methods import Method, first_block, get_method, parse_options
+from rsclip.model import Backbone, Trunk
+from rsclip.types import FloatArray, Shape
+
+__all__ = [
+    "TOKEN_COPIES",
+    "Segmenter",
+    "automatic_batch",
+    "is_memory_error",
+    "parse_device",
+    "place",
+]
+
+# Tokens x channels of 4 and 64 windows of ViT-B/16 at 224 pixels: on a CPU larger batches gain
+# nothing; a GPU wants many, and still holds them in 4 GB.
+_CPU_LOAD = 4 * 197 * 768
+_GPU_LOAD = 64 * 197 * 768
+_MAX_BATCH = 256
+TOKEN_COPIES = 14
+"""Of a block: its input, q, k, v, the feed-forward part's four, and theirs."""
+# (quarter turns, mirrored first): the four symmetries of a rectangle, the eight of a square.
+_VIEWS: dict[Tta, list[tuple[int, bool]]] = {
+    "none": [(0, False)],
+    "flips": [(0, False), (0, True), (2, False), (2, True)],
+    "d4": [(turns, flip) for turns in range(4) for flip in (False, True)],
+}
+
+
+def parse_device(text: str | torch.device) -> torch.device:
+    """Return the device that auto, cpu, cuda, cuda:N or mps stands for.
+
+    "auto" is cuda where there is one, else mps, else cpu.
+
+    Raises:
+        DeviceError: No such device, here or anywhere.
+    """
+    text = str(text)
+    if text == "auto":
+        text = "cuda" if torch.cuda.is_available() else "mps" if _has_mps() else "cpu"
+    kind, colon, index = text.partition(":")
+    if kind not in ("cpu", "cuda", "mps") or (colon and not (kind == "cuda" and index.isdigit())):
+        raise DeviceError(
+            f"unknown device {text!r}",
+            where="--device",
+            remedy="Choose auto, cpu, cuda, cuda:N or mps.",
+        )
+    if kind == "mps" and not _has_mps():
+        raise DeviceError("no mps device here", where="--device", remedy="Choose auto or cpu.")
+    if kind == "cuda":
+        _check_cuda(text, int(index) if colon else 0)
+    return torch.device(text)
+
+
+def place(backbone: Backbone, device: str | torch.device, precision: Precision) -> torch.device:
+    """Move a backbone to a device in place, with the arithmetic of its image tower; return it.
+
+    Raises:
+        DeviceError: See `parse_device`.
+        OptionError: The device cannot compute in that precision.
+    """
+    found = parse_device(device)
+    if precision == "fp16" and found.type == "cpu":
+        raise OptionError(
+            "fp16 needs a GPU: a CPU has no fast arithmetic of that type",
+            where="--precision",
+            remedy="Use fp32.",
+        )
+    backbone.to(found, precision)
+    return found
+
+
+def automatic_batch(tokens: int, width: int, *, cpu: bool, pair_matrices: int = 0) -> int:
+    """Return the windows per forward pass that suit a model.
+
+    Args:
+        tokens: Of one window, CLS included.
+        width: Channels of the image tower.
+        cpu: The work is on a CPU.
+        pair_matrices: The method's.
+    """
+    load = _CPU_LOAD if cpu else _GPU_LOAD
+    own = tokens * (width + pair_matrices * tokens / TOKEN_COPIES)
+    return min(max(round(load / own), 1), _MAX_BATCH)
+
+
+class _Reading(NamedTuple):
+    """A method as it is asked for, and the first block whose entering tokens it needs."""
+
+    method: Method
+    options: Any
+    first: int
+
+
+class Segmenter:
+    """Gives the similarity of every patch with every query.
+
+    Args:
+        backbone: The model; it is moved to the device in place.
+        text: For each of Q queries its prompts, or ready features float (Q, D).
+        method: Name of the dense method.
+        options: Its options: a mapping, or what `parse_options` returned.
+        device: See `parse_device`.
+        precision: Arithmetic of the image tower; the weights and all similarities stay float32.
+        batch_size: Windows per forward pass. Default: by the model, window and device.
+        tta: Mean over flipped ("flips", four views) or flipped and turned ("d4", eight) images.
+        others: Further methods, each with its options. Their similarities follow as further
+            channels, Q each; the blocks that methods leave alone run once for all.
+
+    Attributes:
+        device: The device in use.
+        text_features: float32 (Q, D) on the device, L2-normalised.
+
+    Raises:
+        InputError: The method, an option, the device, the precision or the text does not fit.
+    """
+
+    def __init__(
+        self,
+        backbone: Backbone,
+        text: "Sequence[Sequence[str]] | Tensor | np.ndarray[Any, Any]",
+        method: str = "clearclip",
+        options: Any = None,
+        device: str | torch.device = "auto",
+        precision: Precision = "fp32",
+        batch_size: int | None = None,
+        tta: Tta = "none",
+        others: Sequence[tuple[str, Any]] = (),
+    ) -> None:
+        self._views = _VIEWS[tta]
+        self._readings = [_reading(*each, backbone.depth) for each in ((method, options), *others)]
+        self.device = place(backbone, device, precision)
+        self._precision = precision
+        self._backbone = backbone
+        self._batch_size = batch_size
+        self._memory_limit: int | None = None
+        self.text_features = self._ready(text)
+
+    @property
+    def patch(self) -> int:
+        """Side of a patch in pixels."""
+        return self._backbone.patch
+
+    @property
+    def window(self) -> Shape:
+        """(height, width) in pixels that the model was trained on."""
+        return self._backbone.image_shape
+
+    @property
+    def queries(self) -> int:
+        """Number of channels: queries Q, times the methods."""
+        return len(self.text_features) * len(self._readings)
+
+    @property
+    def batch_size(self) -> int:
+        """Windows per forward pass, for windows of the model's own size."""
+        return self._batch_size or self._automatic_batch(self.window)
+
+    def similarities(self, images: FloatArray) -> FloatArray:
+        """Encode images and compare their patches with the queries.
+
+        Args:
+            images: float32 (B, 3, H, W) in 0..1, RGB; H and W multiples of the patch. Any B: more
+                than fits a forward pass is split.
+
+        Returns:
+            float32 (B, Q, H / patch, W / patch), cosine in -1..1; those of other methods follow.
+
+        Raises:
+            OptionError: The images' shape does not fit.
+            EncodeError: The device's memory does not hold one image, or the result is not finite.
+        """
+        if images.ndim != 4 or images.shape[1] != 3:
+            raise OptionError(
+                f"images of shape {images.shape}", where="images", remedy="It is (B, 3, H, W)."
+            )
+        tensor = torch.from_numpy(np.ascontiguousarray(images, np.float32))
+        rows, cols = self._backbone.grid(tensor)
+        if not len(tensor):
+            return np.empty((0, self.queries, rows, cols), np.float32)
+        # Another segmenter may have moved a shared backbone meanwhile.
+        self._backbone.to(self.device, self._precision)
+        result = np.concatenate(list(self._in_batches(tensor)))
+        if not np.isfinite(result).all():
+            raise EncodeError(
+                "the encoder gave values that are not finite",
+                remedy="Use --precision bf16 or fp32: fp16 overflows in some models."
+                if self._precision == "fp16"
+                else "The model's weights or the image hold NaN or infinity.",
+            )
+        return result
+
+    def _in_batches(self, images: Tensor) -> Iterator[FloatArray]:
+        """Yield similarities batch by batch, halving the batch when memory runs out."""
+        height, width = images.shape[-2:]
+        limit = self._batch_size or self._automatic_batch((height, width))
+        if self._memory_limit is not None:
+            limit = min(limit, self._memory_limit)
+        start = 0
+        while start < len(images):
+            batch = images[start : start + limit]
+            try:
+                yield self._averaged(batch)
+            except (RuntimeError, MemoryError) as error:
+                if not is_memory_error(error):
+                    raise EncodeError(f"the encoder failed ({_first_line(error)})") from error
+                if len(batch) == 1:
+                    raise self._out_of_memory(error, height, width) from error
+                if self._memory_limit is None:
+                    _warn_of_memory(self.device)
+                limit = self._memory_limit = len(batch) // 2
+            else:
+                start += len(batch)
+                continue
+            # Only here, with the failed pass out of scope, can its memory be given back.
+            if self.device.type == "cuda":
+                torch.cuda.empty_cache()
+
+    def _averaged(self, images: Tensor) -> FloatArray:
+        """Encode images as they are, and turned and flipped if asked for; return the mean."""
+        found = self._encode(images)
+        if len(self._views) == 1:
+            return found
+        total = found.astype(np.float64)
+        for turns, flip in self._views[1:]:
+            view = images.flip(-1) if flip else images
+            back = self._encode(torch.rot90(view, turns, (-2, -1)))
+            back = np.rot90(back, -turns, (-2, -1))
+            total += back[..., ::-1] if flip else back
+        return (total / len(self._views)).astype(np.float32)
+
+    @torch.inference_mode()
+    def _encode(self, images: Tensor) -> FloatArray:
+        backbone = self._backbone
+        normalised = backbone.normalise(images.to(self.device))
+        # On the grid it was trained on, a model has its positions without resizing: one trunk for
+        # all. Elsewhere methods that resize them otherwise have their own.
+        grid = backbone.grid(normalised)
+        resized = grid != tuple(side // backbone.patch for side in backbone.image_shape)
+        trunks: dict[bool, Trunk] = {}
+        found = []
+        for reading in self._readings:
+            exact = resized and reading.method.exact_positions
+            if exact not in trunks:
+                # Tokens are kept from the first block that any method of this trunk asks for.
+                first = min(
+                    each.first
+                    for each in self._readings
+                    if (resized and each.method.exact_positions) == exact
+                )
+                trunks[exact] = Trunk(backbone, normalised, first=first, exact_positions=exact)
+            of_method = reading.method.similarities(
+                trunks[exact], self.text_features, reading.options
+            )
+            found.append(of_method.cpu().numpy())
+        return found[0] if len(found) == 1 else np.concatenate(found, axis=1)
+
+    def _automatic_batch(self, shape: Shape) -> int:
+        tokens = 1 + (shape[0] // self.patch) * (shape[1] // self.patch)
+        return automatic_batch(
+            tokens,
+            self._backbone.width,
+            cpu=self.device.type == "cpu",
+            pair_matrices=max(each.method.pair_matrices for each in self._readings),
+        )
+
+    def _ready(self, text: "Sequence[Sequence[str]] | Tensor | np.ndarray[Any, Any]") -> Tensor:
+        if not isinstance(text, Tensor | np.ndarray):
+            return self._backbone.text_features(text)
+        features = torch.as_tensor(text).to(self.device, torch.float32)
+        if features.ndim != 2 or features.shape[1] != self._backbone.dim or not len(features):
+            raise OptionError(
+                f"text features of shape {tuple(features.shape)}",
+                where="queries",
+                remedy=f"The model takes (Q, {self._backbone.dim}).",
+            )
+        if not (features.isfinite().all() and features.norm(dim=-1).all()):
+            raise OptionError("text features hold NaN, infinity or a row of zeros", where="queries")
+        return F.normalize(features, dim=-1)
+
+    def _out_of_memory(self, error: BaseException, height: int, width: int) -> EncodeError:
+        return EncodeError(
+            f"one window of {height} x {width} pixels does not fit the memory of {self.device} "
+            f"({_first_line(error)})",
+            remedy="Use a smaller --window or model, or --device cpu."
+            if self.device.type != "cpu"
+            else "Use a smaller --window or model.",
+        )
+
+
+def _reading(name: str, options: Any, depth: int) -> _Reading:
+    method = get_method(name)
+    if options is None or isinstance(options, Mapping):
+        options = parse_options(name, options)
+    return _Reading(method, options, first_block(name, options, depth))
+
+
+def _has_mps() -> bool:
+    return torch.backends.mps.is_available()
+
+
+def _check_cuda(text: str, index: int) -> None:
+    if not torch.cuda.is_available():
+        built = (
+            "" if torch.version.cuda or torch.version.hip else ": this torch is built without it"
+        )
+        raise DeviceError(
+            f"no CUDA device here{built}", where="--device", remedy="Choose auto or cpu."
+        )
+    count = torch.cuda.device_count()
+    if index >= count:
+        raise DeviceError(
+            f"no device {text} here", where="--device", remedy=f"The last one is cuda:{count - 1}."
+        )
+
+
+def _warn_of_memory(device: torch.device) -> None:
+    warnings.warn(
+        f"the memory of {device} does not hold a whole batch: going on with smaller ones",
+        RsclipWarning,
+        stacklevel=3,
+    )
+
+
+def is_memory_error(error: BaseException) -> bool:
+    """Say whether an error of torch or Python means that the memory did not suffice."""
+    if isinstance(error, MemoryError | torch.OutOfMemoryError):
+        return True
+    text = str(error).lower()
+    return "not enough memory" in text or "out of memory" in text
+
+
+def _first_line(error: BaseException) -> str:
+    lines = str(error).strip().splitlines()
+    return lines[0][:200] if lines else type(error).__name__

@@ -1,0 +1,115 @@
+"""Words to features: the text tower of a CLIP."""
+
+import functools
+import hashlib
+import re
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F  # noqa: N812 (torch's own name)
+
+from rsclip.errors import ModelError, RsclipWarning
+from rsclip.model.compat import import_open_clip
+
+__all__ = [
+    "count_tokens",
+    "default_tokenizer",
+    "prompt_feature",
+    "rare_words",
+    "tokenizer_facts",
+    "warn_of_cuts",
+]
+
+_CHUNK = 128
+# A word in so many pieces was rare in what the tokenizer was made from.
+_PIECES = 4
+
+
+def default_tokenizer(open_clip: Any, model: Any) -> Any | None:
+    """Return CLIP's own tokenizer at the model's context length; None where it does not fit."""
+    tokenizer = open_clip.tokenizer.SimpleTokenizer(context_length=model.context_length)
+    return tokenizer if tokenizer.vocab_size == model.vocab_size else None
+
+
+@functools.cache
+def tokenizer_facts() -> dict[str, str]:
+    """Return what tells one tokenizer from another: its kind and the SHA-256 of its merges."""
+    merges = Path(import_open_clip().tokenizer.default_bpe())
+    digest = hashlib.sha256(merges.read_bytes()).hexdigest()
+    return {"kind": "CLIP byte pair encoding", "merges_sha256": digest}
+
+
+def prompt_feature(model: Any, tokenizer: Any | None, prompts: Sequence[str]) -> Tensor:
+    """Return the mean of the prompts' L2-normalised embeddings, L2-normalised: float32 (D,).
+
+    What else is encoded never matters: one set of prompts always gives the same bits.
+
+    Raises:
+        ModelError: The model has no tokenizer.
+    """
+    if tokenizer is None:
+        raise ModelError(
+            f"the model's vocabulary ({model.vocab_size} tokens) is not that of CLIP's tokenizer",
+            remedy="Pass its own: rsclip.wrap(model, tokenizer=...).",
+        )
+    tokens = tokenizer(list(prompts)).to(model.token_embedding.weight.device)
+    parts = [_encode(model, chunk) for chunk in tokens.split(_CHUNK)]
+    return F.normalize(torch.cat(parts).mean(dim=0), dim=0)
+
+
+def _encode(model: Any, tokens: Tensor) -> Tensor:
+    """Return unit embeddings (N, D) of token ids (N, context)."""
+    if model.attn_mask is None or model.text_pool_type != "argmax":
+        return F.normalize(model.encode_text(tokens).float(), dim=-1)
+    # The mask is causal and the embedding is read at the end token (the highest id), so that
+    # nothing after it matters: without the padding the tower runs several times faster.
+    ends = tokens.argmax(dim=-1)
+    length = int(ends.max()) + 1
+    x = model.token_embedding(tokens[:, :length]) + model.positional_embedding[:length]
+    x = model.transformer(x, attn_mask=model.attn_mask[:length, :length])
+    x = model.ln_final(x)[torch.arange(len(x), device=x.device), ends]
+    projection = model.text_projection
+    if isinstance(projection, torch.nn.Linear):
+        x = projection(x)
+    elif projection is not None:
+        x = x @ projection
+    return F.normalize(x.float(), dim=-1)
+
+
+def warn_of_cuts(model: Any, tokenizer: Any | None, prompts: Sequence[str]) -> None:
+    """Say if a prompt is cut at the context length; open_clip's tokenizer does so silently."""
+    limit = model.context_length
+    for prompt in prompts:
+        if count_tokens(tokenizer, prompt, limit) > limit:
+            warnings.warn(
+                f"a prompt is cut at the model's {limit} tokens: {prompt[:60]}...",
+                RsclipWarning,
+                stacklevel=3,
+            )
+            return
+
+
+def count_tokens(tokenizer: Any | None, prompt: str, limit: int = 0) -> int:
+    """Return the tokens of a prompt, start and end included.
+
+    Args:
+        tokenizer: One of CLIP's kind; any other gives 0.
+        prompt: The text.
+        limit: A prompt too short to reach it is not counted, but gives its length in bytes.
+    """
+    # No token is shorter than a byte.
+    length = len(prompt.encode()) + 2
+    if length <= limit:
+        return length
+    encode = getattr(tokenizer, "encode", None)
+    return len(encode(prompt)) + 2 if encode is not None else 0
+
+
+def rare_words(tokenizer: Any | None, text: str) -> list[str]:
+    """Return the words of a text that CLIP's tokenizer has only in many pieces."""
+    found = re.findall(r"[A-Za-z]+", text)
+    return [word for word in found if count_tokens(tokenizer, word) - 2 >= _PIECES]

@@ -1,0 +1,1 @@
+"""Weights of a CLIP: named, found, fetched, read, identified, bundled."""

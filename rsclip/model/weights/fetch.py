@@ -1,0 +1,205 @@
+"""The one place that downloads: weights by name, into this machine's caches."""
+
+import fnmatch
+import shutil
+import warnings
+import zipfile
+import zlib
+from pathlib import Path
+
+from rsclip.errors import ModelError, RsclipWarning, RunError
+from rsclip.model.checks import check_config
+from rsclip.model.weights.architecture import architecture_of
+from rsclip.model.weights.download import Progress, download, first_line, remote_file
+from rsclip.model.weights.files import file_sha256
+from rsclip.model.weights.hub import commit_of, hub_file, known_absent, note_absent
+from rsclip.model.weights.names import CONFIG_NAME, ModelName, parse_name
+from rsclip.model.weights.origin import (
+    Origin,
+    cached_weights,
+    is_whole,
+    note_sha256,
+    origin_of,
+    unpacked_file,
+)
+
+__all__ = ["fetch_weights"]
+
+
+def fetch_weights(name: str, progress: Progress | None = None) -> Path:
+    """Download the weights of a name, unless they are here and whole; return their file.
+
+    Args:
+        name: ARCH/TAG, an alias or hf-hub:OWNER/NAME.
+        progress: Called with the bytes of the weights that are here, and their size or None.
+
+    Raises:
+        ModelError: The name is unknown or has nothing to download, the model could not be used,
+            the hub does not answer, the cache is not writable, or a file does not match its hash.
+        RunError: The download broke off; what has come stays for the next try.
+    """
+    from huggingface_hub import constants
+
+    parsed = parse_name(name)
+    origin = origin_of(parsed)
+    if parsed.kind != "hub":
+        # Gigabytes of a model that cannot serve are not worth fetching.
+        check_config(architecture_of(parsed).config, name)
+    if not origin.repository and not origin.url:
+        raise ModelError(
+            "only ARCH/TAG, an alias or hf-hub:OWNER/NAME has weights to download",
+            where=name,
+            remedy="Such as ViT-B-16/openai; see rsclip models list.",
+        )
+    found = cached_weights(parsed)
+    if found is not None and is_whole(found) and _is_pinned(found, origin):
+        if parsed.kind == "arch":
+            _complete(parsed, origin, found)
+        return found
+    if constants.HF_HUB_OFFLINE:
+        raise _forbidden(name)
+    if origin.url:
+        return _from_address(parsed, origin, progress)
+    if parsed.kind == "hub":
+        if hub_file(name, origin.repository, CONFIG_NAME) is None:
+            raise ModelError(
+                f"the repository holds no {CONFIG_NAME}: it is not in open_clip's form", where=name
+            )
+        check_config(architecture_of(parsed).config, name)
+    path = _weights_from_hub(parsed, origin, progress)
+    if not _is_pinned(path, origin):
+        raise _not_pinned(name, origin, path)
+    return path
+
+
+def _weights_from_hub(parsed: ModelName, origin: Origin, progress: Progress | None) -> Path:
+    name, repository = parsed.text, origin.repository
+    # What the repository says of its weights is checked against what the name means; first, so
+    # that a fetch that breaks off never leaves weights that go unchecked.
+    stated = parsed.kind != "arch" or hub_file(name, repository, CONFIG_NAME) is not None
+    for file in origin.files:
+        path = hub_file(name, repository, file, progress=progress)
+        if path is not None:
+            if not stated:
+                note_absent(name, repository, commit_of(path), CONFIG_NAME)
+            return path
+    raise ModelError(
+        f"the repository {repository} holds none of {', '.join(origin.files)}", where=name
+    )
+
+
+def _complete(parsed: ModelName, origin: Origin, weights: Path) -> None:
+    """Fetch the config of weights that came without it (by another program, or long ago)."""
+    from huggingface_hub import constants
+
+    commit = commit_of(weights)
+    if (weights.parent / CONFIG_NAME).is_file() or known_absent(
+        origin.repository, commit, CONFIG_NAME
+    ):
+        return
+    try:
+        if constants.HF_HUB_OFFLINE:
+            raise _forbidden(parsed.text)
+        # Of the same commit: a newer one would put other weights in the place of these.
+        if hub_file(parsed.text, origin.repository, CONFIG_NAME, revision=commit) is None:
+            note_absent(parsed.text, origin.repository, commit, CONFIG_NAME)
+    except (ModelError, RunError) as error:
+        warnings.warn(
+            "the weights are here, but not what their repository says of activation, mean and std, "
+            f"so that the name is not checked against it: {error}",
+            RsclipWarning,
+            stacklevel=3,
+        )
+
+
+def _forbidden(name: str) -> ModelError:
+    return ModelError(
+        "the variable HF_HUB_OFFLINE forbids downloads",
+        where=name,
+        remedy="Unset it to fetch.",
+    )
+
+
+def _from_address(parsed: ModelName, origin: Origin, progress: Progress | None) -> Path:
+    """Fetch an archive from outside the hub and keep its one file of weights."""
+    target = unpacked_file(parsed)
+    if target is None:
+        raise ModelError(
+            "there is no folder to keep the weights in",
+            where=parsed.text,
+            remedy="Set RSCLIP_CACHE to a folder: it is off.",
+        )
+    remote = remote_file(origin.url, parsed.text)
+    archive = target.with_name(f"{target.stem}-{remote.etag}.download")
+    if not archive.is_file():
+        download(remote, archive, parsed.text, progress)
+    part = target.with_name(f"{target.name}.part")
+    try:
+        if origin.member:
+            _unpack(archive, origin.member, part, parsed.text)
+        else:
+            archive.replace(part)
+        if not _is_pinned(part, origin):
+            raise _not_pinned(parsed.text, origin, part)
+        # Before the file is in its place: one without its note could not be checked.
+        note_sha256(target, part)
+        part.replace(target)
+    except OSError as error:
+        raise ModelError(
+            f"the weights cannot be put into their place ({error.strerror or error})",
+            where=target,
+            remedy="Make room or give rights there, then run it again.",
+        ) from error
+    except ModelError as error:
+        # A full disk keeps what has come; a wrong file is of no use.
+        if not isinstance(error.__cause__, OSError):
+            archive.unlink(missing_ok=True)
+        raise
+    finally:
+        part.unlink(missing_ok=True)
+    archive.unlink(missing_ok=True)
+    return target
+
+
+def _is_pinned(path: Path, origin: Origin) -> bool:
+    """Tell whether a file is the one that the registry names by its hash, if it names one."""
+    return not origin.sha256 or file_sha256(path.resolve()) == origin.sha256
+
+
+def _not_pinned(name: str, origin: Origin, path: Path) -> ModelError:
+    return ModelError(
+        f"what {origin.url or origin.repository} sent has the SHA-256 {file_sha256(path)}, not "
+        f"{origin.sha256} as the model registry says; it is not used",
+        where=name,
+        remedy="Run it again; if it stays so, the server's file has changed, or `sha256` is wrong.",
+    )
+
+
+def _unpack(archive: Path, member: str, part: Path, name: str) -> None:
+    try:
+        with zipfile.ZipFile(archive) as source:
+            # macOS puts shadows of files into its archives.
+            fitting = [
+                item
+                for item in source.namelist()
+                if fnmatch.fnmatch(item, member) and "__MACOSX" not in item
+            ]
+            if len(fitting) != 1:
+                raise ModelError(
+                    f"the archive holds {len(fitting)} files {member}, not one", where=name
+                )
+            # A damaged member raises here: zip carries a checksum of each.
+            with source.open(fitting[0]) as packed, part.open("wb") as file:
+                shutil.copyfileobj(packed, file)
+    except OSError as error:
+        raise ModelError(
+            f"the archive cannot be unpacked ({first_line(error)}); it is kept",
+            where=part,
+            remedy="Make room, then run it again: nothing is fetched twice.",
+        ) from error
+    except (zipfile.BadZipFile, zlib.error, EOFError) as error:
+        raise ModelError(
+            f"the archive is damaged ({first_line(error)}); it is thrown away",
+            where=name,
+            remedy="Run it again.",
+        ) from error

@@ -1,0 +1,108 @@
+"""What a user may write as a model's name; no torch here.
+
+auto        the default model where its weights are at hand, else nano
+nano        the embedded model
+FOLDER      open_clip's hub form: open_clip_config.json beside the weights
+hf-hub:O/N  the same on the hub, in the cache after `rsclip models fetch`
+ARCH/TAG    pretrained weights as open_clip names them, such as ViT-B-16/openai
+ALIAS       a checkpoint of configs/models.yaml, such as remoteclip-b32
+ARCH        an architecture of open_clip, for weights from a file
+FILE.json   an architecture's config file, for weights from a file
+"""
+
+import difflib
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from rsclip.errors import ModelError
+from rsclip.files import data_path
+from rsclip.model.weights.registry import Checkpoint, checkpoints
+
+__all__ = ["AUTO", "CONFIG_NAME", "DEFAULT", "HUB", "NANO", "ModelName", "nearest", "parse_name"]
+
+AUTO = "auto"
+NANO = "nano"
+HUB = "hf-hub:"
+DEFAULT = "ViT-B-16/openai"
+CONFIG_NAME = "open_clip_config.json"
+
+
+@dataclass(frozen=True, slots=True)
+class ModelName:
+    """A parsed name.
+
+    Attributes:
+        text: The name as it was written.
+        kind: Where the architecture comes from.
+        arch: Architecture, for kinds "arch" and "alias".
+        tag: Pretrained tag, if one was named.
+        path: Folder or config file, for kinds "folder" and "config".
+        repository: Owner and name, for kind "hub".
+        checkpoint: What the registry says, for kind "alias".
+    """
+
+    text: str
+    kind: Literal["arch", "folder", "config", "hub", "alias"]
+    arch: str = ""
+    tag: str | None = None
+    path: Path = Path()
+    repository: str = ""
+    checkpoint: Checkpoint | None = None
+
+
+def parse_name(text: str) -> ModelName:
+    """Tell what a name means; whether architecture and tag exist is for open_clip to say.
+
+    Raises:
+        ModelError: A config file or a model folder is not there, or a hub name is incomplete.
+    """
+    if text == NANO:
+        return _folder(text, data_path(NANO))
+    if text.startswith(HUB):
+        repository = text.removeprefix(HUB)
+        if not re.fullmatch(r"[\w.-]+/[\w.-]+", repository):
+            raise ModelError(
+                "not a repository of the hub", where=text, remedy=f"Write {HUB}OWNER/NAME."
+            )
+        return ModelName(text, "hub", repository=repository)
+    if text.endswith(".json"):
+        path = Path(text)
+        if not path.is_file():
+            raise ModelError("no such architecture file", where=text)
+        return ModelName(text, "config", path=path)
+    if Path(text).is_dir() and (Path(text) / CONFIG_NAME).is_file():
+        return _folder(text, Path(text))
+    if found := checkpoints().get(text.lower()):
+        return ModelName(text, "alias", arch=found.arch, checkpoint=found)
+    arch, slash, tag = text.partition("/")
+    # A path that is not there would otherwise be reported as an unknown architecture.
+    if text.startswith((".", "~", "/")) or "\\" in text or "/" in tag or not arch:
+        raise ModelError(
+            f"no model folder (one that holds {CONFIG_NAME})",
+            where=text,
+            remedy="Name a folder that is there, or a model as ARCH/TAG.",
+        )
+    return ModelName(text, "arch", arch=arch, tag=tag if slash else None)
+
+
+def nearest(name: str, known: Iterable[str], count: int = 3) -> str:
+    """Return "Did you mean A, B or C?", or "" when nothing is near."""
+    folded = {item.lower(): item for item in known}
+    near = difflib.get_close_matches(name.lower(), folded, n=count, cutoff=0.5)
+    if not near:
+        return ""
+    *most, last = [folded[item] for item in near]
+    return f"Did you mean {', '.join(most)} or {last}?" if most else f"Did you mean {last}?"
+
+
+def _folder(text: str, path: Path) -> ModelName:
+    if not (path / CONFIG_NAME).is_file():
+        raise ModelError(
+            "the embedded model is not part of this installation",
+            where=text,
+            remedy="Install rsclip from its wheel, or name another model with --model.",
+        )
+    return ModelName(text, "folder", path=path)

@@ -1,0 +1,172 @@
+"""Checkpoints by alias, and licences by tag: configs/models.yaml."""
+
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from rsclip.errors import ModelError
+from rsclip.files import config_path, parse_yaml
+
+__all__ = ["Checkpoint", "checkpoints", "licence_of", "read_registry"]
+
+_OWN_FILE = "RSCLIP_MODELS"
+# A name becomes part of a file's name in the cache.
+_NAME = re.compile(r"\w[\w.-]*")
+_TAKEN = ("auto", "nano")
+_FORMS = {
+    "repository": re.compile(r"\w[\w.-]*/\w[\w.-]*"),
+    # Inside the repository, and inside its folder in the cache.
+    "file": re.compile(r"(?!\.)[^/\\]+(/(?!\.)[^/\\]+)*"),
+    "url": re.compile(r"https?://\S+"),
+    "sha256": re.compile(r"[0-9a-f]{64}"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """Weights in open_clip's form that open_clip has no tag for.
+
+    Attributes:
+        name: The alias.
+        arch: open_clip's name of the architecture.
+        quick_gelu: Whether the weights were trained with QuickGELU.
+        licence, source: For people.
+        repository, file: Where they are on the hub, or
+        url, member: an address outside it, and which file of the archive (a glob) holds them.
+        sha256: Of that file, where it is known.
+    """
+
+    name: str
+    arch: str
+    quick_gelu: bool
+    licence: str
+    source: str
+    repository: str = ""
+    file: str = ""
+    url: str = ""
+    member: str = ""
+    sha256: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Registry:
+    """What a registry file says: checkpoints by alias, (licence, source) by tag prefix."""
+
+    models: Mapping[str, Checkpoint]
+    licences: Mapping[str, tuple[str, str]]
+
+
+def checkpoints() -> Mapping[str, Checkpoint]:
+    """Return the known checkpoints by alias: bundled ones, and those of the file RSCLIP_MODELS.
+
+    Raises:
+        ModelError: A registry file is broken.
+    """
+    bundled = read_registry(config_path("models.yaml")).models
+    own = os.environ.get(_OWN_FILE)
+    return {**bundled, **read_registry(Path(own)).models} if own else bundled
+
+
+def licence_of(tag: str) -> tuple[str, str]:
+    """Return (licence, source) of open_clip's weights with a tag; ("", "") if unknown.
+
+    The longest beginning that fits decides; of equal ones, that of one's own registry.
+    """
+    own = os.environ.get(_OWN_FILE)
+    bundled = read_registry(config_path("models.yaml")).licences
+    both = [bundled, *([read_registry(Path(own)).licences] if own else [])]
+    licences = {_folded(key): value for each in both for key, value in each.items()}
+    fitting = [key for key in licences if _folded(tag).startswith(key)]
+    return licences[max(fitting, key=len)] if fitting else ("", "")
+
+
+def _folded(tag: str) -> str:
+    """Return a tag as open_clip compares it."""
+    return tag.lower().replace("-", "_")
+
+
+@cache
+def read_registry(path: Path) -> Registry:
+    """Read a registry file.
+
+    Raises:
+        ModelError: It is missing, not YAML, or an entry is wrong.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ModelError(f"the model registry cannot be read ({error})", where=path) from error
+    content = parse_yaml(text, path, ModelError)
+    if not isinstance(content, Mapping) or not set(content) <= {"models", "licences"}:
+        raise ModelError(
+            "the model registry is broken",
+            where=path,
+            remedy="It is a mapping with `models` and `licences`; see configs/models.yaml.",
+        )
+    models = {
+        str(name).lower(): _checkpoint(str(name).lower(), entry, path)
+        for name, entry in _mapping(content.get("models"), "models", path).items()
+    }
+    licences = {
+        str(name): _licence(entry, f"{path}, {name}")
+        for name, entry in _mapping(content.get("licences"), "licences", path).items()
+    }
+    return Registry(models, licences)
+
+
+def _mapping(value: Any, key: str, path: Path) -> Mapping[Any, Any]:
+    if not isinstance(value, Mapping | None):
+        raise ModelError(f"the model registry is broken: `{key}` is no mapping", where=path)
+    return value or {}
+
+
+def _licence(entry: Any, where: str) -> tuple[str, str]:
+    keys = ("licence", "source")
+    fits = isinstance(entry, Mapping) and set(entry) <= set(keys)
+    if not fits or not all(isinstance(value, str) for value in entry.values()):
+        raise ModelError(
+            "the model registry is broken: a licence is a mapping of words",
+            where=where,
+            remedy="Its keys are `licence` and `source`.",
+        )
+    return entry.get("licence", ""), entry.get("source", "")
+
+
+def _checkpoint(name: str, entry: Any, path: Path) -> Checkpoint:
+    where = f"{path}, {name}"
+    if not isinstance(entry, Mapping):
+        raise ModelError("the model registry is broken: no mapping", where=where)
+    kinds = {item.name: item.type for item in fields(Checkpoint)}
+    for key, value in entry.items():
+        if key not in kinds or key == "name":
+            known = ", ".join(kind for kind in kinds if kind != "name")
+            raise ModelError(
+                f"the model registry is broken: unknown key `{key}`",
+                where=where,
+                remedy=f"Known: {known}.",
+            )
+        if not isinstance(value, bool if key == "quick_gelu" else str):
+            raise ModelError(
+                f"the model registry is broken: `{key}` cannot be {value!r}", where=where
+            )
+    if not _NAME.fullmatch(name) or name in _TAKEN:
+        raise ModelError(
+            "the model registry is broken: not a name for a model",
+            where=where,
+            remedy="It is made of letters, digits, dots, dashes and underscores, and neither "
+            f"{' nor '.join(_TAKEN)}.",
+        )
+    for key, form in _FORMS.items():
+        if entry.get(key) and not form.fullmatch(entry[key]):
+            raise ModelError(
+                f"the model registry is broken: `{key}` cannot be {entry[key]!r}", where=where
+            )
+    missing = [key for key in ("arch", "quick_gelu") if key not in entry]
+    if missing or not (("repository" in entry and "file" in entry) or "url" in entry):
+        lacking = ", ".join(missing) or "repository and file, or url"
+        raise ModelError(f"the model registry is broken: without {lacking}", where=where)
+    return Checkpoint(**{"name": name, "licence": "", "source": "", **entry})

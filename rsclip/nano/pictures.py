@@ -1,0 +1,110 @@
+"""Draw the model card's pictures: `python -m rsclip.nano.pictures --output docs/images`.
+
+`nano.png` shows held-out scenes; with `--real SCENE`, `nano_real.png` shows a real one.
+"""
+
+import argparse
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import rasterio
+from PIL import Image
+
+from rsclip.nano.data import held_out_seed
+from rsclip.nano.evaluate import write_scene
+from rsclip.nano.scenes import CLASSES, generate
+from rsclip.run.segment import segment
+from rsclip.words.legend import Legend
+
+Bytes = npt.NDArray[np.uint8]
+
+GAP = 6
+SIDE = 300
+
+
+def paint(labels: Bytes, legend: Legend) -> Bytes:
+    """Labels (H, W) as colours (H, W, 3); white where there is no class."""
+    table = np.full((256, 3), 255, np.uint8)
+    for item in legend.foreground:
+        table[item.value] = item.colour
+    colours: Bytes = table[labels]
+    return colours
+
+
+def _fit(image: Bytes, side: int, smooth: bool) -> Bytes:
+    """An image (H, W, 3) with its longer side at `side` pixels."""
+    height, width = image.shape[:2]
+    size = (round(width * side / max(height, width)), round(height * side / max(height, width)))
+    how = Image.Resampling.LANCZOS if smooth else Image.Resampling.NEAREST
+    return np.asarray(Image.fromarray(image).resize(size, how))
+
+
+def _row(images: list[Bytes]) -> Bytes:
+    """Images of one height side by side, with a white gap."""
+    gap = np.full((images[0].shape[0], GAP, 3), 255, np.uint8)
+    joined: Bytes = np.concatenate([part for image in images for part in (image, gap)][:-1], axis=1)
+    return joined
+
+
+def _read(path: Path) -> Bytes:
+    with rasterio.open(path) as dataset:
+        pixels: Bytes = dataset.read([1, 2, 3]).transpose(1, 2, 0)
+    return pixels
+
+
+def _save(picture: Bytes, path: Path) -> None:
+    """Write a PNG of 256 colours, a third of the size of the full one."""
+    Image.fromarray(picture).quantize(256).save(path, optimize=True)
+
+
+def held_out_picture(indices: list[int], model: str) -> Bytes:
+    """One row a scene: image, truth, prediction."""
+    rows = []
+    with tempfile.TemporaryDirectory() as folder:
+        for index in indices:
+            scene = generate(held_out_seed(index))
+            path = Path(folder) / f"scene-{index}.tif"
+            write_scene(scene, path)
+            result = segment(path, list(CLASSES), folder, model=model)
+            found = paint(result.mask(), result.legend)
+            truth = paint(scene.labels, result.legend)
+            parts = [_fit(_read(path), SIDE, True), _fit(truth, SIDE, False)]
+            rows += [_row([*parts, _fit(found, SIDE, False)]), np.full((GAP, 1, 3), 255, np.uint8)]
+    width = rows[0].shape[1]
+    return np.concatenate([np.broadcast_to(r, (len(r), width, 3)) for r in rows[:-1]])
+
+
+def real_picture(path: Path, classes: list[str], model: str) -> Bytes:
+    """A real scene and its prediction side by side."""
+    with tempfile.TemporaryDirectory() as folder:
+        result = segment(path, classes, folder, model=model, bidx=(1, 2, 3))
+        found = paint(result.mask(), result.legend)
+        for item in result.legend.foreground:
+            print(f"{item.name:14} {result.shares[item.name]:.3f}  #{bytes(item.colour).hex()}")
+    side = SIDE + SIDE // 2
+    return _row([_fit(_read(path), side, True), _fit(found, side, False)])
+
+
+def main() -> None:
+    """Parse the command line and draw."""
+    parser = argparse.ArgumentParser(description="Draw the pictures of nano's model card.")
+    parser.add_argument("--output", type=Path, required=True)
+    parser.add_argument("--model", default="nano")
+    parser.add_argument("--scenes", type=int, nargs="+", default=[11, 9, 3])
+    parser.add_argument("--real", type=Path)
+    parser.add_argument("--classes", default=", ".join(CLASSES))
+    arguments = parser.parse_args()
+    arguments.output.mkdir(parents=True, exist_ok=True)
+    if arguments.real:
+        classes = [word.strip() for word in arguments.classes.split(",")]
+        picture = real_picture(arguments.real, classes, arguments.model)
+        _save(picture, arguments.output / "nano_real.png")
+    else:
+        picture = held_out_picture(arguments.scenes, arguments.model)
+        _save(picture, arguments.output / "nano.png")
+
+
+if __name__ == "__main__":
+    main()

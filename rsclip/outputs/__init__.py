@@ -1,0 +1,1 @@
+"""Every file that is left behind, and how it gets there whole."""

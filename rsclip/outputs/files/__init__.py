@@ -1,0 +1,1 @@
+"""How outputs reach their final names: whole or not at all."""

@@ -1,0 +1,253 @@
+"""Polygons of a label raster, rsclip's own mask or any other: `polygonize`, `write_polygons`."""
+
+import contextlib
+import warnings
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
+
+from rasterio._err import CPLE_BaseError
+from rasterio.errors import RasterioError
+
+from rsclip.config import POLYGON_OPTIONS, SegmentConfig, build_config
+from rsclip.errors import OptionError, OutputError, RsclipWarning
+from rsclip.geo.measure import Measure
+from rsclip.outputs.files.disk import write_error
+from rsclip.outputs.files.staging import Staging
+from rsclip.outputs.polygons.gpkg_style import embed_style
+from rsclip.outputs.polygons.vector_file import (
+    LAYER,
+    VECTOR_FORMATS,
+    VectorWriter,
+    check_path,
+    check_place,
+    has_prj,
+    kind_of,
+    long_names,
+    vector_names,
+)
+from rsclip.outputs.styles.qml import polygons_qml, write_text
+from rsclip.scene.scene import gdal_env
+from rsclip.scene.source import stem_of
+from rsclip.vectors.features import Finisher
+from rsclip.vectors.label_raster import LabelRaster
+from rsclip.vectors.shaping import Shaping, find_values
+from rsclip.vectors.stream import Stream
+from rsclip.words.colours import RGB, UNCLASSIFIED_RGB, choose_colours
+from rsclip.words.legend import UNCLASSIFIED, UNCLASSIFIED_NAME
+
+if TYPE_CHECKING:
+    import geopandas
+
+__all__ = [
+    "add_polygons",
+    "polygonize",
+    "read_polygons",
+    "write_polygons",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class _Classes:
+    """Names and colours of a mask's values."""
+
+    names: dict[int, str] = field(default_factory=dict)
+    colours: dict[int, RGB] = field(default_factory=dict)
+
+
+def polygonize(
+    mask: str | Path, *, confidence: str | Path | None = None, **options: Any
+) -> "geopandas.GeoDataFrame":
+    """Return the polygons of a label raster, all of them in memory.
+
+    Args:
+        mask: One band of whole numbers; 0 (unclassified) and nodata give no polygon. Names come
+            from rsclip's own tags, else from the raster's category names or attribute table (in
+            the file, `<mask>.aux.xml`, `<mask>.vat.dbf` or a VRT), else they are the values.
+        confidence: A raster of whole percent on the same grid, for `mean_confidence`.
+        **options: simplify, smooth, orthogonal, min_area, sieve: as in `SegmentConfig`.
+
+    Raises:
+        InputError: The raster holds no labels, or an option is wrong.
+        RunError: A read or a write failed.
+    """
+    with TemporaryDirectory() as folder:
+        path = write_polygons(mask, Path(folder) / "p.gpkg", confidence=confidence, **options)
+        return read_polygons(path)
+
+
+def write_polygons(
+    mask: str | Path,
+    output: str | Path | None = None,
+    *,
+    confidence: str | Path | None = None,
+    **options: Any,
+) -> Path:
+    """Write the polygons of a label raster, styled; memory is a strip and the largest polygon.
+
+    Args:
+        mask: As for `polygonize`.
+        output: A file ending in .gpkg, .geojson, .fgb, .shp or .parquet
+            [default: <stem>_polygons.gpkg in this folder, a stem's `_mask` left out].
+        confidence: As for `polygonize`.
+        **options: Those of `polygonize`, and overwrite.
+
+    Returns:
+        The path of the file.
+
+    Raises:
+        InputError: The raster holds no labels, an option or the ending is wrong, or the file
+            exists.
+        RunError: A read or a write failed; nothing is left under a final name.
+    """
+    config = _config(options)
+    stem = stem_of(mask).removesuffix("_mask")
+    output = Path(f"{stem}_polygons.gpkg" if output is None else output)
+    kind = kind_of(output)
+    if kind not in VECTOR_FORMATS:
+        raise OutputError(
+            f"no vector format has the ending {output.suffix!r}" if kind else "it has no ending",
+            where=output,
+            remedy=f"Choose one of {', '.join('.' + name for name in VECTOR_FORMATS)}.",
+        )
+    check_path(output, kind)
+    inputs = [path for path in (mask, confidence) if path is not None]
+    with gdal_env(), LabelRaster(mask, confidence) as labels:
+        said = {value: name for value, name in labels.names().items() if value != UNCLASSIFIED}
+        find_values(config.orthogonal, said)
+        check_place(kind, labels.crs, mask)
+        names = vector_names(output.stem, kind, placed=has_prj(labels.crs))
+        if kind != "shp":
+            # The ending stays as it was spelt; GDAL gives the parts of a Shapefile small ones.
+            names["polygons"] = output.name
+        if "polygons_style" in names and _stays(
+            output.parent / names["polygons_style"], mask, config
+        ):
+            del names["polygons_style"]
+        with Staging(output.parent, names, overwrite=config.overwrite, inputs=inputs) as staging:
+            path = staging.path("polygons")
+            with _sieved(labels, config.sieve, path.parent):
+                seen = _write(labels, path, said, stem, config)
+            classes = _classes(labels, said, seen)
+            if kind == "gpkg":
+                embed_style(path, classes)
+            elif "polygons_style" in names:
+                write_text(staging.path("polygons_style"), polygons_qml(classes))
+            published = staging.publish()
+    return published["polygons"]
+
+
+def add_polygons(
+    staging: Staging,
+    names: Mapping[str, str],
+    classes: Mapping[int, str],
+    config: SegmentConfig,
+    confidence: Path,
+) -> None:
+    """Write the polygons of a run's finished mask beside it.
+
+    Args:
+        staging: Holds the mask and what else is finished.
+        names: Key -> file name of the run's outputs.
+        classes: Value -> name.
+        config: The run's.
+        confidence: The run's scores, whole percent, for `mean_confidence`.
+
+    Raises:
+        RunError: A read or a write failed.
+    """
+    with LabelRaster(staging.path("mask"), confidence) as labels:
+        stem = names["mask"].removesuffix("_mask.tif")
+        _write(labels, staging.path("polygons"), classes, stem, config)
+
+
+def read_polygons(path: str | Path) -> "geopandas.GeoDataFrame":
+    """Read polygons that rsclip wrote, in any of its formats, with the full field names."""
+    import geopandas
+
+    kind = kind_of(path)
+    if kind == "parquet":
+        return geopandas.read_parquet(path)
+    layer = {"layer": LAYER} if kind == "gpkg" else {}
+    return geopandas.read_file(path, **layer).rename(columns=long_names(kind))
+
+
+def _write(
+    labels: LabelRaster,
+    path: Path,
+    classes: Mapping[int, str],
+    scene: str,
+    config: SegmentConfig,
+) -> set[int]:
+    """Write all polygons and return the values they have."""
+    measure = Measure(labels.crs, labels.transform, labels.shape)
+    shaping = Shaping.plan(config, measure, classes)
+    stream = Stream(labels.shape[1], labels.silent, units=shaping.units, reshape=shaping.reshape)
+    finisher = Finisher(
+        measure,
+        labels.transform,
+        units=shaping.units,
+        exact=shaping.reshape is None,
+        min_area=config.min_area,
+        redraw=shaping.redraw,
+    )
+    height, width = labels.shape
+    pixel = min(measure.pixel_size(width / 2, height / 2))
+    writer = VectorWriter(
+        path, classes, scene, labels.crs, on_ground=measure.on_ground, pixel=pixel
+    )
+    found = stream.run(labels.strips(measure.ground, shaped=shaping.reshape is not None))
+    return writer.write(finisher.finish(item) for item in found)
+
+
+def _stays(style: Path, mask: str | Path, config: SegmentConfig) -> bool:
+    """Say whether a style that is there is the mask's own, of a raster, or another file's."""
+    if not style.exists():
+        return False
+    if style.absolute() == Path(mask).with_suffix(".qml").absolute():
+        return True
+    if not config.overwrite:
+        # Formats of one stem share it.
+        warnings.warn(
+            f"{style} was there before and stays: --overwrite replaces it",
+            RsclipWarning,
+            stacklevel=3,
+        )
+    return not config.overwrite
+
+
+@contextlib.contextmanager
+def _sieved(labels: LabelRaster, pixels: int | None, folder: Path) -> Iterator[None]:
+    """Sieve the labels in scratch files of a folder, for as long as they are needed."""
+    if pixels is None:
+        yield
+        return
+    with TemporaryDirectory(dir=folder) as scratch:
+        try:
+            labels.sieve(pixels, Path(scratch))
+        except (OSError, RasterioError, CPLE_BaseError) as error:
+            raise write_error(error, folder) from error
+        yield
+
+
+def _config(options: Mapping[str, Any]) -> SegmentConfig:
+    for name in options:
+        if name not in POLYGON_OPTIONS:
+            raise OptionError(
+                f"unknown option `{name}`", remedy=f"Known: {', '.join(POLYGON_OPTIONS)}."
+            )
+    return build_config(options)
+
+
+def _classes(labels: LabelRaster, names: Mapping[int, str], seen: set[int]) -> _Classes:
+    """Return names and colours of a mask's values, those without any included."""
+    values = sorted({*names, *seen})
+    named = {value: names.get(value, str(value)) for value in values}
+    given = labels.colours()
+    chosen = choose_colours([([named[value]], given.get(value)) for value in values])
+    return _Classes(
+        {UNCLASSIFIED: UNCLASSIFIED_NAME, **named},
+        {UNCLASSIFIED: UNCLASSIFIED_RGB, **dict(zip(values, chosen, strict=True))},
+    )

@@ -1,0 +1,1 @@
+"""Files of polygons in every vector format."""

@@ -1,0 +1,428 @@
+"""Polygons as GeoPackage, GeoJSON, FlatGeobuf, Shapefile or GeoParquet, a batch at a time."""
+
+import contextlib
+import errno
+import json
+import math
+import os
+import re
+import shutil
+import warnings
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pyogrio
+import pyproj
+import shapely
+from pyogrio.errors import DataLayerError, DataSourceError, FeatureError, GeometryError
+from pyproj.exceptions import CRSError, ProjError
+from rasterio.crs import CRS
+
+from rsclip.errors import OutputError, RsclipWarning, WriteError
+from rsclip.outputs.files.disk import write_error
+from rsclip.outputs.polygons.geojson import decimals, keep_polygons, within_turn
+from rsclip.vectors.features import Features
+
+__all__ = [
+    "LAYER",
+    "VECTOR_FORMATS",
+    "VectorWriter",
+    "check_path",
+    "check_place",
+    "has_prj",
+    "kind_of",
+    "long_names",
+    "vector_names",
+]
+
+LAYER = "polygons"
+
+# Many programs count the bytes of a .shp or .dbf in 31 bits.
+_SHAPEFILE_LIMIT = 2**31 - 1
+_SHORT_NAMES = {
+    "perimeter_m": "perim_m",
+    "perimeter_px": "perim_px",
+    "mean_confidence": "mean_conf",
+}
+# Bytes of a record: two texts, four numbers.
+_DBF_RECORD = 2 * 80 + 4 * 24
+# FlatGeobuf makes a temporary file first, SQLite a journal; files have more bytes than the
+# geometries: fields, index.
+_TIMES_WRITTEN = 2
+_FEATURE_BYTES = 160
+# Beyond this GDAL builds the index on the disk.
+_INDEX_OPTION = "OGR_GPKG_MAX_RAM_USAGE_RTREE"
+_INDEX_BYTES = 100_000_000
+# SQLite takes these for letters of a URL.
+_DECODED = re.compile(r"%[0-9A-Fa-f]{2}")
+# What GDAL says of points for which it finds no longitude and latitude.
+_OFF_EARTH = (
+    "eprojection failed",
+    "projection domain",
+    "extent outside of",
+    "Cannot reproject",
+    "Failed to reproject",
+)
+_ERRORS = (
+    OSError,
+    DataLayerError,
+    DataSourceError,
+    FeatureError,
+    GeometryError,
+    pa.ArrowException,
+    RuntimeError,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _Format:
+    driver: str | None
+    geometry: str
+    parts: tuple[str, ...] = ()  # further files, by suffix
+    options: Mapping[str, str] | None = None  # of the layer
+    about: Mapping[str, str] | None = None  # of the file
+
+
+# Suffix, which is also the option's value.
+_FORMATS: Mapping[str, _Format] = {
+    # Older programs warn of version 1.4, which has nothing more for polygons.
+    "gpkg": _Format("GPKG", "geom", about={"VERSION": "1.3"}),
+    "geojson": _Format("GeoJSON", "geometry", (), {"RFC7946": "YES"}),
+    "fgb": _Format("FlatGeobuf", "geometry"),
+    "shp": _Format(
+        "ESRI Shapefile", "geometry", ("shx", "dbf", "prj", "cpg"), {"ENCODING": "UTF-8"}
+    ),
+    "parquet": _Format(None, "geometry"),
+}
+
+
+VECTOR_FORMATS = tuple(_FORMATS)
+"""Suffixes of the vector formats."""
+
+
+def kind_of(path: str | Path) -> str:
+    """Return the format that a file's ending names, in lower case and without the point."""
+    return Path(path).suffix.lower().removeprefix(".")
+
+
+def long_names(kind: str) -> dict[str, str]:
+    """Return field name in a file -> full name, where a format has shorter ones."""
+    return {short: name for name, short in _SHORT_NAMES.items()} if kind == "shp" else {}
+
+
+def vector_names(stem: str, kind: str, *, placed: bool = True) -> dict[str, str]:
+    """Return key -> file name of the polygons of a scene.
+
+    Args:
+        stem: What stands before the suffix, such as "scene_polygons".
+        kind: One of `VECTOR_FORMATS`.
+        placed: A Shapefile has a `.prj`, by `has_prj`.
+    """
+    names = {"polygons": f"{stem}.{kind}"}
+    for part in _FORMATS[kind].parts:
+        if part == "prj" and not placed:
+            continue
+        names[f"polygons_{part}"] = f"{stem}.{part}"
+    if kind != "gpkg":
+        names["polygons_style"] = f"{stem}.qml"
+    return names
+
+
+def has_prj(crs: CRS | None) -> bool:
+    """Whether GDAL writes a CRS beside a Shapefile: it has no form for a geocentric one."""
+    return bool(crs) and not _is_geocentric(crs)
+
+
+def check_place(kind: str, crs: CRS | None, where: object) -> None:
+    """Refuse a format that has no form for a scene's coordinates.
+
+    Raises:
+        OutputError: GeoJSON, which is in longitude and latitude, of a scene without a CRS or with
+            one from which no way leads there.
+    """
+    if kind != "geojson" or (crs and _leads_to_degrees(crs)):
+        return
+    what = "its CRS cannot be turned into them" if crs else "the raster has no CRS"
+    raise OutputError(
+        f"GeoJSON is in longitude and latitude (RFC 7946), and {what}",
+        where=where,
+        remedy="Choose another --vector-format, such as gpkg, or give the raster a"
+        f"{'nother' if crs else ''} CRS.",
+    )
+
+
+def _leads_to_degrees(crs: CRS) -> bool:
+    try:
+        pyproj.Transformer.from_crs(pyproj.CRS.from_user_input(crs.to_wkt()), "EPSG:4326")
+    except (CRSError, ProjError):
+        return False
+    return not _is_geocentric(crs)
+
+
+def _is_geocentric(crs: CRS) -> bool:
+    try:
+        return bool(pyproj.CRS.from_user_input(crs.to_wkt()).is_geocentric)
+    except CRSError:
+        return False
+
+
+def check_path(path: str | Path, kind: str) -> None:
+    """Refuse a file or folder that pyogrio would take for part of a URL; warn of what SQLite would.
+
+    Args:
+        path: Of the file, or of the folder it will be in.
+        kind: One of `VECTOR_FORMATS`, or "none".
+
+    Raises:
+        OutputError: There is ";" or "!" in its path.
+    """
+    if kind in ("none", "parquet"):
+        return
+    for letter in ";!":
+        if letter in os.fspath(path):
+            raise OutputError(
+                f"vector files cannot be written where the path has {letter!r} in it",
+                where=path,
+                remedy="Choose another folder (-o), or --vector-format none or parquet.",
+            )
+    full = str(Path(path).absolute())
+    if kind == "gpkg" and (code := _DECODED.search(full)):
+        warnings.warn(
+            f"QGIS opens no GeoPackage where the path has {code[0]!r} in it ({full}): choose "
+            "another folder (-o), or --vector-format fgb",
+            RsclipWarning,
+            stacklevel=3,
+        )
+
+
+class VectorWriter:
+    """Write features as they come; memory is one batch.
+
+    Args:
+        path: The file; its suffix chooses the format.
+        names: Value -> class name; the value itself stands in for a missing one.
+        scene: Written into every feature.
+        crs: The scene's, or None.
+        on_ground: Areas and lengths are metres, not pixels.
+        pixel: Metres of a pixel's shorter side, for the decimals of GeoJSON.
+    """
+
+    def __init__(
+        self,
+        path: str | Path,
+        names: Mapping[int, str],
+        scene: str,
+        crs: CRS | None,
+        *,
+        on_ground: bool,
+        pixel: float = 1.0,
+    ) -> None:
+        self._path = Path(path)
+        self._kind = kind_of(path)
+        self._format = _FORMATS[self._kind]
+        self._options = dict(self._format.options or {})
+        self._turn = None
+        if self._kind == "geojson":
+            self._options["COORDINATE_PRECISION"] = str(decimals(pixel))
+            if crs and crs.is_geographic:
+                self._turn = math.tau / float(crs.units_factor[1])
+        self._names = names
+        self._scene = scene
+        self._crs = crs
+        unit = ("m2", "m") if on_ground else ("px", "px")
+        self._fields = {
+            "class_id": pa.int32(),
+            "class_name": pa.string(),
+            f"area_{unit[0]}": pa.float64(),
+            f"perimeter_{unit[1]}": pa.float64(),
+            "mean_confidence": pa.float64(),
+            "scene": pa.string(),
+        }
+        if self._kind == "shp":
+            self._fields = {_SHORT_NAMES.get(k, k): v for k, v in self._fields.items()}
+        self._count = 0
+        self._seen: set[int] = set()
+        self._bytes = 100
+        self._given = 0
+
+    def write(self, batches: Iterator[Features]) -> set[int]:
+        """Write all features and return the class values they have.
+
+        Args:
+            batches: Features in any number of batches; errors in making them come through as they
+                are.
+
+        Raises:
+            WriteError: The disk is full, the file cannot be written, or is too large for its
+                format.
+        """
+        failure: list[BaseException] = []
+
+        def tables() -> Iterator[pa.RecordBatch]:
+            try:
+                for features in batches:
+                    if len(features):
+                        yield self._table(features)
+            except BaseException as error:
+                # On its way through C an exception would lose its type.
+                failure.append(error)
+                raise
+
+        try:
+            if self._format.driver is None:
+                self._write_parquet(tables())
+            else:
+                self._write_driver(tables())
+        except _ERRORS as error:
+            if failure:
+                raise failure[0] from error
+            if self._kind == "geojson" and any(text in str(error) for text in _OFF_EARTH):
+                raise WriteError(
+                    "part of the scene lies beyond the edge of the Earth, where there is no "
+                    "longitude and latitude for GeoJSON",
+                    where=self._path.name,
+                    remedy="Choose --vector-format gpkg (or another in the scene's own CRS).",
+                ) from error
+            raise write_error(self._reason(error), self._path) from error
+        return self._seen
+
+    def _reason(self, error: BaseException) -> BaseException:
+        """Return the full disk that is freed again by the time of the error.
+
+        FlatGeobuf calls it an I/O failure; SQLite rolls back, and GDAL says that this failed.
+        """
+        if self._kind not in ("fgb", "gpkg") or getattr(error, "errno", None) is not None:
+            return error
+        with contextlib.suppress(OSError):
+            if shutil.disk_usage(self._path.parent).free < _TIMES_WRITTEN * self._given:
+                return OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return error
+
+    def _table(self, features: Features) -> pa.RecordBatch:
+        size = len(features)
+        self._count += size
+        values = set(features.class_id.tolist())
+        self._seen |= values
+        names = {value: self._names.get(value, str(value)) for value in values}
+        geometry = features.geometry
+        if self._turn:
+            geometry = within_turn(geometry, self._turn)
+        wkb = shapely.to_wkb(geometry)
+        self._given += sum(map(len, wkb)) + size * _FEATURE_BYTES
+        if self._kind == "shp":
+            self._weigh(features)
+        confidence = features.mean_confidence
+        columns = [
+            pa.array(features.class_id, pa.int32()),
+            pa.array([names[value] for value in features.class_id.tolist()], pa.string()),
+            pa.array(features.area, pa.float64()),
+            pa.array(features.perimeter, pa.float64()),
+            pa.nulls(size, pa.float64()) if confidence is None else pa.array(confidence),
+            pa.array([self._scene] * size, pa.string()),
+            pa.array(wkb, pa.binary()),
+        ]
+        return pa.RecordBatch.from_arrays(columns, schema=self._schema())
+
+    def _schema(self) -> pa.Schema:
+        # Without this name GDAL would take the bytes for an attribute.
+        extension = {b"ARROW:extension:name": b"geoarrow.wkb"}
+        geometry = pa.field(
+            self._format.geometry, pa.binary(), metadata=extension if self._format.driver else None
+        )
+        return pa.schema([pa.field(name, kind) for name, kind in self._fields.items()] + [geometry])
+
+    def _write_driver(self, tables: Iterator[pa.RecordBatch]) -> None:
+        reader = pa.RecordBatchReader.from_batches(self._schema(), tables)
+        with warnings.catch_warnings(), _small_index():
+            # A raster without a CRS has polygons without one.
+            warnings.filterwarnings("ignore", message=".*crs.*", category=UserWarning)
+            pyogrio.raw.write_arrow(
+                reader,
+                self._path,
+                layer=LAYER if self._kind != "shp" else None,
+                driver=self._format.driver,
+                geometry_name=self._format.geometry,
+                geometry_type="Polygon",
+                crs=self._crs.to_wkt() if self._crs else None,
+                layer_options=self._options,
+                dataset_options=dict(self._format.about or {}),
+            )
+        self._check_whole()
+        if self._kind == "geojson" and (gone := self._count - keep_polygons(self._path)):
+            warnings.warn(
+                f"{self._path.name}: {gone} of {self._count} polygons have no area once rounded "
+                f"to {self._options['COORDINATE_PRECISION']} decimals: left out",
+                RsclipWarning,
+                stacklevel=2,
+            )
+
+    def _check_whole(self) -> None:
+        """Read back: errors of the last writes can get lost in a close."""
+        if self._kind == "geojson":
+            with self._path.open("rb") as file:
+                file.seek(max(self._path.stat().st_size - 16, 0))
+                whole = file.read().rstrip().endswith(b"}")
+        else:
+            # An empty FlatGeobuf does not know its count.
+            info = pyogrio.read_info(self._path)
+            whole = max(info["features"], 0) == self._count
+            # Where there is no room for it, a GeoPackage's is left out without a word.
+            whole &= self._kind != "gpkg" or info["capabilities"]["fast_spatial_filter"]
+        if not whole:
+            raise OSError("what was written cannot be read back")
+
+    def _write_parquet(self, tables: Iterator[pa.RecordBatch]) -> None:
+        bounds: list[tuple[float, ...]] = []
+        with pq.ParquetWriter(self._path, self._schema(), compression="zstd") as writer:
+            for table in tables:
+                geometry = shapely.from_wkb(table.column(self._format.geometry).to_pylist())
+                bounds.append(tuple(shapely.total_bounds(geometry)))
+                writer.write_batch(table)
+            writer.add_key_value_metadata({"geo": json.dumps(self._geo(bounds))})
+
+    def _geo(self, bounds: list[tuple[float, ...]]) -> dict[str, Any]:
+        """Return the metadata of GeoParquet 1.1."""
+        crs = pyproj.CRS.from_user_input(self._crs.to_wkt()).to_json_dict() if self._crs else None
+        column: dict[str, Any] = {
+            "encoding": "WKB",
+            "geometry_types": ["Polygon"],
+            "orientation": "counterclockwise",
+            "crs": crs,
+        }
+        if bounds:
+            low, high = list(zip(*bounds, strict=True))[:2], list(zip(*bounds, strict=True))[2:]
+            column["bbox"] = [*map(min, low), *map(max, high)]
+        name = self._format.geometry
+        return {"version": "1.1.0", "primary_column": name, "columns": {name: column}}
+
+    def _weigh(self, features: Features) -> None:
+        """Count the bytes of a Shapefile, whose parts end at 2 GB."""
+        points = int(shapely.get_num_coordinates(features.geometry).sum())
+        rings = int(shapely.get_num_interior_rings(features.geometry).sum()) + len(features)
+        self._bytes += 52 * len(features) + 4 * rings + 16 * points
+        table = self._count * _DBF_RECORD
+        if max(self._bytes, table) > _SHAPEFILE_LIMIT:
+            raise WriteError(
+                "the polygons need more than 2 GB, where a Shapefile ends",
+                where=self._path.name,
+                remedy="Choose --vector-format gpkg (or fgb, parquet), or fewer and smaller "
+                "outlines with --min-area, --sieve or --simplify.",
+            )
+
+
+@contextlib.contextmanager
+def _small_index() -> Iterator[None]:
+    """Bound the memory of a GeoPackage's spatial index; what the user has set stays."""
+    if _INDEX_OPTION in os.environ:
+        yield
+        return
+    before = pyogrio.get_gdal_config_option(_INDEX_OPTION)
+    pyogrio.set_gdal_config_options({_INDEX_OPTION: _INDEX_BYTES})
+    try:
+        yield
+    finally:
+        pyogrio.set_gdal_config_options({_INDEX_OPTION: before})

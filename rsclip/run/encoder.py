@@ -1,0 +1,131 @@
+"""A model made ready for a legend's words."""
+
+import dataclasses
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+
+from rsclip.config import SegmentConfig
+from rsclip.errors import RsclipWarning
+from rsclip.labelling.windows import Patched, plan_grid
+from rsclip.types import FloatArray
+from rsclip.words.legend import Legend
+from rsclip.words.prompts import Query, class_queries, load_templates
+
+if TYPE_CHECKING:
+    from rsclip.model import Backbone
+
+__all__ = ["Encoder", "Model", "ModelLoader", "load_model", "warn_of_far_words"]
+
+
+class Encoder(Patched, Protocol):
+    """What the pipeline asks of a model: images in, similarities on the patch grid out."""
+
+    @property
+    def batch_size(self) -> int:
+        """Windows per call."""
+
+    @property
+    def queries(self) -> int:
+        """Number of queries Q."""
+
+    def similarities(self, images: FloatArray) -> FloatArray:
+        """Return cosines float32 (B, Q, h, w) for images float32 (B, 3, H, W) in 0..1."""
+
+
+@dataclass(frozen=True)
+class Model:
+    """An encoder ready for a legend's words, and what the record says of it.
+
+    Attributes:
+        encoder: Gives similarities; one channel per query.
+        queries: The queries, in the encoder's order.
+        facts: Name, weights hash and whatever else describes the model, for the record.
+    """
+
+    encoder: Encoder
+    queries: Sequence[Query]
+    facts: Mapping[str, Any]
+
+    def check_windows(self, config: SegmentConfig) -> None:
+        """Raise OptionError if the windows do not fit the model: they then fit it in no scene."""
+        plan_grid((1, 1), self.encoder, config)
+
+
+ModelLoader = Callable[[Legend, SegmentConfig], Model]
+
+
+def load_model(
+    legend: Legend,
+    config: SegmentConfig,
+    backbone: "Backbone | None" = None,
+    methods: Sequence[tuple[str, Any]] | None = None,
+) -> Model:
+    """Load the backbone that a configuration names, with a legend's words encoded.
+
+    Args:
+        legend: Classes.
+        config: Settings.
+        backbone: A ready model, in place of the configuration's.
+        methods: Names and options of the methods, in place of the configuration's one; each is as
+            many channels as there are queries.
+
+    Raises:
+        InputError: The model, its weights, method, templates or device are wrong.
+    """
+    from rsclip.methods import parse_options
+    from rsclip.methods.segmenter import Segmenter
+    from rsclip.model import load_backbone
+
+    templates = load_templates(config.templates)
+    queries = class_queries(legend, templates)
+    if methods is None:
+        methods = [(config.method, parse_options(config.method, config.method_option))]
+    (method, method_options), *others = methods
+    backbone = backbone or load_backbone(config.model, config.weights)
+    segmenter = Segmenter(
+        backbone,
+        [query.prompts for query in queries],
+        method=method,
+        options=method_options,
+        device=config.device,
+        precision=config.precision,
+        batch_size=config.batch_size,
+        tta=config.tta,
+        others=others,
+    )
+    warn_of_far_words(backbone, legend)
+    facts = {
+        **backbone.facts(),
+        "method": method,
+        "method_options": dataclasses.asdict(method_options),
+        "templates": list(templates),
+        "device": str(segmenter.device),
+        "batch_size": segmenter.batch_size,
+    }
+    return Model(segmenter, queries, facts)
+
+
+def warn_of_far_words(backbone: "Backbone", legend: Legend) -> None:
+    """Name the words that a model of few concepts has not learned: it answers for them anyway."""
+    if backbone.vocabulary is None:
+        return
+    from rsclip.words.vocabulary import check_words
+
+    def embed(prompts: list[str]) -> np.ndarray:
+        features: np.ndarray = (
+            backbone.text_features([[prompt] for prompt in prompts]).cpu().numpy()
+        )
+        return features
+
+    words = [word for item in legend.classes for word in item.words]
+    for far in check_words(embed, words, backbone.vocabulary):
+        warnings.warn(
+            f"{far.word!r} is far from every word that {backbone.name} has learned (the nearest is "
+            f"{far.nearest!r}): expect nonsense for it, or use a larger model (--model)",
+            RsclipWarning,
+            stacklevel=2,
+        )

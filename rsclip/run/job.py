@@ -1,0 +1,294 @@
+"""Scenes, classes and settings, checked together before any work."""
+
+import contextlib
+import dataclasses
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rsclip.config import SegmentConfig
+from rsclip.errors import ExistsError, OutputError, RsclipError, RsclipWarning
+from rsclip.labelling.refinement import parse_dilations
+from rsclip.labelling.windows import plan_grid
+from rsclip.outputs.companions import output_names
+from rsclip.outputs.files.staging import Staging, check_reach
+from rsclip.outputs.polygons.vector_file import check_path, check_place, has_prj
+from rsclip.run.encoder import Model, ModelLoader, load_model
+from rsclip.run.resume import (
+    Places,
+    input_facts,
+    lost_outputs,
+    reading_hash,
+    settings_hash,
+    touched_outputs,
+    why_not_finished,
+)
+from rsclip.scene.scene import Scene
+from rsclip.scene.stretch import parse_stretch
+from rsclip.vectors.shaping import find_values
+from rsclip.words.legend import Legend, LegendSpec, class_file, load_legend
+from rsclip.words.prompts import template_file
+
+if TYPE_CHECKING:
+    from rsclip.model import Backbone, ModelOutline
+
+__all__ = ["Job", "files_read", "open_scene"]
+
+
+@dataclass(frozen=True)
+class Job:
+    """What a run was asked for.
+
+    Attributes:
+        scenes: As they were named.
+        stems: What their outputs' names begin with.
+        legend: Classes.
+        settings: Settings.
+        folder: The output folder.
+        inputs: Files that no output may replace.
+        unusable: Position -> why a scene cannot be opened.
+        widest: Working shape of the widest scene; None if none can be opened.
+        methods: How many methods read each image.
+        held_bytes: The most that a scene's file takes while it is open.
+    """
+
+    scenes: Sequence[str | Path]
+    stems: Sequence[str]
+    legend: Legend
+    settings: SegmentConfig
+    folder: Path
+    inputs: Sequence[str]
+    unusable: Mapping[int, RsclipError]
+    widest: tuple[int, int] | None
+    methods: int = 1
+    held_bytes: int = 0
+
+    @classmethod
+    def prepare(
+        cls,
+        scenes: Sequence[str | Path],
+        classes: LegendSpec,
+        output_dir: str | Path,
+        config: SegmentConfig | None,
+        protect: Sequence[str | Path] = (),
+    ) -> "Job":
+        """Check classes, options and names, and open every scene once.
+
+        Raises:
+            InputError: Classes or options are wrong, or two scenes would have the same outputs.
+        """
+        settings = config or SegmentConfig()
+        legend = load_legend(classes, background=settings.background)
+        find_values(settings.orthogonal, legend.names)
+        if settings.stretch is not None:
+            parse_stretch(settings.stretch)
+        if settings.refine is not None:
+            parse_dilations(settings.refine)
+        check_reach(output_dir)
+        check_path(output_dir, settings.vector_format)
+        if settings.qgis_project and settings.vector_format == "parquet":
+            _warn_of_parquet()
+        stems = _unique_stems(scenes)
+        inputs = [str(path) for path in (*scenes, *protect, *files_read(classes, settings))]
+        unusable: dict[int, RsclipError] = {}
+        widest, held = None, 0
+        for index, source in enumerate(scenes):
+            try:
+                with open_scene(source, settings) as opened:
+                    inputs += opened.files
+                    check_place(settings.vector_format, opened.crs, source)
+                    held = max(held, opened.held_bytes)
+                    if widest is None or opened.working_shape[1] > widest[1]:
+                        widest = opened.working_shape
+            except RsclipError as error:
+                unusable[index] = error
+        return cls(
+            scenes, stems, legend, settings, Path(output_dir), inputs, unusable, widest,
+            held_bytes=held,
+        )  # fmt: skip
+
+    def names(self, stem: str, scene: Scene | None = None) -> dict[str, str]:
+        """Return the file names of a scene's outputs: unless it is given, all there may be."""
+        placed = scene is None or has_prj(scene.crs)
+        return output_names(stem, self.settings, placed=placed)
+
+    def check_outputs(self) -> None:
+        """Refuse outputs that are in the way.
+
+        Raises:
+            OutputError: One exists and may not be replaced, or is an input.
+        """
+        # Whether what is there may stay is known only with the model.
+        replace = self.settings.overwrite or self.settings.resume
+        for index, stem in enumerate(self.stems):
+            if index not in self.unusable:
+                names = self.names(stem)
+                Staging.check(self.folder, names, overwrite=replace, inputs=self.inputs)
+
+    def outline(self, backbone: "Backbone | None") -> "ModelOutline":
+        """Return what is known of the model before it is loaded."""
+        from rsclip.model import model_outline
+
+        if backbone is not None:
+            return backbone.outline
+        return model_outline(self.settings.model, self.settings.weights)
+
+    def load(
+        self, backbone: "Backbone | None" = None, loader: ModelLoader | None = None
+    ) -> Model | None:
+        """Load the model, with a batch that keeps the memory limit; None if no scene can be opened.
+
+        Raises:
+            InputError: The model, its weights, or an option of it is wrong.
+        """
+        if self.widest is None:
+            return None
+        settings = self.settings
+        if settings.max_memory is not None:
+            settings = settings.replace(batch_size=self._batch_within(backbone))
+        if loader is not None:
+            model = loader(self.legend, settings)
+        else:
+            model = load_model(self.legend, settings, backbone)
+        model.check_windows(settings)
+        return model
+
+    def check_memory(self) -> None:
+        """Refuse a memory limit that no scene, however small, could keep.
+
+        Raises:
+            OptionError: It is too small, or no size.
+        """
+        if self.settings.max_memory is not None:
+            dataclasses.replace(self, widest=self.widest or (1, 1))._batch_within(None)
+
+    def identity(self, scene: Scene, model: Model) -> dict[str, Any]:
+        """Return what a finished run must have in common with this one."""
+        area = None if scene.aoi is None else scene.aoi.digest
+        return {
+            "settings_hash": settings_hash(self.legend, self.settings, model.facts, area),
+            "reading_hash": reading_hash(scene),
+            "input": input_facts(scene, checksum=self.settings.checksum),
+        }
+
+    def made_again(
+        self, names: Mapping[str, str], places: Places, identity: Mapping[str, Any]
+    ) -> str | None:
+        """Say why outputs of a finished run are replaced unasked; None where they are not.
+
+        Args:
+            names: As the method of that name gives them.
+            places: Key -> path of every output.
+            identity: As the method of that name gives it.
+
+        Raises:
+            ExistsError: They were made with other settings, or from another input, or some are
+                lost and others were changed since.
+        """
+        if not self.settings.resume or self.settings.overwrite:
+            return None
+        if lost := lost_outputs(places, identity):
+            gone = f"{', '.join(lost)} {'is' if len(lost) == 1 else 'are'} gone"
+            if touched := touched_outputs(places):
+                raise ExistsError(
+                    f"{gone}, and to make the outputs again would replace what may have been "
+                    f"changed since: {', '.join(touched)}",
+                    where=self.folder / names["record"],
+                    remedy="Put the missing back, replace all with --overwrite, or choose another "
+                    "folder (-o).",
+                )
+            return f"{gone}: made again"
+        if reason := why_not_finished(places, identity):
+            raise ExistsError(
+                f"outputs exist already, made {reason}",
+                where=self.folder / names["record"],
+                remedy="Replace them with --overwrite, or choose another folder (-o).",
+            )
+        return None
+
+    def kinship(self, scene: Scene, model: Model) -> dict[str, Any]:
+        """Return what a begun run must have in common with this one, to give the same bits."""
+        identity = self.identity(scene, model)
+        if self.settings.checksum:
+            for fact in identity["input"]:
+                del fact["mtime_ns"]
+        return {
+            **identity,
+            "device": model.facts.get("device"),
+            "batch_size": model.encoder.batch_size,
+        }
+
+    def _batch_within(self, backbone: "Backbone | None") -> int:
+        from rsclip.run.memory import batch_within
+
+        outline = self.outline(backbone)
+        assert self.settings.max_memory is not None
+        assert self.widest is not None
+        queries = sum(len(item.words) + len(item.descriptions) for item in self.legend.classes)
+        grid = plan_grid(self.widest, outline, self.settings)
+        return batch_within(
+            self.settings.max_memory, grid, outline, queries * self.methods, self.settings,
+            held_bytes=self.held_bytes,
+        )  # fmt: skip
+
+
+def open_scene(source: str | Path, config: SegmentConfig) -> Scene:
+    """Open a scene as the settings say.
+
+    Raises:
+        InputError: It cannot be opened, or an option does not fit it.
+    """
+    return Scene.open(
+        source,
+        bidx=config.bidx,
+        nodata=config.nodata,
+        gsd=config.gsd,
+        aoi=config.aoi,
+        on_read_error=config.on_read_error,
+        resample_output=config.resample_output,
+    )
+
+
+def _warn_of_parquet() -> None:
+    warnings.warn(
+        "--qgis-project leaves the polygons out: many builds of QGIS cannot open GeoParquet "
+        "(--vector-format gpkg opens in all)",
+        RsclipWarning,
+        stacklevel=4,
+    )
+
+
+def _unique_stems(scenes: Sequence[str | Path]) -> list[str]:
+    stems = [Scene.stem_of(scene) for scene in scenes]
+    for index, stem in enumerate(stems):
+        # Case too: Windows and macOS file systems would write one over the other.
+        twins = [other for other in stems[:index] if other.lower() == stem.lower()]
+        if twins:
+            first = scenes[stems.index(twins[0])]
+            raise OutputError(
+                f"both would be written as {output_names(stem)['mask']}",
+                where=f"{first} and {scenes[index]}",
+                remedy="Run them one at a time into folders of their own (-o).",
+            )
+    return stems
+
+
+def files_read(classes: LegendSpec, config: SegmentConfig) -> list[Path]:
+    """Return the class file, templates, weights, area and model files that a run would read.
+
+    Args:
+        classes: As `segment` takes them.
+        config: Settings.
+    """
+    files = [class_file(classes), template_file(config.templates)]
+    files += [Path(name).expanduser() for name in (config.weights, config.model) if name]
+    # An area may be a text too long for a file's name.
+    with contextlib.suppress(OSError, ValueError):
+        if config.aoi is not None and Path(config.aoi).expanduser().is_file():
+            files.append(Path(config.aoi).expanduser())
+    found = [path for path in files if path is not None]
+    # A model may be a folder.
+    inside = [item for path in found if path.is_dir() for item in path.iterdir()]
+    return [path for path in (*found, *inside) if path.is_file()]

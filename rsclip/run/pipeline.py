@@ -1,0 +1,374 @@
+"""Scene and words in, georeferenced mask out: the one place that wires the stages.
+
+reader thread:  scene -> tiles -> chips -> batches
+caller:         batches -> similarities -> stitcher -> finished patch rows
+writer thread:  patch rows -> label strips -> mask
+"""
+
+import itertools
+import math
+import time
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence, Set
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from rsclip.config import SegmentConfig
+from rsclip.labelling.labeller import Labeller
+from rsclip.labelling.refinement import Refinement, halo_of, parse_dilations
+from rsclip.labelling.stitcher import Stitcher
+from rsclip.labelling.windows import plan_grid
+from rsclip.outputs.rasters.cog import CogWriter
+from rsclip.outputs.rasters.mask import MaskWriter
+from rsclip.outputs.rasters.scores import SCORES
+from rsclip.run.checkpoint import Checkpoint, State
+from rsclip.run.encoder import Encoder
+from rsclip.run.sink import MASK, Sink
+from rsclip.run.sizes import room_for_block
+from rsclip.run.threads import Worker, prefetch
+from rsclip.scene.scene import Scene, gdal_env
+from rsclip.scene.stretch import Radiometry, fit
+from rsclip.types import BoolArray, Chip, FloatArray, Rows, Tile, Window
+from rsclip.words.legend import Legend
+
+__all__ = ["Progress", "SceneRun"]
+
+Progress = Callable[[int, int], None]
+"""Called with (windows done, windows in all)."""
+
+_QUEUE_DEPTH = 2
+# A label is interpolated between patch centres: from one patch beyond its own.
+_HALO_CELLS = 2
+_NO_IMAGES = np.empty(0, np.float32)
+
+
+@dataclass(frozen=True, slots=True)
+class _Batch:
+    tiles: list[Tile]
+    images: FloatArray
+    done: int  # windows read so far, the skipped ones included
+    clean: bool = True  # no window that was read waits for a later batch: a run can be taken up
+
+
+@dataclass(slots=True)
+class Counts:
+    """What a run counted.
+
+    Attributes:
+        windows: Windows of the grid.
+        skipped: Windows without a valid pixel, which the encoder never saw.
+        pixels: int64 (values,) pixels of each label value, nodata included.
+        m2: float64 (values,) their true ground area; None where the scene has no place on Earth.
+        confidence: float64 (values,) sums of their scores (0 to 1); None if none was computed.
+        seconds: Wall time of the stages.
+        folded: Values of classes that covered too little of the scene and were written as 0.
+    """
+
+    windows: int
+    skipped: int
+    pixels: np.ndarray
+    m2: np.ndarray | None
+    confidence: np.ndarray | None
+    seconds: dict[str, float]
+    folded: tuple[int, ...] = ()
+
+
+class _Lane(NamedTuple):
+    """What one mask is made by."""
+
+    labeller: Labeller
+    sink: Sink
+
+
+class SceneRun:
+    """One scene on its way through an encoder into a mask.
+
+    Args:
+        scene: An open scene.
+        encoder: Gives similarities.
+        legend: Classes.
+        class_index: Position in `legend.classes` of each of the encoder's queries.
+        config: Settings.
+
+    Raises:
+        OptionError: The window or stride does not fit the model's patch.
+    """
+
+    def __init__(
+        self,
+        scene: Scene,
+        encoder: Encoder,
+        legend: Legend,
+        class_index: Sequence[int],
+        config: SegmentConfig,
+    ) -> None:
+        self._scene = scene
+        self._encoder = encoder
+        self._legend = legend
+        self._class_index = class_index
+        self._config = config
+        self.grid = plan_grid(scene.working_shape, encoder, config)
+        self.radiometry: Radiometry | None = None
+
+    @property
+    def unreadable(self) -> Set[Window]:
+        """Windows of the scene that could not be read and count as without data."""
+        return self._scene.unreadable
+
+    def write(
+        self,
+        writer: MaskWriter,
+        progress: Progress | None = None,
+        scores: Mapping[str, CogWriter] | None = None,
+        checkpoint: Checkpoint | None = None,
+    ) -> Counts:
+        """Segment the scene into an open mask writer.
+
+        Args:
+            writer: Takes the labels.
+            progress: Called with (windows done, windows in all).
+            scores: Writers of what is asked for besides: "confidence", "margin", "probabilities".
+                Labels are the same with and without them.
+            checkpoint: Keeps finished rows for a later run, and says where this one goes on.
+
+        Raises:
+            RunError: A read, the encoder or a write failed.
+        """
+        (counts,) = self._run([{MASK: writer, **(scores or {})}], progress, checkpoint)
+        return counts
+
+    def write_each(
+        self, writers: Sequence[MaskWriter], progress: Progress | None = None
+    ) -> list[Counts]:
+        """Segment the scene into several masks, from an encoder that reads images in several ways.
+
+        Args:
+            writers: One mask for each way; the encoder's channels are the queries' of the first,
+                then those of the second, and so on.
+            progress: Called with (windows done, windows in all).
+
+        Raises:
+            RunError: A read, the encoder or a write failed.
+        """
+        return self._run([{MASK: writer} for writer in writers], progress, None)
+
+    def _run(
+        self,
+        outputs: Sequence[Mapping[str, CogWriter]],
+        progress: Progress | None,
+        checkpoint: Checkpoint | None,
+    ) -> list[Counts]:
+        began = time.perf_counter()
+        self.radiometry = fit(self._scene, self._config.stretch)
+        fitted = time.perf_counter()
+        with self._scene.reopen() as own:
+            lanes = [
+                _Lane(
+                    self._labeller(set(writers), own),
+                    Sink(own, writers, self._legend.nodata, checkpoint),
+                )
+                for writers in outputs
+            ]
+            encode_seconds, seen = self._windows(lanes, progress, checkpoint)
+        encoded = time.perf_counter()
+        folded = [
+            self._end(lane.sink, writers) for lane, writers in zip(lanes, outputs, strict=True)
+        ]
+        for writers in outputs:
+            for each in writers.values():
+                each.finish()
+        finished = time.perf_counter()
+        seconds = {
+            "stretch": fitted - began,
+            "windows": encoded - fitted,
+            "of which encoder": encode_seconds,
+            "write": finished - encoded,
+            "total": finished - began,
+        }
+        total = len(self.grid)
+        return [
+            Counts(total, total - seen, sink.pixels, sink.m2, sink.confidence, seconds, values)
+            for (_, sink), values in zip(lanes, folded, strict=True)
+        ]
+
+    def _end(self, sink: Sink, writers: Mapping[str, CogWriter]) -> tuple[int, ...]:
+        """Change what depends on the mask as a whole; return the values that became 0."""
+        mask = writers[MASK]
+        assert isinstance(mask, MaskWriter)
+        folded = self._small_classes(sink.pixels)
+        if folded:
+            sink.fold(folded)
+            mask.relabel(dict.fromkeys(folded, 0))
+        if self._config.sieve is not None:
+            mask.sieve(self._config.sieve)
+            sink.recount()
+        return tuple(folded)
+
+    def _small_classes(self, pixels: np.ndarray) -> list[int]:
+        """Return the values of classes that cover some of the scene, but less than they must."""
+        valid = int(pixels.sum() - pixels[self._legend.nodata])
+        least = (self._config.area_threshold or 0) * valid
+        return [item.value for item in self._legend.foreground if 0 < pixels[item.value] < least]
+
+    def _windows(
+        self,
+        lanes: Sequence[_Lane],
+        progress: Progress | None,
+        checkpoint: Checkpoint | None,
+    ) -> tuple[float, int]:
+        """Run all windows into the lanes; return the encoder's seconds and the windows it saw."""
+        grid = self.grid
+        stitcher = Stitcher(grid, self._encoder.queries, self._config.blend)
+        encode_seconds, seen, row, first = 0.0, 0, 0, 0
+        if checkpoint is not None and checkpoint.state is not None:
+            state = checkpoint.state
+            ((labeller, sink),) = lanes
+            for part in (stitcher, labeller):
+                part.restore(state)
+            sink.restore(state, checkpoint)
+            row, seen, first = (int(state[name]) for name in ("row", "seen", "tile"))
+
+        def finish(item: Rows | State) -> None:
+            if isinstance(item, Rows):
+                with gdal_env():
+                    for (labeller, sink), rows in zip(lanes, _split(item, len(lanes)), strict=True):
+                        for strip in labeller.add(rows):
+                            sink.add(strip)
+            else:
+                assert checkpoint is not None
+                ((labeller, sink),) = lanes
+                checkpoint.commit({**item, **labeller.state(), **sink.state()})
+
+        with Worker(finish, _QUEUE_DEPTH) as worker:
+            for batch in prefetch(self._batches(first), _QUEUE_DEPTH):
+                start = time.perf_counter()
+                similarities = self._encoder.similarities(batch.images) if batch.tiles else ()
+                encode_seconds += time.perf_counter() - start
+                for tile, one in zip(batch.tiles, similarities, strict=True):
+                    while grid.row_starts[row] < tile.window.row:
+                        worker.put(stitcher.take(grid.final_cell_rows(row)))
+                        row += 1
+                    stitcher.add(tile, one)
+                seen += len(batch.tiles)
+                if progress is not None:
+                    progress(batch.done, len(grid))
+                if checkpoint is not None and batch.clean and checkpoint.claim():
+                    counts = {"row": row, "seen": seen, "tile": batch.done}
+                    plain = {name: np.asarray(count) for name, count in counts.items()}
+                    worker.put({**stitcher.state(), **plain})
+            for last in range(row, len(grid.row_starts)):
+                worker.put(stitcher.take(grid.final_cell_rows(last)))
+        return encode_seconds, seen
+
+    def _labeller(self, outputs: Container[str], own: Scene) -> Labeller:
+        """Make the labeller; `own` is for the thread that it works in."""
+        config, patch = self._config, self.grid.patch
+        rows_scale, cols_scale = self._scene.scale
+        return Labeller(
+            self._scene.shape,
+            self.grid.cells,
+            (patch * rows_scale, patch * cols_scale),
+            self._legend,
+            self._class_index,
+            logit_scale=config.logit_scale,
+            score=config.score,
+            threshold=config.threshold,
+            # Where the score is worked out anyway, its mean is known for nothing.
+            with_score=any(kind in outputs for kind in SCORES) or self._has_threshold(),
+            with_margin="margin" in outputs,
+            with_probabilities="probabilities" in outputs,
+            refinement=self._refinement(own),
+        )
+
+    def _refinement(self, own: Scene) -> Refinement | None:
+        if self._config.refine is None:
+            return None
+        radiometry = self.radiometry
+        assert radiometry is not None
+
+        def guide(window: Window) -> tuple[FloatArray, BoolArray]:
+            pixels, valid = own.read_own(window)
+            return radiometry.apply(pixels, valid), valid
+
+        room = room_for_block(self._config.max_memory)
+        return Refinement(guide, parse_dilations(self._config.refine), room)
+
+    def _has_threshold(self) -> bool:
+        own = (item.threshold for item in self._legend.classes)
+        return any(value is not None for value in (self._config.threshold, *own))
+
+    @property
+    def _halo(self) -> int:
+        """How many working pixels beyond its own a label can depend on."""
+        cells = _HALO_CELLS * self.grid.patch
+        if self._config.refine is None:
+            return cells
+        refined = halo_of(parse_dilations(self._config.refine))
+        return cells + math.ceil(refined / min(self._scene.scale))
+
+    def wanted_windows(self, first: int = 0) -> int:
+        """Return how many windows a label may hang on: all, but for an area of interest.
+
+        Args:
+            first: Number of the window to begin with.
+        """
+        if self._scene.aoi is None:
+            return len(self.grid) - first
+        halo = self._halo
+        tiles = itertools.islice(self.grid.tiles(), first, None)
+        return sum(self._scene.wanted(_around(tile.window, halo)) for tile in tiles)
+
+    def chips(self, first: int = 0) -> Iterator[Chip | None]:
+        """Yield each tile's chip in row-major order; None for one that no label needs.
+
+        Args:
+            first: Number of the tile to begin with.
+        """
+        assert self.radiometry is not None
+        halo = self._halo
+        row, col = divmod(first, len(self.grid.col_starts))
+        with self._scene.reopen() as scene:
+            for tile in itertools.islice(self.grid.tiles(row), col, None):
+                if not scene.wanted(_around(tile.window, halo)):
+                    yield None
+                    continue
+                pixels, valid = scene.read(tile.window)
+                image = self.radiometry.apply(pixels, valid) if valid.any() else None
+                yield Chip(tile, image, valid) if image is not None else None
+
+    def _batches(self, first: int) -> Iterator[_Batch]:
+        """Yield batches of windows, always the same ones: `first` must be a clean one's `done`."""
+        size, columns = self._encoder.batch_size, len(self.grid.col_starts)
+        with gdal_env():
+            waiting: list[Chip] = []
+            done = first
+            for chip in self.chips(first):
+                done += 1
+                if chip is not None:
+                    waiting.append(chip)
+                if len(waiting) == size:
+                    yield _batch(waiting, done)
+                    waiting = []
+                elif done % columns == 0:
+                    # Nothing to encode, but to tell how far it is: there may be no data for long.
+                    yield _Batch([], _NO_IMAGES, done - len(waiting), clean=not waiting)
+            if waiting:
+                yield _batch(waiting, done)
+
+
+def _split(rows: Rows, count: int) -> Iterator[Rows]:
+    """Yield the rows of each of several equal groups of channels."""
+    for part in np.split(rows.similarities, count):
+        yield Rows(rows.start, part, rows.covered)
+
+
+def _around(window: Window, halo: int) -> Window:
+    return Window(
+        window.row - halo, window.col - halo, window.height + 2 * halo, window.width + 2 * halo
+    )
+
+
+def _batch(chips: Sequence[Chip], done: int) -> _Batch:
+    images = np.stack([chip.image for chip in chips]) if chips else _NO_IMAGES
+    return _Batch([chip.tile for chip in chips], images, done)

@@ -1,0 +1,201 @@
+"""What a run would do, before it does it: windows, minutes, memory, disk, what is done already."""
+
+import itertools
+import statistics
+import time
+from collections.abc import Container, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from rsclip.config import SegmentConfig
+from rsclip.errors import AreaError, ExistsError, RsclipError
+from rsclip.outputs.companions import kept_scores
+from rsclip.outputs.files.staging import Staging
+from rsclip.run.checkpoint import windows_done
+from rsclip.run.encoder import Model, ModelLoader
+from rsclip.run.job import Job, open_scene
+from rsclip.run.memory import estimate_memory_mb
+from rsclip.run.pipeline import SceneRun
+from rsclip.run.resume import finished_record
+from rsclip.scene.scene import Scene, gdal_env
+from rsclip.scene.stretch import fit
+from rsclip.words.legend import LegendSpec
+
+if TYPE_CHECKING:
+    from rsclip.model import Backbone, ModelOutline
+
+__all__ = ["ScenePlan", "plan_scenes"]
+
+_TIMED_BATCHES = 3
+# Cutting, stitching, labelling and writing, per pixel: tests/benchmarks/memory.py.
+_SECONDS_A_PIXEL = 2e-7
+# Bytes a pixel while the COGs are made, drafts and overviews included; labels compress well.
+_MASK_BYTES = 0.5
+_SCORE_BYTES = 2.0
+
+
+Status = Literal["new", "finished", "exists", "blocked", "outside", "unusable"]
+
+
+@dataclass(frozen=True, slots=True)
+class ScenePlan:
+    """What would become of a scene.
+
+    Attributes:
+        scene: As it was named.
+        status: "new"; "finished": skipped with --resume; "exists": outputs of something else are
+            in the way; "blocked": the folder cannot be written, or another run is at it;
+            "outside" the area of interest; "unusable".
+        windows: To do, of the grid, those without a valid pixel included.
+        kept: Windows of a begun run that --resume need not do again.
+        seconds: Of work, roughly.
+        window_seconds: Of the encoder, for a window.
+        memory_mb: Peak, roughly.
+        disk_mb: Needed while the outputs are made, roughly.
+        reason: Why it cannot be done, or what is there of it; or None.
+    """
+
+    scene: str
+    status: Status
+    windows: int = 0
+    kept: int = 0
+    seconds: float = 0.0
+    window_seconds: float = 0.0
+    memory_mb: int = 0
+    disk_mb: float = 0.0
+    reason: str | None = None
+
+
+def plan_scenes(
+    scenes: Sequence[str | Path],
+    classes: LegendSpec,
+    output_dir: str | Path = ".",
+    *,
+    config: SegmentConfig | None = None,
+    backbone: "Backbone | None" = None,
+    model_loader: ModelLoader | None = None,
+    protect: Sequence[str | Path] = (),
+    window_seconds: float | None = None,
+) -> list[ScenePlan]:
+    """Say what `segment_scenes` would do; nothing is written.
+
+    A few windows of the first usable scene are encoded for the time.
+
+    Args:
+        scenes: As `segment_scenes` takes them, and the other arguments.
+        classes: Classes.
+        output_dir: The output folder.
+        config: Settings.
+        backbone: A ready model.
+        model_loader: Builds the encoder.
+        protect: Further files that no output may replace.
+        window_seconds: What a window takes, where it was timed before.
+
+    Raises:
+        InputError: Classes, options or the model are wrong.
+    """
+    job = Job.prepare(scenes, classes, output_dir, config, protect)
+    model = job.load(backbone, model_loader)
+    outline = job.outline(backbone) if model_loader is None else None
+    second = window_seconds
+    plans = []
+    for index, (source, stem) in enumerate(zip(scenes, job.stems, strict=True)):
+        try:
+            if index in job.unusable:
+                raise job.unusable[index]
+            assert model is not None
+            with gdal_env(), open_scene(source, job.settings) as scene:
+                classes_of = [query.class_index for query in model.queries]
+                run = SceneRun(scene, model.encoder, job.legend, classes_of, job.settings)
+                if second is None:
+                    second = _seconds_a_window(run, scene, model, job.settings)
+                plans.append(_plan(job, scene, stem, run, model, outline, second))
+        except RsclipError as error:
+            status: Status = "outside" if isinstance(error, AreaError) else "unusable"
+            plans.append(ScenePlan(str(source), status, reason=str(error)))
+    return plans
+
+
+def _plan(
+    job: Job,
+    scene: Scene,
+    stem: str,
+    run: SceneRun,
+    model: Model,
+    outline: "ModelOutline | None",
+    second: float,
+) -> ScenePlan:
+    names = job.names(stem, scene)
+    pixels = scene.shape[0] * scene.shape[1]
+    status, reason = _standing(job, names, job.identity(scene, model))
+    first = 0
+    if status == "new" and job.settings.resume:
+        first = windows_done(Staging.work_of(job.folder, names), job.kinship(scene, model))
+    windows = run.wanted_windows(first)
+    kept = run.wanted_windows() - windows if first else 0
+    if first:
+        reason = f"begun: {kept:,} window{'s are' if kept != 1 else ' is'} done"
+    return ScenePlan(
+        scene.source,
+        status,
+        windows=windows,
+        kept=kept,
+        seconds=round(windows * second + pixels * _SECONDS_A_PIXEL, 1),
+        window_seconds=second,
+        memory_mb=0
+        if outline is None
+        else estimate_memory_mb(
+            run.grid,
+            outline,
+            model.encoder.queries,
+            job.settings,
+            model.encoder.batch_size,
+            held_bytes=scene.held_bytes,
+        ),
+        disk_mb=round(pixels * _bytes_a_pixel(names, model) / 2**20, 2),
+        reason=reason,
+    )
+
+
+def _standing(
+    job: Job, names: Mapping[str, str], identity: Mapping[str, Any]
+) -> tuple[Status, str | None]:
+    """Say whether outputs are there, and why they are in the way, without touching any."""
+    try:
+        places = Staging.places(job.folder, names)
+        if finished_record(places, identity) is not None:
+            return "finished", None
+        again = job.made_again(names, places, identity)
+        replace = job.settings.overwrite or again is not None
+        Staging.foresee(job.folder, names, overwrite=replace, inputs=job.inputs)
+    except ExistsError as error:
+        return "exists", str(error)
+    except RsclipError as error:
+        return "blocked", str(error)
+    return "new", again
+
+
+def _seconds_a_window(run: SceneRun, scene: Scene, model: Model, config: SegmentConfig) -> float:
+    """Time the encoder on windows of the scene; the first batch warms it up."""
+    run.radiometry = fit(scene, config.stretch)
+    size = model.encoder.batch_size
+    chips = (chip for chip in run.chips() if chip is not None)
+    times = []
+    while group := list(itertools.islice(chips, size)):
+        images = np.stack([chip.image for chip in group])
+        began = time.perf_counter()
+        model.encoder.similarities(images)
+        times.append((time.perf_counter() - began) / len(group))
+        if len(times) > _TIMED_BATCHES:
+            break
+    chips.close()
+    return statistics.median(times[1:] or times) if times else 0.0
+
+
+def _bytes_a_pixel(names: Container[str], model: Model) -> float:
+    classes = len({query.class_index for query in model.queries})
+    bands = sum(classes if kind == "probabilities" else 1 for kind in kept_scores(names))
+    return _MASK_BYTES + bands * _SCORE_BYTES

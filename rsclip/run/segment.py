@@ -1,0 +1,309 @@
+"""The library's front door: `segment` one scene, or many with one loaded model."""
+
+import contextlib
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+import rasterio
+
+from rsclip.config import POLYGON_OPTIONS, SegmentConfig, build_config
+from rsclip.errors import RsclipError, RsclipWarning, RunError
+from rsclip.outputs.companions import open_scores, output_names, write_companions
+from rsclip.outputs.files.staging import Staging
+from rsclip.outputs.rasters.mask import MaskWriter
+from rsclip.outputs.records.record import provenance_tags, write_record
+from rsclip.run.checkpoint import Checkpoint
+from rsclip.run.encoder import Model, ModelLoader, load_model
+from rsclip.run.job import Job, open_scene
+from rsclip.run.pipeline import Progress, SceneRun
+from rsclip.run.provenance import describe_outcome, describe_run
+from rsclip.run.resume import finished_record, former_outputs, known_by_content, output_facts
+from rsclip.scene.scene import gdal_env
+from rsclip.words.legend import Legend
+
+if TYPE_CHECKING:
+    import geopandas
+    import PIL.Image
+
+    from rsclip.model import Backbone
+
+__all__ = [
+    "Failure",
+    "Model",
+    "SegmentResult",
+    "load_model",
+    "output_names",
+    "segment",
+    "segment_scenes",
+]
+
+
+@dataclass(frozen=True)
+class SegmentResult:
+    """What a finished segmentation left behind.
+
+    Attributes:
+        scene: The scene as it was named.
+        paths: Key ("mask", "areas", "record", ...) -> path of every output; docs/outputs.md.
+        legend: Classes with values and colours; 0 is unclassified, `legend.nodata` no data.
+        shares: Class name -> share (0 to 1) of the valid pixels, "unclassified" included.
+        run: The run record as a mapping.
+        status: "done", or "skipped" where it was finished before (`resume`).
+    """
+
+    scene: str
+    paths: Mapping[str, Path]
+    legend: Legend
+    shares: Mapping[str, float]
+    run: Mapping[str, Any] = field(repr=False)
+    status: Literal["done", "skipped"] = "done"
+
+    @property
+    def mask_path(self) -> Path:
+        """Path of the mask, a COG on the scene's grid."""
+        return self.paths["mask"]
+
+    @property
+    def record(self) -> Path:
+        """Path of the run record (JSON)."""
+        return self.paths["record"]
+
+    def mask(self) -> np.ndarray:
+        """Read the labels: legend.dtype (H, W)."""
+        with rasterio.open(self.mask_path) as dataset:
+            labels: np.ndarray = dataset.read(1)
+        return labels
+
+    def polygons(self) -> "geopandas.GeoDataFrame":
+        """Return the polygons: those that were written, else made now from the mask.
+
+        Columns are docs/outputs.md's, geometry in the scene's CRS (in WGS84 if GeoJSON was asked
+        for). All are in memory; pyogrio reads larger files piece by piece.
+
+        Raises:
+            RunError: A read or a write failed.
+        """
+        from rsclip.outputs.polygonize import polygonize, read_polygons
+
+        if "polygons" in self.paths:
+            return read_polygons(self.paths["polygons"])
+        options = {
+            name: value
+            for name, value in self.run["settings"].items()
+            # The mask is sieved already.
+            if name in POLYGON_OPTIONS and name not in ("overwrite", "sieve")
+        }
+        return polygonize(self.mask_path, confidence=self.paths.get("confidence"), **options)
+
+    def preview(self) -> "PIL.Image.Image":
+        """Return the preview: the one that was written, else drawn now from scene and mask.
+
+        Raises:
+            InputError: The scene cannot be opened any more.
+            ReadError: Its pixels cannot be read.
+        """
+        import PIL.Image
+
+        from rsclip.outputs.pictures.preview import draw_preview
+
+        if "preview" in self.paths:
+            with PIL.Image.open(self.paths["preview"]) as picture:
+                return picture.copy()
+        return draw_preview(self.run, self.mask_path)
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A scene of several that could not be segmented."""
+
+    scene: str
+    error: RsclipError
+
+
+_KEPT = "Finished rows are kept: --resume goes on from there."
+
+
+def segment(
+    scene: str | Path,
+    classes: "str | Path | Sequence[str] | Mapping[str, Any] | Legend",
+    output_dir: str | Path = ".",
+    *,
+    config: SegmentConfig | None = None,
+    backbone: "Backbone | None" = None,
+    progress: Progress | None = None,
+    **options: Any,
+) -> SegmentResult:
+    """Segment one scene by class words into a georeferenced mask.
+
+    Args:
+        scene: A file, URL or GDAL virtual path.
+        classes: Words ("building|house, road"), a class file, "set:NAME", or a `Legend`.
+        output_dir: Where `<stem>_mask.tif` and the other outputs go.
+        config: Settings; `options` beat them.
+        backbone: A ready model (`rsclip.wrap`), in place of `model` and `weights`.
+        progress: Called with (windows done, windows in all).
+        **options: Fields of `SegmentConfig`, such as overlap=0.25.
+
+    Raises:
+        InputError: Something is wrong before any pixel is read.
+        RunError: Something failed after; nothing is left under a final name.
+    """
+    settings = _merge(config, options)
+    (result,) = segment_scenes(
+        [scene], classes, output_dir, config=settings, backbone=backbone, progress=progress
+    )
+    if isinstance(result, Failure):
+        raise result.error
+    return result
+
+
+def segment_scenes(
+    scenes: Sequence[str | Path],
+    classes: "str | Path | Sequence[str] | Mapping[str, Any] | Legend",
+    output_dir: str | Path = ".",
+    *,
+    config: SegmentConfig | None = None,
+    backbone: "Backbone | None" = None,
+    model_loader: ModelLoader | None = None,
+    progress: Progress | None = None,
+    protect: Sequence[str | Path] = (),
+) -> Iterator[SegmentResult | Failure]:
+    """Segment scenes one after the other with one loaded model.
+
+    Args:
+        scenes: Files, URLs or GDAL virtual paths, each with a stem of its own.
+        classes: As `segment` takes them.
+        output_dir: One folder for all.
+        config: Settings.
+        backbone: A ready model, in place of the configuration's.
+        progress: Called with (windows done, windows in all), anew for each scene.
+        model_loader: Builds the encoder in place of `load_model` (tests, benchmarks).
+        protect: Further files that no output may replace, such as the class file.
+
+    Yields:
+        A result, or the failure of one scene; the others still run.
+
+    Raises:
+        InputError: Classes, options, output names or the model are wrong: no scene is begun.
+    """
+    job = Job.prepare(scenes, classes, output_dir, config, protect)
+    job.check_outputs()
+    model = job.load(backbone, model_loader)
+    for index, (source, stem) in enumerate(zip(scenes, job.stems, strict=True)):
+        if index in job.unusable:
+            yield Failure(str(source), job.unusable[index])
+            continue
+        assert model is not None
+        try:
+            yield _segment_one(job, source, stem, model, progress)
+        except RsclipError as error:
+            yield Failure(str(source), error)
+        except MemoryError:
+            yield Failure(str(source), _out_of_memory(source))
+
+
+def _merge(config: SegmentConfig | None, options: Mapping[str, Any]) -> SegmentConfig:
+    if config is None:
+        return build_config(options)
+    return build_config(config.to_dict(), options) if options else config
+
+
+def _out_of_memory(source: str | Path) -> RunError:
+    return RunError(
+        "the memory of this machine does not suffice",
+        where=source,
+        remedy="Try --max-memory, a smaller --batch-size or fewer classes; `rsclip info` estimates "
+        "the need.",
+    )
+
+
+def _segment_one(
+    job: Job, source: str | Path, stem: str, model: Model, progress: Progress | None
+) -> SegmentResult:
+    folder, legend, config = job.folder, job.legend, job.settings
+    index = [query.class_index for query in model.queries]
+    with gdal_env(), contextlib.ExitStack() as stack:
+        scene = stack.enter_context(open_scene(source, config))
+        names = job.names(stem, scene)
+        identity = job.identity(scene, model)
+        final = {key: folder / name for key, name in names.items()}
+        if config.resume and (done := finished_record(final, identity)):
+            if config.checksum and not known_by_content(done):
+                _warn(
+                    f"{source}: finished without --checksum: its file was known by size and time "
+                    "of change, not by content"
+                )
+            return _result(source, final, legend, done, "skipped")
+        if again := job.made_again(names, final, identity):
+            _warn(f"{source}: {again}")
+        run = SceneRun(scene, model.encoder, legend, index, config)
+        staging = stack.enter_context(
+            Staging(
+                folder,
+                names,
+                overwrite=config.overwrite or again is not None,
+                inputs=job.inputs,
+                # Unasked, nothing goes but what the run itself had made.
+                former=None if again else former_outputs(folder, names),
+            )
+        )
+        checkpoint = Checkpoint(staging.work, job.kinship(scene, model), resume=config.resume)
+        stack.callback(checkpoint.close)
+        if checkpoint.discarded:
+            _warn(f"{source}: begun with another input, other settings or batches: starts over")
+        record = describe_run(scene, run, legend, config, model.queries, model.facts) | identity
+        record["outputs"] = names
+        tags = provenance_tags(record)
+        grid = scene.shape, scene.crs, scene.transform
+        writer = stack.enter_context(MaskWriter(staging.path("mask"), *grid, legend, tags))
+        scores = open_scores(stack, staging, names, scene, legend, tags)
+        with _keeping(staging, checkpoint):
+            counts = run.write(writer, progress, scores, checkpoint)
+            record.update(describe_outcome(run, counts, legend))
+            assert run.radiometry is not None
+            write_companions(staging, names, folder, scene, run.radiometry, legend, record, config)
+            record["made"] = output_facts(staging.path(key) for key in names if key != "record")
+            write_record(staging.path("record"), record)
+            paths = staging.publish()
+    if record["unreadable"]:
+        count = len(record["unreadable"])
+        blocks = "a block" if count == 1 else f"{count} blocks"
+        they = "it is" if count == 1 else "they are"
+        _warn(f"{source}: {blocks} could not be read: {they} nodata ({names['record']})")
+    if record["valid_pixels"] == 0:
+        _warn(f"{source}: no valid pixel: the mask is nodata throughout")
+    return _result(source, paths, legend, record, "done")
+
+
+@contextlib.contextmanager
+def _keeping(staging: Staging, checkpoint: Checkpoint) -> Iterator[None]:
+    """Keep finished rows for --resume, whatever stops the work."""
+    try:
+        yield
+    except BaseException as error:
+        if checkpoint.committed:
+            staging.keep_work()
+            if isinstance(error, RsclipError):
+                error.remedy = " ".join(filter(None, [error.remedy, _KEPT]))
+            else:
+                error.add_note(_KEPT)
+        raise
+
+
+def _result(
+    source: str | Path,
+    paths: Mapping[str, Path],
+    legend: Legend,
+    record: Mapping[str, Any],
+    status: Literal["done", "skipped"],
+) -> SegmentResult:
+    shares = {item["name"]: item["share"] for item in record["results"]}
+    return SegmentResult(str(source), paths, legend, shares, record, status)
+
+
+def _warn(text: str) -> None:
+    warnings.warn(text, RsclipWarning, stacklevel=3)

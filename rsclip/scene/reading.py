@@ -1,0 +1,313 @@
+"""A raster's open files, and reading that tries again: the only place where pixels are read."""
+
+import contextlib
+import logging
+import os
+import re
+import threading
+import time
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, TypeVar
+
+import numpy as np
+import rasterio
+import rasterio._err
+from numpy.typing import NDArray
+from rasterio._err import CPLE_BaseError
+from rasterio.errors import NotGeoreferencedWarning, RasterioError, RasterioIOError
+from rasterio.io import DatasetReader
+from rasterio.windows import Window as RasterioWindow
+
+from rsclip.config import OnReadError
+from rsclip.errors import ReadError
+from rsclip.scene.source import is_remote
+from rsclip.types import BoolArray, Shape, Window
+
+__all__ = [
+    "RASTERIO_ERRORS",
+    "Handles",
+    "held_bytes",
+    "inside",
+    "open_raster",
+    "pieces",
+    "reason",
+    "refusing_damage",
+    "whole",
+]
+
+RASTERIO_ERRORS = (RasterioError, CPLE_BaseError, OSError)
+# A network drive or a server that stumbles gets this long before each further try.
+_RETRY_SECONDS = (0.2, 1.0)
+# warnings.catch_warnings changes the whole process.
+_open_lock = threading.Lock()
+
+T = TypeVar("T")
+
+
+class Handles:
+    """A raster and its overviews, opened when first needed; for one thread.
+
+    Args:
+        source: The raster as it was named.
+        dataset: It, open.
+        on_error: "fail", or "nodata": blocks that cannot be read count as without data.
+
+    Attributes:
+        unreadable: Windows of the raster that could not be read, shared by twins.
+    """
+
+    def __init__(self, source: str, dataset: DatasetReader, on_error: OnReadError) -> None:
+        self._source = source
+        self._on_error = on_error
+        self._datasets: dict[int | None, DatasetReader] = {None: dataset}
+        self._closed = False
+        self.unreadable: set[Window] = set()
+
+    def twin(self) -> "Handles":
+        """Return handles of the same raster for another thread."""
+        twin = Handles.__new__(Handles)
+        twin._source, twin._on_error = self._source, self._on_error
+        twin._datasets, twin._closed = {}, False
+        twin.unreadable = self.unreadable
+        return twin
+
+    def close(self) -> None:
+        """Close all; nothing is opened any more."""
+        self._closed = True
+        self._forget()
+
+    @property
+    def tolerant(self) -> bool:
+        """What cannot be read counts as without data."""
+        return self._on_error == "nodata"
+
+    def dataset(self, level: int | None) -> DatasetReader:
+        """Return the raster (None) or an overview, opened on first use."""
+        if self._closed:
+            raise ValueError("the scene is closed")
+        if level not in self._datasets:
+            # "only" hides coarser overviews: what is read is what the level holds.
+            options = {} if level is None else {"overview_level": f"{level}only"}
+            self._datasets[level] = open_raster(self._source, **options)
+        return self._datasets[level]
+
+    def read(
+        self, level: int | None, bands: Sequence[int], window: Window, *, mask: bool
+    ) -> tuple[NDArray[Any], NDArray[Any] | None, BoolArray | None]:
+        """Read a window of the raster or of an overview.
+
+        Args:
+            level: None, or the number of an overview.
+            bands: 1-based; none at all is fine.
+            window: Inside the raster.
+            mask: Read the raster's own mask too.
+
+        Returns:
+            Pixels (bands, h, w) of the bands' common type; the mask uint8 (h, w) or None; and
+            where nothing could be read, bool (h, w), or None for nowhere.
+
+        Raises:
+            ReadError: The pixels cannot be read, after further tries, and `on_error` is "fail".
+        """
+        if level is not None or not self._lost(window).any():
+            try:
+                return *self._read_once(level, bands, window, mask), None
+            except ReadError:
+                if self._on_error == "fail" or level is not None:
+                    raise
+        return self._read_around(bands, window, mask)
+
+    def lost(self, window: Window) -> BoolArray | None:
+        """Return where a window of the raster could not be read: bool (h, w), None for nowhere."""
+        lost = self._lost(window)
+        return lost if lost.any() else None
+
+    def give_up(self, window: Window, error: ReadError) -> None:
+        """Count a window as unreadable.
+
+        Raises:
+            ReadError: The error, where `on_error` is "fail".
+        """
+        if self._on_error == "fail":
+            raise error
+        self.unreadable.add(window)
+
+    def trying(self, window: Window, grid: str, work: Callable[[], T]) -> T:
+        """Do what reads, again with fresh handles after a failure.
+
+        Raises:
+            ReadError: It failed every time.
+        """
+        for seconds in _RETRY_SECONDS:
+            with contextlib.suppress(*RASTERIO_ERRORS):
+                return work()
+            self._forget()
+            time.sleep(seconds)
+        with self._naming(window, grid):
+            try:
+                return work()
+            except RASTERIO_ERRORS:
+                # Damaged blocks stay in GDAL's cache, where the next read would find them whole.
+                self._forget()
+                raise
+
+    def _read_once(
+        self, level: int | None, bands: Sequence[int], window: Window, mask: bool
+    ) -> tuple[NDArray[Any], NDArray[Any] | None]:
+        place = RasterioWindow(window.col, window.row, window.width, window.height)
+
+        def work() -> tuple[NDArray[Any], NDArray[Any] | None]:
+            dataset = self.dataset(level)
+            pixels = np.empty((0, *window.shape))
+            if bands:
+                dtype = np.result_type(*(dataset.dtypes[band - 1] for band in bands))
+                with refusing_damage():
+                    pixels = dataset.read(list(bands), window=place, out_dtype=dtype)
+            return pixels, dataset.read_masks(1, window=place) if mask else None
+
+        return self.trying(window, "" if level is None else f" of overview {level + 1}", work)
+
+    def _read_around(
+        self, bands: Sequence[int], window: Window, mask: bool
+    ) -> tuple[NDArray[Any], NDArray[Any] | None, BoolArray]:
+        """Read block by block, leaving out those that fail."""
+        dataset = self.dataset(None)
+        dtype = np.result_type(*(dataset.dtypes[band - 1] for band in bands)) if bands else float
+        pixels = np.zeros((len(bands), *window.shape), dtype)
+        masks = np.zeros(window.shape, np.uint8) if mask else None
+        for block in pieces(dataset.block_shapes[0], window):
+            if self._lost(block).any():
+                continue
+            try:
+                part, part_mask = self._read_once(None, bands, block, mask)
+            except ReadError as error:
+                self.give_up(whole(block, dataset.block_shapes[0], dataset.shape), error)
+                continue
+            place = inside(window, block)
+            pixels[:, *place] = part
+            if masks is not None and part_mask is not None:
+                masks[place] = part_mask
+        return pixels, masks, self._lost(window)
+
+    def _lost(self, window: Window) -> BoolArray:
+        lost = np.zeros(window.shape, np.bool_)
+        for other in tuple(self.unreadable):
+            rows = slice(max(other.row - window.row, 0), max(other.row_stop - window.row, 0))
+            cols = slice(max(other.col - window.col, 0), max(other.col_stop - window.col, 0))
+            lost[rows, cols] = True
+        return lost
+
+    def _forget(self) -> None:
+        for dataset in self._datasets.values():
+            dataset.close()
+        self._datasets = {}
+
+    @contextlib.contextmanager
+    def _naming(self, window: Window, grid: str) -> Iterator[None]:
+        """Turn what rasterio raises into a ReadError that names file and window."""
+        try:
+            yield
+        except RASTERIO_ERRORS as error:
+            raise ReadError(
+                f"pixels cannot be read: {reason(error)}",
+                where=f"{self._source}, {window}{grid}",
+                remedy="The file may be damaged or cut short, or the connection may have failed; "
+                "--on-read-error nodata goes on without the blocks concerned.",
+            ) from error
+
+
+def open_raster(source: str, **options: Any) -> DatasetReader:
+    """Open a raster under the settings that suit its place."""
+    settings = {}
+    if is_remote(source) and "GDAL_DISABLE_READDIR_ON_OPEN" not in os.environ:
+        # Masks and overviews beside the file are then asked for by name, not by listing a folder.
+        settings["GDAL_DISABLE_READDIR_ON_OPEN"] = "TRUE"
+    with _open_lock, warnings.catch_warnings():
+        warnings.simplefilter("ignore", NotGeoreferencedWarning)
+        with rasterio.Env(**settings) if settings else contextlib.nullcontext():
+            dataset: DatasetReader = rasterio.open(source, **options)
+            # Found here, under these settings, and remembered by GDAL.
+            _ = dataset.mask_flag_enums if dataset.count else ()
+    return dataset
+
+
+def held_bytes(dataset: DatasetReader) -> int:
+    """Return the bytes of compressed data that GDAL holds for an open GeoTIFF: a tile's, a strip's.
+
+    A file that is one strip is held whole, though GDAL names its rows as its blocks.
+    """
+    if dataset.driver != "GTiff" or not dataset.count:
+        return 0
+    return int(dataset.get_tag_item("BLOCK_SIZE_0_0", "TIFF", bidx=1) or 0)
+
+
+def reason(error: BaseException) -> str:
+    """Return GDAL's own words; rasterio often says only that there are some."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    text = getattr(error, "errmsg", None) or str(error)
+    return " ".join(text.split()).rstrip(".")
+
+
+def pieces(block: Shape, window: Window) -> Iterator[Window]:
+    """Yield the parts of a window that lie in one storage block each."""
+    height, width = block
+    for row in range(window.row - window.row % height, window.row_stop, height):
+        for col in range(window.col - window.col % width, window.col_stop, width):
+            top, left = max(row, window.row), max(col, window.col)
+            bottom, right = min(row + height, window.row_stop), min(col + width, window.col_stop)
+            yield Window(top, left, bottom - top, right - left)
+
+
+def whole(part: Window, block: Shape, shape: Shape) -> Window:
+    """Return the storage block that a part lies in."""
+    row, col = part.row - part.row % block[0], part.col - part.col % block[1]
+    return Window(row, col, min(block[0], shape[0] - row), min(block[1], shape[1] - col))
+
+
+def inside(window: Window, part: Window) -> tuple[slice, slice]:
+    """Return the place of a part within its window."""
+    row, col = part.row - window.row, part.col - window.col
+    return slice(row, row + part.height), slice(col, col + part.width)
+
+
+# libjpeg's words for pixels that it made up. "Extraneous bytes" between whole parts do no harm.
+_DAMAGE = re.compile(r"JPEG.*(premature end|corrupt jpeg data(?!: \d+ extraneous bytes))", re.I)
+_heard = threading.local()
+
+
+class _Ear(logging.LoggerAdapter[logging.Logger]):
+    """Hears GDAL's warnings that tell of damage, in the thread they arise in, and passes all on."""
+
+    def log(self, level: int, msg: object, *args: object, **options: Any) -> None:
+        texts = getattr(_heard, "texts", None)
+        if texts is not None:
+            text = " ".join(map(str, (msg, *args)))
+            if _DAMAGE.search(text):
+                texts.append(text)
+        options["stacklevel"] = options.get("stacklevel", 1) + 1
+        self.logger.log(level, msg, *args, **options)
+
+
+# rasterio hands GDAL's warnings to this logger and to nobody else. A handler would hear them only
+# as long as no program has turned that logger down or off.
+rasterio._err.log = _Ear(rasterio._err.log, {})
+
+
+@contextlib.contextmanager
+def refusing_damage() -> Iterator[None]:
+    """Raise where what is read inside was decoded from damaged data.
+
+    Raises:
+        RasterioIOError: With GDAL's words. The blocks are in GDAL's cache by then: only a file
+            opened anew warns again.
+    """
+    texts: list[str] = []
+    _heard.texts = texts
+    try:
+        yield
+    finally:
+        _heard.texts = None
+    if texts:
+        raise RasterioIOError(texts[0].rpartition(":")[2].strip() or texts[0])

@@ -1,0 +1,259 @@
+"""`compare`: one scene through several methods at once, and how their masks agree."""
+
+import contextlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from rsclip.config import COMPARE_OPTIONS, SegmentConfig, build_config
+from rsclip.methods import get_method
+from rsclip.outputs.files.staging import Staging
+from rsclip.outputs.pictures.preview import write_preview
+from rsclip.outputs.rasters.mask import MaskWriter
+from rsclip.outputs.rasters.pam import write_pam
+from rsclip.outputs.records.record import provenance_tags, write_record
+from rsclip.outputs.styles.qml import write_mask_qml
+from rsclip.run.encoder import Model, load_model
+from rsclip.run.job import Job, open_scene
+from rsclip.run.pipeline import Counts, Progress, SceneRun
+from rsclip.run.provenance import describe_outcome, describe_run
+from rsclip.scene.scene import Scene, gdal_env
+from rsclip.study.compare.agreement import Agreement, count_agreement
+from rsclip.study.compare.choices import Choice, parse_choices
+from rsclip.study.compare.picture import coarse_shape, draw_comparison
+from rsclip.study.compare.tables import write_agreement, write_scores
+from rsclip.study.truth import Labels, open_labels
+from rsclip.words.legend import Legend, LegendSpec
+
+if TYPE_CHECKING:
+    from rsclip.model import Backbone
+
+__all__ = ["Comparison", "compare"]
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What methods made of one scene.
+
+    Attributes:
+        scene: The scene as it was named.
+        methods: As they were named.
+        legend: Classes.
+        paths: Key ("clearclip_mask", ..., "picture", "scores", "agreement", "record") -> path.
+        shares: Method -> class name -> share (0 to 1) of the valid pixels.
+        agreement: Counts of agreement between the masks, and with the labels.
+        record: How it was made.
+    """
+
+    scene: str
+    methods: Sequence[str]
+    legend: Legend
+    paths: Mapping[str, Path]
+    shares: Mapping[str, Mapping[str, float]]
+    agreement: Agreement
+    record: Mapping[str, Any] = field(repr=False)
+
+
+def compare(
+    scene: str | Path,
+    classes: LegendSpec,
+    methods: str | Sequence[str],
+    output_dir: str | Path = ".",
+    *,
+    labels: str | Path | None = None,
+    config: SegmentConfig | None = None,
+    backbone: "Backbone | None" = None,
+    progress: Progress | None = None,
+    protect: Sequence[str | Path] = (),
+    **options: Any,
+) -> Comparison:
+    """Segment one scene by several methods in one pass.
+
+    The scene is read once, and blocks of the model that methods leave alone run once for all.
+    Each mask is the one that `segment` would write. See docs/methods.md for the outputs.
+
+    Args:
+        scene: A file, URL or GDAL virtual path.
+        classes: As `rsclip.segment` takes them.
+        methods: Names, such as "clearclip,gem:blocks=4" or a sequence of them.
+        output_dir: Where the outputs go.
+        labels: The truth: a raster or vector file. Without, nothing is scored.
+        config: Settings; `config.COMPARE_OPTIONS` are those that count.
+        backbone: A ready model, in place of the configuration's.
+        progress: Called with (windows done, windows in all).
+        protect: Further files that no output may replace.
+        **options: Fields of `SegmentConfig`.
+
+    Raises:
+        InputError: Something is wrong before any pixel is read: the scene, classes, methods, an
+            option, the model, or labels that do not overlap the scene or share no class with it.
+        RunError: Something failed after; nothing is left under a final name.
+    """
+    choices = parse_choices(methods)
+    settings = build_config({} if config is None else config.to_dict(), options)
+    kept = settings.to_dict()
+    # What only `segment` writes is neither checked nor recorded.
+    settings = build_config({name: kept[name] for name in COMPARE_OPTIONS})
+    # Memory is estimated for the method that takes most of it.
+    heaviest = max(choices, key=lambda each: get_method(each.method).pair_matrices)
+    settings = settings.replace(method=heaviest.method, vector_format="none", areas=False)
+    truth_file = [] if labels is None else [labels]
+    job = Job.prepare([scene], classes, output_dir, settings, [*protect, *truth_file])
+    job = replace(job, methods=len(choices))
+    if job.unusable:
+        raise job.unusable[0]
+    names = _names(job.stems[0], choices)
+    Staging.check(job.folder, names, overwrite=settings.overwrite, inputs=job.inputs)
+    with gdal_env(), contextlib.ExitStack() as stack:
+        opened = stack.enter_context(open_scene(scene, settings))
+        truth = None
+        if labels is not None:
+            truth = stack.enter_context(open_labels(labels, opened, job.legend))
+        model = job.load(loader=_loader(choices, backbone))
+        assert model is not None
+        index = [query.class_index for query in model.queries]
+        run = SceneRun(opened, model.encoder, job.legend, index, settings)
+        staging = stack.enter_context(
+            Staging(job.folder, names, overwrite=settings.overwrite, inputs=job.inputs)
+        )
+        record = describe_run(opened, run, job.legend, settings, model.queries, model.facts)
+        record["settings"] = {name: record["settings"][name] for name in COMPARE_OPTIONS}
+        counts = _segment(staging, names, choices, opened, run, job.legend, record, progress)
+        agreement = _finish(staging, choices, opened, run, job.legend, counts, truth)
+        record |= _outcome(choices, run, counts, job.legend, agreement)
+        record["labels"] = None if labels is None else str(labels)
+        write_record(staging.path("record"), record)
+        paths = staging.publish()
+    shares = {
+        item["label"]: {each["name"]: each["share"] for each in item["results"]}
+        for item in record["methods"]
+    }
+    return Comparison(
+        str(scene), [each.label for each in choices], job.legend, paths, shares, agreement, record
+    )
+
+
+def _names(stem: str, choices: Sequence[Choice]) -> dict[str, str]:
+    """Return the file names of all outputs, the record last."""
+    names = {}
+    for each in choices:
+        mask = f"{stem}_{each.slug}_mask"
+        names[f"{each.slug}_mask"] = f"{mask}.tif"
+        names[f"{each.slug}_names"] = f"{mask}.tif.aux.xml"
+        names[f"{each.slug}_style"] = f"{mask}.qml"
+    return {
+        **names,
+        "picture": f"{stem}_compare.png",
+        "scores": f"{stem}_compare_classes.csv",
+        "agreement": f"{stem}_compare_agreement.csv",
+        "record": f"{stem}_compare.json",
+    }
+
+
+def _loader(choices: Sequence[Choice], backbone: "Backbone | None") -> Any:
+    methods = [(each.method, each.options) for each in choices]
+
+    def load(legend: Legend, config: SegmentConfig) -> Model:
+        from rsclip.model import load_backbone
+
+        ready = backbone or load_backbone(config.model, config.weights)
+        for each in choices:
+            each.check(ready.depth)
+        return load_model(legend, config, ready, methods)
+
+    return load
+
+
+def _segment(
+    staging: Staging,
+    names: Mapping[str, str],
+    choices: Sequence[Choice],
+    scene: Scene,
+    run: SceneRun,
+    legend: Legend,
+    record: Mapping[str, Any],
+    progress: Progress | None,
+) -> list[Counts]:
+    """Write the masks of all methods, each with its own provenance."""
+    grid = scene.shape, scene.crs, scene.transform
+    with contextlib.ExitStack() as stack:
+        writers = []
+        for each in choices:
+            own = {**record, "model": {**record["model"], **each.facts()}}
+            path = staging.path(f"{each.slug}_mask")
+            writers.append(
+                stack.enter_context(MaskWriter(path, *grid, legend, provenance_tags(own)))
+            )
+        return run.write_each(writers, progress)
+
+
+def _finish(
+    staging: Staging,
+    choices: Sequence[Choice],
+    scene: Scene,
+    run: SceneRun,
+    legend: Legend,
+    counts: Sequence[Counts],
+    truth: Labels | None,
+) -> Agreement:
+    """Write what is made from the finished masks, but not the record."""
+    masks = {each.label: staging.path(f"{each.slug}_mask") for each in choices}
+    for each in choices:
+        write_pam(staging.path(f"{each.slug}_names"), legend)
+        write_mask_qml(staging.path(f"{each.slug}_style"), legend)
+    agreement = count_agreement(masks, legend, truth, coarse_shape(scene.shape))
+    pixels = {each.label: one.pixels.tolist() for each, one in zip(choices, counts, strict=True)}
+    write_scores(staging.path("scores"), legend, pixels, agreement)
+    write_agreement(staging.path("agreement"), legend, agreement)
+    captions = {
+        # The score first: of a long caption the end is left out.
+        f"mIoU {100 * agreement.scores[label].miou:.1f} - {label}" if truth else label: path
+        for label, path in masks.items()
+    }
+    mean = np.mean([one.pixels for one in counts], axis=0) / max(agreement.valid, 1)
+    shares = {name: float(mean[value]) for value, name in legend.names.items()}
+    assert run.radiometry is not None
+    picture = draw_comparison(
+        scene.stem, captions, legend, shares, scene, run.radiometry, agreement.truth
+    )
+    write_preview(staging.path("picture"), picture)
+    return agreement
+
+
+def _outcome(
+    choices: Sequence[Choice],
+    run: SceneRun,
+    counts: Sequence[Counts],
+    legend: Legend,
+    agreement: Agreement,
+) -> dict[str, Any]:
+    """Return what the record gains in the end; numbers by class are by legend value."""
+    outcome = [describe_outcome(run, one, legend) for one in counts]
+    own = ("results", "folded")
+    described = [
+        {**choice.facts(), **{key: one[key] for key in own}, **_scores(choice.label, agreement)}
+        for choice, one in zip(choices, outcome, strict=True)
+    ]
+    return {
+        **{key: value for key, value in outcome[0].items() if key not in own},
+        "methods": described,
+        "agreement": {
+            "overall": agreement.overall,
+            "classes": agreement.consent,
+            "pairs": [
+                {"methods": pair, "overall": each.accuracy, "classes": each.iou}
+                for pair, each in agreement.pairs.items()
+            ],
+        },
+    }
+
+
+def _scores(label: str, agreement: Agreement) -> dict[str, Any]:
+    found = agreement.scores.get(label)
+    if found is None:
+        return {}
+    return {"miou": found.miou, "accuracy": found.accuracy, "iou": found.iou, "f1": found.f1,
+            "precision": found.precision, "recall": found.recall}  # fmt: skip

@@ -1,0 +1,71 @@
+"""Which class of a legend a label means, by its name or its value: one rule for all files."""
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from rsclip.words.legend import Legend
+
+__all__ = ["LabelClasses", "names_nothing", "names_unknown"]
+
+# Where these stand nobody has looked, or nothing was seen.
+_NOT_KNOWN = frozenset(("", "unlabelled", "unlabeled", "nodata", "no data"))
+_NOTHING = _NOT_KNOWN | {"0", "unclassified", "background", "none"}
+_WHOLE = re.compile(r"\s*-?\d+(\.0*)?\s*")
+
+
+class LabelClasses:
+    """The classes of a legend as label files write them.
+
+    By name: a class's name or one of its words, whatever the case, underscores or spaces at the
+    ends. By value: the classes' codes where any has one, else the legend's values.
+
+    Args:
+        legend: Classes.
+
+    Attributes:
+        by_value: A label's value -> legend value, 0 for background classes.
+    """
+
+    def __init__(self, legend: Legend) -> None:
+        self._by_name: dict[str, int] = {}
+        for item in legend.classes:
+            for word in (item.name, *item.words):
+                self._by_name.setdefault(_plain(word), item.value)
+        taken = {item.code: item for item in legend.classes if item.code is not None}
+        taken = taken or {item.value: item for item in legend.foreground}
+        self.by_value: Mapping[int, int] = {value: item.value for value, item in taken.items()}
+        self._taken = [f"{value} {item.name}" for value, item in taken.items()]
+
+    def named(self, name: str) -> int | None:
+        """Return the legend value of a name: 0 for background classes, None if there is none."""
+        return self._by_name.get(_plain(name))
+
+    def numbered(self, entry: Any) -> int | None:
+        """Return the legend value of a number or its text; None if it is that of no class."""
+        if isinstance(entry, str) and not _WHOLE.fullmatch(entry):
+            return None
+        try:
+            number = float(entry)
+        except (TypeError, ValueError):
+            return None
+        # Only whole values are classes; equal numbers hash alike.
+        return self.by_value.get(number)  # type: ignore[call-overload, no-any-return]
+
+    def taken(self) -> str:
+        """Say which value is taken for which class."""
+        return f"values are taken for {', '.join(self._taken)}"
+
+
+def names_nothing(name: str) -> bool:
+    """Say whether a name is one that value 0 has where it is no class, or 0 itself."""
+    return _plain(name) in _NOTHING
+
+
+def names_unknown(name: str) -> bool:
+    """Say whether a name tells that nothing is known of a place: not even that it is no class."""
+    return _plain(name) in _NOT_KNOWN
+
+
+def _plain(name: str) -> str:
+    return re.sub(r"[\s_]+", " ", name).strip().casefold()

@@ -1,5 +1,0 @@
-"""Training of the bundled nano model from synthetic scenes; needs the extra `train`."""
-
-from rsclip.backbone.compat import import_open_clip
-
-import_open_clip()

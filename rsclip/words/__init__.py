@@ -1,0 +1,1 @@
+"""Class words, class files, bundled sets, colours, prompts."""

@@ -1,0 +1,428 @@
+"""Class specifications as people write them: words on a line, and class files.
+
+Everything here becomes a list of `Draft`, one a class, with the place it came from, so that
+whatever is wrong can be named. What classes mean to one another is checked in `legend`.
+"""
+
+import csv
+import difflib
+import io
+import json
+import math
+import unicodedata
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NoReturn
+
+from rsclip.errors import LegendError
+from rsclip.files import parse_yaml
+from rsclip.words.colours import RGB, parse_colour
+
+__all__ = [
+    "FILE_SUFFIXES",
+    "Draft",
+    "Drafts",
+    "check_english",
+    "draft_of",
+    "drafts_of_content",
+    "drafts_of_words",
+    "read_class_file",
+]
+
+_CLASS_KEYS = (
+    "name",
+    "words",
+    "tuned",
+    "descriptions",
+    "colour",
+    "threshold",
+    "background",
+    "code",
+)
+_SET_KEYS = ("classes", "name", "description", "source", "licence")
+_ALIASES = {"color": "colour", "license": "licence"}
+_MAX_CODE = 65535
+_TRUE = frozenset({"true", "yes", "1"})
+_FALSE = frozenset({"false", "no", "0", ""})
+_COMMA_REMEDY = 'Write synonyms with "|", or give the class as `name:` and `words:`.'
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """One class as written, its parts checked one by one.
+
+    Attributes:
+        name: As shown, any language.
+        words: English words, at least one; the first is the main one.
+        descriptions: English sentences used as whole prompts.
+        colour: (r, g, b) or None.
+        threshold: 0 to 1 or None.
+        background: Competes, but is written as 0.
+        where: The file and line, or the position.
+        tuned: English words that suit CLIP better, in place of `words` where they are asked for.
+        code: The data set's own value for the class, 0 to 65535, or None.
+    """
+
+    name: str
+    words: tuple[str, ...]
+    where: str
+    descriptions: tuple[str, ...] = ()
+    colour: RGB | None = None
+    threshold: float | None = None
+    background: bool = False
+    tuned: tuple[str, ...] = ()
+    code: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Drafts:
+    """The classes of one specification and what it says of itself (name, source, ...)."""
+
+    classes: list[Draft]
+    about: dict[str, str] = field(default_factory=dict)
+
+
+def check_english(drafts: Sequence[Draft]) -> None:
+    """Refuse words and descriptions that are not written in plain English letters.
+
+    Raises:
+        LegendError: There is one.
+    """
+    for draft in drafts:
+        texts = {**dict.fromkeys((*draft.words, *draft.tuned), "word"),
+                 **dict.fromkeys(draft.descriptions, "description")}  # fmt: skip
+        for text, kind in texts.items():
+            if not text.isascii():
+                raise LegendError(
+                    f"the {kind} {text!r} is not plain English",
+                    where=draft.where,
+                    remedy="CLIP reads English: use `name` for display and `words` for what to "
+                    "find.",
+                )
+
+
+def drafts_of_words(text: str, where: str, *, background: bool = False) -> list[Draft]:
+    """Read "building|house, road": comma between classes, | between synonyms.
+
+    Raises:
+        LegendError: Nothing is there, or a class is empty.
+    """
+    if not text.strip():
+        raise LegendError(
+            "no classes", where=where, remedy='Give words such as "building|house, road, water".'
+        )
+    return [
+        _of_synonyms(part.split("|"), f"{where}, class {number}", background=background)
+        for number, part in enumerate(text.split(","), 1)
+    ]
+
+
+def draft_of(entry: object, where: str) -> Draft:
+    """Read one class of a list: a string of synonyms, or a mapping of the class keys.
+
+    Raises:
+        LegendError: An unknown key, or a value that does not fit.
+    """
+    if isinstance(entry, str):
+        if "," in entry:
+            raise LegendError(f"{entry!r} holds a comma", where=where, remedy=_COMMA_REMEDY)
+        return _of_synonyms(entry.split("|"), where)
+    if isinstance(entry, Mapping):
+        return _of_mapping(entry, where)
+    if entry is None:
+        raise LegendError("the class is empty", where=where, remedy="Write a word, or remove it.")
+    raise LegendError(
+        f"{entry!r} is not a class",
+        where=where,
+        remedy="Put words in quotes: a bare yes, no or number is not text."
+        if isinstance(entry, bool | int | float)
+        else "A class is a word, or a mapping with `name` and `words`.",
+    )
+
+
+def drafts_of_content(content: object, where: str) -> Drafts:
+    """Read a list of classes, or a mapping with `classes` and what the set says of itself.
+
+    Raises:
+        LegendError: A key is unknown, or a value does not fit.
+    """
+    about: dict[str, str] = {}
+    if isinstance(content, Mapping):
+        content = _known_keys(content, _SET_KEYS, where)
+        about = {
+            key: " ".join(str(value).split())
+            for key, value in content.items()
+            if key != "classes" and value is not None
+        }
+        content = content.get("classes")
+    if content is None:
+        content = []
+    if not isinstance(content, list | tuple):
+        raise LegendError(
+            "no list of classes",
+            where=where,
+            remedy="Write a list of classes, or a mapping with a list under `classes`.",
+        )
+    return Drafts(
+        [draft_of(entry, f"{where}, class {index}") for index, entry in enumerate(content, 1)],
+        about,
+    )
+
+
+def read_class_file(path: Path) -> Drafts:
+    """Read a .txt, .yaml, .yml, .json or .csv class file (UTF-8, with or without a BOM).
+
+    Raises:
+        LegendError: The file is missing, of another kind, damaged, or says something wrong.
+    """
+    reader = _READERS.get(path.suffix.lower())
+    if reader is None:
+        raise LegendError(
+            "not a class file", where=path, remedy=f"Class files end in {', '.join(_READERS)}."
+        )
+    try:
+        text = path.read_bytes().decode("utf-8-sig")
+    except FileNotFoundError as error:
+        raise LegendError(
+            "no such class file", where=path, remedy="Check the path, or give words or set:NAME."
+        ) from error
+    except UnicodeDecodeError as error:
+        line = error.object[: error.start].count(b"\n") + 1
+        raise LegendError(
+            f"not UTF-8 text at line {line}", where=path, remedy="Save the file as UTF-8."
+        ) from error
+    except OSError as error:
+        reason = error.strerror or error
+        raise LegendError(f"cannot read the class file: {reason}", where=path) from error
+    drafts = reader(text, path)
+    if not drafts.classes:
+        raise LegendError("no classes in the file", where=path, remedy="Write one class a line.")
+    return drafts
+
+
+def _read_txt(text: str, path: Path) -> Drafts:
+    drafts = []
+    for number, line in enumerate(text.splitlines(), 1):
+        # A hash inside a word stays; one that starts a word starts a comment.
+        content = " ".join(line.split()).partition(" #")[0].strip()
+        if content and not content.startswith("#"):
+            where = f"{path}, line {number}"
+            drafts.append(_of_synonyms(content.replace("|", ",").split(","), where))
+    return Drafts(drafts)
+
+
+def _read_yaml(text: str, path: Path) -> Drafts:
+    return drafts_of_content(parse_yaml(text, path, LegendError), str(path))
+
+
+def _read_json(text: str, path: Path) -> Drafts:
+    def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        mapping = dict(pairs)
+        if len(mapping) < len(pairs):
+            keys = [key for key, _ in pairs]
+            twice = next(key for key in keys if keys.count(key) > 1)
+            raise LegendError(f"the key `{twice}` stands twice in one object", where=path)
+        return mapping
+
+    try:
+        content = json.loads(text, object_pairs_hook=unique)
+    except json.JSONDecodeError as error:
+        reason = f"not valid JSON at line {error.lineno}, column {error.colno}: {error.msg}"
+        raise LegendError(reason, where=path) from error
+    except (RecursionError, ValueError) as error:
+        raise LegendError(f"not valid JSON: {error}", where=path) from error
+    return drafts_of_content(content, str(path))
+
+
+def _read_csv(text: str, path: Path) -> Drafts:
+    first = text.partition("\n")[0]
+    # Spreadsheets of many countries separate by semicolon.
+    delimiter = max(",;\t", key=first.count)
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
+    drafts: list[Draft] = []
+    columns: list[str] | None = None
+    try:
+        for row in reader:
+            cells = [cell.strip() for cell in row]
+            if not any(cells):
+                continue
+            where = f"{path}, line {reader.line_num}"
+            if columns is None:
+                columns = _columns(cells, where)
+            elif len(cells) > len(columns) and any(cells[len(columns) :]):
+                raise LegendError(
+                    f"{len(cells)} cells under {len(columns)} columns",
+                    where=where,
+                    remedy='Put a cell that holds the separator in "quotes".',
+                )
+            else:
+                drafts.append(_of_row(dict(zip(columns, cells, strict=False)), where))
+    except csv.Error as error:
+        raise LegendError(
+            f"not valid CSV at line {reader.line_num}: {error}", where=path
+        ) from error
+    return Drafts(drafts)
+
+
+_READERS: Mapping[str, Callable[[str, Path], Drafts]] = {
+    ".txt": _read_txt,
+    ".yaml": _read_yaml,
+    ".yml": _read_yaml,
+    ".json": _read_json,
+    ".csv": _read_csv,
+}
+FILE_SUFFIXES: tuple[str, ...] = tuple(_READERS)
+
+
+def _of_synonyms(synonyms: Sequence[str], where: str, *, background: bool = False) -> Draft:
+    words = _unique([_clean(word, where) for word in synonyms])
+    if not words:
+        raise LegendError(
+            "the class is empty", where=where, remedy="Write a word, or remove the separator."
+        )
+    return Draft(words[0], words, where, background=background)
+
+
+def _of_mapping(entry: Mapping[Any, Any], where: str) -> Draft:
+    entry = _known_keys(entry, _CLASS_KEYS, where)
+    words = _unique(_texts(entry.get("words"), "words", where))
+    name = entry.get("name")
+    if name is not None:
+        if not isinstance(name, str):
+            _refuse(name, "name", where, "Give text, in quotes if it is a number, yes or no.")
+        name = _clean(name, where)
+        where = f"{where} ({name})" if name else where
+    if not name and not words:
+        raise LegendError("the class is empty", where=where, remedy="Give it a `name` or `words`.")
+    if not words:
+        words = _unique([name or ""])
+    descriptions = _texts(entry.get("descriptions"), "descriptions", where)
+    colour, threshold = entry.get("colour"), entry.get("threshold")
+    if colour is None and "colour" in entry:
+        remedy = 'Put "#rrggbb" in quotes: a bare # starts a comment.'
+        raise LegendError("`colour` is empty", where=where, remedy=remedy)
+    background = entry.get("background")
+    if background is not None and not isinstance(background, bool):
+        _refuse(background, "background", where, "It is true or false.")
+    return Draft(
+        name or words[0],
+        words,
+        where,
+        _unique(descriptions),
+        None if colour is None else _colour(colour, where),
+        None if threshold is None else _threshold(threshold, where),
+        bool(background),
+        _unique(_texts(entry.get("tuned"), "tuned", where)),
+        None if entry.get("code") is None else _code(entry["code"], where),
+    )
+
+
+def _of_row(row: Mapping[str, str], where: str) -> Draft:
+    """Turn a CSV row into the mapping that YAML would have given."""
+    entry: dict[str, Any] = {key: value for key, value in row.items() if value}
+    if "threshold" in entry:
+        try:
+            entry["threshold"] = float(entry["threshold"])
+        except ValueError:
+            _refuse(entry["threshold"], "threshold", where, "It is a number from 0 to 1.")
+    if "code" in entry and entry["code"].isdecimal():
+        entry["code"] = int(entry["code"])
+    flag = row.get("background", "").lower()
+    if flag not in _TRUE | _FALSE:
+        _refuse(row["background"], "background", where, "It is true or false.")
+    entry["background"] = flag in _TRUE
+    return _of_mapping(entry, where)
+
+
+def _columns(cells: Sequence[str], where: str) -> list[str]:
+    # Spreadsheets leave empty columns at the end.
+    while cells and not cells[-1]:
+        cells = cells[:-1]
+    lowered = [cell.lower() for cell in cells]
+    columns = list(_known_keys(dict.fromkeys(lowered), _CLASS_KEYS, where, "column"))
+    if len(columns) < len(cells):
+        raise LegendError("a column stands twice", where=where, remedy="Keep one of them.")
+    if not {"name", "words"} & set(columns):
+        raise LegendError(
+            "neither a `name` nor a `words` column",
+            where=where,
+            remedy=f"The first line names the columns, out of {', '.join(_CLASS_KEYS)}.",
+        )
+    return columns
+
+
+def _known_keys(
+    mapping: Mapping[Any, Any], known: Sequence[str], where: str, kind: str = "key"
+) -> dict[str, Any]:
+    """Refuse keys that are not known; spell the others as we do."""
+    result = {}
+    for key, value in mapping.items():
+        spelt = _ALIASES.get(key, key) if isinstance(key, str) else key
+        if spelt not in known:
+            near = difflib.get_close_matches(str(key), known, n=1)
+            raise LegendError(
+                f"unknown {kind} `{key}`",
+                where=where,
+                remedy=f"Did you mean `{near[0]}`?" if near else f"Known: {', '.join(known)}.",
+            )
+        if spelt in result:
+            raise LegendError(f"`{key}` is given twice", where=where, remedy="Keep one of them.")
+        result[spelt] = value
+    return result
+
+
+def _texts(value: object, key: str, where: str) -> list[str]:
+    """Read a list of texts, or one text with | between them."""
+    if value is None:
+        return []
+    parts = value.split("|") if isinstance(value, str) else value
+    if not isinstance(parts, list | tuple):
+        _refuse(value, key, where, 'Give a list, or text with "|" between the parts.')
+    for part in parts:
+        if not isinstance(part, str):
+            _refuse(part, key, where, "Put it in quotes: a bare yes, no or number is not text.")
+    return [_clean(part, where) for part in parts]
+
+
+def _clean(text: str, where: str) -> str:
+    """Return text with single spaces and composed accents, fit for XML and for a terminal."""
+    text = unicodedata.normalize("NFC", " ".join(text.split()))
+    # The noncharacters of XML, lone surrogates and control codes.
+    if any(unicodedata.category(char) in ("Cc", "Cs") or char in "\ufffe\uffff" for char in text):
+        raise LegendError(f"a character in {text!r} is not text", where=where)
+    return text
+
+
+def _unique(texts: Sequence[str]) -> tuple[str, ...]:
+    """Return the texts without empty ones and repeats."""
+    unique: dict[str, str] = {}
+    for text in filter(None, texts):
+        unique.setdefault(text.casefold(), text)
+    return tuple(unique.values())
+
+
+def _colour(value: object, where: str) -> RGB:
+    try:
+        return parse_colour(value)
+    except ValueError as error:
+        remedy = 'Write "#rrggbb" (in quotes), [red, green, blue] from 0 to 255, or a name as red.'
+        raise LegendError(str(error), where=where, remedy=remedy) from error
+
+
+def _threshold(value: object, where: str) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        _refuse(value, "threshold", where, "It is a number from 0 to 1.")
+    if not (math.isfinite(value) and 0 <= value <= 1):
+        _refuse(value, "threshold", where, "It lies between 0 and 1.")
+    return float(value)
+
+
+def _code(value: object, where: str) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= _MAX_CODE:
+        _refuse(value, "code", where, f"It is a whole number from 0 to {_MAX_CODE}.")
+    return value
+
+
+def _refuse(value: object, key: str, where: str, remedy: str) -> NoReturn:
+    raise LegendError(f"`{key}` cannot be {value!r}", where=where, remedy=remedy)

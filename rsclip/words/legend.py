@@ -1,0 +1,443 @@
+"""The classes of a run: values, names, words, colours; background classes compete as 0."""
+
+import re
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cache
+from pathlib import Path
+from typing import Any, Self
+
+import yaml
+
+from rsclip.errors import LegendError, RsclipWarning
+from rsclip.files import config_path
+from rsclip.words.class_files import (
+    FILE_SUFFIXES,
+    Draft,
+    Drafts,
+    check_english,
+    draft_of,
+    drafts_of_content,
+    drafts_of_words,
+    read_class_file,
+)
+from rsclip.words.class_sets import bundled_sets, set_file, variants
+from rsclip.words.colours import RGB, UNCLASSIFIED_RGB, choose_colours
+
+__all__ = [
+    "UNCLASSIFIED",
+    "UNCLASSIFIED_NAME",
+    "Legend",
+    "LegendClass",
+    "LegendSpec",
+    "class_file",
+    "load_legend",
+    "load_set_or_file",
+]
+
+UNCLASSIFIED = 0
+UNCLASSIFIED_NAME = "unclassified"
+
+_MAX_UINT8 = 254
+_MAX_CLASSES = 65534
+_SET_PREFIX = "set:"
+_LIKE_A_FILE = re.compile(r"^set:|\.[a-z]{3,5}$|\\", re.IGNORECASE)
+_TUNED = ":tuned"
+_ABOUT = ("name", "description", "source", "licence")
+
+
+@dataclass(frozen=True, slots=True)
+class LegendClass:
+    """One class.
+
+    Attributes:
+        name: As shown, any language.
+        words: English synonyms, at least one; each is a query.
+        descriptions: English sentences, each a query of its own.
+        colour: (r, g, b), 0 to 255.
+        threshold: Lowest score (0 to 1) that keeps the label, or None for the run's own.
+        background: Competes, but is written as 0.
+        value: The label: 1..N, and 0 for background classes.
+        code: The class's value in its data set's own label rasters, or None.
+    """
+
+    name: str
+    words: tuple[str, ...]
+    descriptions: tuple[str, ...] = ()
+    colour: RGB = UNCLASSIFIED_RGB
+    threshold: float | None = None
+    background: bool = False
+    value: int = UNCLASSIFIED
+    code: int | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain values, ready for JSON; `code` only where there is one."""
+        return {
+            "value": self.value,
+            "name": self.name,
+            "words": list(self.words),
+            "descriptions": list(self.descriptions),
+            "colour": "#{:02x}{:02x}{:02x}".format(*self.colour),
+            "threshold": self.threshold,
+            "background": self.background,
+            **({} if self.code is None else {"code": self.code}),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Legend:
+    """Classes in order: foreground with values 1..N, then background classes with value 0.
+
+    Attributes:
+        classes: All classes.
+        about: What the set says of itself: name, description, source, licence.
+
+    Raises:
+        LegendError: Classes clash, are out of order, or there is none to write.
+    """
+
+    classes: tuple[LegendClass, ...]
+    about: tuple[tuple[str, str], ...] = ()
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "classes", tuple(self.classes))
+        _check([_draft(item) for item in self.classes])
+        values = [item.value for item in self.classes]
+        wanted = [*range(1, len(self.foreground) + 1), *(0 for _ in self.background)]
+        if values != wanted:
+            raise LegendError(
+                "values are not 1..N in order, background classes last with 0",
+                remedy="Use load_legend, which numbers classes.",
+            )
+
+    @property
+    def foreground(self) -> tuple[LegendClass, ...]:
+        """Classes that are written, in order of value."""
+        return tuple(item for item in self.classes if not item.background)
+
+    @property
+    def background(self) -> tuple[LegendClass, ...]:
+        """Classes that compete and are written as 0."""
+        return tuple(item for item in self.classes if item.background)
+
+    @property
+    def dtype(self) -> str:
+        """Type of labels: uint8 up to 254 classes, else uint16."""
+        return "uint8" if len(self.foreground) <= _MAX_UINT8 else "uint16"
+
+    @property
+    def nodata(self) -> int:
+        """Label of pixels without data: the highest value of the type."""
+        return 255 if self.dtype == "uint8" else 65535
+
+    @property
+    def colours(self) -> dict[int, RGB]:
+        """Value -> (r, g, b) of 0 (unclassified) and every foreground class."""
+        return {
+            UNCLASSIFIED: UNCLASSIFIED_RGB,
+            **{item.value: item.colour for item in self.foreground},
+        }
+
+    @property
+    def names(self) -> dict[int, str]:
+        """Value -> name of 0 (unclassified) and every foreground class."""
+        return {
+            UNCLASSIFIED: UNCLASSIFIED_NAME,
+            **{item.value: item.name for item in self.foreground},
+        }
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain values, ready for JSON; `from_dict` reads them back."""
+        return {
+            **dict(self.about),
+            "dtype": self.dtype,
+            "nodata": self.nodata,
+            "classes": [item.to_dict() for item in self.classes],
+        }
+
+    @classmethod
+    def from_dict(cls, mapping: Mapping[str, Any]) -> Self:
+        """Rebuild what `to_dict` gave, as from a run record.
+
+        Raises:
+            LegendError: The mapping is damaged.
+        """
+        where = "classes of the record"
+        try:
+            entries = [dict(entry) for entry in mapping["classes"]]
+            values = [entry.pop("value") for entry in entries]
+        except (KeyError, TypeError, ValueError) as error:
+            raise LegendError("not what Legend.to_dict gave", where=where) from error
+        drafts = [draft_of(entry, where) for entry in entries]
+        about = tuple((key, str(mapping[key])) for key in _ABOUT if key in mapping)
+        return cls(
+            tuple(
+                _class(draft, draft.colour or UNCLASSIFIED_RGB, value)
+                for draft, value in zip(drafts, values, strict=True)
+            ),
+            about,
+        )
+
+
+LegendSpec = str | Path | Sequence[str] | Mapping[str, Any] | Legend
+"""What `load_legend` reads."""
+
+
+def load_legend(spec: LegendSpec, background: str | None = None, *, english: bool = True) -> Legend:
+    """Read classes from words, a file, a bundled set or Python values.
+
+    A single class without background classes competes with the bundled background words
+    (configs/background.yaml): alone it would win every pixel. This is said in a warning.
+
+    Args:
+        spec: Words ("building|house, road"), a path ending in .txt, .yaml, .yml, .json or .csv,
+            "set:NAME", a sequence of classes (["building|house", "road"]), a mapping
+            ({name: words} or one with `classes`), or a `Legend`. A `Path` is always a file.
+            ":tuned" after a set or a file takes each class's `tuned` words where it has some.
+        background: Words in the same form; each comma item is a background class.
+        english: Refuse words that are not written in plain English letters.
+
+    Returns:
+        Classes with values: foreground 1..N in the order written, then background classes (0).
+
+    Raises:
+        LegendError: The specification, a class or a file is wrong.
+    """
+    drafts = _drafts(spec)
+    classes = list(drafts.classes)
+    if background is not None:
+        classes += drafts_of_words(background, "background words", background=True)
+    if english:
+        check_english(classes)
+    foreground = [item for item in classes if not item.background]
+    behind = [item for item in classes if item.background]
+    for item in classes:
+        _warn_of_files(item)
+    # Against one another first, so that the line at fault can be named.
+    _check([*foreground, *behind])
+    if len(foreground) == 1 and not behind:
+        behind = _bundled_background(foreground[0].words)
+        warnings.warn(
+            f"{foreground[0].name!r} is the only class, so it competes with "
+            f"{', '.join(item.name for item in behind)}; what they win is written as 0. "
+            "Choose others with --background",
+            RsclipWarning,
+            stacklevel=2,
+        )
+    colours = choose_colours([(item.words, item.colour) for item in foreground])
+    numbered = [
+        _class(item, colour, value)
+        for value, (item, colour) in enumerate(zip(foreground, colours, strict=True), 1)
+    ]
+    unseen = [_class(item, item.colour or UNCLASSIFIED_RGB, UNCLASSIFIED) for item in behind]
+    return Legend((*numbered, *unseen), tuple(drafts.about.items()))
+
+
+def load_set_or_file(name: str) -> Legend:
+    """Read a bundled set by its bare name, or a class file; never words.
+
+    Args:
+        name: "loveda", "loveda:tuned", "set:loveda" or a path.
+
+    Raises:
+        LegendError: No such set or file, or the file is wrong.
+    """
+    plain = class_file(name) is None and not name.strip().lower().startswith(_SET_PREFIX)
+    return load_legend(f"{_SET_PREFIX}{name.strip()}" if plain else name)
+
+
+def class_file(spec: LegendSpec) -> Path | None:
+    """Return the class file that a specification names, of a user's own; None for anything else."""
+    if isinstance(spec, Path):
+        return spec
+    if not isinstance(spec, str):
+        return None
+    text = _untuned(spec)
+    named = text.lower().endswith(FILE_SUFFIXES) and not text.lower().startswith(_SET_PREFIX)
+    return Path(text).expanduser() if named else None
+
+
+def _drafts(spec: LegendSpec) -> Drafts:
+    if isinstance(spec, Legend):
+        return Drafts([_draft(item) for item in spec.classes], dict(spec.about))
+    if isinstance(spec, str) and _untuned(spec) != spec.strip():
+        return _tuned(_drafts(_untuned(spec)), spec.strip())
+    if (path := class_file(spec)) is not None:
+        return read_class_file(path)
+    if isinstance(spec, str):
+        return _drafts_of_text(spec)
+    if isinstance(spec, Mapping):
+        if "classes" in spec:
+            return drafts_of_content(spec, "classes")
+        return drafts_of_content([_named(name, body) for name, body in spec.items()], "classes")
+    if isinstance(spec, Sequence):
+        return drafts_of_content(list(spec), "classes")
+    raise LegendError(
+        f"classes cannot be read from {type(spec).__name__}",
+        remedy="Give words, a file, a list of words or a mapping from name to words.",
+    )
+
+
+def _untuned(text: str) -> str:
+    """Return the text without blanks around it, and without ":tuned" after a set or a file."""
+    text = text.strip()
+    bare = text[: -len(_TUNED)].rstrip() if text.lower().endswith(_TUNED) else text
+    names = bare.lower().startswith(_SET_PREFIX) or bare.lower().endswith(FILE_SUFFIXES)
+    return bare if names else text
+
+
+def _tuned(drafts: Drafts, where: str) -> Drafts:
+    """Put the tuned words of every class that has some in the place of its own."""
+    if not any(item.tuned for item in drafts.classes):
+        name = _untuned(where)
+        if name.lower().startswith(_SET_PREFIX):
+            name = name[len(_SET_PREFIX) :].strip().lower()
+            raise LegendError(
+                f"the set `{name}` has no variant `tuned`",
+                where=where,
+                remedy=variants(name, tuned=False),
+            )
+        raise LegendError(
+            "no class has tuned words: there are plain ones only",
+            where=where,
+            remedy=f"Leave out {_TUNED}; in a file of your own, write `tuned:`.",
+        )
+    classes = [replace(item, words=item.tuned or item.words) for item in drafts.classes]
+    return Drafts(classes, drafts.about)
+
+
+def _drafts_of_text(text: str) -> Drafts:
+    text = text.strip()
+    if text.lower().startswith(_SET_PREFIX):
+        return read_class_file(set_file(text[len(_SET_PREFIX) :].strip()))
+    if Path(text).suffix and _is_file(text):
+        raise LegendError(
+            "not a class file", where=text, remedy=f"Class files end in {', '.join(FILE_SUFFIXES)}."
+        )
+    if text.lower() in bundled_sets():
+        warnings.warn(
+            f"{text!r} is taken as a word; the bundled set is {_SET_PREFIX}{text.lower()}",
+            RsclipWarning,
+            stacklevel=4,
+        )
+    return Drafts(drafts_of_words(text, "classes"))
+
+
+def _is_file(text: str) -> bool:
+    try:
+        return Path(text).is_file()
+    except (OSError, ValueError):
+        return False
+
+
+def _named(name: object, body: object) -> object:
+    """Give an entry of {name: words} the form of a class mapping."""
+    if isinstance(body, Mapping):
+        return {"name": name, **body}
+    return {"name": name, "words": body}
+
+
+def _draft(item: LegendClass) -> Draft:
+    return Draft(
+        item.name,
+        tuple(item.words),
+        f"class {item.name!r}",
+        tuple(item.descriptions),
+        item.colour,
+        item.threshold,
+        item.background,
+        code=item.code,
+    )
+
+
+def _class(draft: Draft, colour: RGB, value: int) -> LegendClass:
+    return LegendClass(
+        draft.name,
+        draft.words,
+        draft.descriptions,
+        colour,
+        draft.threshold,
+        draft.background,
+        value,
+        draft.code,
+    )
+
+
+def _check(drafts: Sequence[Draft]) -> None:
+    """Refuse classes that clash with one another."""
+    names: dict[str, Draft] = {}
+    owners: dict[str, Draft] = {}
+    for draft in drafts:
+        twin = names.setdefault(draft.name.casefold(), draft)
+        if twin is not draft:
+            raise LegendError(
+                f"the class {draft.name!r} is there twice (see {twin.where})",
+                where=draft.where,
+                remedy="Rename one, or make them one class with synonyms.",
+            )
+        if draft.name.casefold() == UNCLASSIFIED_NAME and not draft.background:
+            raise LegendError(
+                f"the name {draft.name!r} is taken by the value 0",
+                where=draft.where,
+                remedy="Name it otherwise, or make it a background class.",
+            )
+        if not all(draft.words) or not draft.words:
+            raise LegendError("the class needs words", where=draft.where)
+        for word in draft.words:
+            owner = owners.setdefault(word.casefold(), draft)
+            if owner is not draft:
+                raise LegendError(
+                    f"the word {word!r} is in two classes, {owner.name!r} and {draft.name!r}",
+                    where=draft.where,
+                    remedy="A word can lead to one class only: take it out of one of them.",
+                )
+    codes: dict[int, Draft] = {}
+    for draft in drafts:
+        if draft.code is not None and codes.setdefault(draft.code, draft) is not draft:
+            other = codes[draft.code].name
+            raise LegendError(f"the code {draft.code} is that of {other!r} too", where=draft.where)
+    count = sum(not draft.background for draft in drafts)
+    if not count:
+        raise LegendError(
+            "only background classes" if drafts else "no classes",
+            remedy="At least one class must be written with a value of its own.",
+        )
+    if count > _MAX_CLASSES:
+        raise LegendError(
+            f"{count} classes", remedy=f"A mask of uint16 holds {_MAX_CLASSES}: merge some."
+        )
+
+
+def _warn_of_files(draft: Draft) -> None:
+    """Say where a word looks like a file or a set that was meant to be read."""
+    for word in draft.words:
+        if _LIKE_A_FILE.search(word):
+            warnings.warn(
+                f"the class word {word!r} looks like a file or a set: it is taken as a word",
+                RsclipWarning,
+                stacklevel=3,
+            )
+
+
+def _bundled_background(words: Sequence[str]) -> list[Draft]:
+    """Return the bundled background classes that mean something else than the words."""
+    meant: set[str] = set()
+    for word in words:
+        text = word.casefold()
+        # "a house on a hill" and "body of water" are known by their own entries only.
+        for form in (text, text.split()[-1]):
+            meant |= {form, form.removesuffix("s")}
+    return [
+        Draft(entry["words"][0], tuple(entry["words"]), "bundled background", background=True)
+        for entry in _background_entries()
+        if meant.isdisjoint([*entry["words"], *entry["related"]])
+    ]
+
+
+@cache
+def _background_entries() -> list[dict[str, list[str]]]:
+    entries: list[dict[str, list[str]]] = yaml.safe_load(
+        config_path("background.yaml").read_text("utf-8")
+    )
+    return entries

@@ -1,0 +1,121 @@
+"""From class words to the prompts that the text encoder reads; no torch."""
+
+import difflib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from rsclip.errors import OptionError
+from rsclip.files import config_path
+from rsclip.words.legend import Legend, LegendClass
+
+__all__ = ["TEMPLATES", "Query", "class_queries", "load_templates", "template_file", "word_prompts"]
+
+TEMPLATES = ("imagenet80", "simple", "remote-sensing")
+"""Bundled templates. imagenet80: CLIP's own, as the papers use; simple: its best seven;
+remote-sensing: views from above."""
+
+_SLOT = "{}"
+_REMEDY = "Each line is one template with one {}, such as: a satellite image of {}."
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """One direction in text space that patches are compared with.
+
+    Attributes:
+        text: The word or description.
+        prompts: What is encoded; the query is the mean.
+        class_index: Position of its class in `legend.classes`.
+    """
+
+    text: str
+    prompts: tuple[str, ...]
+    class_index: int
+
+
+def class_queries(legend: Legend, templates: Sequence[str]) -> tuple[Query, ...]:
+    """Return the queries of all classes, in the order of `legend.classes`.
+
+    Each word is a query, with every template filled. Each description is one too: its prompts are
+    the description itself and "{name}, {description}".
+
+    Args:
+        legend: Classes, background ones included: they compete.
+        templates: Texts with one `{}` each.
+    """
+    return tuple(
+        query
+        for index, item in enumerate(legend.classes)
+        for query in _queries_of(item, index, templates)
+    )
+
+
+def word_prompts(word: str, templates: Sequence[str]) -> tuple[str, ...]:
+    """Fill every template with a word."""
+    return tuple(template.replace(_SLOT, word) for template in templates)
+
+
+def load_templates(name_or_file: str | Path) -> tuple[str, ...]:
+    """Return bundled templates by name, or those of a text file, one a line.
+
+    Raises:
+        OptionError: The name is unknown, the file is missing or holds no template, or a line does
+            not hold exactly one `{}`.
+    """
+    text = str(name_or_file)
+    path = template_file(name_or_file)
+    if path is not None:
+        return _read(path)
+    if text in TEMPLATES:
+        return _read(config_path("templates", f"{text}.txt"))
+    near = difflib.get_close_matches(text.lower(), TEMPLATES, n=1)
+    raise OptionError(
+        f"unknown templates {text!r}",
+        where="--templates",
+        remedy=(f"Did you mean {near[0]}? " if near else "")
+        + f"Choose {', '.join(TEMPLATES)}, or give a .txt file.",
+    )
+
+
+def template_file(name_or_file: str | Path) -> Path | None:
+    """Return the file of a user's own that is meant; None for the name of bundled templates."""
+    if name_or_file in TEMPLATES:
+        return None
+    path = Path(name_or_file).expanduser()
+    meant = isinstance(name_or_file, Path) or path.suffix.lower() == ".txt" or path.is_file()
+    return path if meant else None
+
+
+def _queries_of(item: LegendClass, index: int, templates: Sequence[str]) -> Iterator[Query]:
+    for word in item.words:
+        yield Query(word, word_prompts(word, templates), index)
+    # CLIP reads English: a name in another script is for display only.
+    name = item.name if item.name.isascii() else item.words[0]
+    for description in item.descriptions:
+        yield Query(description, (description, f"{name}, {description}"), index)
+
+
+def _read(path: Path) -> tuple[str, ...]:
+    try:
+        text = path.read_bytes().decode("utf-8-sig")
+    except FileNotFoundError as error:
+        raise OptionError("no such template file", where=path, remedy=_REMEDY) from error
+    except UnicodeDecodeError as error:
+        remedy = "Save the file as UTF-8."
+        raise OptionError("not UTF-8 text", where=path, remedy=remedy) from error
+    except OSError as error:
+        reason = error.strerror or error
+        raise OptionError(f"cannot read the template file: {reason}", where=path) from error
+    templates = []
+    for number, line in enumerate(text.splitlines(), 1):
+        template = line.strip()
+        if not template:
+            continue
+        if template.count(_SLOT) != 1:
+            what = "no {}" if _SLOT not in template else "more than one {}"
+            raise OptionError(what, where=f"{path}, line {number}", remedy=_REMEDY)
+        templates.append(template)
+    if not templates:
+        raise OptionError("no template in the file", where=path, remedy=_REMEDY)
+    return tuple(templates)
