@@ -18,10 +18,11 @@ cd "$work"
 "$work/env/bin/rio" rsclip --version
 "$work/env/bin/python" - <<'PY'
 import importlib.util
-from rsclip.resources import config_path, data_path
-from rsclip.legend import load_legend
+from rsclip.files import config_path, data_path
+from rsclip.words.legend import load_legend
 assert importlib.util.find_spec("cli") is None, "cli/ must not install as a module named cli"
 assert importlib.util.find_spec("configs") is None
+assert importlib.util.find_spec("rsclip.nano") is None, "the training of nano needs a checkout"
 assert len(load_legend("set:landcover").foreground) == 14
 assert config_path("templates", "imagenet80.txt").is_file()
 assert data_path("nano", "open_clip_model.safetensors").is_file(), "nano is not in the wheel"
