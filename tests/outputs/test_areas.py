@@ -98,7 +98,7 @@ def test_no_crs_and_no_score_leave_cells_empty(make_scene, tiny_model, tmp_path)
     import rsclip as library
 
     scene = make_scene(crs=None)
-    with pytest.warns(library.api.RsclipWarning):
+    with pytest.warns(library.errors.RsclipWarning):
         result = library.segment(
             scene, ["a", "b"], tmp_path / "out", model=tiny_model, vector_format="none"
         )

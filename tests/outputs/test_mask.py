@@ -173,8 +173,8 @@ def test_a_folder_that_is_not_there_is_a_write_error(tmp_path):
 MEMORY_SCRIPT = """
 import resource, sys, numpy as np
 from affine import Affine
-from rsclip.legend import load_legend
-from rsclip.writers.mask import MaskWriter
+from rsclip.words.legend import load_legend
+from rsclip.outputs.rasters.mask import MaskWriter
 height = int(sys.argv[1])
 strip = np.random.default_rng(0).integers(0, 15, (128, 4000), "uint8")
 legend = load_legend("set:landcover")

@@ -205,10 +205,10 @@ def test_what_a_killed_run_left_is_recognised(tmp_path):
 
 KILLED_AT_A_MOVE = """
 import os, signal, sys
-from rsclip.writers import publishing, staging
+from rsclip.outputs.files import moves, staging
 names = {'mask': 'a_mask.tif', 'names': 'a_mask.tif.aux.xml', 'record': 'a_run.json'}
 count, overwrite, after = int(sys.argv[2]), sys.argv[3] == 'True', sys.argv[4] == 'True'
-move = publishing.move
+move = moves.move
 
 def deadly(source, target, **options):
     global count
@@ -220,7 +220,7 @@ def deadly(source, target, **options):
     if not after:
         move(source, target, **options)
 
-publishing.move = deadly
+moves.move = deadly
 former = ['a_old.csv'] if overwrite else []
 with staging.Staging(sys.argv[1], names, overwrite=overwrite, former=former) as made:
     for key in names:

@@ -128,16 +128,16 @@ def test_dry_run_leaves_a_run_alone_that_was_killed_as_it_published(make_scene, 
     scene, out = make_scene(), tmp_path / "out"
     code = f"""
 import os, signal, sys
-from rsclip.writers import publishing
+from rsclip.outputs.files import moves
 from tests.run.killed import run
 from tests.run.stub import StubEncoder
-move, left = publishing.move, [{count}]
+move, left = moves.move, [{count}]
 def deadly(*paths, **options):
     move(*paths, **options)
     left[0] -= 1
     if not left[0]:
         os.kill(os.getpid(), signal.SIGKILL)
-publishing.move = deadly
+moves.move = deadly
 run(sys.argv[1], sys.argv[2], StubEncoder())
 """
     done = subprocess.run([sys.executable, "-c", code, str(scene), str(out)], check=False)

@@ -281,11 +281,11 @@ def test_killed_while_outputs_get_their_names(scene, tmp_path, move, overwrite):
     code = (
         "import os, signal, sys; from tests.run.killed import *\n"
         "from rsclip.outputs.files import moves\n"
-        "move, left = publishing.move, [int(sys.argv[3])]\n"
+        "move, left = moves.move, [int(sys.argv[3])]\n"
         "def deadly(*args, **options):\n"
         "    move(*args, **options); left[0] -= 1\n"
         "    left[0] or os.kill(os.getpid(), signal.SIGKILL)\n"
-        "publishing.move = deadly\n"
+        "moves.move = deadly\n"
         "run(sys.argv[1], sys.argv[2], StubEncoder(), overwrite=sys.argv[4] == 'True')"
     )
     arguments = [sys.executable, "-c", code, str(scene), str(out), str(move), str(overwrite)]
