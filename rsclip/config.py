@@ -9,13 +9,12 @@ import dataclasses
 import difflib
 import types
 import typing
-import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Self
 
-from rsclip.errors import OptionError, RsclipWarning
+from rsclip.errors import OptionError, warn
 from rsclip.files import parse_yaml
 from rsclip.types import Score
 
@@ -311,10 +310,8 @@ def _options_that_stay(options: Any, method: Any, wanted: Any) -> Any:
     """Return a weaker layer's method options, or none where a stronger one wants another method."""
     if method == wanted:
         return options
-    warnings.warn(
-        f"the options of {method} in the configuration do not apply to {wanted}: they are left out",
-        RsclipWarning,
-        stacklevel=3,
+    warn(
+        f"the options of {method} in the configuration do not apply to {wanted}: they are left out"
     )
     return {}
 

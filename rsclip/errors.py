@@ -19,6 +19,10 @@
 Exit codes are read from here by the command line only.
 """
 
+import sys
+import warnings
+from pathlib import Path
+
 __all__ = [
     "AreaError",
     "BatchError",
@@ -36,7 +40,10 @@ __all__ = [
     "RunError",
     "SceneError",
     "WriteError",
+    "warn",
 ]
+
+_PACKAGE = str(Path(__file__).resolve().parent)
 
 
 class RsclipError(Exception):
@@ -124,3 +131,20 @@ class BatchError(RsclipError):
 
 class RsclipWarning(UserWarning):
     """Something the user should know, though the work goes on."""
+
+
+def warn(text: str) -> None:
+    """Issue an `RsclipWarning` that points at the first caller outside rsclip.
+
+    Args:
+        text: What the user should know, one line.
+    """
+    level, frame = 1, sys._getframe()
+    while frame.f_back is not None and _is_ours(frame.f_code.co_filename):
+        level, frame = level + 1, frame.f_back
+    warnings.warn(text, RsclipWarning, stacklevel=level)
+
+
+def _is_ours(file: str) -> bool:
+    # A generator-based context manager or a lazy iterator puts the standard library in between.
+    return file.startswith(_PACKAGE) or Path(file).name == "contextlib.py"

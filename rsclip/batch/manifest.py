@@ -13,7 +13,6 @@ import io
 import json
 import os
 import typing
-import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -22,7 +21,7 @@ from typing import Any, Self
 from filelock import FileLock, Timeout
 
 from rsclip.batch.tasks import Outcome, Problem, Status, Task
-from rsclip.errors import InputError, OutputError, RsclipWarning
+from rsclip.errors import InputError, OutputError, warn
 from rsclip.outputs.files.disk import write_error
 from rsclip.outputs.records.record import to_plain
 from rsclip.run.provenance import without_secrets
@@ -233,9 +232,7 @@ def _lines(path: str | Path) -> Iterator[tuple[int, dict[str, Any]]]:
 
 
 def _warn_of(path: str | Path, number: int) -> None:
-    warnings.warn(
-        f"{_file(path)}: line {number} is damaged: passed over", RsclipWarning, stacklevel=3
-    )
+    warn(f"{_file(path)}: line {number} is damaged: passed over")
 
 
 def _with_earlier(earlier: Outcome | None, outcome: Outcome) -> Outcome:

@@ -5,7 +5,6 @@ Pixels of a map are seldom equally large on the ground: in EPSG:3857 at 47 degre
 """
 
 import math
-import warnings
 
 import numpy as np
 import pyproj
@@ -14,7 +13,7 @@ from pyproj.exceptions import CRSError, ProjError
 from rasterio.crs import CRS
 from rasterio.transform import Affine
 
-from rsclip.errors import RsclipWarning
+from rsclip.errors import warn
 from rsclip.geo.earth import Earth, authalic, on_sphere, quads, sphere_scale
 from rsclip.geo.limb import Edge
 from rsclip.types import Shape
@@ -77,7 +76,7 @@ class GroundArea:
                 "the grid lies beyond the edge of the Earth: ground areas are those of the map's "
                 "own plane"
             )
-        warnings.warn(text, RsclipWarning, stacklevel=2)
+        warn(text)
 
     @classmethod
     def measure(cls, crs: CRS | None, transform: Affine, shape: Shape) -> "GroundArea | None":

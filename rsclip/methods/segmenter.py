@@ -1,6 +1,5 @@
 """Images to similarities: backbone, method and text features together, batched, on a device."""
 
-import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -10,7 +9,7 @@ from torch import Tensor
 from torch.nn import functional as F  # noqa: N812 (torch's own name)
 
 from rsclip.config import Precision, Tta
-from rsclip.errors import DeviceError, EncodeError, OptionError, RsclipWarning
+from rsclip.errors import DeviceError, EncodeError, OptionError, warn
 from rsclip.methods import Method, first_block, get_method, parse_options
 from rsclip.model import Backbone, Trunk
 from rsclip.types import FloatArray, Shape
@@ -327,11 +326,7 @@ def _check_cuda(text: str, index: int) -> None:
 
 
 def _warn_of_memory(device: torch.device) -> None:
-    warnings.warn(
-        f"the memory of {device} does not hold a whole batch: going on with smaller ones",
-        RsclipWarning,
-        stacklevel=3,
-    )
+    warn(f"the memory of {device} does not hold a whole batch: going on with smaller ones")
 
 
 def is_memory_error(error: BaseException) -> bool:

@@ -3,7 +3,6 @@
 import functools
 import hashlib
 import re
-import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F  # noqa: N812 (torch's own name)
 
-from rsclip.errors import ModelError, RsclipWarning
+from rsclip.errors import ModelError, warn
 from rsclip.model.compat import import_open_clip
 
 __all__ = [
@@ -85,11 +84,7 @@ def warn_of_cuts(model: Any, tokenizer: Any | None, prompts: Sequence[str]) -> N
     limit = model.context_length
     for prompt in prompts:
         if count_tokens(tokenizer, prompt, limit) > limit:
-            warnings.warn(
-                f"a prompt is cut at the model's {limit} tokens: {prompt[:60]}...",
-                RsclipWarning,
-                stacklevel=3,
-            )
+            warn(f"a prompt is cut at the model's {limit} tokens: {prompt[:60]}...")
             return
 
 

@@ -8,7 +8,6 @@ import hashlib
 import json
 import os
 import threading
-import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -16,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from rsclip.errors import RsclipWarning
+from rsclip.errors import warn
 from rsclip.files import cache_folder
 
 __all__ = ["TextCache"]
@@ -63,11 +62,9 @@ class TextCache:
                 np.save(file, feature.detach().cpu().numpy())
             part.replace(path)
         except OSError as error:
-            warnings.warn(
+            warn(
                 f"text features are not kept: {self._folder} is not writable "
-                f"({error.strerror or error}); set RSCLIP_CACHE to another folder, or to off",
-                RsclipWarning,
-                stacklevel=2,
+                f"({error.strerror or error}); set RSCLIP_CACHE to another folder, or to off"
             )
             self._folder = None
 

@@ -1,7 +1,6 @@
 """Polygons of a label raster, rsclip's own mask or any other: `polygonize`, `write_polygons`."""
 
 import contextlib
-import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,7 +11,7 @@ from rasterio._err import CPLE_BaseError
 from rasterio.errors import RasterioError
 
 from rsclip.config import POLYGON_OPTIONS, SegmentConfig, build_config
-from rsclip.errors import OptionError, OutputError, RsclipWarning
+from rsclip.errors import OptionError, OutputError, warn
 from rsclip.geo.measure import Measure
 from rsclip.outputs.files.disk import write_error
 from rsclip.outputs.files.staging import Staging
@@ -210,11 +209,7 @@ def _stays(style: Path, mask: str | Path, config: SegmentConfig) -> bool:
         return True
     if not config.overwrite:
         # Formats of one stem share it.
-        warnings.warn(
-            f"{style} was there before and stays: --overwrite replaces it",
-            RsclipWarning,
-            stacklevel=3,
-        )
+        warn(f"{style} was there before and stays: --overwrite replaces it")
     return not config.overwrite
 
 

@@ -9,7 +9,6 @@ import html
 import io
 import json
 import math
-import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +16,7 @@ from typing import Any
 
 from PIL import Image
 
-from rsclip.errors import InputError, OutputError, RsclipError, RsclipWarning
+from rsclip.errors import InputError, OutputError, RsclipError, warn
 from rsclip.outputs.files.staging import Staging
 from rsclip.outputs.page import FINDINGS, PAGE, SCENE
 from rsclip.outputs.pictures.preview import draw_preview
@@ -125,12 +124,12 @@ def _read(path: Path) -> ViewedScene | None:
         for key in ("scene", "classes", "results", "settings", "model"):
             record[key]
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
-        warnings.warn(f"{path}: not a run record: left out", RsclipWarning, stacklevel=3)
+        warn(f"{path}: not a run record: left out")
         return None
     try:
         findings = _findings(record)
     except _DAMAGE as error:
-        _warn(stem, f"its run record is damaged ({_said(error)}): areas and facts are left out")
+        warn(f"{stem}: its run record is damaged ({_said(error)}): areas and facts are left out")
         findings = None
     return ViewedScene(stem, record, _picture(path.parent, stem, record), findings)
 
@@ -146,7 +145,7 @@ def _picture(folder: Path, stem: str, record: Mapping[str, Any]) -> bytes | None
             picture = draw_preview(record, folder / f"{stem}_mask.tif", scene_needed=False)
         picture.save(data, "WEBP", quality=_QUALITY)
     except (OSError, RsclipError, *_DAMAGE) as error:
-        _warn(stem, f"no preview: {_said(error)}")
+        warn(f"{stem}: no preview: {_said(error)}")
         return None
     return data.getvalue()
 
@@ -158,7 +157,7 @@ def _written(preview: Path) -> Image.Image | None:
             return file.convert("RGB")
     except _JUNK as error:
         text = f"{preview.name} cannot be read ({_said(error)}): drawn anew for the page"
-        warnings.warn(text, RsclipWarning, stacklevel=5)
+        warn(text)
         return None
 
 
@@ -166,10 +165,6 @@ def _said(error: Exception) -> str:
     text = " ".join(str(error).split())
     # The text of these is the key alone.
     return f"no entry {text}" if isinstance(error, KeyError) else text
-
-
-def _warn(stem: str, text: str) -> None:
-    warnings.warn(f"{stem}: {text}", RsclipWarning, stacklevel=5)
 
 
 def _page(folder: Path, scenes: Sequence[ViewedScene]) -> str:

@@ -1,7 +1,6 @@
 """A model made ready for a legend's words."""
 
 import dataclasses
-import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
@@ -9,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from rsclip.config import SegmentConfig
-from rsclip.errors import RsclipWarning
+from rsclip.errors import warn
 from rsclip.labelling.windows import Patched, plan_grid
 from rsclip.types import FloatArray
 from rsclip.words.legend import Legend
@@ -123,9 +122,7 @@ def warn_of_far_words(backbone: "Backbone", legend: Legend) -> None:
 
     words = [word for item in legend.classes for word in item.words]
     for far in check_words(embed, words, backbone.vocabulary):
-        warnings.warn(
+        warn(
             f"{far.word!r} is far from every word that {backbone.name} has learned (the nearest is "
-            f"{far.nearest!r}): expect nonsense for it, or use a larger model (--model)",
-            RsclipWarning,
-            stacklevel=2,
+            f"{far.nearest!r}): expect nonsense for it, or use a larger model (--model)"
         )

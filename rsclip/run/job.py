@@ -2,14 +2,13 @@
 
 import contextlib
 import dataclasses
-import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rsclip.config import SegmentConfig
-from rsclip.errors import ExistsError, OutputError, RsclipError, RsclipWarning
+from rsclip.errors import ExistsError, OutputError, RsclipError, warn
 from rsclip.labelling.refinement import parse_dilations
 from rsclip.labelling.windows import plan_grid
 from rsclip.outputs.companions import output_names
@@ -252,11 +251,9 @@ def open_scene(source: str | Path, config: SegmentConfig) -> Scene:
 
 
 def _warn_of_parquet() -> None:
-    warnings.warn(
+    warn(
         "--qgis-project leaves the polygons out: many builds of QGIS cannot open GeoParquet "
-        "(--vector-format gpkg opens in all)",
-        RsclipWarning,
-        stacklevel=4,
+        "(--vector-format gpkg opens in all)"
     )
 
 

@@ -1,7 +1,6 @@
 """The library's front door: `segment` one scene, or many with one loaded model."""
 
 import contextlib
-import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,7 +10,7 @@ import numpy as np
 import rasterio
 
 from rsclip.config import POLYGON_OPTIONS, SegmentConfig, build_config
-from rsclip.errors import RsclipError, RsclipWarning, RunError
+from rsclip.errors import RsclipError, RunError, warn
 from rsclip.outputs.companions import open_scores, output_names, write_companions
 from rsclip.outputs.files.staging import Staging
 from rsclip.outputs.rasters.mask import MaskWriter
@@ -233,13 +232,13 @@ def _segment_one(
         final = {key: folder / name for key, name in names.items()}
         if config.resume and (done := finished_record(final, identity)):
             if config.checksum and not known_by_content(done):
-                _warn(
+                warn(
                     f"{source}: finished without --checksum: its file was known by size and time "
                     "of change, not by content"
                 )
             return _result(source, final, legend, done, "skipped")
         if again := job.made_again(names, final, identity):
-            _warn(f"{source}: {again}")
+            warn(f"{source}: {again}")
         run = SceneRun(scene, model.encoder, legend, index, config)
         staging = stack.enter_context(
             Staging(
@@ -254,7 +253,7 @@ def _segment_one(
         checkpoint = Checkpoint(staging.work, job.kinship(scene, model), resume=config.resume)
         stack.callback(checkpoint.close)
         if checkpoint.discarded:
-            _warn(f"{source}: begun with another input, other settings or batches: starts over")
+            warn(f"{source}: begun with another input, other settings or batches: starts over")
         record = describe_run(scene, run, legend, config, model.queries, model.facts) | identity
         record["outputs"] = names
         tags = provenance_tags(record)
@@ -273,9 +272,9 @@ def _segment_one(
         count = len(record["unreadable"])
         blocks = "a block" if count == 1 else f"{count} blocks"
         they = "it is" if count == 1 else "they are"
-        _warn(f"{source}: {blocks} could not be read: {they} nodata ({names['record']})")
+        warn(f"{source}: {blocks} could not be read: {they} nodata ({names['record']})")
     if record["valid_pixels"] == 0:
-        _warn(f"{source}: no valid pixel: the mask is nodata throughout")
+        warn(f"{source}: no valid pixel: the mask is nodata throughout")
     return _result(source, paths, legend, record, "done")
 
 
@@ -303,7 +302,3 @@ def _result(
 ) -> SegmentResult:
     shares = {item["name"]: item["share"] for item in record["results"]}
     return SegmentResult(str(source), paths, legend, shares, record, status)
-
-
-def _warn(text: str) -> None:
-    warnings.warn(text, RsclipWarning, stacklevel=3)

@@ -4,7 +4,6 @@ import contextlib
 import copy
 import math
 import os
-import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Self
@@ -17,7 +16,7 @@ from rasterio.io import DatasetReader
 from rasterio.transform import Affine
 
 from rsclip.config import OnReadError, OutputGrid
-from rsclip.errors import RsclipWarning, SceneError
+from rsclip.errors import SceneError, warn
 from rsclip.geo.grid import pixel_size_m
 from rsclip.scene.aoi import read_aoi
 from rsclip.scene.bands import choose_bands
@@ -425,6 +424,4 @@ def _warn_unplaced(source: str, scene: Scene) -> None:
         what = "no coordinate reference system (CRS)"
     else:
         return
-    warnings.warn(
-        f"{source}: {what}: the outputs will have none either", RsclipWarning, stacklevel=3
-    )
+    warn(f"{source}: {what}: the outputs will have none either")

@@ -17,7 +17,7 @@ from rasterio.transform import Affine
 from rasterio.vrt import WarpedVRT
 from rasterio.windows import Window as RasterioWindow
 
-from rsclip.errors import LegendError, ReadError, RsclipWarning, SceneError
+from rsclip.errors import LegendError, ReadError, SceneError, warn
 from rsclip.scene.scene import Scene
 from rsclip.study.truth_classes import LabelClasses, names_nothing, names_unknown
 from rsclip.types import Shape, Window
@@ -266,7 +266,7 @@ def _open_raster(path: Path, scene: Scene, legend: Legend) -> Labels:
     if names:
         _say_left_out(path, [name for value, name in names.items() if value not in own])
     else:
-        _warn(f"{path}: the labels have no class names: {classes.taken()}")
+        warn(f"{path}: the labels have no class names: {classes.taken()}")
         others = source.all_values(scene.shape) - {0, *own}
         _say_left_out(path, [_written(value) for value in sorted(others)])
     return labels
@@ -333,7 +333,7 @@ def _classes_of(
             values[index] = found or 0
         if (values > 0).any():
             if numbers:
-                _warn(f"{path}: column {column}: {classes.taken()}")
+                warn(f"{path}: column {column}: {classes.taken()}")
             return values, others
     raise _nothing_common(path, legend, map(_written, frame[columns[0]].dropna()))
 
@@ -387,21 +387,17 @@ def _say_crs(path: Path, crs: CRS | None, scene: Scene) -> None:
     if not scene.crs:
         return
     if not crs:
-        _warn(f"{path}: the labels have no CRS: they are taken to lie on the scene's own grid")
+        warn(f"{path}: the labels have no CRS: they are taken to lie on the scene's own grid")
     elif crs != scene.crs:
-        _warn(f"{path}: the labels have another CRS than the scene: they are reprojected")
+        warn(f"{path}: the labels have another CRS than the scene: they are reprojected")
 
 
 def _say_left_out(path: Path, names: Iterable[str]) -> None:
     if names := list(names):
-        _warn(f"{path}: classes of the labels that the legend lacks: {_listed(names)}")
+        warn(f"{path}: classes of the labels that the legend lacks: {_listed(names)}")
 
 
 def _box(transform: Affine, shape: Shape) -> Any:
     rows, cols = shape
     corners = [(0, 0), (cols, 0), (cols, rows), (0, rows)]
     return shapely.Polygon([transform @ corner for corner in corners])
-
-
-def _warn(text: str) -> None:
-    warnings.warn(text, RsclipWarning, stacklevel=5)

@@ -1,7 +1,6 @@
 """The classes of a run: values, names, words, colours; background classes compete as 0."""
 
 import re
-import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
@@ -10,7 +9,7 @@ from typing import Any, Self
 
 import yaml
 
-from rsclip.errors import LegendError, RsclipWarning
+from rsclip.errors import LegendError, warn
 from rsclip.files import config_path
 from rsclip.words.class_files import (
     FILE_SUFFIXES,
@@ -218,12 +217,10 @@ def load_legend(spec: LegendSpec, background: str | None = None, *, english: boo
     _check([*foreground, *behind])
     if len(foreground) == 1 and not behind:
         behind = _bundled_background(foreground[0].words)
-        warnings.warn(
+        warn(
             f"{foreground[0].name!r} is the only class, so it competes with "
             f"{', '.join(item.name for item in behind)}; what they win is written as 0. "
-            "Choose others with --background",
-            RsclipWarning,
-            stacklevel=2,
+            "Choose others with --background"
         )
     colours = choose_colours([(item.words, item.colour) for item in foreground])
     numbered = [
@@ -316,11 +313,7 @@ def _drafts_of_text(text: str) -> Drafts:
             "not a class file", where=text, remedy=f"Class files end in {', '.join(FILE_SUFFIXES)}."
         )
     if text.lower() in bundled_sets():
-        warnings.warn(
-            f"{text!r} is taken as a word; the bundled set is {_SET_PREFIX}{text.lower()}",
-            RsclipWarning,
-            stacklevel=4,
-        )
+        warn(f"{text!r} is taken as a word; the bundled set is {_SET_PREFIX}{text.lower()}")
     return Drafts(drafts_of_words(text, "classes"))
 
 
@@ -413,11 +406,7 @@ def _warn_of_files(draft: Draft) -> None:
     """Say where a word looks like a file or a set that was meant to be read."""
     for word in draft.words:
         if _LIKE_A_FILE.search(word):
-            warnings.warn(
-                f"the class word {word!r} looks like a file or a set: it is taken as a word",
-                RsclipWarning,
-                stacklevel=3,
-            )
+            warn(f"the class word {word!r} looks like a file or a set: it is taken as a word")
 
 
 def _bundled_background(words: Sequence[str]) -> list[Draft]:

@@ -2,12 +2,11 @@
 
 import fnmatch
 import shutil
-import warnings
 import zipfile
 import zlib
 from pathlib import Path
 
-from rsclip.errors import ModelError, RsclipWarning, RunError
+from rsclip.errors import ModelError, RunError, warn
 from rsclip.model.checks import check_config
 from rsclip.model.weights.architecture import architecture_of
 from rsclip.model.weights.download import Progress, download, first_line, remote_file
@@ -104,11 +103,9 @@ def _complete(parsed: ModelName, origin: Origin, weights: Path) -> None:
         if hub_file(parsed.text, origin.repository, CONFIG_NAME, revision=commit) is None:
             note_absent(parsed.text, origin.repository, commit, CONFIG_NAME)
     except (ModelError, RunError) as error:
-        warnings.warn(
+        warn(
             "the weights are here, but not what their repository says of activation, mean and std, "
-            f"so that the name is not checked against it: {error}",
-            RsclipWarning,
-            stacklevel=3,
+            f"so that the name is not checked against it: {error}"
         )
 
 

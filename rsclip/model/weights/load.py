@@ -1,7 +1,6 @@
 """Find a model by name or file, and load it. Nothing here reaches for the network."""
 
 import json
-import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,7 +8,7 @@ from typing import Any
 
 from torch import Tensor
 
-from rsclip.errors import ModelError, RsclipWarning
+from rsclip.errors import ModelError, warn
 from rsclip.model.backbone import Backbone
 from rsclip.model.checks import check_config
 from rsclip.model.compat import import_open_clip
@@ -138,12 +137,10 @@ def _automatic(text: str) -> str:
         return text
     if cached_weights(parse_name(DEFAULT)) is not None:
         return DEFAULT
-    warnings.warn(
+    warn(
         "using nano, the small model that comes with rsclip: trained on synthetic scenes, it knows "
         "land-cover words and little of real imagery.\n"
-        f"For a real CLIP: rsclip models fetch {DEFAULT}",
-        RsclipWarning,
-        stacklevel=4,
+        f"For a real CLIP: rsclip models fetch {DEFAULT}"
     )
     return NANO
 
@@ -208,11 +205,9 @@ def _stated(path: Path, name: ModelName | None = None) -> Path | None:
     if not others:
         return stated
     if name is None or name.kind not in ("folder", "config"):
-        warnings.warn(
+        warn(
             f"{stated} is not used: beside {path.name} lies {others[0]}, and it does not say whose "
-            f"it is; if it is this file's, name its folder with --model {path.parent}",
-            RsclipWarning,
-            stacklevel=5,
+            f"it is; if it is this file's, name its folder with --model {path.parent}"
         )
     return None
 

@@ -22,7 +22,7 @@ from pyogrio.errors import DataLayerError, DataSourceError, FeatureError, Geomet
 from pyproj.exceptions import CRSError, ProjError
 from rasterio.crs import CRS
 
-from rsclip.errors import OutputError, RsclipWarning, WriteError
+from rsclip.errors import OutputError, WriteError, warn
 from rsclip.outputs.files.disk import write_error
 from rsclip.outputs.polygons.geojson import decimals, keep_polygons, within_turn
 from rsclip.vectors.features import Features
@@ -191,11 +191,9 @@ def check_path(path: str | Path, kind: str) -> None:
             )
     full = str(Path(path).absolute())
     if kind == "gpkg" and (code := _DECODED.search(full)):
-        warnings.warn(
+        warn(
             f"QGIS opens no GeoPackage where the path has {code[0]!r} in it ({full}): choose "
-            "another folder (-o), or --vector-format fgb",
-            RsclipWarning,
-            stacklevel=3,
+            "another folder (-o), or --vector-format fgb"
         )
 
 
@@ -353,11 +351,9 @@ class VectorWriter:
             )
         self._check_whole()
         if self._kind == "geojson" and (gone := self._count - keep_polygons(self._path)):
-            warnings.warn(
+            warn(
                 f"{self._path.name}: {gone} of {self._count} polygons have no area once rounded "
-                f"to {self._options['COORDINATE_PRECISION']} decimals: left out",
-                RsclipWarning,
-                stacklevel=2,
+                f"to {self._options['COORDINATE_PRECISION']} decimals: left out"
             )
 
     def _check_whole(self) -> None:

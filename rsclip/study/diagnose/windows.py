@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rsclip.config import SegmentConfig
-from rsclip.errors import InputError, OptionError, RsclipError, RsclipWarning, SceneError
+from rsclip.errors import InputError, OptionError, RsclipError, RsclipWarning, SceneError, warn
 from rsclip.labelling.windows import Grid, Patched, plan_grid
 from rsclip.run.job import open_scene
 from rsclip.scene.scene import Scene, gdal_env
@@ -124,14 +124,12 @@ def sample_windows(
                     raise
                 source.left = False
                 first = first or error
-                warnings.warn(f"{error} (left out)", RsclipWarning, stacklevel=2)
+                warn(f"{error} (left out)")
     for source in sources:
         if source.taken and not source.whole:
-            warnings.warn(
+            warn(
                 f"{source.scene}: less than half of each window taken is valid: what fills them is "
-                "studied too",
-                RsclipWarning,
-                stacklevel=2,
+                "studied too"
             )
     if not found:
         raise first or SceneError(
