@@ -33,7 +33,7 @@ _WIDE = 100
     "--methods",
     metavar="METHOD,...",
     required=True,
-    help="Methods with their options, as in clearclip,sclip,gem:blocks=4.",
+    help="Methods with their options, as in clearclip,sclip,gem:blocks=4, or all.",
 )
 @click.option(
     "--labels", metavar="FILE", help="The truth, raster or vector: scores what each method found."

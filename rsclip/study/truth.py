@@ -1,25 +1,28 @@
 """The truth that labels are compared with: a raster or polygons, read on a scene's own grid."""
 
 import warnings
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
 import numpy as np
-import rasterio
-import shapely
-from numpy.typing import NDArray
 from rasterio.crs import CRS
-from rasterio.enums import Resampling
-from rasterio.errors import RasterioError
-from rasterio.features import rasterize
-from rasterio.transform import Affine
-from rasterio.vrt import WarpedVRT
-from rasterio.windows import Window as RasterioWindow
 
-from rsclip.errors import LegendError, ReadError, SceneError, warn
+from rsclip.errors import LegendError, SceneError, warn
+from rsclip.scene.reading import open_raster
 from rsclip.scene.scene import Scene
 from rsclip.study.truth_classes import LabelClasses, names_nothing, names_unknown
+from rsclip.study.truth_grids import (
+    COARSE,
+    FAILURES,
+    UNKNOWN,
+    PolygonTruth,
+    RasterTruth,
+    Values,
+    told,
+    transformable,
+    words_of,
+)
 from rsclip.types import Shape, Window
 from rsclip.vectors.label_raster import LabelRaster
 from rsclip.words.legend import Legend
@@ -29,13 +32,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Labels", "open_labels"]
 
-_UNKNOWN = -1
 _COLUMNS = ("class_name", "class", "name", "label", "class_id", "value", "dn")
 _PROBE = 256
-_COARSE = 1024
 _SHOWN = 6
-
-Values = NDArray[np.int32]
 
 
 class _Source(Protocol):
@@ -74,7 +73,7 @@ class Labels:
         Raises:
             ReadError: The pixels cannot be read.
         """
-        factor = min(1.0, _COARSE / max(self._shape))
+        factor = min(1.0, COARSE / max(self._shape))
         rows, cols = (max(round(size * factor), 1) for size in self._shape)
         return self._source.coarse((rows, cols))
 
@@ -95,7 +94,8 @@ def open_labels(path: str | Path, scene: Scene, legend: Legend) -> Labels:
     Classes are matched by name or word, whatever the case, underscores or spaces at the ends;
     where there are no names, values are the classes' own codes, or else the legend's values, and it
     is said which value is taken for what. Classes that the legend lacks are named.
-    Another CRS or grid is read nearest-neighbour; another CRS is said.
+    Another CRS or grid is read nearest-neighbour; another CRS is said. A raster of the scene's
+    size whose CRS has no place on Earth (a local one) is read pixel by pixel, and it is said.
 
     Args:
         path: A raster of class values, or a vector file of polygons with a column `class_name`,
@@ -111,126 +111,11 @@ def open_labels(path: str | Path, scene: Scene, legend: Legend) -> Labels:
     if not path.is_file():
         raise SceneError("no such file of labels", where=path, remedy="Check the path.")
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            rasterio.open(path).close()
-    except RasterioError:
-        return _open_vector(path, scene, legend)
-    return _open_raster(path, scene, legend)
-
-
-class _Raster:
-    def __init__(self, path: Path, scene: Scene, own: Mapping[int, int]) -> None:
-        self._path = path
-        self._known = np.array(sorted(own), np.int64)
-        self._meant = np.array([own[value] for value in sorted(own)], np.int32)
-        self._dataset = rasterio.open(path)
-        self.placed = bool(self._dataset.crs and scene.crs)
-        if self.placed:
-            # Outside the labels and where they have no data, alpha is 0.
-            self._grid = WarpedVRT(
-                self._dataset,
-                crs=scene.crs,
-                add_alpha=True,
-                transform=scene.transform,
-                height=scene.shape[0],
-                width=scene.shape[1],
-                resampling=Resampling.nearest,
-            )
-        elif self._dataset.shape == scene.shape:
-            self._grid = self._dataset
-        else:
-            self._dataset.close()
-            raise SceneError(
-                f"labels of {self._dataset.shape} pixels without a CRS do not fit the scene's "
-                f"{scene.shape}",
-                where=path,
-                remedy="Give them the scene's CRS, or its size.",
-            )
-
-    def read(self, window: Window) -> Values:
-        place = RasterioWindow(window.col, window.row, window.width, window.height)
-        values, valid = self._raw(window=place)
-        return self._labels(values, valid)
-
-    def coarse(self, shape: Shape) -> Values:
-        values, valid = self._raw(out_shape=shape)
-        return self._labels(values, valid)
-
-    def values(self, window: Window) -> set[Any]:
-        """Return the valid values in a window as the file has them."""
-        place = RasterioWindow(window.col, window.row, window.width, window.height)
-        values, valid = self._raw(window=place)
-        return {*np.unique(values[valid]).tolist()}
-
-    def all_values(self, shape: Shape) -> set[Any]:
-        """Return the valid values of a decimated read of the whole."""
-        factor = min(1.0, _COARSE / max(shape))
-        rows, cols = (max(round(size * factor), 1) for size in shape)
-        values, valid = self._raw(out_shape=(rows, cols))
-        return {*np.unique(values[valid]).tolist()}
-
-    def _raw(self, **what: Any) -> tuple[NDArray[Any], NDArray[np.bool_]]:
-        try:
-            values, valid = self._grid.read(1, **what), self._grid.dataset_mask(**what) > 0
-        except RasterioError as error:
-            raise ReadError(f"labels cannot be read: {error}", where=self._path) from error
-        # NaN says nothing, declared as nodata or not.
-        return values, valid & ~np.isnan(values)
-
-    def _labels(self, values: NDArray[Any], valid: NDArray[np.bool_]) -> Values:
-        # The usual types have few values: each is looked up once.
-        few = values.dtype in (np.uint8, np.uint16)
-        every = np.arange(np.iinfo(values.dtype).max + 1) if few else values
-        place = np.searchsorted(self._known, every).clip(max=len(self._known) - 1)
-        found: Values = np.where(self._known[place] == every, self._meant[place], 0)
-        labels = found[values] if few else found
-        labels[~valid] = _UNKNOWN
-        return labels
-
-    def close(self) -> None:
-        self._grid.close()
-        self._dataset.close()
-
-
-class _Vector:
-    def __init__(self, shapes: NDArray[Any], values: Values, scene: Scene) -> None:
-        self._shapes = shapes
-        self._values = values
-        self._transform = scene.transform
-        self._shape = scene.shape
-        self._tree = shapely.STRtree(shapes)
-
-    def read(self, window: Window) -> Values:
-        shift = self._transform @ Affine.translation(window.col, window.row)
-        return self._burnt(
-            shift, window.shape, np.sort(self._tree.query(_box(shift, window.shape)))
-        )
-
-    def coarse(self, shape: Shape) -> Values:
-        scale = Affine.scale(self._shape[1] / shape[1], self._shape[0] / shape[0])
-        # What is thinner than a pixel shows too.
-        every = np.arange(len(self._shapes))
-        return self._burnt(self._transform @ scale, shape, every, all_touched=True)
-
-    def overlaps(self) -> bool:
-        """Say whether any polygon meets the scene."""
-        whole = _box(self._transform, self._shape)
-        return bool(len(self._tree.query(whole, predicate="intersects")))
-
-    def _burnt(
-        self, transform: Affine, shape: Shape, which: NDArray[Any], *, all_touched: bool = False
-    ) -> Values:
-        if not len(which):
-            return np.full(shape, _UNKNOWN, np.int32)
-        pairs = zip(self._shapes[which], self._values[which].tolist(), strict=True)
-        labels: Values = rasterize(
-            pairs, shape, fill=_UNKNOWN, transform=transform, dtype="int32", all_touched=all_touched
-        )
-        return labels
-
-    def close(self) -> None:
-        pass
+        open_raster(str(path)).close()
+    except FAILURES as error:
+        return _open_vector(path, scene, legend, words_of(error))
+    with told(SceneError, "labels cannot be opened", path):
+        return _open_raster(path, scene, legend)
 
 
 def _open_raster(path: Path, scene: Scene, legend: Legend) -> Labels:
@@ -240,7 +125,7 @@ def _open_raster(path: Path, scene: Scene, legend: Legend) -> Labels:
         crs = raster.crs
     # As with polygons: of such a place nothing is known. Names of nothing are of an empty entry.
     unknown = {
-        value: _UNKNOWN
+        value: UNKNOWN
         for value, name in names.items()
         if name.strip() and names_unknown(name) and classes.named(name) is None
     }
@@ -255,8 +140,8 @@ def _open_raster(path: Path, scene: Scene, legend: Legend) -> Labels:
         own |= unknown
     else:
         own = {**classes.by_value, **unknown}
-    source = _Raster(path, scene, own)
-    labels = Labels(source, tuple(sorted({*own.values()} - {0, _UNKNOWN})), scene.shape)
+    source = RasterTruth(path, scene, own)
+    labels = Labels(source, tuple(sorted({*own.values()} - {0, UNKNOWN})), scene.shape)
     try:
         _check_raster(source, labels, path, scene, legend)
     except BaseException:
@@ -272,15 +157,20 @@ def _open_raster(path: Path, scene: Scene, legend: Legend) -> Labels:
     return labels
 
 
-def _open_vector(path: Path, scene: Scene, legend: Legend) -> Labels:
+def _open_vector(path: Path, scene: Scene, legend: Legend, not_raster: str) -> Labels:
     import geopandas
-    from pyogrio.errors import DataSourceError
 
     try:
-        frame = geopandas.read_file(path)
-    except (DataSourceError, OSError, ValueError) as error:
+        with warnings.catch_warnings():
+            # What GDAL warns of damaged features is of no use without their number.
+            warnings.simplefilter("ignore")
+            frame = geopandas.read_file(path)
+    except Exception as error:
+        # pyogrio, shapely and numpy each have their own errors for damaged files.
         raise SceneError(
-            f"neither a raster nor a vector file of labels: {error}", where=path
+            f"neither a raster nor a vector file of labels ({not_raster}; {words_of(error)})",
+            where=path,
+            remedy="Labels are a raster of class values, or polygons.",
         ) from error
     if "geometry" not in frame.columns:
         raise SceneError("a table without geometries", where=path, remedy="Labels are polygons.")
@@ -289,17 +179,35 @@ def _open_vector(path: Path, scene: Scene, legend: Legend) -> Labels:
     if kinds:
         raise SceneError(f"it holds {', '.join(kinds)}", where=path, remedy="Labels are polygons.")
     values, left_out = _classes_of(frame, path, legend)
-    crs = None if frame.crs is None else CRS.from_user_input(frame.crs.to_wkt())
-    if crs is not None and scene.crs:
-        frame = frame.to_crs(scene.crs.to_wkt())
+    frame, crs = _on_the_scene(frame, path, scene)
     # A polygon without a class says nothing of its place.
-    told = values != _UNKNOWN
-    source = _Vector(np.asarray(frame.geometry)[told], values[told], scene)
+    told = values != UNKNOWN
+    source = PolygonTruth(np.asarray(frame.geometry)[told], values[told], scene)
     if not source.overlaps():
         raise _elsewhere(path)
     _say_crs(path, crs, scene)
     _say_left_out(path, left_out)
-    return Labels(source, tuple(sorted({*values.tolist()} - {0, _UNKNOWN})), scene.shape)
+    return Labels(source, tuple(sorted({*values.tolist()} - {0, UNKNOWN})), scene.shape)
+
+
+def _on_the_scene(
+    frame: "geopandas.GeoDataFrame", path: Path, scene: Scene
+) -> tuple["geopandas.GeoDataFrame", CRS | None]:
+    """Return the polygons in the scene's CRS, and the CRS that they came in."""
+    if frame.crs is None or not scene.crs:
+        return frame, None
+    with told(SceneError, "the labels' CRS cannot be read", path):
+        crs = CRS.from_user_input(frame.crs.to_wkt())
+    if not transformable(crs, scene.crs):
+        raise SceneError(
+            "the polygons' CRS and the scene's have no place on Earth in common",
+            where=path,
+            remedy="Give the polygons the scene's CRS (ogr2ogr -a_srs).",
+        )
+    if crs == scene.crs:
+        return frame, crs
+    with told(SceneError, "the polygons cannot be brought to the scene's CRS", path):
+        return frame.to_crs(scene.crs.to_wkt()), crs
 
 
 def _classes_of(
@@ -318,7 +226,7 @@ def _classes_of(
     classes = LabelClasses(legend)
     for column in columns:
         entries = list(frame[column])
-        values, numbers, others = np.full(len(entries), _UNKNOWN, np.int32), False, []
+        values, numbers, others = np.full(len(entries), UNKNOWN, np.int32), False, []
         for index, entry in enumerate(entries):
             if entry is None or entry != entry:
                 continue
@@ -366,7 +274,7 @@ def _elsewhere(path: Path) -> SceneError:
 
 
 def _check_raster(
-    source: _Raster, labels: Labels, path: Path, scene: Scene, legend: Legend
+    source: RasterTruth, labels: Labels, path: Path, scene: Scene, legend: Legend
 ) -> None:
     if (labels.coarse() > 0).any():
         return
@@ -388,6 +296,11 @@ def _say_crs(path: Path, crs: CRS | None, scene: Scene) -> None:
         return
     if not crs:
         warn(f"{path}: the labels have no CRS: they are taken to lie on the scene's own grid")
+    elif not transformable(crs, scene.crs):
+        warn(
+            f"{path}: the labels' CRS and the scene's have no place on Earth in common: the labels "
+            "are compared with the scene pixel by pixel"
+        )
     elif crs != scene.crs:
         warn(f"{path}: the labels have another CRS than the scene: they are reprojected")
 
@@ -395,9 +308,3 @@ def _say_crs(path: Path, crs: CRS | None, scene: Scene) -> None:
 def _say_left_out(path: Path, names: Iterable[str]) -> None:
     if names := list(names):
         warn(f"{path}: classes of the labels that the legend lacks: {_listed(names)}")
-
-
-def _box(transform: Affine, shape: Shape) -> Any:
-    rows, cols = shape
-    corners = [(0, 0), (cols, 0), (cols, rows), (0, rows)]
-    return shapely.Polygon([transform @ corner for corner in corners])

@@ -1,4 +1,4 @@
-"""Which methods are compared: "clearclip,sclip,gem:blocks=4"."""
+"""Which methods are compared: "clearclip,sclip,gem:blocks=4", or "all"."""
 
 import dataclasses
 import re
@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from rsclip.errors import OptionError
-from rsclip.methods import first_block, get_method, parse_options
+from rsclip.methods import METHODS, first_block, get_method, parse_options
 
 __all__ = ["Choice", "parse_choices"]
 
-_REMEDY = "Name methods as in clearclip,sclip,gem:blocks=4."
+_REMEDY = "Name methods as in clearclip,sclip,gem:blocks=4, or all."
+_ALL = "all"
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,13 +55,19 @@ def parse_choices(methods: str | Sequence[str]) -> list[Choice]:
 
     Args:
         methods: Names, in a text with commas between; each may have options, as in
-            "gem:blocks=4:iterations=2".
+            "gem:blocks=4:iterations=2". "all" stands for every method that is not named beside it.
 
     Raises:
         OptionError: A method, an option or a value is unknown, one stands twice, or there is none.
     """
     names = methods.split(",") if isinstance(methods, str) else list(methods)
-    choices = [_choice(name.strip()) for name in names if name.strip()]
+    names = [name.strip() for name in names if name.strip()]
+    if _ALL in names:
+        named = {name.partition(":")[0].strip() for name in names}
+        at = names.index(_ALL)
+        others = [name for name in METHODS if name not in named]
+        names[at:] = others + [name for name in names[at:] if name != _ALL]
+    choices = [_choice(name) for name in names]
     if not choices:
         raise OptionError("no method is named", where="--methods", remedy=_REMEDY)
     for index, choice in enumerate(choices):

@@ -11,6 +11,7 @@ from PIL import Image
 
 import rsclip as library
 from rsclip.errors import OptionError
+from rsclip.methods import METHODS as EVERY
 from rsclip.model import load_backbone
 from rsclip.scene.scene import Scene
 from rsclip.study.compare import parse_choices
@@ -241,6 +242,15 @@ def test_many_methods_are_told_in_narrow_tables(rsclip, truth, tiny_model, tmp_p
 def test_wrong_methods(methods, said):
     with pytest.raises(OptionError, match=said):
         parse_choices(methods)
+
+
+def test_all_stands_for_every_method_that_is_not_named():
+    assert [each.method for each in parse_choices("all")] == list(EVERY)
+    some = [each.label for each in parse_choices("gem:blocks=4, all, sclip:bias_lambda=1")]
+    others = [name for name in EVERY if name not in ("gem", "sclip")]
+    assert some == ["gem:blocks=4", *others, "sclip:bias_lambda=1"]
+    with pytest.raises(OptionError, match="twice"):
+        parse_choices("gem,all,gem")
 
 
 def test_values_that_differ_in_their_sign_are_two_methods(make_scene, tiny_model, tmp_path):

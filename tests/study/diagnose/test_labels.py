@@ -1,5 +1,6 @@
 """The truth on a scene's grid, and the scores taken from it."""
 
+import contextlib
 import itertools
 import warnings
 
@@ -14,7 +15,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from rasterio.warp import Resampling, reproject
 
-from rsclip.errors import LegendError, RsclipWarning, SceneError
+from rsclip.errors import LegendError, RsclipError, RsclipWarning, SceneError
 from rsclip.scene.scene import Scene
 from rsclip.study.metrics import Confusion
 from rsclip.study.truth import open_labels
@@ -160,7 +161,9 @@ def write_polygons(path, scene, columns, shapes=None, crs="own"):
         own = dataset.crs
     cuts = np.linspace(left, right, len(next(iter(columns.values()))) + 1)
     boxes = [shapely.box(a, bottom, b, top) for a, b in itertools.pairwise(cuts)]
-    frame = geopandas.GeoDataFrame(columns, geometry=shapes or boxes, crs=own if crs else None)
+    frame = geopandas.GeoDataFrame(
+        columns, geometry=shapes or boxes, crs=own if crs == "own" else crs
+    )
     frame.to_file(path)
     return path
 
@@ -360,6 +363,70 @@ def test_labels_of_the_wrong_kind(truth, tmp_path):
         dataset.write(np.where(expected > 0, 99, 255).astype("uint8"), 1)
     with pytest.raises(LegendError, match="no class in common: the labels have 99"):
         read(path, scene)
+
+
+LOCAL = 'LOCAL_CS["Site",UNIT["metre",1],AXIS["Easting",EAST],AXIS["Northing",NORTH]]'
+LUNAR = "+proj=longlat +R=1737400 +no_defs"
+
+
+@pytest.mark.parametrize("of_scene", [None, LOCAL, LOCAL.replace("Site", "Plant")])
+def test_labels_in_a_local_crs_are_compared_by_pixels_or_refused(truth, of_scene):
+    scene, path, expected = truth
+    with rasterio.open(path, "r+") as dataset:
+        dataset.crs = LOCAL
+    if of_scene:
+        with rasterio.open(scene, "r+") as dataset:
+            dataset.crs = of_scene
+    if of_scene == LOCAL:
+        found, _ = read(path, scene)
+    else:
+        with pytest.warns(RsclipWarning, match="no place on Earth in common: .* pixel by pixel"):
+            found, _ = read(path, scene)
+    np.testing.assert_array_equal(found, expected)
+    if of_scene == LOCAL:
+        return
+    with rasterio.open(path) as dataset:
+        profile, pixels = dataset.profile | {"width": 60}, dataset.read(1)[:, :60]
+    with rasterio.open(path, "w", **profile) as dataset:
+        dataset.write(pixels, 1)
+    with pytest.raises(SceneError, match=r"\(70, 60\) pixels.*not known where they lie"):
+        read(path, scene)
+
+
+def test_polygons_in_a_local_crs_are_refused(truth, tmp_path):
+    scene, _, _ = truth
+    columns = {"class": ["road", "water"]}
+    path = write_polygons(tmp_path / "local.gpkg", scene, columns, crs=LOCAL)
+    with pytest.raises(SceneError, match="no place on Earth in common"):
+        read(path, scene)
+
+
+def test_labels_of_another_globe_are_refused(truth, tmp_path):
+    scene, path, _ = truth
+    columns = {"class": ["road", "water"]}
+    with pytest.raises(SceneError, match="cannot be brought to the scene's CRS"):
+        read(write_polygons(tmp_path / "moon.gpkg", scene, columns, crs=LUNAR), scene)
+    with rasterio.open(path, "r+") as dataset:
+        dataset.crs = LUNAR
+    with pytest.raises(SceneError, match="cannot be opened"):
+        read(path, scene)
+
+
+@pytest.mark.parametrize("at", [4, 8, 60, 180, 240, 300])
+def test_damaged_labels_are_one_message(truth, tmp_path, at):
+    scene, path, _ = truth
+    spoilt = bytearray(path.read_bytes())
+    spoilt[at : at + 40] = b"\xff" * 40
+    path.write_bytes(spoilt)
+    with contextlib.suppress(RsclipError):
+        read(path, scene)
+    gpkg = write_polygons(tmp_path / "p.gpkg", scene, {"class": ["road", "water"]})
+    spoilt = bytearray(gpkg.read_bytes())
+    for place in range(at, len(spoilt), 997):
+        spoilt[place] ^= 0xFF
+    gpkg.write_bytes(spoilt)
+    with pytest.raises(SceneError, match="neither a raster nor a vector file"):
+        read(gpkg, scene)
 
 
 def test_the_coarse_truth_shows_small_polygons(make_scene, tmp_path):

@@ -1,0 +1,216 @@
+"""A raster and polygons of labels, read on a scene's grid."""
+
+import contextlib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import shapely
+from numpy.typing import NDArray
+from rasterio.crs import CRS
+from rasterio.enums import Resampling
+from rasterio.features import rasterize
+from rasterio.transform import Affine
+from rasterio.vrt import WarpedVRT
+from rasterio.windows import Window as RasterioWindow
+
+from rsclip.errors import ReadError, RsclipError, SceneError
+from rsclip.scene.reading import RASTERIO_ERRORS, open_raster, reason
+from rsclip.scene.scene import Scene
+from rsclip.types import Shape, Window
+
+__all__ = [
+    "COARSE",
+    "FAILURES",
+    "UNKNOWN",
+    "PolygonTruth",
+    "RasterTruth",
+    "Values",
+    "told",
+    "transformable",
+    "words_of",
+]
+
+UNKNOWN = -1
+COARSE = 1024
+# Of damaged headers GDAL's bindings raise the last two, and pyproj's errors are RuntimeErrors.
+FAILURES = (*RASTERIO_ERRORS, RuntimeError, ValueError, UnicodeError)
+
+Values = NDArray[np.int32]
+
+
+class RasterTruth:
+    """A raster of labels on a scene's grid.
+
+    Args:
+        path: The raster.
+        scene: Open.
+        own: Value in the file -> legend value.
+
+    Attributes:
+        placed: Coordinates tell where it lies; else it is read pixel by pixel.
+
+    Raises:
+        SceneError: It is not known where on the scene it lies.
+    """
+
+    def __init__(self, path: Path, scene: Scene, own: Mapping[int, int]) -> None:
+        self._path = path
+        self._known = np.array(sorted(own), np.int64)
+        self._meant = np.array([own[value] for value in sorted(own)], np.int32)
+        self._dataset = open_raster(str(path))
+        self.placed = transformable(self._dataset.crs, scene.crs)
+        if self.placed:
+            # Outside the labels and where they have no data, alpha is 0.
+            self._grid = WarpedVRT(
+                self._dataset,
+                crs=scene.crs,
+                add_alpha=True,
+                transform=scene.transform,
+                height=scene.shape[0],
+                width=scene.shape[1],
+                resampling=Resampling.nearest,
+            )
+        elif self._dataset.shape == scene.shape:
+            self._grid = self._dataset
+        else:
+            kind = "a CRS of their own, not tied to the Earth," if self._dataset.crs else "no CRS"
+            if self._dataset.crs and _on_earth(self._dataset.crs):
+                kind = "a CRS that the scene's cannot be compared with"
+            self._dataset.close()
+            raise SceneError(
+                f"the labels have {kind} and {self._dataset.shape} pixels, the scene has "
+                f"{scene.shape}: it is not known where they lie",
+                where=path,
+                remedy="Give them the scene's CRS (gdal_edit.py -a_srs), or its size.",
+            )
+
+    def read(self, window: Window) -> Values:
+        """Return legend values of a window, int32 (h, w); `UNKNOWN` where there is no label."""
+        place = RasterioWindow(window.col, window.row, window.width, window.height)
+        values, valid = self._raw(window=place)
+        return self._labels(values, valid)
+
+    def coarse(self, shape: Shape) -> Values:
+        """Return legend values of the whole, decimated to a shape."""
+        values, valid = self._raw(out_shape=shape)
+        return self._labels(values, valid)
+
+    def values(self, window: Window) -> set[Any]:
+        """Return the valid values in a window as the file has them."""
+        place = RasterioWindow(window.col, window.row, window.width, window.height)
+        values, valid = self._raw(window=place)
+        return {*np.unique(values[valid]).tolist()}
+
+    def all_values(self, shape: Shape) -> set[Any]:
+        """Return the valid values of a decimated read of the whole."""
+        factor = min(1.0, COARSE / max(shape))
+        rows, cols = (max(round(size * factor), 1) for size in shape)
+        values, valid = self._raw(out_shape=(rows, cols))
+        return {*np.unique(values[valid]).tolist()}
+
+    def _raw(self, **what: Any) -> tuple[NDArray[Any], NDArray[np.bool_]]:
+        with told(ReadError, "labels cannot be read", self._path):
+            values, valid = self._grid.read(1, **what), self._grid.dataset_mask(**what) > 0
+        # NaN says nothing, declared as nodata or not.
+        return values, valid & ~np.isnan(values)
+
+    def _labels(self, values: NDArray[Any], valid: NDArray[np.bool_]) -> Values:
+        # The usual types have few values: each is looked up once.
+        few = values.dtype in (np.uint8, np.uint16)
+        every = np.arange(np.iinfo(values.dtype).max + 1) if few else values
+        place = np.searchsorted(self._known, every).clip(max=len(self._known) - 1)
+        found: Values = np.where(self._known[place] == every, self._meant[place], 0)
+        labels = found[values] if few else found
+        labels[~valid] = UNKNOWN
+        return labels
+
+    def close(self) -> None:
+        """Close the file."""
+        self._grid.close()
+        self._dataset.close()
+
+
+class PolygonTruth:
+    """Polygons of labels on a scene's grid; a pixel has the class around its centre.
+
+    Args:
+        shapes: Polygons in the scene's CRS.
+        values: Their legend values.
+        scene: Open.
+    """
+
+    def __init__(self, shapes: NDArray[Any], values: Values, scene: Scene) -> None:
+        self._shapes = shapes
+        self._values = values
+        self._transform = scene.transform
+        self._shape = scene.shape
+        self._tree = shapely.STRtree(shapes)
+
+    def read(self, window: Window) -> Values:
+        """Return legend values of a window, int32 (h, w); `UNKNOWN` where there is no label."""
+        shift = self._transform @ Affine.translation(window.col, window.row)
+        return self._burnt(
+            shift, window.shape, np.sort(self._tree.query(_box(shift, window.shape)))
+        )
+
+    def coarse(self, shape: Shape) -> Values:
+        """Return legend values of the whole, decimated to a shape."""
+        scale = Affine.scale(self._shape[1] / shape[1], self._shape[0] / shape[0])
+        # What is thinner than a pixel shows too.
+        every = np.arange(len(self._shapes))
+        return self._burnt(self._transform @ scale, shape, every, all_touched=True)
+
+    def overlaps(self) -> bool:
+        """Say whether any polygon meets the scene."""
+        whole = _box(self._transform, self._shape)
+        return bool(len(self._tree.query(whole, predicate="intersects")))
+
+    def _burnt(
+        self, transform: Affine, shape: Shape, which: NDArray[Any], *, all_touched: bool = False
+    ) -> Values:
+        if not len(which):
+            return np.full(shape, UNKNOWN, np.int32)
+        pairs = zip(self._shapes[which], self._values[which].tolist(), strict=True)
+        labels: Values = rasterize(
+            pairs, shape, fill=UNKNOWN, transform=transform, dtype="int32", all_touched=all_touched
+        )
+        return labels
+
+    def close(self) -> None:
+        """Close nothing: all is in memory."""
+
+
+def transformable(one: CRS | None, other: CRS | None) -> bool:
+    """Say whether coordinates can go from one CRS to the other."""
+    if not one or not other:
+        return False
+    if _on_earth(one) and _on_earth(other):
+        return True
+    # GDAL takes any two local ones of a unit for the same.
+    return bool(one.to_wkt() == other.to_wkt())
+
+
+def _on_earth(crs: CRS) -> bool:
+    return bool(crs.is_geographic or crs.is_projected)
+
+
+@contextlib.contextmanager
+def told(kind: type[RsclipError], what: str, path: Path) -> Iterator[None]:
+    """Turn what GDAL and PROJ raise into one error of ours."""
+    try:
+        yield
+    except FAILURES as error:
+        raise kind(f"{what}: {words_of(error)}", where=path, remedy="Is the file whole?") from error
+
+
+def words_of(error: BaseException) -> str:
+    """Return what GDAL, or whoever raised, says."""
+    return reason(error) if isinstance(error, RASTERIO_ERRORS) else str(error)
+
+
+def _box(transform: Affine, shape: Shape) -> Any:
+    rows, cols = shape
+    corners = [(0, 0), (cols, 0), (cols, rows), (0, rows)]
+    return shapely.Polygon([transform @ corner for corner in corners])
