@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Literal, Self
 
 from rsclip.errors import OptionError, warn
-from rsclip.files import parse_yaml
+from rsclip.files import parse_yaml, read_text
 from rsclip.types import Score
 
 __all__ = [
@@ -284,12 +284,7 @@ def read_config_file(path: str | Path) -> dict[str, Any]:
         OptionError: The file is missing, is not YAML, or is not a mapping of known keys.
     """
     path = Path(path)
-    try:
-        content = parse_yaml(path.read_text(encoding="utf-8"), path, OptionError)
-    except FileNotFoundError as error:
-        raise OptionError("no such configuration file", where=path) from error
-    except (OSError, UnicodeDecodeError) as error:
-        raise OptionError(f"cannot read the configuration file: {error}", where=path) from error
+    content = parse_yaml(read_text(path, "configuration file", OptionError), path, OptionError)
     if content is None:
         return {}
     if not isinstance(content, dict):

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from rsclip.batch.mosaic import finished
 from rsclip.batch.tasks import Outcome
+from rsclip.files import new_file
 from rsclip.outputs.files.disk import write_error
 from rsclip.outputs.styles.qml import write_text
 
@@ -50,10 +51,9 @@ def write_catalogue(root: Path, outcomes: Sequence[Outcome]) -> list[Path]:
             *items,
         ],
     }
-    draft = path.with_name(f".{NAME}.new")
-    write_text(draft, json.dumps(catalogue, indent=2, ensure_ascii=False) + "\n")
     try:
-        draft.replace(path)
+        with new_file(path) as draft:
+            write_text(draft, json.dumps(catalogue, indent=2, ensure_ascii=False) + "\n")
     except OSError as error:
         raise write_error(error, path) from error
     return [path]

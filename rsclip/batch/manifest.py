@@ -22,6 +22,7 @@ from filelock import FileLock, Timeout
 
 from rsclip.batch.tasks import Outcome, Problem, Status, Task
 from rsclip.errors import InputError, OutputError, warn
+from rsclip.files import new_file
 from rsclip.outputs.files.disk import write_error
 from rsclip.outputs.records.record import to_plain
 from rsclip.run.provenance import without_secrets
@@ -201,16 +202,8 @@ def _compacted(path: Path) -> bytes | None:
 
 
 def _replace(path: Path, content: bytes) -> None:
-    draft = path.with_name(f".{path.name}.new")
-    try:
-        with draft.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        draft.replace(path)
-    except OSError:
-        draft.unlink(missing_ok=True)
-        raise
+    with new_file(path) as draft:
+        draft.write_bytes(content)
 
 
 def _file(path: str | Path) -> Path:
@@ -280,13 +273,10 @@ def write_table(path: Path, outcomes: Iterable[Outcome]) -> None:
                 "message": problem["message"],
             }
         )
-    draft = path.with_name(f".{path.name}.new")
     try:
-        draft.write_text(text.getvalue(), encoding="utf-8", newline="")
-        draft.replace(path)
+        with new_file(path) as draft:
+            draft.write_text(text.getvalue(), encoding="utf-8", newline="")
     except OSError as error:
-        with contextlib.suppress(OSError):
-            draft.unlink(missing_ok=True)
         raise write_error(error, path) from error
 
 

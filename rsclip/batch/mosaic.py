@@ -14,6 +14,7 @@ from rasterio.transform import Affine
 
 from rsclip.batch.tasks import Outcome
 from rsclip.errors import WriteError
+from rsclip.files import new_file
 from rsclip.outputs.files.disk import write_error
 from rsclip.scene.scene import gdal_env
 from rsclip.version import __version__
@@ -108,10 +109,9 @@ def write_mosaics(
     paths = [root / f"{stem}.vrt" for stem in stems]
     claim([path.name for path in paths])
     for path, masks in zip(paths, groups.values(), strict=True):
-        draft = path.with_name(f".{path.name}.new")
         try:
-            draft.write_bytes(_vrt(masks, root))
-            draft.replace(path)
+            with new_file(path) as draft:
+                draft.write_bytes(_vrt(masks, root))
         except OSError as error:
             raise write_error(error, path) from error
     return paths

@@ -1,7 +1,6 @@
 """Which scenes a batch has: those of folders, patterns and lists, and where their outputs go."""
 
 import contextlib
-import csv
 import glob
 import os
 import re
@@ -12,6 +11,7 @@ from typing import Any
 
 from rsclip.batch.manifest import read_extras
 from rsclip.errors import InputError, OptionError, OutputError
+from rsclip.files import read_rows, read_text
 from rsclip.outputs.rasters.scores import SCORES
 from rsclip.scene.source import is_there, is_virtual, place_within, stem_of
 
@@ -187,12 +187,7 @@ def _is_own(path: Path, output_dir: Path, root: Path) -> bool:
 
 
 def _of_list(path: Path) -> list[Entry]:
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except FileNotFoundError as error:
-        raise InputError("no such list", where=path, remedy="Check the path.") from error
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"the list cannot be read: {error}", where=path) from error
+    text = read_text(path, "list", InputError)
     read = _csv_lines if path.suffix.lower() == ".csv" else _text_lines
     entries, missing = [], []
     for number, line in read(text, path):
@@ -222,40 +217,38 @@ def _text_lines(text: str, _path: Path) -> Iterator[tuple[int, dict[str, str]]]:
 
 
 def _csv_lines(text: str, path: Path) -> Iterator[tuple[int, dict[str, str]]]:
-    head = text.split("\n", 1)[0]
-    # Spreadsheets of half of Europe write semicolons.
-    separator = ";" if ";" in head and "," not in head else ","
-    rows = csv.reader(text.splitlines(), delimiter=separator, strict=True)
-    try:
-        names = [name.strip().lower() for name in next(rows, [])]
-        unknown = [name for name in names if name not in _COLUMNS]
-        columns = [_COLUMNS.get(name, "") for name in names]
-        if unknown or "scene" not in columns or len(set(columns)) < len(columns):
-            what = (
-                f"unknown column {', '.join(map(repr, unknown))}"
-                if unknown
-                else "no column `scene`"
-                if "scene" not in columns
-                else "a column stands twice"
-            )
+    columns: list[str] | None = None
+    for number, cells in read_rows(text, path, InputError):
+        if columns is None:
+            columns = _columns(cells, path)
+            continue
+        if len(cells) != len(columns):
             raise InputError(
-                what, where=path, remedy="Columns: scene (or path), classes, bands, gsd, folder."
+                f"line {number} has {len(cells)} cells, the head {len(columns)}",
+                where=path,
+                remedy='Put cells that hold a comma in quotes: "4,1,2".',
             )
-        for row in rows:
-            if not any(cell.strip() for cell in row):
-                continue
-            if len(row) != len(columns):
-                raise InputError(
-                    f"line {rows.line_num} has {len(row)} cells, the head {len(columns)}",
-                    where=path,
-                    remedy='Put cells that hold a comma in quotes: "4,1,2".',
-                )
-            cells = {name: cell.strip() for name, cell in zip(columns, row, strict=True)}
-            if not cells["scene"]:
-                raise InputError(f"line {rows.line_num} names no scene", where=path)
-            yield rows.line_num, {name: cell for name, cell in cells.items() if cell}
-    except csv.Error as error:
-        raise InputError(f"line {rows.line_num} is not CSV: {error}", where=path) from error
+        line = {name: cell for name, cell in zip(columns, cells, strict=True) if cell}
+        if "scene" not in line:
+            raise InputError(f"line {number} names no scene", where=path)
+        yield number, line
+
+
+def _columns(cells: list[str], path: Path) -> list[str]:
+    names = [name.lower() for name in cells]
+    unknown = [name for name in names if name not in _COLUMNS]
+    columns = [_COLUMNS.get(name, "") for name in names]
+    if unknown:
+        what = f"unknown column {', '.join(map(repr, unknown))}"
+    elif "scene" not in columns:
+        what = "no column `scene`"
+    elif len(set(columns)) < len(columns):
+        what = "a column stands twice"
+    else:
+        return columns
+    raise InputError(
+        what, where=path, remedy="Columns: scene (or path), classes, bands, gsd, folder."
+    )
 
 
 def _place(name: str, path: Path) -> tuple[str, str, bool]:

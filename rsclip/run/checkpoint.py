@@ -18,6 +18,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
+from rsclip.files import new_file
 from rsclip.outputs.files.disk import write_error
 
 __all__ = ["Checkpoint", "State", "windows_done"]
@@ -116,13 +117,9 @@ class Checkpoint:
             log.flush()
             os.fsync(log.fileno())
             self._put(_FINGERPRINT, self._fingerprint.encode())
-            draft = self._folder / f"{_STATE}.new"
-            with draft.open("wb") as file:
-                arrays: dict[str, Any] = {**state, "log": np.asarray(log.tell())}
+            arrays: dict[str, Any] = {**state, "log": np.asarray(log.tell())}
+            with new_file(self._folder / _STATE) as draft, draft.open("wb") as file:
                 np.savez(file, **arrays)
-                file.flush()
-                os.fsync(file.fileno())
-            draft.replace(self._folder / _STATE)
         self.committed = True
         self._last = time.monotonic()
         self._wait = self._seconds * max(1.0, (self._last - began) / _CHEAP)
@@ -149,7 +146,7 @@ class Checkpoint:
         return state
 
     def _clear(self) -> None:
-        for name in (_STATE, f"{_STATE}.new", _LOG, _FINGERPRINT):
+        for name in (_STATE, f".{_STATE}.new", _LOG, _FINGERPRINT):
             with contextlib.suppress(OSError):
                 (self._folder / name).unlink()
 
@@ -166,12 +163,8 @@ class Checkpoint:
         path = self._folder / name
         if path.exists():
             return
-        draft = self._folder / f"{name}.new"
-        with draft.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        draft.replace(path)
+        with new_file(path) as draft:
+            draft.write_bytes(content)
 
     @contextlib.contextmanager
     def _guard(self, name: str) -> Iterator[None]:

@@ -4,9 +4,7 @@ Everything here becomes a list of `Draft`, one a class, with the place it came f
 whatever is wrong can be named. What classes mean to one another is checked in `legend`.
 """
 
-import csv
 import difflib
-import io
 import json
 import math
 import unicodedata
@@ -16,7 +14,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from rsclip.errors import LegendError
-from rsclip.files import parse_yaml
+from rsclip.files import parse_yaml, read_rows, read_text
 from rsclip.words.colours import RGB, parse_colour
 
 __all__ = [
@@ -171,7 +169,7 @@ def drafts_of_content(content: object, where: str) -> Drafts:
 
 
 def read_class_file(path: Path) -> Drafts:
-    """Read a .txt, .yaml, .yml, .json or .csv class file (UTF-8, with or without a BOM).
+    """Read a .txt, .yaml, .yml, .json or .csv class file.
 
     Raises:
         LegendError: The file is missing, of another kind, damaged, or says something wrong.
@@ -181,20 +179,7 @@ def read_class_file(path: Path) -> Drafts:
         raise LegendError(
             "not a class file", where=path, remedy=f"Class files end in {', '.join(_READERS)}."
         )
-    try:
-        text = path.read_bytes().decode("utf-8-sig")
-    except FileNotFoundError as error:
-        raise LegendError(
-            "no such class file", where=path, remedy="Check the path, or give words or set:NAME."
-        ) from error
-    except UnicodeDecodeError as error:
-        line = error.object[: error.start].count(b"\n") + 1
-        raise LegendError(
-            f"not UTF-8 text at line {line}", where=path, remedy="Save the file as UTF-8."
-        ) from error
-    except OSError as error:
-        reason = error.strerror or error
-        raise LegendError(f"cannot read the class file: {reason}", where=path) from error
+    text = read_text(path, "class file", LegendError)
     drafts = reader(text, path)
     if not drafts.classes:
         raise LegendError("no classes in the file", where=path, remedy="Write one class a line.")
@@ -236,32 +221,20 @@ def _read_json(text: str, path: Path) -> Drafts:
 
 
 def _read_csv(text: str, path: Path) -> Drafts:
-    first = text.partition("\n")[0]
-    # Spreadsheets of many countries separate by semicolon.
-    delimiter = max(",;\t", key=first.count)
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
     drafts: list[Draft] = []
     columns: list[str] | None = None
-    try:
-        for row in reader:
-            cells = [cell.strip() for cell in row]
-            if not any(cells):
-                continue
-            where = f"{path}, line {reader.line_num}"
-            if columns is None:
-                columns = _columns(cells, where)
-            elif len(cells) > len(columns) and any(cells[len(columns) :]):
-                raise LegendError(
-                    f"{len(cells)} cells under {len(columns)} columns",
-                    where=where,
-                    remedy='Put a cell that holds the separator in "quotes".',
-                )
-            else:
-                drafts.append(_of_row(dict(zip(columns, cells, strict=False)), where))
-    except csv.Error as error:
-        raise LegendError(
-            f"not valid CSV at line {reader.line_num}: {error}", where=path
-        ) from error
+    for number, cells in read_rows(text, path, LegendError):
+        where = f"{path}, line {number}"
+        if columns is None:
+            columns = _columns(cells, where)
+        elif len(cells) > len(columns) and any(cells[len(columns) :]):
+            raise LegendError(
+                f"{len(cells)} cells under {len(columns)} columns",
+                where=where,
+                remedy='Put a cell that holds the separator in "quotes".',
+            )
+        else:
+            drafts.append(_of_row(dict(zip(columns, cells, strict=False)), where))
     return Drafts(drafts)
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rsclip.errors import OptionError
-from rsclip.files import config_path
+from rsclip.files import config_path, read_text
 from rsclip.words.legend import Legend, LegendClass
 
 __all__ = ["TEMPLATES", "Query", "class_queries", "load_templates", "template_file", "word_prompts"]
@@ -97,16 +97,7 @@ def _queries_of(item: LegendClass, index: int, templates: Sequence[str]) -> Iter
 
 
 def _read(path: Path) -> tuple[str, ...]:
-    try:
-        text = path.read_bytes().decode("utf-8-sig")
-    except FileNotFoundError as error:
-        raise OptionError("no such template file", where=path, remedy=_REMEDY) from error
-    except UnicodeDecodeError as error:
-        remedy = "Save the file as UTF-8."
-        raise OptionError("not UTF-8 text", where=path, remedy=remedy) from error
-    except OSError as error:
-        reason = error.strerror or error
-        raise OptionError(f"cannot read the template file: {reason}", where=path) from error
+    text = read_text(path, "template file", OptionError)
     templates = []
     for number, line in enumerate(text.splitlines(), 1):
         template = line.strip()

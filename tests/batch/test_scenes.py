@@ -132,7 +132,7 @@ def test_a_table_may_name_classes_bands_gsd_and_folder(folder, separator):
         ("scene,folder\na.tif,../up\n", "not below the output folder"),
         ("scene\n", "names no scene"),
         ("scene\nx.tif\na.tif\ny/z.tif\n", "2 files are missing: line 2: x.tif; line 4: y/z.tif"),
-        ('scene\n"a.tif\n', "not CSV"),
+        ('scene\n"a.tif\n', "not valid CSV at line 2"),
     ],
 )
 def test_a_bad_table_is_refused(folder, text, says):

@@ -1,0 +1,77 @@
+import os
+
+import pytest
+
+from rsclip.config import read_config_file
+from rsclip.errors import InputError, LegendError, OptionError
+from rsclip.files import cache_folder, new_file, read_rows, read_text
+from rsclip.words.legend import load_legend
+from rsclip.words.prompts import load_templates
+
+ENCODINGS = ("utf-8", "utf-8-sig", "utf-16", "utf-32")
+
+
+@pytest.mark.parametrize("encoding", ENCODINGS)
+def test_text_with_a_byte_order_mark_is_read_wherever_users_give_text(tmp_path, encoding):
+    def written(name, text):
+        path = tmp_path / name
+        path.write_text(text, encoding=encoding)
+        return path
+
+    classes = load_legend(str(written("classes.csv", "name;words\nwässer;water\nforest;forest\n")))
+    assert [item.name for item in classes.classes] == ["wässer", "forest"]
+    assert read_config_file(written("run.yaml", "gsd: 1\n")) == {"gsd": 1}
+    assert load_templates(str(written("templates.txt", "ä photo of {}\n"))) == ("ä photo of {}",)
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ("water\nforest\n".encode("utf-16-le"), "UTF-16 without a byte order mark"),
+        ("water\nforest\n".encode("utf-16-be"), "UTF-16 without a byte order mark"),
+        ("water\nwälder\n".encode("latin-1"), "line 2: it may be Latin-1"),
+        (b"\xff\xfea", "damaged UTF-16 text"),
+        (b"II*\0\x08\0\0\0\0\0\0\0\0\0\0\0\xfe", "not a text file"),
+    ],
+)
+def test_text_in_another_encoding_is_named_with_the_remedy(tmp_path, content, said):
+    for name, read, kind in (
+        ("a.txt", lambda path: load_legend(str(path)), LegendError),
+        ("a.yaml", read_config_file, OptionError),
+        ("a.lst", lambda path: read_text(path, "list", InputError), InputError),
+    ):
+        path = tmp_path / name
+        path.write_bytes(content)
+        with pytest.raises(kind, match=f"{said}.*Save the file as UTF-8"):
+            read(path)
+
+
+def test_rows_are_separated_by_what_the_first_line_has_most_of():
+    assert list(read_rows('a;b\n\n"1\n2"; 3\n', "x", InputError)) == [
+        (1, ["a", "b"]),
+        (4, ["1\n2", "3"]),
+    ]
+
+
+def test_a_new_file_is_whole_or_not_there(tmp_path):
+    path = tmp_path / "a.txt"
+    path.write_text("before")
+    with pytest.raises(OSError, match="full"), new_file(path) as draft:
+        draft.write_text("half")
+        raise OSError("full")
+    assert [item.name for item in tmp_path.iterdir()] == ["a.txt"]
+    assert path.read_text() == "before"
+    with new_file(path) as draft:
+        draft.write_text("after")
+    assert path.read_text() == "after"
+    assert os.listdir(tmp_path) == ["a.txt"]  # noqa: PTH208
+
+
+def test_without_a_home_nothing_is_cached(monkeypatch):
+    def nobody(self):
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.delenv("RSCLIP_CACHE", raising=False)
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    monkeypatch.setattr("pathlib.PosixPath.expanduser", nobody)
+    assert cache_folder() is None
