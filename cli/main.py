@@ -6,6 +6,7 @@ from typing import Any
 import click
 
 from rsclip.version import __version__
+from rsclip_cli.streams import forgiving_streams
 
 __all__ = ["cli", "main"]
 
@@ -54,4 +55,5 @@ def cli() -> None:
 
 def main(**settings: Any) -> None:
     """Run the command line."""
+    forgiving_streams()
     cli.main(prog_name="rsclip", **settings)
