@@ -19,6 +19,7 @@ __all__ = [
     "cache_folder",
     "config_path",
     "data_path",
+    "expand",
     "new_file",
     "parse_yaml",
     "read_rows",
@@ -56,11 +57,18 @@ def cache_folder() -> Path | None:
         base = "~/Library/Caches"
     else:
         base = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
+    folder = expand(own) if own else expand(base) / "rsclip"
+    # Without a home there is nowhere to keep anything.
+    return None if str(folder).startswith("~") else folder
+
+
+def expand(path: str | Path) -> Path:
+    """Return a path with `~` written out; as it is where there is no such user or no home."""
     try:
-        return Path(own).expanduser() if own else Path(base).expanduser() / "rsclip"
+        return Path(path).expanduser()
     except RuntimeError:
         # A service or a container may run as a user without an entry and without HOME.
-        return None
+        return Path(path)
 
 
 @contextlib.contextmanager

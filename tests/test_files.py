@@ -1,10 +1,11 @@
 import os
+from pathlib import Path
 
 import pytest
 
 from rsclip.config import read_config_file
 from rsclip.errors import InputError, LegendError, OptionError
-from rsclip.files import cache_folder, new_file, read_rows, read_text
+from rsclip.files import cache_folder, expand, new_file, read_rows, read_text
 from rsclip.words.legend import load_legend
 from rsclip.words.prompts import load_templates
 
@@ -67,11 +68,16 @@ def test_a_new_file_is_whole_or_not_there(tmp_path):
     assert os.listdir(tmp_path) == ["a.txt"]  # noqa: PTH208
 
 
-def test_without_a_home_nothing_is_cached(monkeypatch):
-    def nobody(self):
-        raise RuntimeError("Could not determine home directory.")
-
-    monkeypatch.delenv("RSCLIP_CACHE", raising=False)
-    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
-    monkeypatch.setattr("pathlib.PosixPath.expanduser", nobody)
+@pytest.mark.skipif(not hasattr(os, "getuid"), reason="users without an entry are a Unix thing")
+def test_without_a_home_nothing_is_cached_and_paths_stay(monkeypatch):
+    for name in ("HOME", "RSCLIP_CACHE", "XDG_CACHE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr("os.getuid", lambda: 2**31 - 5)
     assert cache_folder() is None
+    assert expand("~/a") == Path("~/a")
+    monkeypatch.setenv("RSCLIP_CACHE", "~/b")
+    assert cache_folder() is None
+    monkeypatch.setenv("HOME", "/c")
+    assert cache_folder() == Path("/c/b")
+    with pytest.raises(LegendError, match="no such class file"):
+        load_legend("~nobody-of-that-name/a.yaml")

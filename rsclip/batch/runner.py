@@ -23,6 +23,7 @@ from rsclip.errors import (
     RsclipWarning,
     WriteError,
 )
+from rsclip.files import expand
 from rsclip.outputs.companions import output_names
 from rsclip.outputs.files.staging import check_reach
 from rsclip.run.encoder import ModelLoader
@@ -178,7 +179,7 @@ def plan_batch(
             raise OptionError("no output folder", where="-o", remedy="Name one.")
         entries = find_scenes(inputs, output_dir, recursive=recursive)
         tasks = [_task(entry, classes, layer) for entry in entries]
-    root = Path(output_dir).expanduser().absolute()
+    root = expand(output_dir).absolute()
     read = _check(tasks, root)
     extras = Extras(mosaic, merge_polygons, stac_catalog)
     extras.check(root, tasks, read, overwrite=bool(config and config.overwrite))
@@ -324,7 +325,7 @@ def _portable(settings: dict[str, Any]) -> dict[str, Any]:
     for name in ("model", "weights", "aoi"):
         # The path of what is there; an area of interest may be a text too long for a file's name.
         with contextlib.suppress(OSError, ValueError):
-            if name in full and (path := Path(full[name]).expanduser()).exists():
+            if name in full and (path := expand(full[name])).exists():
                 full[name] = str(path.absolute())
     if "templates" in full and (file := template_file(full["templates"])) is not None:
         full["templates"] = str(file.absolute())

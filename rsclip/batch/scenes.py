@@ -11,7 +11,7 @@ from typing import Any
 
 from rsclip.batch.manifest import read_extras
 from rsclip.errors import InputError, OptionError, OutputError
-from rsclip.files import read_rows, read_text
+from rsclip.files import expand, read_rows, read_text
 from rsclip.outputs.rasters.scores import SCORES
 from rsclip.scene.source import is_there, is_virtual, place_within, stem_of
 
@@ -99,7 +99,7 @@ def refuse_twins(entries: Iterable[Entry]) -> None:
 
 
 def _entries(given: str, output_dir: Path, recursive: bool) -> list[Entry]:
-    path = Path(given).expanduser()
+    path = expand(given)
     if path.is_dir():
         return _of_folder(path, given, output_dir, recursive)
     if path.suffix.lower() in LIST_SUFFIXES and not _is_pattern(given):
@@ -145,7 +145,7 @@ def _walk(root: Path, recursive: bool) -> Iterator[Path]:
 
 
 def _of_pattern(given: str, output_dir: Path) -> list[Entry]:
-    pattern = str(Path(given).expanduser())
+    pattern = str(expand(given))
     parts = Path(pattern).parts
     fixed = next(index for index, part in enumerate(parts) if _WILD.search(part))
     root = Path(*parts[:fixed])
@@ -254,7 +254,7 @@ def _columns(cells: list[str], path: Path) -> list[str]:
 def _place(name: str, path: Path) -> tuple[str, str, bool]:
     """Return a listed scene's source, its folder by layout, and whether it may exist."""
     base = path.parent.absolute()
-    file = Path(os.path.normpath(base / Path(name).expanduser()))
+    file = Path(os.path.normpath(base / expand(name)))
     exists = is_there(file)
     if is_virtual(name) and not exists:
         source, exists = place_within(name, base)
@@ -292,7 +292,7 @@ def _settings(line: Mapping[str, str], given: str) -> dict[str, Any]:
 
 def _absolute(given: str) -> str:
     """Workers may have another working folder."""
-    path = Path(given).expanduser()
+    path = expand(given)
     if is_virtual(given) and not path.exists():
         return place_within(given, Path.cwd())[0]
     return str(path.absolute())

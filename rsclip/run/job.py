@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from rsclip.config import SegmentConfig
 from rsclip.errors import ExistsError, OutputError, RsclipError, warn
+from rsclip.files import expand
 from rsclip.labelling.refinement import parse_dilations
 from rsclip.labelling.windows import plan_grid
 from rsclip.outputs.companions import output_names
@@ -280,11 +281,11 @@ def files_read(classes: LegendSpec, config: SegmentConfig) -> list[Path]:
         config: Settings.
     """
     files = [class_file(classes), template_file(config.templates)]
-    files += [Path(name).expanduser() for name in (config.weights, config.model) if name]
+    files += [expand(name) for name in (config.weights, config.model) if name]
     # An area may be a text too long for a file's name.
     with contextlib.suppress(OSError, ValueError):
-        if config.aoi is not None and Path(config.aoi).expanduser().is_file():
-            files.append(Path(config.aoi).expanduser())
+        if config.aoi is not None and expand(config.aoi).is_file():
+            files.append(expand(config.aoi))
     found = [path for path in files if path is not None]
     # A model may be a folder.
     inside = [item for path in found if path.is_dir() for item in path.iterdir()]

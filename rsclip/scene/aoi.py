@@ -16,6 +16,7 @@ from rasterio.features import geometry_mask
 from rasterio.transform import Affine
 
 from rsclip.errors import AreaError, OptionError
+from rsclip.files import expand
 from rsclip.types import BoolArray, Shape, Window
 
 __all__ = ["Aoi", "check_aoi", "read_aoi"]
@@ -145,7 +146,7 @@ def _digest(area: Any, own: pyproj.CRS | None) -> str:
 
 
 def _parse(text: str) -> tuple[Any, pyproj.CRS | None]:
-    path = Path(text).expanduser()
+    path = expand(text)
     if _is_file(path):
         return _from_file(path)
     head, semicolon, body = text.partition(";")

@@ -10,6 +10,7 @@ import rasterio
 from rasterio.io import DatasetReader
 
 from rsclip.errors import SceneError
+from rsclip.files import expand
 from rsclip.geo.grid import utm_zone
 
 __all__ = [
@@ -64,7 +65,7 @@ def place_within(source: str, base: Path) -> tuple[str, bool]:
         head, name, tail = quoted.groups()
         if name.startswith("/vsi") or _URL.match(name):
             return source, True
-        file = base / Path(name).expanduser()
+        file = base / expand(name)
         return (f'{head}"{file}"{tail}', True) if is_there(file) else (source, False)
     if source.startswith("/vsi") or _URL.search(source):
         return source, True

@@ -10,7 +10,7 @@ from typing import Any, Self
 import yaml
 
 from rsclip.errors import LegendError, warn
-from rsclip.files import config_path
+from rsclip.files import config_path, expand
 from rsclip.words.class_files import (
     FILE_SUFFIXES,
     Draft,
@@ -252,7 +252,7 @@ def class_file(spec: LegendSpec) -> Path | None:
         return None
     text = _untuned(spec)
     named = text.lower().endswith(FILE_SUFFIXES) and not text.lower().startswith(_SET_PREFIX)
-    return Path(text).expanduser() if named else None
+    return expand(text) if named else None
 
 
 def _drafts(spec: LegendSpec) -> Drafts:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rsclip.errors import OptionError
-from rsclip.files import config_path, read_text
+from rsclip.files import config_path, expand, read_text
 from rsclip.words.legend import Legend, LegendClass
 
 __all__ = ["TEMPLATES", "Query", "class_queries", "load_templates", "template_file", "word_prompts"]
@@ -82,7 +82,7 @@ def template_file(name_or_file: str | Path) -> Path | None:
     """Return the file of a user's own that is meant; None for the name of bundled templates."""
     if name_or_file in TEMPLATES:
         return None
-    path = Path(name_or_file).expanduser()
+    path = expand(name_or_file)
     meant = isinstance(name_or_file, Path) or path.suffix.lower() == ".txt" or path.is_file()
     return path if meant else None
 

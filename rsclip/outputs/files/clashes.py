@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from rsclip.errors import ExistsError, OutputError
+from rsclip.files import expand
 
 __all__ = ["find_leftovers", "refuse_clashes"]
 
@@ -125,7 +126,7 @@ def _files_of(given: str | Path) -> list[Path]:
     if text.startswith("/vsi"):
         # /vsisubfile/0_100,/data/a.tif, /vsizip//data/a.zip/b.tif
         parts += [text.split(",")[-1], "/" + text.split("/", 2)[-1].lstrip("/")]
-    return [Path(part).expanduser() for part in parts if part]
+    return [expand(part) for part in parts if part]
 
 
 def _same(path: Path, other: Path) -> bool:

@@ -14,6 +14,8 @@ from pathlib import Path
 
 from PIL import ImageFont
 
+from rsclip.files import expand
+
 __all__ = ["Font", "font_for", "legible", "shortened", "wrapped"]
 
 Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
@@ -126,7 +128,7 @@ def _candidates() -> list[str]:
 
 def _files() -> Iterator[Path]:
     for folder in _FOLDERS.get(sys.platform, _UNIX_FOLDERS):
-        root = Path(folder).expanduser()
+        root = expand(folder)
         if root.is_dir():
             for path in root.rglob("*"):
                 name = path.name.lower()
