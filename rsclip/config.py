@@ -6,8 +6,7 @@ its preset altogether.
 """
 
 import dataclasses
-import difflib
-import types
+import math
 import typing
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -15,6 +14,7 @@ from pathlib import Path
 from typing import Any, Literal, Self
 
 from rsclip.errors import OptionError, warn
+from rsclip.fields import nearest, read_value
 from rsclip.files import parse_yaml, read_text
 from rsclip.types import Score
 
@@ -81,9 +81,14 @@ STUDY_WINDOWS = 32
 STUDY_SEED = 0
 
 
-def _option(default: Any, text: str, metavar: str | None = None) -> Any:
-    """Declare a field with its default and the help text that the command line shows."""
-    metadata = {"help": text, "metavar": metavar}
+def _option(
+    default: Any,
+    text: str,
+    metavar: str | None = None,
+    limits: tuple[float, float] = (-math.inf, math.inf),
+) -> Any:
+    """Declare a field with its default, the help text of its flag, and the numbers that fit."""
+    metadata = {"help": text, "metavar": metavar, "limits": limits}
     if isinstance(default, dict):
         return field(default_factory=lambda: dict(default), metadata=metadata)
     return field(default=default, metadata=metadata)
@@ -114,15 +119,19 @@ class SegmentConfig:
         None, "Background words that compete and are written as 0.", "WORDS"
     )
     window: int | None = _option(
-        None, "Window side in pixels [default: the model's image size].", "PIXELS"
+        None, "Window side in pixels [default: the model's image size].", "PIXELS", (1, 1e6)
     )
     stride: int | None = _option(
-        None, "Step between windows [default: by the overlap, in whole patches].", "PIXELS"
+        None,
+        "Step between windows [default: by the overlap, in whole patches].",
+        "PIXELS",
+        (1, 1e6),
     )
     overlap: float | None = _option(
         None,
         f"Overlap of windows, 0 to 0.9, in place of --stride [default: {DEFAULT_OVERLAP:g}].",
         "SHARE",
+        (0, 0.9),
     )
     preset: Preset | None = _option(
         None, "fast: overlap 0.25; balanced: 0.5; paper: 0.5 with mean blend."
@@ -131,12 +140,20 @@ class SegmentConfig:
     blend: Blend = _option(
         None, f"Weights that blend overlapping windows [default: {DEFAULT_BLEND}]."
     )
-    logit_scale: float = _option(50.0, "Factor from cosine similarity to logits.", "NUMBER")
+    logit_scale: float = _option(
+        50.0, "Factor from cosine similarity to logits.", "NUMBER", (1e-6, 1e6)
+    )
     threshold: float | None = _option(
-        None, "Lowest score (0 to 1) that keeps a label; below it: 0, unclassified.", "SCORE"
+        None,
+        "Lowest score (0 to 1) that keeps a label; below it: 0, unclassified.",
+        "SCORE",
+        (0, 1),
     )
     area_threshold: float | None = _option(
-        None, "Classes that cover less of the scene than this share (0 to 1) become 0.", "SHARE"
+        None,
+        "Classes that cover less of the scene than this share (0 to 1) become 0.",
+        "SHARE",
+        (0, 1),
     )
     score: Score = _option(
         "class", "Score: softmax over classes, or over all words as in the papers."
@@ -148,7 +165,10 @@ class SegmentConfig:
         "METHOD",
     )
     gsd: float | None = _option(
-        None, "Work at this pixel size; labels come back on the scene's grid.", "METRES"
+        None,
+        "Work at this pixel size; labels come back on the scene's grid.",
+        "METRES",
+        (1e-6, 1e6),
     )
     resample_output: OutputGrid = _option(
         "scene", "Grid of the outputs: the scene's own, or with --gsd the working one."
@@ -175,7 +195,7 @@ class SegmentConfig:
         "none", "Mean over flipped (4 times the work) or flipped and turned (8) windows."
     )
     batch_size: int | None = _option(
-        None, "Windows per forward pass [default: by model and device].", "N"
+        None, "Windows per forward pass [default: by model and device].", "N", (1, 1e6)
     )
     max_memory: str | None = _option(
         None, "Choose batch and blocks so that memory stays below this, or refuse.", "SIZE"
@@ -197,18 +217,18 @@ class SegmentConfig:
         "Shapefile or GeoParquet, or none.",
     )  # fmt: skip
     simplify: float | None = _option(
-        None, "Simplify polygons by this much; neighbours keep one shared edge.", "METRES"
+        None, "Simplify polygons by this much; neighbours keep one shared edge.", "METRES", (0, 1e6)
     )
     smooth: bool = _option(False, "Round the polygons' outlines; neighbours keep one shared edge.")
     orthogonal: tuple[str, ...] | None = _option(
         None, "Make the outlines of these classes right-angled.", "CLASS,..."
     )
     min_area: float | None = _option(
-        None, "Drop polygons and fill holes of less than this, in square metres.", "M2"
+        None, "Drop polygons and fill holes of less than this, in square metres.", "M2", (0, 1e15)
     )
     sieve: int | None = _option(
         None, "Merge regions of fewer pixels into their largest neighbour, in the mask itself.",
-        "PIXELS",
+        "PIXELS", (1, 2**31 - 1),
     )  # fmt: skip
     overwrite: bool = _option(False, "Replace outputs that exist.")
     resume: bool = _option(
@@ -222,9 +242,14 @@ class SegmentConfig:
         for name, value in self._unsaid().items():
             object.__setattr__(self, name, value)
         for item in dataclasses.fields(self):
-            value = _coerce(item.name, getattr(self, item.name), _TYPES[item.name])
+            value = getattr(self, item.name)
+            low, high = item.metadata["limits"]
+            try:
+                value = read_value(_TYPES[item.name], value, low=low, high=high)
+            except ValueError as error:
+                raise _wrong(item.name, value, str(error)) from error
             object.__setattr__(self, item.name, value)
-        _check_ranges(self)
+        _check_together(self)
 
     def _unsaid(self) -> dict[str, Any]:
         """Return what the preset says on matters that nobody else has decided."""
@@ -314,8 +339,7 @@ def _options_that_stay(options: Any, method: Any, wanted: Any) -> Any:
 def _refuse_unknown(layer: Mapping[str, Any]) -> None:
     for key in layer:
         if key not in _TYPES:
-            near = difflib.get_close_matches(key, _TYPES, n=1)
-            hint = f"Did you mean `{near[0]}`?" if near else f"Known: {', '.join(_TYPES)}."
+            hint = nearest(str(key), _TYPES) or f"Known: {', '.join(_TYPES)}."
             raise OptionError(f"unknown option `{key}`", remedy=hint)
 
 
@@ -327,46 +351,6 @@ def _preset(name: object) -> Mapping[str, Any]:
     return PRESETS[name]
 
 
-def _coerce(name: str, value: object, kind: Any) -> object:
-    """Bring a YAML or Python value to its field's type, refusing what does not fit."""
-    if typing.get_origin(kind) in (types.UnionType, typing.Union):
-        if value is None:
-            return None
-        kind = next(part for part in typing.get_args(kind) if part is not type(None))
-    if typing.get_origin(kind) is Literal:
-        choices = typing.get_args(kind)
-        if value in choices:
-            return value
-        raise _wrong(name, value, f"Choose {', '.join(choices)}.")
-    if kind is bool and isinstance(value, bool):
-        return value
-    if kind is str and isinstance(value, str | Path) and str(value):
-        return str(value)
-    if kind is int and isinstance(value, int) and not isinstance(value, bool):
-        return value
-    if kind is float and isinstance(value, int | float) and not isinstance(value, bool):
-        return float(value)
-    if typing.get_origin(kind) is tuple and typing.get_args(kind)[0] is str:
-        parts = value.split(",") if isinstance(value, str) else value
-        if isinstance(parts, list | tuple) and all(isinstance(part, str) for part in parts):
-            return tuple(part.strip() for part in parts if part.strip())
-    elif typing.get_origin(kind) is tuple and isinstance(value, list | tuple):
-        if all(isinstance(part, int) and not isinstance(part, bool) for part in value):
-            return tuple(value)
-    elif kind is not str and isinstance(value, Mapping):
-        return dict(value)
-    raise _wrong(name, value, f"It takes {_describe(kind)}.")
-
-
-def _describe(kind: Any) -> str:
-    names = {bool: "true or false", str: "text", int: "a whole number", float: "a number"}
-    if kind in names:
-        return names[kind]
-    if typing.get_origin(kind) is not tuple:
-        return "name: value pairs"
-    return "names" if typing.get_args(kind)[0] is str else "a list of whole numbers"
-
-
 def _wrong(name: str, value: object, remedy: str) -> OptionError:
     return OptionError(f"{value!r} does not fit", where=_flag(name), remedy=remedy)
 
@@ -375,25 +359,8 @@ def _flag(name: str) -> str:
     return "--" + name.replace("_", "-")
 
 
-def _check_ranges(config: SegmentConfig) -> None:
-    """Refuse values that no model or scene could make right."""
-    ranges: list[tuple[str, float | None, float, float]] = [
-        ("window", config.window, 1, 1e6),
-        ("stride", config.stride, 1, 1e6),
-        ("overlap", config.overlap, 0, 0.9),
-        ("threshold", config.threshold, 0, 1),
-        ("area_threshold", config.area_threshold, 0, 1),
-        ("logit_scale", config.logit_scale, 1e-6, 1e6),
-        ("gsd", config.gsd, 1e-6, 1e6),
-        ("batch_size", config.batch_size, 1, 1e6),
-        ("simplify", config.simplify, 0, 1e6),
-        ("min_area", config.min_area, 0, 1e15),
-        ("sieve", config.sieve, 1, 2**31 - 1),
-    ]
-    for name, value, low, high in ranges:
-        # `not (...)` also catches NaN.
-        if value is not None and not (low <= value <= high):
-            raise _wrong(name, value, f"It lies between {low:g} and {high:g}.")
+def _check_together(config: SegmentConfig) -> None:
+    """Refuse values that fit alone, but not together."""
     if config.stride is not None and config.overlap is not None:
         raise OptionError("--stride and --overlap say the same thing", remedy="Give one of them.")
     if config.stride is not None and config.window is not None and config.stride > config.window:

@@ -50,15 +50,15 @@ def test_a_built_configuration_builds_itself_again():
 @pytest.mark.parametrize(
     ("layer", "message"),
     [
-        ({"treshold": 0.5}, "Did you mean `threshold`"),
+        ({"treshold": 0.5}, "Did you mean threshold"),
         ({"threshold": "high"}, "--threshold.*a number"),
-        ({"threshold": float("nan")}, "--threshold.*between 0 and 1"),
+        ({"threshold": float("nan")}, "--threshold.*from 0 to 1"),
         ({"window": 64.5}, "--window.*whole number"),
         ({"window": True}, "--window.*whole number"),
         ({"blend": "max"}, "--blend.*hann, mean, gaussian"),
         ({"preset": "slow"}, "unknown preset 'slow'"),
         ({"preset": ["paper"]}, "unknown preset"),
-        ({"overlap": 0.95}, "--overlap.*between 0 and 0.9"),
+        ({"overlap": 0.95}, "--overlap.*from 0 to 0.9"),
         ({"overlap": 0.5, "stride": 32}, "the same thing"),
         ({"window": 64, "stride": 80}, "stride 80 is larger than the window 64"),
         ({"bidx": [1, 2]}, "--bidx.*three bands"),
@@ -77,7 +77,7 @@ def test_a_file_that_is_no_configuration(tmp_path):
     for text, message in (
         ("- a\n- b\n", "option: value"),
         ("window: [unclosed", "not valid YAML"),
-        ("wndow: 3", "Did you mean `window`"),
+        ("wndow: 3", "Did you mean window"),
         ("window: -3", "--window"),
         ("window: 32\nwindow: 64", "not valid YAML at line 2: the key `window` stands twice"),
         ("batch-size: 2\nbatch_size: 4", "the key `batch_size` stands twice"),
@@ -90,6 +90,19 @@ def test_a_file_that_is_no_configuration(tmp_path):
     assert read_config_file(path) == {}
     path.write_text("logit-scale: 40\npreset: fast\n")
     assert build_config(read_config_file(path)).overlap == 0.25
+
+
+@pytest.mark.parametrize("name", [item.name for item in dataclasses.fields(SegmentConfig)])
+@pytest.mark.parametrize(
+    "value", [{"a": 1}, {}, {1: 2}, [{}], [None], object(), 10**400, b"x", {3}]
+)
+def test_a_value_of_another_type_is_one_clear_error(name, value):
+    if name == "method_option" and value in ({"a": 1}, {}):
+        assert build_config({name: value}).method_option == value
+        return
+    with pytest.raises(OptionError, match="preset" if name == "preset" else "It takes|Choose") as e:
+        build_config({name: value})
+    assert name in str(e.value).replace("-", "_")
 
 
 def test_every_field_tells_its_purpose():

@@ -4,10 +4,11 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from rsclip.errors import OptionError
+from rsclip.fields import nearest
 from rsclip.methods import clipsurgery, gem, scclip
 from rsclip.methods.base import DenseFeatures, Method, MethodOptions
 from rsclip.methods.lastblock import LAST_BLOCK_METHODS
-from rsclip.methods.options import describe_options, nearest, read_options
+from rsclip.methods.options import describe_options, read_options
 
 __all__ = [
     "METHODS",

@@ -1,19 +1,16 @@
 """Options of methods: declared with their help and range, read from text or YAML values."""
 
 import dataclasses
-import difflib
 import math
 import typing
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, TypeVar
+from typing import Any, TypeVar
 
 from rsclip.errors import OptionError
+from rsclip.fields import describe_kind, nearest, read_value
 
-__all__ = ["OptionFacts", "describe_options", "nearest", "option", "read_options"]
-
-_TRUE = ("true", "yes", "on", "1")
-_FALSE = ("false", "no", "off", "0")
+__all__ = ["OptionFacts", "describe_options", "option", "read_options"]
 
 T = TypeVar("T")
 
@@ -64,7 +61,7 @@ def describe_options(defaults: Any) -> list[OptionFacts]:
         OptionFacts(
             field.name,
             getattr(defaults, field.name),
-            _takes(types[field.name], field.metadata),
+            describe_kind(types[field.name], **_limits(field)),
             field.metadata["text"],
         )
         for field in dataclasses.fields(defaults)
@@ -98,7 +95,7 @@ def read_options(
                 remedy=nearest(written, fields) or f"It has: {', '.join(fields) or 'none'}.",
             )
         try:
-            parsed[name] = _value(types[name], value, fields[name].metadata)
+            parsed[name] = read_value(types[name], value, text=True, **_limits(fields[name]))
         except ValueError as error:
             raise OptionError(
                 f"{value!r} does not fit", where=f"{where} {written}", remedy=str(error)
@@ -107,42 +104,5 @@ def read_options(
     return changed
 
 
-def nearest(name: str, known: Iterable[str]) -> str:
-    """Return "Did you mean X?", or "" when nothing is near."""
-    near = difflib.get_close_matches(name.lower(), list(known), n=1)
-    return f"Did you mean {near[0]}?" if near else ""
-
-
-def _takes(kind: Any, limits: Mapping[str, Any]) -> str:
-    if typing.get_origin(kind) is Literal:
-        return ", ".join(typing.get_args(kind))
-    if kind is bool:
-        return "true or false"
-    number = "a whole number" if kind is int else "a number"
-    low, high = limits["low"], limits["high"]
-    if math.isfinite(low) and math.isfinite(high):
-        return f"{number} from {low:g} to {high:g}"
-    return f"{number}, {low:g} or more" if math.isfinite(low) else number
-
-
-def _value(kind: Any, value: Any, limits: Mapping[str, Any]) -> Any:
-    """Bring text or a YAML value to a type; a ValueError says what would fit."""
-    text = str(value).strip().lower()
-    if typing.get_origin(kind) is Literal:
-        choices = typing.get_args(kind)
-        if text not in choices:
-            raise ValueError(nearest(text, choices) or f"Choose {', '.join(choices)}.")
-        return text
-    if kind is bool:
-        if text in (*_TRUE, *_FALSE):
-            return text in _TRUE
-    elif not isinstance(value, bool):
-        try:
-            # Python reads 1_0 as 10; nobody means that.
-            number = float(text.replace("_", "?"))
-        except ValueError:
-            number = math.nan
-        whole = kind is float or number.is_integer()
-        if whole and math.isfinite(number) and limits["low"] <= number <= limits["high"]:
-            return kind(number)
-    raise ValueError(f"It takes {_takes(kind, limits)}.")
+def _limits(field: "dataclasses.Field[Any]") -> dict[str, float]:
+    return {name: field.metadata[name] for name in ("low", "high")}
