@@ -130,6 +130,7 @@ def _lines(facts: dict[str, Any]) -> list[tuple[str, str]]:
         ("activation", facts["activation"]),
         ("mean", ", ".join(f"{value:g}" for value in facts["mean"])),
         ("std", ", ".join(f"{value:g}" for value in facts["std"])),
+        *_pixel_sizes(facts["gsd_range"]),
         ("licence", facts["licence"] or "unknown"),
         ("source", facts["source"] or "unknown"),
     ]
@@ -147,3 +148,9 @@ def _lines(facts: dict[str, Any]) -> list[tuple[str, str]]:
     if facts["damaged"]:
         here.append(("damaged", f"rsclip models fetch {facts['name']} mends it"))
     return [*lines, *here]
+
+
+def _pixel_sizes(gsd_range: tuple[float, float] | None) -> list[tuple[str, str]]:
+    if gsd_range is None:
+        return []
+    return [("trained at", f"{gsd_range[0]:g} to {gsd_range[1]:g} m a pixel")]

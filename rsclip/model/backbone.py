@@ -65,6 +65,8 @@ class Backbone:
         tokenizer: What turns prompts into tokens, or None.
         vocabulary: The words that a small model has learned (`rsclip.words.vocabulary`), or None
             for a model that knows most words a little.
+        gsd_range: Smallest and largest ground sampling distance in metres that the model was
+            trained on, or None where the model does not say.
 
     Raises:
         ModelError: The model cannot serve; the message says why.
@@ -80,11 +82,13 @@ class Backbone:
         hasher: Callable[[], str] | None = None,
         vocabulary: Mapping[str, Any] | None = None,
         text_identity: str = "",
+        gsd_range: tuple[float, float] | None = None,
     ) -> None:
         open_clip = import_open_clip()
         check_model(open_clip, model, name)
         self.name = name
         self.vocabulary = vocabulary
+        self.gsd_range = gsd_range
         self.source = source
         self.model = model.float().eval().requires_grad_(False)
         self.tokenizer = tokenizer or default_tokenizer(open_clip, model)
@@ -109,7 +113,7 @@ class Backbone:
     def outline(self) -> ModelOutline:
         """As much as planning needs."""
         count = sum(each.numel() for each in self.model.parameters())
-        return ModelOutline(self.patch, self.image_shape, self.width, count)
+        return ModelOutline(self.patch, self.image_shape, self.width, count, self.gsd_range)
 
     def __repr__(self) -> str:
         """Name, shape and place."""

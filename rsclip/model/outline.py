@@ -16,9 +16,12 @@ class ModelOutline:
         window: (height, width) in pixels that the model was trained on.
         width: Channels of the image tower.
         parameters: Number of weights, roughly.
+        gsd_range: Smallest and largest ground sampling distance in metres that the model was
+            trained on, or None where the model does not say.
     """
 
     patch: int
     window: Shape
     width: int
     parameters: int
+    gsd_range: tuple[float, float] | None = None

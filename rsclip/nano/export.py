@@ -20,6 +20,9 @@ Words of a class that were never paired with pixels have 0.85 or more where the 
 
 WORD_TEMPLATE = "{}"
 
+GSD_RANGE = (0.31, 0.83)
+"""Pixel sizes in metres of the training crops: scenes of 0.5 m, scaled by 0.6 to 1.6."""
+
 
 def config(shape: NanoShape) -> dict[str, Any]:
     """open_clip_config.json."""
@@ -31,6 +34,7 @@ def config(shape: NanoShape) -> dict[str, Any]:
             "interpolation": "bicubic",
             "resize_mode": "shortest",
         },
+        "gsd_range": list(GSD_RANGE),
     }
 
 

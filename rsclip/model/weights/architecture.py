@@ -11,7 +11,7 @@ from rsclip.errors import ModelError
 from rsclip.model.compat import import_open_clip
 from rsclip.model.weights.names import CONFIG_NAME, DEFAULT, NANO, ModelName, nearest
 from rsclip.model.weights.origin import cached_file, origin_of, pretrained
-from rsclip.model.weights.registry import checkpoints
+from rsclip.model.weights.registry import checked_gsd_range, checkpoints
 
 __all__ = [
     "Architecture",
@@ -37,10 +37,13 @@ class Architecture:
     Attributes:
         config: open_clip's `model_cfg`, with quick_gelu decided.
         preprocess: mean and std, where the model states them.
+        gsd_range: Smallest and largest ground sampling distance in metres that the model was
+            trained on, or None where the model does not say.
     """
 
     config: Mapping[str, Any]
     preprocess: Mapping[str, Any]
+    gsd_range: tuple[float, float] | None = None
 
     @property
     def text_identity(self) -> str:
@@ -63,7 +66,7 @@ def architecture_of(name: ModelName) -> Architecture:
     if name.checkpoint is not None:
         config = _known_config(name)
         config["quick_gelu"] = name.checkpoint.quick_gelu
-        return Architecture(config, {})
+        return Architecture(config, {}, name.checkpoint.gsd_range)
     if name.kind == "hub":
         path = cached_file(name.repository, CONFIG_NAME)
         if path is None:
@@ -232,16 +235,22 @@ def _read(path: Path) -> Architecture:
         raise ModelError(f"the architecture file cannot be read ({error})", where=path) from error
     if not isinstance(content, dict):
         raise ModelError("the architecture file holds no architecture", where=path)
-    return checked(content.get("model_cfg", content), content.get("preprocess_cfg"), path)
+    return checked(
+        content.get("model_cfg", content),
+        content.get("preprocess_cfg"),
+        path,
+        content.get("gsd_range"),
+    )
 
 
-def checked(config: Any, preprocess: Any, where: object) -> Architecture:
+def checked(config: Any, preprocess: Any, where: object, gsd_range: Any = None) -> Architecture:
     """Return an architecture of what a file says, once its parts are of the right kinds.
 
     Args:
         config: open_clip's `model_cfg`.
         preprocess: Its `preprocess_cfg`, or None.
         where: The file.
+        gsd_range: Smallest and largest ground sampling distance in metres, or None.
 
     Raises:
         ModelError: A part is missing or nonsense.
@@ -267,7 +276,7 @@ def checked(config: Any, preprocess: Any, where: object) -> Architecture:
                 where=where,
                 remedy="It is three numbers for pixels from 0 to 1, such as 0.48, 0.46, 0.41.",
             )
-    return Architecture(config, preprocess)
+    return Architecture(config, preprocess, checked_gsd_range(gsd_range, where))
 
 
 def _is_share(value: Any, least: float) -> bool:

@@ -93,6 +93,7 @@ def load_backbone(name: str | Path, weights: str | Path | None = None) -> Backbo
         hasher=lambda: digest or file_sha256(files.weights.resolve()),
         vocabulary=files.vocabulary,
         text_identity=files.architecture.text_identity,
+        gsd_range=files.architecture.gsd_range,
     )
 
 
@@ -128,7 +129,13 @@ def model_outline(name: str | Path, weights: str | Path | None = None) -> ModelO
     # A transformer block of width w has about 12 w^2 weights; the token table is the rest.
     blocks = sum(12 * tower["layers"] * tower["width"] ** 2 for tower in (vision, words))
     table = words.get("vocab_size", 49408) * words["width"]
-    return ModelOutline(vision["patch_size"], (height, width), vision["width"], blocks + table)
+    return ModelOutline(
+        vision["patch_size"],
+        (height, width),
+        vision["width"],
+        blocks + table,
+        architecture.gsd_range,
+    )
 
 
 def _automatic(text: str) -> str:

@@ -1,5 +1,6 @@
 """Checkpoints by alias, and licences by tag: configs/models.yaml."""
 
+import math
 import os
 import re
 from collections.abc import Mapping
@@ -11,7 +12,7 @@ from typing import Any
 from rsclip.errors import ModelError
 from rsclip.files import config_path, parse_yaml
 
-__all__ = ["Checkpoint", "checkpoints", "licence_of", "read_registry"]
+__all__ = ["Checkpoint", "checked_gsd_range", "checkpoints", "licence_of", "read_registry"]
 
 _OWN_FILE = "RSCLIP_MODELS"
 # A name becomes part of a file's name in the cache.
@@ -38,6 +39,7 @@ class Checkpoint:
         repository, file: Where they are on the hub, or
         url, member: an address outside it, and which file of the archive (a glob) holds them.
         sha256: Of that file, where it is known.
+        gsd_range: Smallest and largest ground sampling distance in metres that it was trained on.
     """
 
     name: str
@@ -50,6 +52,7 @@ class Checkpoint:
     url: str = ""
     member: str = ""
     sha256: str = ""
+    gsd_range: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,6 +152,8 @@ def _checkpoint(name: str, entry: Any, path: Path) -> Checkpoint:
                 where=where,
                 remedy=f"Known: {known}.",
             )
+        if key == "gsd_range":
+            continue
         if not isinstance(value, bool if key == "quick_gelu" else str):
             raise ModelError(
                 f"the model registry is broken: `{key}` cannot be {value!r}", where=where
@@ -169,4 +174,24 @@ def _checkpoint(name: str, entry: Any, path: Path) -> Checkpoint:
     if missing or not (("repository" in entry and "file" in entry) or "url" in entry):
         lacking = ", ".join(missing) or "repository and file, or url"
         raise ModelError(f"the model registry is broken: without {lacking}", where=where)
-    return Checkpoint(**{"name": name, "licence": "", "source": "", **entry})
+    gsd_range = checked_gsd_range(entry.get("gsd_range"), where)
+    defaults = {"name": name, "licence": "", "source": ""}
+    return Checkpoint(**{**defaults, **entry, "gsd_range": gsd_range})
+
+
+def checked_gsd_range(value: Any, where: object) -> tuple[float, float] | None:
+    """Return the `gsd_range` that a file states, in metres, or None where it states none.
+
+    Raises:
+        ModelError: It is not two positive numbers in order.
+    """
+    if value is None:
+        return None
+    numbers = isinstance(value, list | tuple) and all(type(part) in (int, float) for part in value)
+    if numbers and len(value) == 2 and 0 < value[0] <= value[1] < math.inf:
+        return float(value[0]), float(value[1])
+    raise ModelError(
+        f"`gsd_range` is {value!r}",
+        where=where,
+        remedy="It is the smallest and the largest pixel size in metres, such as [0.3, 1.0].",
+    )

@@ -1,0 +1,58 @@
+"""At which pixel sizes a model was trained: said by its config, its bundle or the registry."""
+
+import json
+import shutil
+
+import pytest
+
+from rsclip.errors import ModelError
+from rsclip.files import data_path
+from rsclip.model.weights.catalog import bundle_model, describe_model
+from rsclip.model.weights.load import load_backbone, model_outline
+
+NANO = (0.31, 0.83)
+
+
+def folder_saying(tmp_path, value):
+    folder = tmp_path / "model"
+    shutil.copytree(data_path("nano"), folder)
+    path = folder / "open_clip_config.json"
+    content = json.loads(path.read_text())
+    content["gsd_range"] = value
+    path.write_text(json.dumps(content))
+    return folder
+
+
+def test_nano_says_what_it_reads():
+    assert load_backbone("nano").gsd_range == NANO
+    assert load_backbone("nano").outline.gsd_range == NANO
+    assert model_outline("nano").gsd_range == NANO
+    assert describe_model("nano")["gsd_range"] == NANO
+
+
+def test_a_model_that_says_nothing_has_none():
+    assert model_outline("ViT-B-16/openai").gsd_range is None
+
+
+def test_a_bundle_carries_it(tmp_path):
+    folder = folder_saying(tmp_path, [2, 10])
+    bundle = bundle_model(str(folder), tmp_path / "one.safetensors")
+    assert load_backbone("auto", bundle).gsd_range == (2.0, 10.0)
+
+
+def test_a_registry_states_it(tmp_path, monkeypatch):
+    registry = tmp_path / "own.yaml"
+    registry.write_text(
+        "models: {mine: {arch: ViT-B-32, quick_gelu: true, repository: a/b, file: c.pt,"
+        " gsd_range: [0.3, 1]}}"
+    )
+    monkeypatch.setenv("RSCLIP_MODELS", str(registry))
+    assert model_outline("mine").gsd_range == (0.3, 1.0)
+
+
+@pytest.mark.parametrize(
+    "value", [0.5, [0.5], [1, 0.5], [0, 1], ["a", "b"], [True, 2], [1, float("inf")], {"a": 1}]
+)
+def test_nonsense_is_refused(tmp_path, value):
+    with pytest.raises(ModelError, match="gsd_range"):
+        model_outline(str(folder_saying(tmp_path, value)))
