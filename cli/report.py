@@ -146,8 +146,12 @@ class ProgressLine:
             return
         self._last = now
         rate = done / max(now - self._began, 1e-9)
-        left = (total - done) / max(rate, 1e-9)
-        click.echo(f"{done} of {total} windows, {rate:.1f} a second, {left:.0f} s left", err=True)
+        line = f"{done} of {total} windows"
+        # Windows without data are passed at once: without one that took time there is no estimate.
+        if done:
+            left = (total - done) / max(rate, 1e-9)
+            line += f", {rate:.1f} a second, {left:.0f} s left"
+        click.echo(line, err=True)
 
 
 class DownloadLines:

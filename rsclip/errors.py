@@ -19,8 +19,11 @@
 Exit codes are read from here by the command line only.
 """
 
+import contextlib
 import sys
 import warnings
+from collections.abc import Iterator
+from contextvars import ContextVar
 from pathlib import Path
 
 __all__ = [
@@ -40,9 +43,11 @@ __all__ = [
     "RunError",
     "SceneError",
     "WriteError",
+    "collect_warnings",
     "warn",
 ]
 
+_listeners: ContextVar[tuple[list[str], ...]] = ContextVar("listeners", default=())
 _PACKAGE = str(Path(__file__).resolve().parent)
 
 
@@ -139,10 +144,24 @@ def warn(text: str) -> None:
     Args:
         text: What the user should know, one line.
     """
+    for texts in _listeners.get():
+        if text not in texts:
+            texts.append(text)
     level, frame = 1, sys._getframe()
     while frame.f_back is not None and _is_ours(frame.f_code.co_filename):
         level, frame = level + 1, frame.f_back
     warnings.warn(text, RsclipWarning, stacklevel=level)
+
+
+@contextlib.contextmanager
+def collect_warnings() -> Iterator[list[str]]:
+    """Collect the texts of this thread's warnings, each once; they are issued all the same."""
+    texts: list[str] = []
+    token = _listeners.set((*_listeners.get(), texts))
+    try:
+        yield texts
+    finally:
+        _listeners.reset(token)
 
 
 def _is_ours(file: str) -> bool:

@@ -67,6 +67,7 @@ class Backbone:
             for a model that knows most words a little.
         gsd_range: Smallest and largest ground sampling distance in metres that the model was
             trained on, or None where the model does not say.
+        limits: What to know of the model before its maps are trusted, or None.
 
     Raises:
         ModelError: The model cannot serve; the message says why.
@@ -83,12 +84,14 @@ class Backbone:
         vocabulary: Mapping[str, Any] | None = None,
         text_identity: str = "",
         gsd_range: tuple[float, float] | None = None,
+        limits: str | None = None,
     ) -> None:
         open_clip = import_open_clip()
         check_model(open_clip, model, name)
         self.name = name
         self.vocabulary = vocabulary
         self.gsd_range = gsd_range
+        self.limits = limits
         self.source = source
         self.model = model.float().eval().requires_grad_(False)
         self.tokenizer = tokenizer or default_tokenizer(open_clip, model)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from rsclip.config import SegmentConfig
-from rsclip.errors import warn
+from rsclip.errors import collect_warnings, warn
 from rsclip.labelling.windows import Patched, plan_grid
 from rsclip.types import FloatArray
 from rsclip.words.legend import Legend
@@ -17,7 +17,7 @@ from rsclip.words.prompts import Query, class_queries, load_templates
 if TYPE_CHECKING:
     from rsclip.model import Backbone
 
-__all__ = ["Encoder", "Model", "ModelLoader", "load_model", "warn_of_far_words"]
+__all__ = ["Encoder", "Model", "ModelLoader", "load_model", "warn_of_unknown_words"]
 
 
 class Encoder(Patched, Protocol):
@@ -43,11 +43,13 @@ class Model:
         encoder: Gives similarities; one channel per query.
         queries: The queries, in the encoder's order.
         facts: Name, weights hash and whatever else describes the model, for the record.
+        warnings: What was said while it was made ready: it holds for every scene's map.
     """
 
     encoder: Encoder
     queries: Sequence[Query]
     facts: Mapping[str, Any]
+    warnings: Sequence[str] = ()
 
     def check_windows(self, config: SegmentConfig) -> None:
         """Raise OptionError if the windows do not fit the model: they then fit it in no scene."""
@@ -79,24 +81,28 @@ def load_model(
     from rsclip.methods.segmenter import Segmenter
     from rsclip.model import load_backbone
 
-    templates = load_templates(config.templates)
-    queries = class_queries(legend, templates)
-    if methods is None:
-        methods = [(config.method, parse_options(config.method, config.method_option))]
-    (method, method_options), *others = methods
-    backbone = backbone or load_backbone(config.model, config.weights)
-    segmenter = Segmenter(
-        backbone,
-        [query.prompts for query in queries],
-        method=method,
-        options=method_options,
-        device=config.device,
-        precision=config.precision,
-        batch_size=config.batch_size,
-        tta=config.tta,
-        others=others,
-    )
-    warn_of_far_words(backbone, legend)
+    with collect_warnings() as said:
+        templates = load_templates(config.templates)
+        queries = class_queries(legend, templates)
+        if methods is None:
+            methods = [(config.method, parse_options(config.method, config.method_option))]
+        (method, method_options), *others = methods
+        backbone = backbone or load_backbone(config.model, config.weights)
+        segmenter = Segmenter(
+            backbone,
+            [query.prompts for query in queries],
+            method=method,
+            options=method_options,
+            device=config.device,
+            precision=config.precision,
+            batch_size=config.batch_size,
+            tta=config.tta,
+            others=others,
+        )
+        warn_of_unknown_words(backbone, legend)
+    # A backbone that was loaded before has told its limits then.
+    if backbone.limits and backbone.limits not in said:
+        said.insert(0, backbone.limits)
     facts = {
         **backbone.facts(),
         "method": method,
@@ -105,11 +111,11 @@ def load_model(
         "device": str(segmenter.device),
         "batch_size": segmenter.batch_size,
     }
-    return Model(segmenter, queries, facts)
+    return Model(segmenter, queries, facts, tuple(said))
 
 
-def warn_of_far_words(backbone: "Backbone", legend: Legend) -> None:
-    """Name the words that a model of few concepts has not learned: it answers for them anyway."""
+def warn_of_unknown_words(backbone: "Backbone", legend: Legend) -> None:
+    """Name, in one line, the words that a model of few concepts has not learned."""
     if backbone.vocabulary is None:
         return
     from rsclip.words.vocabulary import check_words
@@ -121,8 +127,13 @@ def warn_of_far_words(backbone: "Backbone", legend: Legend) -> None:
         return features
 
     words = [word for item in legend.classes for word in item.words]
-    for far in check_words(embed, words, backbone.vocabulary):
-        warn(
-            f"{far.word!r} is far from every word that {backbone.name} has learned (the nearest is "
-            f"{far.nearest!r}): expect nonsense for it, or use a larger model (--model)"
-        )
+    unknown = check_words(embed, words, backbone.vocabulary)
+    if not unknown:
+        return
+    listed = ", ".join(f"{each.word!r} (nearest: {each.nearest!r})" for each in unknown)
+    one = len(unknown) == 1
+    warn(
+        f"{backbone.name} has not learned {'the word' if one else f'{len(unknown)} of the words'} "
+        f"{listed}: expect nonsense for {'it' if one else 'them'}, or choose a larger model "
+        "(--model)"
+    )

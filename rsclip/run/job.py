@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rsclip.config import SegmentConfig
-from rsclip.errors import ExistsError, OutputError, RsclipError, warn
+from rsclip.errors import ExistsError, OutputError, RsclipError, collect_warnings, warn
 from rsclip.files import expand
 from rsclip.labelling.refinement import parse_dilations
 from rsclip.labelling.windows import plan_grid
@@ -52,6 +52,7 @@ class Job:
         widest: Working shape of the widest scene; None if none can be opened.
         methods: How many methods read each image.
         held_bytes: The most that a scene's file takes while it is open.
+        warnings: What was said of classes and settings: it holds for every scene.
     """
 
     scenes: Sequence[str | Path]
@@ -64,6 +65,7 @@ class Job:
     widest: tuple[int, int] | None
     methods: int = 1
     held_bytes: int = 0
+    warnings: Sequence[str] = ()
 
     @classmethod
     def prepare(
@@ -80,16 +82,17 @@ class Job:
             InputError: Classes or options are wrong, or two scenes would have the same outputs.
         """
         settings = config or SegmentConfig()
-        legend = load_legend(classes, background=settings.background)
-        find_values(settings.orthogonal, legend.names)
-        if settings.stretch is not None:
-            parse_stretch(settings.stretch)
-        if settings.refine is not None:
-            parse_dilations(settings.refine)
-        check_reach(output_dir)
-        check_path(output_dir, settings.vector_format)
-        if settings.qgis_project and settings.vector_format == "parquet":
-            _warn_of_parquet()
+        with collect_warnings() as said:
+            legend = load_legend(classes, background=settings.background)
+            find_values(settings.orthogonal, legend.names)
+            if settings.stretch is not None:
+                parse_stretch(settings.stretch)
+            if settings.refine is not None:
+                parse_dilations(settings.refine)
+            check_reach(output_dir)
+            check_path(output_dir, settings.vector_format)
+            if settings.qgis_project and settings.vector_format == "parquet":
+                _warn_of_parquet()
         stems = _unique_stems(scenes)
         inputs = [str(path) for path in (*scenes, *protect, *files_read(classes, settings))]
         unusable: dict[int, RsclipError] = {}
@@ -106,7 +109,7 @@ class Job:
                 unusable[index] = error
         return cls(
             scenes, stems, legend, settings, Path(output_dir), inputs, unusable, widest,
-            held_bytes=held,
+            held_bytes=held, warnings=tuple(said),
         )  # fmt: skip
 
     def names(self, stem: str, scene: Scene | None = None) -> dict[str, str]:

@@ -10,7 +10,7 @@ import numpy as np
 import rasterio
 
 from rsclip.config import POLYGON_OPTIONS, SegmentConfig, build_config
-from rsclip.errors import RsclipError, RunError, warn
+from rsclip.errors import RsclipError, RunError, collect_warnings, warn
 from rsclip.outputs.companions import open_scores, output_names, write_companions
 from rsclip.outputs.files.staging import Staging
 from rsclip.outputs.rasters.mask import MaskWriter
@@ -226,6 +226,7 @@ def _segment_one(
     folder, legend, config = job.folder, job.legend, job.settings
     index = [query.class_index for query in model.queries]
     with gdal_env(), contextlib.ExitStack() as stack:
+        said = stack.enter_context(collect_warnings())
         scene = stack.enter_context(open_scene(source, config))
         names = job.names(stem, scene)
         identity = job.identity(scene, model)
@@ -264,18 +265,28 @@ def _segment_one(
             counts = run.write(writer, progress, scores, checkpoint)
             record.update(describe_outcome(run, counts, legend))
             assert run.radiometry is not None
+            _warn_of_pixels(source, record)
+            record["warnings"] = _all_warnings(job, model, said)
             write_companions(staging, names, folder, scene, run.radiometry, legend, record, config)
             record["made"] = output_facts(staging.path(key) for key in names if key != "record")
+            record["warnings"] = _all_warnings(job, model, said)
             write_record(staging.path("record"), record)
             paths = staging.publish()
+    return _result(source, paths, legend, record, "done")
+
+
+def _warn_of_pixels(source: str | Path, record: Mapping[str, Any]) -> None:
     if record["unreadable"]:
         count = len(record["unreadable"])
         blocks = "a block" if count == 1 else f"{count} blocks"
         they = "it is" if count == 1 else "they are"
-        warn(f"{source}: {blocks} could not be read: {they} nodata ({names['record']})")
+        warn(f"{source}: {blocks} could not be read: {they} nodata (listed in the run record)")
     if record["valid_pixels"] == 0:
         warn(f"{source}: no valid pixel: the mask is nodata throughout")
-    return _result(source, paths, legend, record, "done")
+
+
+def _all_warnings(job: Job, model: Model, said: Sequence[str]) -> list[str]:
+    return list(dict.fromkeys([*job.warnings, *model.warnings, *said]))
 
 
 @contextlib.contextmanager

@@ -39,6 +39,7 @@ def test_words_that_nano_never_learned_are_named(rsclip, repository, tmp_path):
                   "--overlap", "0", "-o", tmp_path)  # fmt: skip
     assert done.exit_code == 0, done.output
     warnings = [line for line in done.stderr.splitlines() if line.startswith("Warning")]
-    assert len(warnings) == 1
-    assert "'banana'" in warnings[0]
-    assert "nearest" in warnings[0]
+    assert len(warnings) == 2
+    assert "using nano" in warnings[0]
+    assert "'banana'" in warnings[1]
+    assert "nearest" in warnings[1]

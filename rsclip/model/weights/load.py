@@ -30,6 +30,11 @@ from rsclip.words.vocabulary import checked_vocabulary
 
 __all__ = ["ModelFiles", "find_model", "load_backbone", "model_outline"]
 
+_LIMITS = (
+    "using nano, the small model that comes with rsclip: trained on synthetic scenes, it knows "
+    "land-cover words and little of real imagery.\n"
+    f"For a real CLIP: rsclip models fetch {DEFAULT}"
+)
 _WEIGHTS_SUFFIXES = (".safetensors", ".pt", ".pth", ".bin", ".ckpt")
 
 
@@ -86,6 +91,9 @@ def load_backbone(name: str | Path, weights: str | Path | None = None) -> Backbo
     model = _build(files.architecture, files.name)
     load_weights(model, state, files.weights, files.name)
     embedded = str(name) in (NANO, AUTO) and files.name == NANO and weights is None
+    limits = _LIMITS if embedded else None
+    if limits:
+        warn(limits)
     return Backbone(
         model,
         name=files.name,
@@ -94,6 +102,7 @@ def load_backbone(name: str | Path, weights: str | Path | None = None) -> Backbo
         vocabulary=files.vocabulary,
         text_identity=files.architecture.text_identity,
         gsd_range=files.architecture.gsd_range,
+        limits=limits,
     )
 
 
@@ -142,14 +151,7 @@ def _automatic(text: str) -> str:
     """Return the name that "auto" stands for here; any other as it is."""
     if text != AUTO:
         return text
-    if cached_weights(parse_name(DEFAULT)) is not None:
-        return DEFAULT
-    warn(
-        "using nano, the small model that comes with rsclip: trained on synthetic scenes, it knows "
-        "land-cover words and little of real imagery.\n"
-        f"For a real CLIP: rsclip models fetch {DEFAULT}"
-    )
-    return NANO
+    return NANO if cached_weights(parse_name(DEFAULT)) is None else DEFAULT
 
 
 def _of_name(text: str) -> ModelFiles:

@@ -18,7 +18,7 @@ from rsclip.methods.segmenter import automatic_batch, is_memory_error, place
 from rsclip.model import Backbone, Trunk, load_backbone
 from rsclip.outputs.files.staging import Staging
 from rsclip.outputs.records.record import write_record
-from rsclip.run.encoder import warn_of_far_words
+from rsclip.run.encoder import warn_of_unknown_words
 from rsclip.run.job import files_read
 from rsclip.run.provenance import software, without_secrets
 from rsclip.study.diagnose.inputs import find_scenes
@@ -169,7 +169,7 @@ class _Gathered:
             return
         queries = class_queries(legend, load_templates(config.templates))
         text = model.text_features([query.prompts for query in queries])
-        warn_of_far_words(model, legend)
+        warn_of_unknown_words(model, legend)
         self._labeller = Labeller(legend, text, [query.class_index for query in queries])
         self._scores = Scores(legend) if scored else None
 
