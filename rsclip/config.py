@@ -108,7 +108,9 @@ class SegmentConfig:
     weights: str | None = _option(
         None, "Weights: a bundle, or a safetensors or state dict file.", "FILE"
     )
-    method: str = _option("clearclip", "Dense method; `rsclip methods` lists them.", "NAME")
+    method: str = _option(
+        "clearclip", "Dense method, or FILE.py:NAME; `rsclip methods` lists them.", "NAME"
+    )
     method_option: Mapping[str, Any] = _option(
         {}, "Option of the method; repeatable. `rsclip methods NAME` explains them.", "NAME=VALUE"
     )

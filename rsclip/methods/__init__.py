@@ -1,14 +1,24 @@
-"""Dense methods by name: a family in `lastblock`, and one file for each algorithm of its own."""
+"""Dense methods by name: which there are, and what options they take.
 
-from collections.abc import Iterable, Mapping
+A family in `lastblock`, one file for each algorithm of its own, and those of users (`outside`).
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from rsclip.errors import OptionError
+from rsclip.errors import OptionError, warn
 from rsclip.fields import nearest
 from rsclip.methods import clipsurgery, gem, scclip
 from rsclip.methods.base import DenseFeatures, Method, MethodOptions
 from rsclip.methods.lastblock import LAST_BLOCK_METHODS
-from rsclip.methods.options import describe_options, read_options
+from rsclip.methods.options import describe_options, option, read_options
+from rsclip.methods.outside import (
+    installed,
+    method_of_file,
+    method_of_package,
+    names_a_file,
+    origin,
+)
 
 __all__ = [
     "METHODS",
@@ -18,6 +28,9 @@ __all__ = [
     "describe_methods",
     "first_block",
     "get_method",
+    "method_names",
+    "option",
+    "origin",
     "parse_options",
 ]
 
@@ -29,23 +42,34 @@ METHODS: dict[str, Method] = {
         key=lambda method: method.name,
     )
 }
-"""Every method by name."""
+"""Every method of rsclip by name."""
+
+
+def method_names() -> list[str]:
+    """Return the names of rsclip's methods, then those of installed packages."""
+    return [*METHODS, *sorted(set(installed()) - set(METHODS))]
 
 
 def get_method(name: str, where: str = "--method") -> Method:
     """Return a method.
 
     Args:
-        name: What the user calls it.
+        name: What the user calls it: one of `method_names`, or FILE.py:NAME.
         where: What a message names as the place of the name.
 
     Raises:
-        OptionError: There is none of that name; the message names the nearest.
+        OptionError: There is none of that name, and the message names the nearest; or one of a user
+            or a package cannot be loaded.
     """
-    if name not in METHODS:
-        hint = nearest(name, METHODS) or f"Known: {', '.join(METHODS)}."
-        raise OptionError(f"unknown method {name!r}", where=where, remedy=hint)
-    return METHODS[name]
+    if name in METHODS:
+        return METHODS[name]
+    if names_a_file(name):
+        return method_of_file(name, where)
+    if name in installed():
+        return method_of_package(name, where)
+    known = method_names()
+    hint = nearest(name, known) or f"Known: {', '.join(known)}."
+    raise OptionError(f"unknown method {name!r}", where=where, remedy=hint)
 
 
 def parse_options(
@@ -92,7 +116,7 @@ def first_block(
         raise OptionError(error.what, where=where, remedy=remedy) from error
 
 
-def describe_methods(names: Iterable[str] = ()) -> list[dict[str, Any]]:
+def describe_methods(names: Sequence[str] = ()) -> list[dict[str, Any]]:
     """Return what a user is told of methods, ready for JSON.
 
     Args:
@@ -101,20 +125,33 @@ def describe_methods(names: Iterable[str] = ()) -> list[dict[str, Any]]:
     Raises:
         OptionError: There is none of a name.
     """
-    return [
-        {
-            "name": method.name,
-            "summary": method.summary,
-            "paper": method.citation,
-            "options": [
-                {
-                    "name": facts.name,
-                    "default": facts.written,
-                    "takes": facts.takes,
-                    "help": facts.text,
-                }
-                for facts in describe_options(method.options)
-            ],
-        }
-        for method in map(get_method, names or METHODS)
-    ]
+    return [_described(name, method) for name, method in _methods(names)]
+
+
+def _methods(names: Sequence[str]) -> Iterator[tuple[str, Method]]:
+    for name in names:
+        yield name, get_method(name)
+    if not names:
+        for name in method_names():
+            try:
+                yield name, get_method(name)
+            except OptionError as error:
+                # A broken package must not hide the others.
+                warn(str(error))
+
+
+def _described(name: str, method: Method) -> dict[str, Any]:
+    return {
+        "name": name,
+        "summary": method.summary,
+        "paper": method.citation,
+        "options": [
+            {
+                "name": facts.name,
+                "default": facts.written,
+                "takes": facts.takes,
+                "help": facts.text,
+            }
+            for facts in describe_options(method.options)
+        ],
+    }

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F  # noqa: N812 (torch's own name)
 
+from rsclip.errors import OptionError
 from rsclip.methods.options import option
 from rsclip.model import Trunk
 
@@ -101,8 +102,19 @@ class Method:
             trunk: Of B images, with `first` at most `first_block`.
             text: float32 (Q, D), L2-normalised.
             options: Of this method.
+
+        Raises:
+            OptionError: The method gives another shape.
         """
         with trunk.backbone.autocast():
             features = self.features(trunk, options)
         # Cosines are never rounded to half precision.
-        return self.compare(features, text, options)
+        similarities = self.compare(features, text, options)
+        wanted = (len(features.tokens), len(text), *trunk.grid)
+        if similarities.shape != wanted:
+            raise OptionError(
+                f"the method {self.name} gives similarities of shape {tuple(similarities.shape)}, "
+                f"not {wanted}",
+                remedy="Its features are (B, h, w, D): `trunk.head` of patches without CLS.",
+            )
+        return similarities

@@ -77,7 +77,7 @@ def load_model(
     Raises:
         InputError: The model, its weights, method, templates or device are wrong.
     """
-    from rsclip.methods import parse_options
+    from rsclip.methods import origin, parse_options
     from rsclip.methods.segmenter import Segmenter
     from rsclip.model import load_backbone
 
@@ -107,6 +107,7 @@ def load_model(
         **backbone.facts(),
         "method": method,
         "method_options": dataclasses.asdict(method_options),
+        **origin(method),
         "templates": list(templates),
         "device": str(segmenter.device),
         "batch_size": segmenter.batch_size,

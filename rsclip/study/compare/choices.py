@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from rsclip.errors import OptionError
-from rsclip.methods import METHODS, first_block, get_method, parse_options
+from rsclip.methods import first_block, get_method, method_names, parse_options
 
 __all__ = ["Choice", "parse_choices"]
 
@@ -65,7 +65,7 @@ def parse_choices(methods: str | Sequence[str]) -> list[Choice]:
     if _ALL in names:
         named = {name.partition(":")[0].strip() for name in names}
         at = names.index(_ALL)
-        others = [name for name in METHODS if name not in named]
+        others = [name for name in method_names() if name not in named]
         names[at:] = others + [name for name in names[at:] if name != _ALL]
     choices = [_choice(name) for name in names]
     if not choices:
@@ -98,6 +98,8 @@ def _told_apart(choices: Sequence[Choice]) -> list[Choice]:
 
 def _choice(text: str) -> Choice:
     name, *pairs = (part.strip() for part in text.split(":"))
+    if name.endswith(".py") and pairs:
+        name = f"{name}:{pairs.pop(0)}"
     values: dict[str, str] = {}
     for pair in pairs:
         key, sign, value = (part.strip() for part in pair.partition("="))
