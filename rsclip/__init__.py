@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from rsclip.config import SegmentConfig
     from rsclip.methods.similarity import similarity
     from rsclip.model import Backbone, wrap
+    from rsclip.model import load_backbone as load_model
     from rsclip.outputs.polygonize import polygonize, write_polygons
     from rsclip.run.segment import SegmentResult, segment
     from rsclip.study.compare import Comparison, compare
@@ -29,6 +30,7 @@ __all__ = [
     "__version__",
     "compare",
     "load_legend",
+    "load_model",
     "polygonize",
     "segment",
     "similarity",
@@ -44,6 +46,7 @@ _HOMES = {
     "SegmentResult": "rsclip.run.segment",
     "compare": "rsclip.study.compare",
     "load_legend": "rsclip.words.legend",
+    "load_model": "rsclip.model:load_backbone",
     "polygonize": "rsclip.outputs.polygonize",
     "segment": "rsclip.run.segment",
     "similarity": "rsclip.methods.similarity",
@@ -57,7 +60,8 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module 'rsclip' has no attribute {name!r}")
     import importlib
 
-    value = getattr(importlib.import_module(_HOMES[name]), name)
+    home, _, other = _HOMES[name].partition(":")
+    value = getattr(importlib.import_module(home), other or name)
     globals()[name] = value
     return value
 

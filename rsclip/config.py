@@ -32,8 +32,10 @@ __all__ = [
     "OnReadError",
     "OutputGrid",
     "Precision",
+    "Preset",
     "SegmentConfig",
     "Tta",
+    "VectorFormat",
     "build_config",
     "read_config_file",
 ]

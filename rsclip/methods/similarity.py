@@ -1,14 +1,16 @@
 """`rsclip.similarity`: images and words in, a similarity per patch and word out."""
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from rsclip.errors import OptionError
 from rsclip.methods.segmenter import Segmenter
-from rsclip.model import Backbone
+from rsclip.model import Backbone, as_backbone
 from rsclip.types import FloatArray
 from rsclip.words.prompts import load_templates, word_prompts
 
@@ -16,7 +18,7 @@ __all__ = ["similarity"]
 
 
 def similarity(
-    backbone: Backbone,
+    backbone: "str | Path | Backbone | torch.nn.Module",
     images: "np.ndarray[Any, Any] | Tensor",
     queries: "Sequence[str] | np.ndarray[Any, Any] | Tensor",
     method: str = "clearclip",
@@ -26,7 +28,8 @@ def similarity(
     """Compare every patch of images with every query.
 
     Args:
-        backbone: A model (`rsclip.wrap`), used where it is (`backbone.to(device, precision)`).
+        backbone: A model by name, a `Backbone` or an open_clip model; a `Backbone` is used
+            where it is (`backbone.to(device, precision)`).
         images: uint8 (B, H, W, 3), RGB; H and W multiples of the model's patch.
         queries: Q words, or ready text features float (Q, D).
         method: Dense method.
@@ -41,6 +44,7 @@ def similarity(
         OptionError: Images, queries, method or options do not fit.
         EncodeError: The memory does not hold the work.
     """
+    backbone = as_backbone(backbone)
     text = queries if isinstance(queries, np.ndarray | Tensor) else _prompts(queries, templates)
     segmenter = Segmenter(
         backbone,

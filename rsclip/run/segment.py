@@ -2,19 +2,21 @@
 
 import contextlib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Unpack
 
 import numpy as np
 import rasterio
 
 from rsclip.config import POLYGON_OPTIONS, SegmentConfig, build_config
-from rsclip.errors import RsclipError, RunError, collect_warnings, warn
+from rsclip.errors import OptionError, RsclipError, RunError, collect_warnings, warn
+from rsclip.keywords import SegmentKeywords
 from rsclip.outputs.companions import open_scores, output_names, write_companions
 from rsclip.outputs.files.staging import Staging
 from rsclip.outputs.rasters.mask import MaskWriter
 from rsclip.outputs.records.record import provenance_tags, write_record
+from rsclip.run.arrays import Folder, SceneLike, as_file
 from rsclip.run.checkpoint import Checkpoint
 from rsclip.run.encoder import Model, ModelLoader, load_model
 from rsclip.run.job import Job, open_scene
@@ -27,6 +29,8 @@ from rsclip.words.legend import Legend
 if TYPE_CHECKING:
     import geopandas
     import PIL.Image
+    import torch
+    from affine import Affine
 
     from rsclip.model import Backbone
 
@@ -60,6 +64,8 @@ class SegmentResult:
     shares: Mapping[str, float]
     run: Mapping[str, Any] = field(repr=False)
     status: Literal["done", "skipped"] = "done"
+    _kept: object = field(default=None, repr=False, compare=False)
+    """Temporary files that last as long as this result."""
 
     @property
     def mask_path(self) -> Path:
@@ -127,23 +133,33 @@ _KEPT = "Finished rows are kept: --resume goes on from there."
 
 
 def segment(
-    scene: str | Path,
+    scene: SceneLike,
     classes: "str | Path | Sequence[str] | Mapping[str, Any] | Legend",
-    output_dir: str | Path = ".",
+    output_dir: str | Path | None = None,
     *,
+    transform: "Affine | Sequence[float] | None" = None,
+    crs: Any = None,
+    model: "str | Path | Backbone | torch.nn.Module | None" = None,
     config: SegmentConfig | None = None,
     backbone: "Backbone | None" = None,
     progress: Progress | None = None,
-    **options: Any,
+    **options: Unpack[SegmentKeywords],
 ) -> SegmentResult:
     """Segment one scene by class words into a georeferenced mask.
 
     Args:
-        scene: A file, URL or GDAL virtual path.
+        scene: A file, URL or GDAL virtual path; an array (C, H, W) or (H, W), as rasterio reads
+            it, masked or not; an open rasterio dataset; or a `xarray.DataArray` with rioxarray's
+            metadata (`pip install 'rsclip[xarray]'`).
         classes: Words ("building|house, road"), a class file, "set:NAME", or a `Legend`.
-        output_dir: Where `<stem>_mask.tif` and the other outputs go.
+        output_dir: Where `<stem>_mask.tif` and the other outputs go. Default: the working folder;
+            for a scene that Python holds, a temporary one that lasts as long as the result:
+            `result.mask()` has the labels.
+        transform: Of an array: pixel to CRS coordinates, an `Affine` or its six numbers.
+        crs: Of an array: its CRS, such as "EPSG:32633".
+        model: A name, a folder, a `Backbone` (`rsclip.load_model`) or an open_clip model.
         config: Settings; `options` beat them.
-        backbone: A ready model (`rsclip.wrap`), in place of `model` and `weights`.
+        backbone: A ready model, as with `model`.
         progress: Called with (windows done, windows in all).
         **options: Fields of `SegmentConfig`, such as overlap=0.25.
 
@@ -151,13 +167,27 @@ def segment(
         InputError: Something is wrong before any pixel is read.
         RunError: Something failed after; nothing is left under a final name.
     """
-    settings = _merge(config, options)
+    named = {} if model is None else {"model": model}
+    if model is not None and not isinstance(model, str | Path):
+        from rsclip.model import as_backbone
+
+        named, backbone = {}, as_backbone(model)
+    settings = _merge(config, {**options, **named})
+    held = None
+    if not isinstance(scene, str | Path):
+        held = Folder()
+        scene = as_file(scene, held.path, transform=transform, crs=crs)
+        output_dir = output_dir or held.path / "out"
+    elif transform is not None or crs is not None:
+        raise OptionError(
+            "only an array takes transform and crs: a file has its own", where="transform, crs"
+        )
     (result,) = segment_scenes(
-        [scene], classes, output_dir, config=settings, backbone=backbone, progress=progress
+        [scene], classes, output_dir or ".", config=settings, backbone=backbone, progress=progress
     )
     if isinstance(result, Failure):
         raise result.error
-    return result
+    return replace(result, _kept=held)
 
 
 def segment_scenes(

@@ -200,7 +200,7 @@ def test_config_file_under_flags(rsclip, make_scene, tiny_model, tmp_path):
     config.write_text("treshold: 0.5\n")
     done = rsclip("segment", make_scene(), "--classes", CLASSES, "--config", config)
     assert done.exit_code == 2
-    assert "Did you mean `threshold`?" in done.stderr
+    assert "Did you mean threshold?" in done.stderr
 
 
 def test_existing_outputs_need_overwrite_and_inputs_are_safe(

@@ -1,0 +1,183 @@
+"""Scenes that Python holds: arrays, open datasets and xarray objects, given to a run as files."""
+
+import shutil
+import tempfile
+import weakref
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import numpy as np
+import rasterio
+import rasterio.shutil
+from affine import Affine
+from rasterio.errors import RasterioError
+
+from rsclip.errors import OptionError, SceneError
+
+if TYPE_CHECKING:
+    import xarray
+
+__all__ = ["Folder", "SceneLike", "as_file"]
+
+SceneLike: TypeAlias = (
+    "str | Path | np.ndarray[Any, Any] | rasterio.io.DatasetReader | xarray.DataArray"
+)
+"""A file, URL or GDAL virtual path; or what Python holds: see `as_file`."""
+
+_NAME = "array"
+_TYPES = ("uint8", "int8", "uint16", "int16", "uint32", "int32", "float32", "float64")
+
+
+class Folder:
+    """A temporary folder that lives as long as this object does."""
+
+    def __init__(self) -> None:
+        self.path = Path(tempfile.mkdtemp(prefix="rsclip-"))
+        weakref.finalize(self, shutil.rmtree, self.path, ignore_errors=True)
+
+
+def as_file(
+    scene: Any,
+    folder: Path,
+    *,
+    transform: "Affine | Sequence[float] | None" = None,
+    crs: Any = None,
+) -> Path:
+    """Write what Python holds into a GeoTIFF.
+
+    Args:
+        scene: An array (C, H, W) or (H, W), masked or not; an open `rasterio` dataset; or a
+            `xarray.DataArray` with rioxarray's metadata.
+        folder: Where the file goes.
+        transform: Of an array: pixel to CRS coordinates (an `Affine`, or its six numbers).
+        crs: Of an array: whatever `rasterio.crs.CRS.from_user_input` takes.
+
+    Raises:
+        OptionError: It is something else, its shape or type does not fit, or a dataset or
+            DataArray comes with a `transform` or `crs` besides its own.
+        SceneError: An open dataset cannot be copied.
+    """
+    if isinstance(scene, np.ndarray):
+        return _write(scene, folder / f"{_NAME}.tif", transform, crs, None)
+    if transform is not None or crs is not None:
+        raise OptionError(
+            "only an array takes transform and crs: anything else has its own",
+            where="transform, crs",
+            remedy="Leave them out, or give the pixels as an array.",
+        )
+    if hasattr(scene, "dims") and hasattr(scene, "coords"):
+        return _of_xarray(scene, folder)
+    if hasattr(scene, "dataset_mask") and hasattr(scene, "window_transform"):
+        return _of_dataset(scene, folder)
+    raise OptionError(
+        f"a scene cannot be a {type(scene).__name__}",
+        where="scene",
+        remedy="Give a path, an array (C, H, W), an open rasterio dataset or a DataArray.",
+    )
+
+
+def _write(
+    array: Any,
+    path: Path,
+    transform: "Affine | Sequence[float] | None",
+    crs: Any,
+    nodata: float | None,
+) -> Path:
+    bands = array[np.newaxis] if array.ndim == 2 else array
+    if bands.ndim != 3 or 0 in bands.shape:
+        raise OptionError(
+            f"an array of shape {array.shape} is no scene",
+            where="scene",
+            remedy="Give (C, H, W), as rasterio reads it, or (H, W).",
+        )
+    if bands.shape[2] in (3, 4) and bands.shape[0] > 4:
+        raise OptionError(
+            f"an array of shape {array.shape} looks like (H, W, C)",
+            where="scene",
+            remedy="Give (C, H, W), as rasterio reads it: array.transpose(2, 0, 1).",
+        )
+    if bands.dtype.name not in _TYPES:
+        raise OptionError(
+            f"pixels cannot be {bands.dtype}",
+            where="scene",
+            remedy=f"Convert them with array.astype(...) to one of {', '.join(_TYPES)}.",
+        )
+    if transform is not None and not isinstance(transform, Affine):
+        try:
+            transform = Affine(*transform)
+        except TypeError as error:
+            raise OptionError(
+                f"{transform!r} does not fit",
+                where="transform",
+                remedy="Give an Affine, or its six numbers (a, b, c, d, e, f).",
+            ) from error
+    try:
+        place = {} if crs is None else {"crs": rasterio.crs.CRS.from_user_input(crs)}
+    except (RasterioError, ValueError) as error:
+        raise OptionError(
+            f"{crs!r} does not fit: {error}", where="crs", remedy='Such as "EPSG:32633".'
+        ) from error
+    if transform is not None:
+        place["transform"] = transform
+    count, height, width = bands.shape
+    with (
+        rasterio.Env(GDAL_TIFF_INTERNAL_MASK=True),
+        rasterio.open(
+            path, "w", driver="GTiff", count=count, height=height, width=width, tiled=True,
+            dtype=bands.dtype.name, nodata=nodata, BIGTIFF="IF_SAFER", **place,
+        ) as dataset,
+    ):  # fmt: skip
+        dataset.write(np.ma.getdata(bands))
+        if np.ma.is_masked(bands):
+            # As in a file: a pixel is nodata where every band is.
+            dataset.write_mask(~np.ma.getmaskarray(bands).all(axis=0))
+    return path
+
+
+def _of_xarray(scene: Any, folder: Path) -> Path:
+    try:
+        import rioxarray  # noqa: F401
+    except ImportError as error:
+        raise OptionError(
+            "a DataArray needs rioxarray",
+            where="scene",
+            remedy="Install it: pip install 'rsclip[xarray]'.",
+        ) from error
+    if not hasattr(scene, "rio") or scene.ndim not in (2, 3):
+        raise OptionError(
+            f"{type(scene).__name__} of dimensions {tuple(scene.dims)} is no scene",
+            where="scene",
+            remedy="Give a DataArray of bands, y and x: a Dataset by to_array(), one time of many.",
+        )
+    try:
+        rows, columns = scene.rio.y_dim, scene.rio.x_dim
+        ordered = scene.transpose(..., rows, columns)
+        crs, transform = ordered.rio.crs, ordered.rio.transform()
+    except Exception as error:
+        # rioxarray's own errors share no base with one another.
+        raise OptionError(
+            f"the DataArray's place cannot be read: {error}",
+            where="scene",
+            remedy="Name its dimensions: array.rio.set_spatial_dims(x_dim=..., y_dim=...).",
+        ) from error
+    nodata = ordered.rio.nodata
+    nodata = None if nodata is None else float(nodata)
+    return _write(ordered.to_numpy(), folder / f"{_NAME}.tif", transform, crs, nodata)
+
+
+def _of_dataset(scene: Any, folder: Path) -> Path:
+    if scene.closed or scene.mode != "r":
+        raise OptionError(
+            "the dataset is closed, or open for writing",
+            where=scene.name,
+            remedy="Open it for reading, or give its path.",
+        )
+    if type(scene) is rasterio.io.DatasetReader and Path(scene.name).is_file():
+        return Path(scene.name)
+    path = folder / f"{Path(scene.name).stem or _NAME}.tif"
+    try:
+        rasterio.shutil.copy(scene, path, driver="GTiff", BIGTIFF="IF_SAFER")
+    except (RasterioError, OSError) as error:
+        raise SceneError(f"the open dataset cannot be read: {error}", where=scene.name) from error
+    return path
