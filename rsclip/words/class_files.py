@@ -249,7 +249,7 @@ FILE_SUFFIXES: tuple[str, ...] = tuple(_READERS)
 
 
 def _of_synonyms(synonyms: Sequence[str], where: str, *, background: bool = False) -> Draft:
-    words = _unique([_clean(word, where) for word in synonyms])
+    words = _unique(_words([_clean(word, where) for word in synonyms], where))
     if not words:
         raise LegendError(
             "the class is empty", where=where, remedy="Write a word, or remove the separator."
@@ -259,7 +259,7 @@ def _of_synonyms(synonyms: Sequence[str], where: str, *, background: bool = Fals
 
 def _of_mapping(entry: Mapping[Any, Any], where: str) -> Draft:
     entry = _known_keys(entry, _CLASS_KEYS, where)
-    words = _unique(_texts(entry.get("words"), "words", where))
+    words = _unique(_words(_texts(entry.get("words"), "words", where), where))
     name = entry.get("name")
     if name is not None:
         if not isinstance(name, str):
@@ -286,7 +286,7 @@ def _of_mapping(entry: Mapping[Any, Any], where: str) -> Draft:
         None if colour is None else _colour(colour, where),
         None if threshold is None else _threshold(threshold, where),
         bool(background),
-        _unique(_texts(entry.get("tuned"), "tuned", where)),
+        _unique(_words(_texts(entry.get("tuned"), "tuned", where), where)),
         None if entry.get("code") is None else _code(entry["code"], where),
     )
 
@@ -356,6 +356,18 @@ def _texts(value: object, key: str, where: str) -> list[str]:
         if not isinstance(part, str):
             _refuse(part, key, where, "Put it in quotes: a bare yes, no or number is not text.")
     return [_clean(part, where) for part in parts]
+
+
+def _words(texts: list[str], where: str) -> list[str]:
+    """Refuse words with a semicolon: several classes or synonyms would become one."""
+    for text in texts:
+        if ";" in text:
+            raise LegendError(
+                f"{text!r} holds a semicolon, which separates nothing here",
+                where=where,
+                remedy='Write a comma between classes and "|" between synonyms.',
+            )
+    return texts
 
 
 def _clean(text: str, where: str) -> str:

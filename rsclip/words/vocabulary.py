@@ -16,11 +16,11 @@ import numpy.typing as npt
 
 from rsclip.errors import ModelError
 
-__all__ = ["FarWord", "check_words", "checked_vocabulary"]
+__all__ = ["UnknownWord", "check_words", "checked_vocabulary"]
 
 
 @dataclass(frozen=True)
-class FarWord:
+class UnknownWord:
     """A word that the model has not learned.
 
     Attributes:
@@ -82,7 +82,7 @@ def check_words(
     embed: Callable[[list[str]], npt.NDArray[Any]],
     words: Sequence[str],
     vocabulary: Mapping[str, Any],
-) -> list[FarWord]:
+) -> list[UnknownWord]:
     """The words that are far from every word the model knows.
 
     Args:
@@ -111,5 +111,5 @@ def check_words(
     for i, word in enumerate(asked):
         best = float(similarity[i, nearest[i]])
         if best < vocabulary["threshold"]:
-            far.append(FarWord(word, known[nearest[i]], best))
+            far.append(UnknownWord(word, known[nearest[i]], best))
     return far

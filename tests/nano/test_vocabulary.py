@@ -1,6 +1,6 @@
 import numpy as np
 
-from rsclip.words.vocabulary import FarWord, check_words
+from rsclip.words.vocabulary import UnknownWord, check_words
 
 VOCABULARY = {
     "threshold": 0.5,
@@ -23,7 +23,7 @@ def embed(prompts):
 
 def test_far_words_come_with_the_nearest_known_word():
     (far,) = check_words(embed, ["river", "banana", "banana"], VOCABULARY)
-    assert isinstance(far, FarWord)
+    assert isinstance(far, UnknownWord)
     assert (far.word, far.nearest) == ("banana", "forest")
     assert np.isclose(far.similarity, 0.3 / np.sqrt(0.1**2 + 0.3**2 + 0.9**2), atol=1e-6)
 

@@ -167,3 +167,30 @@ def test_a_file_named_as_a_word_does_not_shadow_the_word(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     write(tmp_path, "building", "x")
     assert load_legend("building, road").classes[0].words == ("building",)
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [
+        "water; road",
+        "water;road, building",
+        ["water; road"],
+        {"water": "water; lake"},
+        {"water": ["water", "lake; pond"]},
+        [{"name": "water", "tuned": ["lake; pond"]}],
+    ],
+)
+def test_a_semicolon_is_not_silently_part_of_a_word(spec):
+    with pytest.raises(LegendError, match=r"semicolon.*comma between classes"):
+        load_legend(spec)
+
+
+def test_a_semicolon_in_a_file_or_the_background_is_told_where(tmp_path):
+    path = tmp_path / "classes.txt"
+    path.write_text("building\nwater; road\n")
+    with pytest.raises(LegendError, match=r"line 2.*semicolon"):
+        load_legend(path)
+    with pytest.raises(LegendError, match="semicolon"):
+        load_legend("water, road", background="sky; cloud")
+    # A description is a sentence, which may have one.
+    load_legend([{"name": "water", "descriptions": ["still water; dark"]}, "road"])
