@@ -12,13 +12,13 @@ from rsclip.config import Precision, Tta
 from rsclip.errors import DeviceError, EncodeError, OptionError, warn
 from rsclip.methods import Method, first_block, get_method, parse_options
 from rsclip.model import Backbone, Trunk
+from rsclip.model.memory import is_memory_error
 from rsclip.types import FloatArray, Shape
 
 __all__ = [
     "TOKEN_COPIES",
     "Segmenter",
     "automatic_batch",
-    "is_memory_error",
     "parse_device",
     "place",
 ]
@@ -327,14 +327,6 @@ def _check_cuda(text: str, index: int) -> None:
 
 def _warn_of_memory(device: torch.device) -> None:
     warn(f"the memory of {device} does not hold a whole batch: going on with smaller ones")
-
-
-def is_memory_error(error: BaseException) -> bool:
-    """Say whether an error of torch or Python means that the memory did not suffice."""
-    if isinstance(error, MemoryError | torch.OutOfMemoryError):
-        return True
-    text = str(error).lower()
-    return "not enough memory" in text or "out of memory" in text
 
 
 def _first_line(error: BaseException) -> str:

@@ -179,3 +179,14 @@ def test_own_aliases_may_have_capitals(tmp_path, monkeypatch):
 
 def test_plain_words_can_be_named():
     assert load_legend("set:loveda:plain") == load_legend("set:loveda")
+
+
+def test_a_torch_file_with_a_damaged_directory_is_damaged(tmp_path):
+    path = tmp_path / "weights.pt"
+    torch.save({"a": torch.zeros(4)}, path)
+    whole = path.read_bytes()
+    # The archive's end still stands; its directory does not.
+    at = whole.index(b"PK\1\2")
+    path.write_bytes(whole[:at] + b"PK\1\7" + whole[at + 4 :])
+    with pytest.raises(ModelError, match="damaged, cut short"):
+        load_backbone("nano", path)

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from rsclip.errors import ModelError
+from rsclip.model.memory import is_memory_error
 
 __all__ = [
     "as_float",
@@ -193,17 +194,23 @@ def _read_torch(path: Path) -> Any:
             ) from error
         raise _damaged(path, error) from error
     except Exception as error:
+        if is_memory_error(error):
+            raise
         # A damaged pickle raises whatever its bytes happen to lead to.
         raise _damaged(path, error) from error
 
 
 def _is_torchscript(path: Path) -> bool:
-    if not zipfile.is_zipfile(path):
-        return False
-    with zipfile.ZipFile(path) as archive:
-        return any(
-            name.endswith("/constants.pkl") or "/code/" in name for name in archive.namelist()
-        )
+    return any(name.endswith("/constants.pkl") or "/code/" in name for name in _members(path))
+
+
+def _members(path: Path) -> list[str]:
+    """Return the names in a zip archive; none for a damaged one or another file."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return archive.namelist()
+    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError):
+        return []
 
 
 def _damaged(path: Path, error: Exception) -> ModelError:
@@ -253,10 +260,9 @@ def looks_like(path: Path) -> str | None:
         if head.lstrip().startswith(beginning):
             return what
     # Torch's own archives hold a pickle; TorchScript is refused by its own name.
-    if head.startswith(b"PK\3\4") and zipfile.is_zipfile(path):
-        with zipfile.ZipFile(path) as archive:
-            if not any(name.endswith(".pkl") for name in archive.namelist()):
-                return "a zip archive without weights of torch: unpack it first"
+    members = _members(path) if head.startswith(b"PK\3\4") else []
+    if members and not any(name.endswith(".pkl") for name in members):
+        return "a zip archive without weights of torch: unpack it first"
     if _is_text(head):
         return "JSON" if head.lstrip()[:1] in (b"{", b"[") else "text"
     return None

@@ -12,6 +12,7 @@ from rsclip.errors import ModelError, warn
 from rsclip.model.backbone import Backbone
 from rsclip.model.checks import check_config
 from rsclip.model.compat import import_open_clip
+from rsclip.model.memory import enough_memory, is_memory_error
 from rsclip.model.outline import ModelOutline
 from rsclip.model.weights.architecture import (
     Architecture,
@@ -84,12 +85,14 @@ def load_backbone(name: str | Path, weights: str | Path | None = None) -> Backbo
         ModelError: The name is unknown, the weights are absent, damaged or do not fit, it is open
             with which activation they were trained, or the model has no plain ViT with a CLS
             token.
+        RunError: The memory does not suffice.
     """
     files = find_model(name, weights)
     digest = verified_sha256(files.weights, files.name, files.pinned)
-    state = as_float(files.read())
-    model = _build(files.architecture, files.name)
-    load_weights(model, state, files.weights, files.name)
+    with enough_memory(files.name):
+        state = as_float(files.read())
+        model = _build(files.architecture, files.name)
+        load_weights(model, state, files.weights, files.name)
     embedded = str(name) in (NANO, AUTO) and files.name == NANO and weights is None
     limits = _LIMITS if embedded else None
     if limits:
@@ -273,6 +276,8 @@ def _build(architecture: Architecture, where: str) -> Any:
     try:
         model = open_clip.model.CLIP(**config)
     except (TypeError, ValueError, KeyError, AssertionError, RuntimeError) as error:
+        if is_memory_error(error):
+            raise
         raise ModelError(f"not an architecture of open_clip ({error})", where=where) from error
     model.visual.preprocess_cfg = {
         key: architecture.preprocess[key]

@@ -14,8 +14,9 @@ import torch
 
 from rsclip.config import STUDY_OPTIONS, STUDY_SEED, STUDY_WINDOWS, SegmentConfig, build_config
 from rsclip.errors import EncodeError, OptionError
-from rsclip.methods.segmenter import automatic_batch, is_memory_error, place
+from rsclip.methods.segmenter import automatic_batch, place
 from rsclip.model import Backbone, Trunk, load_backbone
+from rsclip.model.memory import is_memory_error
 from rsclip.outputs.files.staging import Staging
 from rsclip.outputs.records.record import write_record
 from rsclip.run.encoder import warn_of_unknown_words
