@@ -7,9 +7,6 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
-from rasterio._err import CPLE_BaseError
-from rasterio.errors import RasterioError
-
 from rsclip.config import POLYGON_OPTIONS, SegmentConfig, build_config
 from rsclip.errors import OptionError, OutputError, warn
 from rsclip.geo.measure import Measure
@@ -28,6 +25,7 @@ from rsclip.outputs.polygons.vector_file import (
     vector_names,
 )
 from rsclip.outputs.styles.qml import polygons_qml, write_text
+from rsclip.scene.gdal import GDAL_ERRORS
 from rsclip.scene.scene import gdal_env
 from rsclip.scene.source import stem_of
 from rsclip.vectors.features import Finisher
@@ -222,7 +220,7 @@ def _sieved(labels: LabelRaster, pixels: int | None, folder: Path) -> Iterator[N
     with TemporaryDirectory(dir=folder) as scratch:
         try:
             labels.sieve(pixels, Path(scratch))
-        except (OSError, RasterioError, CPLE_BaseError) as error:
+        except GDAL_ERRORS as error:
             raise write_error(error, folder) from error
         yield
 

@@ -103,11 +103,19 @@ def _by_word(dataset: DatasetReader, colours: Sequence[int]) -> tuple[int, int, 
     """Find bands called "red", "B4 - Red", "Band 4 (red)", but not "red edge"."""
     found: dict[str, list[int]] = {colour: [] for colour in _COLOURS}
     for index in colours:
-        words = set(re.findall(r"[a-z]+", (dataset.descriptions[index - 1] or "").lower()))
+        words = set(re.findall(r"[a-z]+", _description(dataset, index).lower()))
         words -= _FILLER_WORDS
         if len(words) == 1 and (word := words.pop()) in found:
             found[word].append(index)
     return _only(found[colour] for colour in _COLOURS)
+
+
+def _description(dataset: DatasetReader, index: int) -> str:
+    # rasterio decodes them as UTF-8; a name in another encoding is of no use.
+    try:
+        return dataset.descriptions[index - 1] or ""
+    except UnicodeDecodeError:
+        return ""
 
 
 def _by_interpretation(kinds: dict[int, ColorInterp]) -> tuple[int, int, int] | None:
@@ -122,7 +130,7 @@ def _by_number(dataset: DatasetReader, colours: Sequence[int]) -> tuple[int, int
     found: dict[str, list[int]] = {number: [] for number in _NUMBERED}
     sure = False
     for index in colours:
-        match = re.fullmatch(r"B(\d\d?A?)", (dataset.descriptions[index - 1] or "").strip(), re.I)
+        match = re.fullmatch(r"B(\d\d?A?)", _description(dataset, index).strip(), re.I)
         if match is None:
             continue
         number = match[1].upper()

@@ -1,9 +1,7 @@
 """A raster's open files, and reading that tries again: the only place where pixels are read."""
 
 import contextlib
-import logging
 import os
-import re
 import threading
 import time
 import warnings
@@ -12,31 +10,26 @@ from typing import Any, TypeVar
 
 import numpy as np
 import rasterio
-import rasterio._err
 from numpy.typing import NDArray
-from rasterio._err import CPLE_BaseError
-from rasterio.errors import NotGeoreferencedWarning, RasterioError, RasterioIOError
+from rasterio.errors import NotGeoreferencedWarning
 from rasterio.io import DatasetReader
 from rasterio.windows import Window as RasterioWindow
 
 from rsclip.config import OnReadError
 from rsclip.errors import ReadError
+from rsclip.scene.gdal import GDAL_ERRORS, reason, refusing_spoilt_data
 from rsclip.scene.source import is_remote
 from rsclip.types import BoolArray, Shape, Window
 
 __all__ = [
-    "RASTERIO_ERRORS",
     "Handles",
     "held_bytes",
     "inside",
     "open_raster",
     "pieces",
-    "reason",
-    "refusing_damage",
     "whole",
 ]
 
-RASTERIO_ERRORS = (RasterioError, CPLE_BaseError, OSError)
 # A network drive or a server that stumbles gets this long before each further try.
 _RETRY_SECONDS = (0.2, 1.0)
 # warnings.catch_warnings changes the whole process.
@@ -140,14 +133,14 @@ class Handles:
             ReadError: It failed every time.
         """
         for seconds in _RETRY_SECONDS:
-            with contextlib.suppress(*RASTERIO_ERRORS):
+            with contextlib.suppress(*GDAL_ERRORS):
                 return work()
             self._forget()
             time.sleep(seconds)
         with self._naming(window, grid):
             try:
                 return work()
-            except RASTERIO_ERRORS:
+            except GDAL_ERRORS:
                 # Damaged blocks stay in GDAL's cache, where the next read would find them whole.
                 self._forget()
                 raise
@@ -162,7 +155,7 @@ class Handles:
             pixels = np.empty((0, *window.shape))
             if bands:
                 dtype = np.result_type(*(dataset.dtypes[band - 1] for band in bands))
-                with refusing_damage():
+                with refusing_spoilt_data():
                     pixels = dataset.read(list(bands), window=place, out_dtype=dtype)
             return pixels, dataset.read_masks(1, window=place) if mask else None
 
@@ -208,7 +201,7 @@ class Handles:
         """Turn what rasterio raises into a ReadError that names file and window."""
         try:
             yield
-        except RASTERIO_ERRORS as error:
+        except GDAL_ERRORS as error:
             raise ReadError(
                 f"pixels cannot be read: {reason(error)}",
                 where=f"{self._source}, {window}{grid}",
@@ -242,14 +235,6 @@ def held_bytes(dataset: DatasetReader) -> int:
     return int(dataset.get_tag_item("BLOCK_SIZE_0_0", "TIFF", bidx=1) or 0)
 
 
-def reason(error: BaseException) -> str:
-    """Return GDAL's own words; rasterio often says only that there are some."""
-    while error.__cause__ is not None:
-        error = error.__cause__
-    text = getattr(error, "errmsg", None) or str(error)
-    return " ".join(text.split()).rstrip(".")
-
-
 def pieces(block: Shape, window: Window) -> Iterator[Window]:
     """Yield the parts of a window that lie in one storage block each."""
     height, width = block
@@ -270,44 +255,3 @@ def inside(window: Window, part: Window) -> tuple[slice, slice]:
     """Return the place of a part within its window."""
     row, col = part.row - window.row, part.col - window.col
     return slice(row, row + part.height), slice(col, col + part.width)
-
-
-# libjpeg's words for pixels that it made up. "Extraneous bytes" between whole parts do no harm.
-_DAMAGE = re.compile(r"JPEG.*(premature end|corrupt jpeg data(?!: \d+ extraneous bytes))", re.I)
-_heard = threading.local()
-
-
-class _Ear(logging.LoggerAdapter[logging.Logger]):
-    """Hears GDAL's warnings that tell of damage, in the thread they arise in, and passes all on."""
-
-    def log(self, level: int, msg: object, *args: object, **options: Any) -> None:
-        texts = getattr(_heard, "texts", None)
-        if texts is not None:
-            text = " ".join(map(str, (msg, *args)))
-            if _DAMAGE.search(text):
-                texts.append(text)
-        options["stacklevel"] = options.get("stacklevel", 1) + 1
-        self.logger.log(level, msg, *args, **options)
-
-
-# rasterio hands GDAL's warnings to this logger and to nobody else. A handler would hear them only
-# as long as no program has turned that logger down or off.
-rasterio._err.log = _Ear(rasterio._err.log, {})
-
-
-@contextlib.contextmanager
-def refusing_damage() -> Iterator[None]:
-    """Raise where what is read inside was decoded from damaged data.
-
-    Raises:
-        RasterioIOError: With GDAL's words. The blocks are in GDAL's cache by then: only a file
-            opened anew warns again.
-    """
-    texts: list[str] = []
-    _heard.texts = texts
-    try:
-        yield
-    finally:
-        _heard.texts = None
-    if texts:
-        raise RasterioIOError(texts[0].rpartition(":")[2].strip() or texts[0])

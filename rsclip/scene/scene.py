@@ -16,11 +16,12 @@ from rasterio.io import DatasetReader
 from rasterio.transform import Affine
 
 from rsclip.config import OnReadError, OutputGrid
-from rsclip.errors import SceneError, warn
+from rsclip.errors import ReadError, SceneError, warn
 from rsclip.geo.grid import pixel_size_m
 from rsclip.scene.aoi import read_aoi
 from rsclip.scene.bands import choose_bands
-from rsclip.scene.reading import RASTERIO_ERRORS, Handles, held_bytes, open_raster, reason
+from rsclip.scene.gdal import GDAL_ERRORS, guarded, reason
+from rsclip.scene.reading import Handles, held_bytes, open_raster
 from rsclip.scene.sampling import decimate, groups, reflect, whole_blocks
 from rsclip.scene.source import check_usable, open_error, stem_of
 from rsclip.scene.validity import find_validity
@@ -167,20 +168,21 @@ class Scene:
         name = str(source)
         try:
             dataset = open_raster(name)
-        except (*RASTERIO_ERRORS, UnicodeEncodeError) as error:
+        except (*GDAL_ERRORS, UnicodeError) as error:
             raise open_error(name, reason(error)) from error
         try:
-            check_usable(name, dataset)
-            scene = cls(
-                name,
-                dataset,
-                bidx=bidx,
-                nodata=nodata,
-                gsd=gsd,
-                aoi=aoi,
-                on_read_error=on_read_error,
-                resample_output=resample_output,
-            )
+            with guarded(name):
+                check_usable(name, dataset)
+                scene = cls(
+                    name,
+                    dataset,
+                    bidx=bidx,
+                    nodata=nodata,
+                    gsd=gsd,
+                    aoi=aoi,
+                    on_read_error=on_read_error,
+                    resample_output=resample_output,
+                )
         except BaseException:
             dataset.close()
             raise
@@ -305,6 +307,15 @@ class Scene:
         """
         factor = max(1.0, max(self._file_shape) / max_side)
         level = self._level(factor)
+        try:
+            return self._sample(level, factor)
+        except ReadError:
+            if level is None or not self._handles.tolerant:
+                raise
+            # Only the overview is damaged: the pixels are read, or left out where they are too.
+            return self._sample(None, factor)
+
+    def _sample(self, level: int | None, factor: float) -> tuple[Pixels, BoolArray]:
         dataset = self._handles.dataset(level)
         block_height, block_width = dataset.block_shapes[0]
         rows, cols = (
@@ -404,7 +415,7 @@ class Scene:
         if not fitting:
             return None
         level = max(fitting, key=lambda i: self._overviews[i])
-        with contextlib.suppress(*RASTERIO_ERRORS):
+        with contextlib.suppress(*GDAL_ERRORS):
             # An overview may lack the mask that the raster has.
             if self._handles.dataset(level).mask_flag_enums[0] == self._flags:
                 return level

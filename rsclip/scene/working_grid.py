@@ -17,7 +17,8 @@ from rasterio.windows import Window as RasterioWindow
 
 from rsclip.errors import OptionError, ReadError, SceneError
 from rsclip.scene.bands import Bands
-from rsclip.scene.reading import RASTERIO_ERRORS, Handles, inside, pieces, refusing_damage, whole
+from rsclip.scene.gdal import GDAL_ERRORS, refusing_spoilt_data
+from rsclip.scene.reading import Handles, inside, pieces, whole
 from rsclip.scene.validity import Validity
 from rsclip.types import BoolArray, Shape, Window
 
@@ -127,13 +128,13 @@ class WorkingGrid:
                     palette=self._bands.palette is not None,
                 )
             warped = self._warped
-            with refusing_damage():
+            with refusing_spoilt_data():
                 data = warped.read(list(self._bands.image), window=place)
             if self._validity.alpha is None and ColorInterp.alpha not in warped.colorinterp:
                 return data, np.ones(window.shape, np.bool_)
             alpha = warped.colorinterp.index(ColorInterp.alpha) + 1
             return data, warped.read(alpha, window=place) > 0
-        except RASTERIO_ERRORS:
+        except GDAL_ERRORS:
             self.close()
             raise
 

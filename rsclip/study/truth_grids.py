@@ -16,7 +16,8 @@ from rasterio.vrt import WarpedVRT
 from rasterio.windows import Window as RasterioWindow
 
 from rsclip.errors import ReadError, RsclipError, SceneError
-from rsclip.scene.reading import RASTERIO_ERRORS, open_raster, reason
+from rsclip.scene.gdal import GDAL_ERRORS, reason
+from rsclip.scene.reading import open_raster
 from rsclip.scene.scene import Scene
 from rsclip.types import Shape, Window
 
@@ -35,7 +36,7 @@ __all__ = [
 UNKNOWN = -1
 COARSE = 1024
 # Of damaged headers GDAL's bindings raise the last two, and pyproj's errors are RuntimeErrors.
-FAILURES = (*RASTERIO_ERRORS, RuntimeError, ValueError, UnicodeError)
+FAILURES = (*GDAL_ERRORS, RuntimeError, ValueError, UnicodeError)
 
 Values = NDArray[np.int32]
 
@@ -207,7 +208,7 @@ def told(kind: type[RsclipError], what: str, path: Path) -> Iterator[None]:
 
 def words_of(error: BaseException) -> str:
     """Return what GDAL, or whoever raised, says."""
-    return reason(error) if isinstance(error, RASTERIO_ERRORS) else str(error)
+    return reason(error) if isinstance(error, GDAL_ERRORS) else str(error)
 
 
 def _box(transform: Affine, shape: Shape) -> Any:

@@ -15,8 +15,9 @@ from typing import Any
 import pyogrio
 import rasterio.shutil
 from pyogrio.errors import DataLayerError, DataSourceError
-from rasterio._err import CPLE_BaseError
-from rasterio.errors import NotGeoreferencedWarning, RasterioError
+from rasterio.errors import NotGeoreferencedWarning
+
+from rsclip.scene.gdal import GDAL_ERRORS
 
 __all__ = ["names_of"]
 
@@ -64,7 +65,7 @@ def _of_gdal(dataset: Any) -> dict[int, str]:
             path = Path(folder) / "names.vrt"
             rasterio.shutil.copy(dataset, path, driver="VRT")
             root = ET.parse(path).getroot()
-    except (OSError, ET.ParseError, RasterioError, CPLE_BaseError):
+    except (ET.ParseError, UnicodeError, *GDAL_ERRORS):
         return {}
     band = root.find("VRTRasterBand[@band='1']")
     if band is None:

@@ -8,15 +8,15 @@ from typing import Any, Self
 import numpy as np
 import rasterio
 from numpy.typing import NDArray
-from rasterio._err import CPLE_BaseError
 from rasterio.crs import CRS
 from rasterio.enums import MaskFlags
-from rasterio.errors import NotGeoreferencedWarning, RasterioError
+from rasterio.errors import NotGeoreferencedWarning
 from rasterio.transform import Affine
 from rasterio.windows import Window
 
 from rsclip.errors import ReadError, SceneError
 from rsclip.geo.area import GroundArea
+from rsclip.scene.gdal import GDAL_ERRORS
 from rsclip.scene.source import open_error, stem_of
 from rsclip.types import Shape
 from rsclip.vectors.class_names import names_of
@@ -39,7 +39,6 @@ _NO_LABEL = int(np.iinfo(np.int32).min)
 _LARGEST = int(np.iinfo(np.int32).max)
 _SIEVED_TYPES = [np.dtype(name) for name in ("uint8", "uint16", "int16", "int32")]
 _PLAIN_TYPES = [*_SIEVED_TYPES, np.dtype("int8")]
-_ERRORS = (RasterioError, CPLE_BaseError, OSError)
 
 
 _PERCENT = 100
@@ -245,7 +244,7 @@ def _open(path: str | Path) -> Any:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", NotGeoreferencedWarning)
             return rasterio.open(path)
-    except (*_ERRORS, UnicodeEncodeError) as error:
+    except (*GDAL_ERRORS, UnicodeEncodeError) as error:
         raise open_error(str(path), str(error)) from error
 
 
@@ -266,7 +265,7 @@ def _check(path: str, dataset: Any) -> None:
 def _read(dataset: Any, window: Window) -> NDArray[Any]:
     try:
         pixels: NDArray[Any] = dataset.read(1, window=window)
-    except _ERRORS as error:
+    except GDAL_ERRORS as error:
         rows = f"rows {window.row_off}:{window.row_off + window.height}"
         raise ReadError(
             f"{rows} cannot be read: {error}", where=dataset.name, remedy="Is the file whole?"

@@ -11,15 +11,14 @@ from typing import Any, Literal, Self
 import numpy as np
 import rasterio
 import rasterio.shutil
-from rasterio._err import CPLE_BaseError
 from rasterio.crs import CRS
 from rasterio.enums import ColorInterp
-from rasterio.errors import RasterioError
 from rasterio.transform import Affine
 from rasterio.windows import Window
 
 from rsclip.outputs.files.disk import write_error
 from rsclip.outputs.rasters import libtiff
+from rsclip.scene.gdal import GDAL_ERRORS
 from rsclip.types import Shape
 
 __all__ = ["Bands", "CogWriter", "checksums_of"]
@@ -36,7 +35,7 @@ _ALL_FILES = 2.7
 # at 20,000 pixels a side the COG takes as long with 301 MB as with 167 MB.
 _COPY_SETTINGS = {"GDAL_CACHEMAX": 16 * 2**20, "GDAL_OVR_CHUNK_MAX_SIZE": 2_000_000}
 # SystemError: GDAL failed without a word, as the COG driver may on a full disk.
-_GDAL_ERRORS = (OSError, RasterioError, CPLE_BaseError, SystemError)
+_GDAL_ERRORS = (*GDAL_ERRORS, SystemError)
 
 ColourTable = Mapping[int, tuple[int, int, int, int]]
 
