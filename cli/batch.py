@@ -7,7 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from rsclip_cli.options import config_options, gather_config, given_layers, output_options
+from rsclip_cli.completion import complete_classes
+from rsclip_cli.options import (
+    GroupedCommand,
+    config_options,
+    gather_config,
+    given_layers,
+    output_options,
+)
 from rsclip_cli.report import fail, guard
 
 if TYPE_CHECKING:
@@ -18,11 +25,12 @@ __all__ = ["command"]
 _DEFAULTS = {"resume": True}
 
 
-@click.command("batch")
+@click.command("batch", cls=GroupedCommand)
 @click.argument("inputs", metavar="INPUT...", nargs=-1)
 @click.option(
     "--classes",
     metavar="CLASSES",
+    shell_complete=complete_classes,
     help='Words ("building|house, road"), a class file, or set:NAME; a list may name its own.',
 )
 @click.option(

@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from rsclip.config import COMPARE_OPTIONS
-from rsclip_cli.options import config_file_option, config_flags, gather_config, output_options
+from rsclip_cli.completion import complete_classes
+from rsclip_cli.options import (
+    GroupedCommand,
+    config_file_option,
+    config_flags,
+    gather_config,
+    output_options,
+)
 from rsclip_cli.report import ProgressLine, guard
 from rsclip_cli.table import print_table
 
@@ -21,11 +28,12 @@ __all__ = ["command"]
 _WIDE = 100
 
 
-@click.command("compare")
+@click.command("compare", cls=GroupedCommand)
 @click.argument("scene", metavar="SCENE")
 @click.option(
     "--classes",
     metavar="CLASSES",
+    shell_complete=complete_classes,
     required=True,
     help='Words ("building|house, road"), a class file, or set:NAME (rsclip classes).',
 )

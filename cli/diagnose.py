@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from rsclip.config import STUDY_OPTIONS, STUDY_SEED, STUDY_WINDOWS
-from rsclip_cli.options import config_flags, output_options
+from rsclip_cli.completion import complete_classes
+from rsclip_cli.options import GroupedCommand, config_flags, output_options
 from rsclip_cli.report import ProgressLine, guard
 
 if TYPE_CHECKING:
@@ -17,11 +18,12 @@ __all__ = ["command"]
 _POINT = ("attention", "residual", "ffn", "alpha", "beta", "normalised")
 
 
-@click.command("diagnose")
+@click.command("diagnose", cls=GroupedCommand)
 @click.argument("source", metavar="SCENE|FOLDER")
 @click.option(
     "--classes",
     metavar="CLASSES",
+    shell_complete=complete_classes,
     help='Words ("building|house, road"), a class file, or set:NAME.',
 )
 @click.option(

@@ -5,22 +5,30 @@ from typing import Any
 
 import click
 
-from rsclip_cli.options import config_options, gather_config, output_options
+from rsclip.config import READ_OPTIONS
+from rsclip_cli.options import (
+    GroupedCommand,
+    config_file_option,
+    config_flags,
+    gather_config,
+    output_options,
+)
 from rsclip_cli.report import guard
 
 __all__ = ["command"]
 
 
-@click.command("info")
+@click.command("info", cls=GroupedCommand)
 @click.argument("scene", metavar="SCENE")
-@config_options
+@config_file_option
+@config_flags(*READ_OPTIONS)
 @output_options
 def command(
     scene: str, config_file: str | None, quiet: bool, verbose: bool, as_json: bool, **flags: Any
 ) -> None:
     """Describe SCENE: size, bands, CRS, valid pixels, stretch, windows, estimated memory.
 
-    Takes the options of `rsclip segment`, so that what it says is what a run would do.
+    The options are those of `rsclip segment` that change what it says.
     """
     with guard(quiet=quiet, verbose=verbose):
         from rsclip.run.info import describe_scene

@@ -10,8 +10,11 @@ from typing import Any
 import click
 
 from rsclip.config import SegmentConfig, build_config, read_config_file
+from rsclip_cli.completion import completer
 
 __all__ = [
+    "GROUPS",
+    "GroupedCommand",
     "config_file_option",
     "config_flags",
     "config_options",
@@ -19,6 +22,43 @@ __all__ = [
     "given_layers",
     "output_options",
 ]
+
+GROUPS: Mapping[str, tuple[str, ...]] = {
+    "Model and words": (
+        "model", "weights", "method", "method_option", "templates", "background", "device",
+        "precision", "batch_size", "max_memory",
+    ),
+    "Reading the scene": ("aoi", "gsd", "bidx", "stretch", "nodata", "on_read_error"),
+    "Windows": ("window", "stride", "overlap", "preset", "blend", "tta"),
+    "Labels": (
+        "logit_scale", "score", "threshold", "area_threshold", "refine", "sieve",
+        "resample_output",
+    ),
+    "Polygons": ("vector_format", "simplify", "smooth", "orthogonal", "min_area"),
+    "Further outputs": (
+        "confidence", "margin", "probabilities", "areas", "sld", "qgis_project", "preview", "stac",
+    ),
+    "Outputs that exist": ("overwrite", "resume", "checksum"),
+}  # fmt: skip
+"""Heading in `--help` -> the fields of `SegmentConfig` below it; each field stands once."""
+
+
+class GroupedCommand(click.Command):
+    """A command whose `--help` shows its options under headings."""
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the command's own options first, then each group."""
+        headings = {name: heading for heading, names in GROUPS.items() for name in names}
+        found: dict[str, list[tuple[str, str]]] = {}
+        for param in self.get_params(ctx):
+            record = param.get_help_record(ctx)
+            if record is not None and isinstance(param, click.Option):
+                found.setdefault(headings.get(param.name or "", "Options"), []).append(record)
+        for heading in ("Options", *GROUPS):
+            if heading in found:
+                with formatter.section(heading):
+                    formatter.write_dl(found[heading])
+
 
 F = typing.TypeVar("F", bound=Callable[..., Any])
 
@@ -101,6 +141,8 @@ def _flag(item: "dataclasses.Field[Any]", kind: Any, default: Any) -> Callable[[
     if typing.get_origin(kind) in (types.UnionType, typing.Union):
         kind = next(part for part in typing.get_args(kind) if part is not type(None))
     settings: dict[str, Any] = {"help": text, "default": None}
+    if complete := completer(item.name):
+        settings["shell_complete"] = complete
     if kind is bool and default:
         return click.option(f"{name}/--no-{name[2:]}", **settings)
     if kind is bool:

@@ -6,18 +6,20 @@ from typing import Any
 
 import click
 
-from rsclip_cli.options import config_options, gather_config, output_options
+from rsclip_cli.completion import complete_classes
+from rsclip_cli.options import GroupedCommand, config_options, gather_config, output_options
 from rsclip_cli.plan_table import show_plan
 from rsclip_cli.report import ProgressLine, fail, guard
 
 __all__ = ["command"]
 
 
-@click.command("segment")
+@click.command("segment", cls=GroupedCommand)
 @click.argument("scenes", metavar="SCENE...", nargs=-1, required=True)
 @click.option(
     "--classes",
     metavar="CLASSES",
+    shell_complete=complete_classes,
     required=True,
     help='Words ("building|house, road"), a class file, or set:NAME (rsclip classes).',
 )
@@ -42,6 +44,11 @@ def command(
 
     Writes for each <stem>_mask.tif with its names (.aux.xml) and QGIS style (.qml),
     <stem>_areas.csv and <stem>_run.json; further outputs by option.
+
+    \b
+    rsclip segment scene.tif --classes "building|house, road, water" -o out
+    rsclip segment scene.tif --classes set:landcover --gsd 0.5 --model ViT-B-16/openai -o out
+    rsclip segment *.tif --classes classes.yaml --aoi city.gpkg --preview --resume -o out
 
     \b
     Exit codes: 0 done; 2 wrong before any pixel was read; 1 anything after.

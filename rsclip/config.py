@@ -25,6 +25,7 @@ __all__ = [
     "HOW_OPTIONS",
     "POLYGON_OPTIONS",
     "PRESETS",
+    "READ_OPTIONS",
     "STUDY_OPTIONS",
     "STUDY_SEED",
     "STUDY_WINDOWS",
@@ -79,6 +80,12 @@ COMPARE_OPTIONS = (
     "tta", "batch_size", "max_memory", "sieve", "overwrite",
 )  # fmt: skip
 """The fields that a comparison of methods reads."""
+READ_OPTIONS = (
+    "model", "weights", "method", "method_option", "window", "stride", "overlap", "preset", "refine",
+    "gsd", "resample_output", "bidx", "stretch", "nodata", "aoi", "device", "batch_size",
+    "max_memory", "vector_format", "preview", "probabilities",
+)  # fmt: skip
+"""The fields that a description of a scene reads."""
 STUDY_WINDOWS = 32
 STUDY_SEED = 0
 

@@ -37,7 +37,8 @@ MAY_IMPORT |= {
 MODULES = {
     ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path
     for path in sorted((ROOT / "rsclip").rglob("*.py"))
-    if path != ROOT / "rsclip" / "__init__.py"
+    # The public names and `python -m rsclip` reach everywhere.
+    if path not in (ROOT / "rsclip/__init__.py", ROOT / "rsclip/__main__.py")
 }
 
 
