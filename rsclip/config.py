@@ -81,8 +81,8 @@ COMPARE_OPTIONS = (
 )  # fmt: skip
 """The fields that a comparison of methods reads."""
 READ_OPTIONS = (
-    "model", "weights", "method", "method_option", "window", "stride", "overlap", "preset", "refine",
-    "gsd", "resample_output", "bidx", "stretch", "nodata", "aoi", "device", "batch_size",
+    "model", "weights", "method", "method_option", "window", "stride", "overlap", "preset",
+    "refine", "gsd", "resample_output", "bidx", "stretch", "nodata", "aoi", "device", "batch_size",
     "max_memory", "vector_format", "preview", "probabilities",
 )  # fmt: skip
 """The fields that a description of a scene reads."""
