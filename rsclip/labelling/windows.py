@@ -134,8 +134,8 @@ def _nearest_multiple(size: int, patch: int) -> int:
     return max(round(size / patch), 1) * patch
 
 
-class Patched(Protocol):
-    """What windows are laid by."""
+class WindowedModel(Protocol):
+    """The sizes of a model that decide where its windows lie."""
 
     @property
     def patch(self) -> int:
@@ -146,7 +146,7 @@ class Patched(Protocol):
         """(height, width) in pixels that the model was trained on."""
 
 
-def plan_grid(shape: Shape, model: Patched, config: SegmentConfig) -> Grid:
+def plan_grid(shape: Shape, model: WindowedModel, config: SegmentConfig) -> Grid:
     """Lay the windows of a configuration over a working grid.
 
     A window that is larger than the whole scene would be filled with reflections: it is cut to the

@@ -1,4 +1,4 @@
-"""A frozen CLIP, opened up for the dense methods."""
+"""A frozen CLIP with its patches, blocks, position embeddings and text features accessible."""
 
 import contextlib
 import functools

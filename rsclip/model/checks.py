@@ -1,4 +1,4 @@
-"""Which models serve: CLIPs with a plain ViT and a CLS token. The others are told why not."""
+"""Can rsclip use this model? A CLIP with a plain ViT and a CLS token; others are refused."""
 
 import inspect
 from collections.abc import Mapping

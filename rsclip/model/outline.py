@@ -1,4 +1,4 @@
-"""As much of a model as planning needs."""
+"""What planning needs to know of a model before its weights are read."""
 
 from dataclasses import dataclass
 

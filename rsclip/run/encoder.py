@@ -9,7 +9,7 @@ import numpy as np
 
 from rsclip.config import SegmentConfig
 from rsclip.errors import collect_warnings, warn
-from rsclip.labelling.windows import Patched, plan_grid
+from rsclip.labelling.windows import WindowedModel, plan_grid
 from rsclip.types import FloatArray
 from rsclip.words.legend import Legend
 from rsclip.words.prompts import Query, class_queries, load_templates
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["Encoder", "Model", "ModelLoader", "load_model", "warn_of_unknown_words"]
 
 
-class Encoder(Patched, Protocol):
+class Encoder(WindowedModel, Protocol):
     """What the pipeline asks of a model: images in, similarities on the patch grid out."""
 
     @property

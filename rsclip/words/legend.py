@@ -1,4 +1,4 @@
-"""The classes of a run: values, names, words, colours; background classes compete as 0."""
+"""Which classes does a run have? Values, names, words, colours; background classes are 0."""
 
 import re
 from collections.abc import Mapping, Sequence

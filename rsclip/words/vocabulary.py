@@ -1,4 +1,4 @@
-"""What a model with a small vocabulary knows, and which words lie far from it.
+"""Which words has a model with a small vocabulary not learned?
 
 A CLIP trained on the web knows most words a little; one trained on few concepts does not, and
 answers for any word all the same. A model folder with a `vocabulary.json` says what the model has
@@ -83,7 +83,7 @@ def check_words(
     words: Sequence[str],
     vocabulary: Mapping[str, Any],
 ) -> list[UnknownWord]:
-    """The words that are far from every word the model knows.
+    """Return the words that the model has not learned: far from every word that it knows.
 
     Args:
         embed: Text features (len(prompts), D) of prompts, of any length; called once or not at
@@ -94,7 +94,7 @@ def check_words(
             cosine below `threshold` is far, `template` (one `{}`) makes the prompts.
 
     Returns:
-        One record a far word, in the order given, doubles once.
+        One record for each unknown word, in the order given, repeats once.
     """
     known = [word for of_class in vocabulary["classes"].values() for word in of_class]
     plain = {word: " ".join(word.lower().split()) for word in dict.fromkeys(words)}
@@ -107,9 +107,9 @@ def check_words(
     features = _unit(embed(prompts))
     similarity = features[: len(asked)] @ features[len(asked) :].T
     nearest = similarity.argmax(axis=1)
-    far = []
+    unknown = []
     for i, word in enumerate(asked):
         best = float(similarity[i, nearest[i]])
         if best < vocabulary["threshold"]:
-            far.append(UnknownWord(word, known[nearest[i]], best))
-    return far
+            unknown.append(UnknownWord(word, known[nearest[i]], best))
+    return unknown

@@ -103,7 +103,7 @@ def test_a_broken_registry(registry, text, message):
 
 def test_a_registry_that_is_not_there(registry, monkeypatch):
     registry("models: {}").unlink()
-    assert "cannot be read" in refused("a")
+    assert "no such model registry" in refused("a")
 
 
 def put_config(weights_path, quick_gelu, mean):

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from rsclip.errors import ModelError
+from rsclip.files import read_text
 from rsclip.model.compat import import_open_clip
 from rsclip.model.weights.names import CONFIG_NAME, DEFAULT, NANO, ModelName, nearest
 from rsclip.model.weights.origin import cached_file, origin_of, pretrained
@@ -22,6 +23,7 @@ __all__ = [
     "checked",
     "differences",
     "is_open_activation",
+    "read_json",
     "refuse_open_activation",
 ]
 
@@ -228,11 +230,20 @@ def _known_config(name: ModelName) -> dict[str, Any]:
     )
 
 
-def _read(path: Path) -> Architecture:
+def read_json(path: Path, what: str) -> Any:
+    """Return the content of a JSON file of a model; `what` names it in messages.
+
+    Raises:
+        ModelError: It is missing, or no JSON.
+    """
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise ModelError(f"the architecture file cannot be read ({error})", where=path) from error
+        return json.loads(read_text(path, what, ModelError))
+    except (ValueError, RecursionError) as error:
+        raise ModelError(f"the {what} cannot be read ({error})", where=path) from error
+
+
+def _read(path: Path) -> Architecture:
+    content = read_json(path, "architecture file")
     if not isinstance(content, dict):
         raise ModelError("the architecture file holds no architecture", where=path)
     return checked(

@@ -9,7 +9,6 @@ A bundle is a safetensors file; what it says of itself is JSON in the header:
 
 import hashlib
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +17,7 @@ from typing import Any, cast
 from torch import Tensor
 
 from rsclip.errors import ModelError, OutputError
+from rsclip.files import new_file
 from rsclip.model.digest import tensors_sha256
 from rsclip.model.text import tokenizer_facts
 from rsclip.model.weights.architecture import Architecture, checked
@@ -79,16 +79,12 @@ def write_bundle(
         _DIGEST: hashlib.sha256(text.encode()).hexdigest(),
     }
     try:
-        part = path.with_name(f".{path.name}.{os.getpid()}.part")
-        try:
+        with new_file(path) as part:
             part.touch()
             mode = part.stat().st_mode
             save_file({key: value.contiguous() for key, value in weights.items()}, part, header)
             # safetensors leaves a file for its owner only; this one is made to be passed on.
             part.chmod(mode)
-            part.replace(path)
-        finally:
-            part.unlink(missing_ok=True)
     except (OSError, SafetensorError) as error:
         raise OutputError(f"the bundle cannot be written ({error})", where=path) from error
 

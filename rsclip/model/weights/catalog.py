@@ -1,4 +1,4 @@
-"""What there is to know of models without loading them: lists, facts, and bundles of them."""
+"""`rsclip models list`, `info` and `bundle`: which models there are, and facts of each."""
 
 import os
 from collections.abc import Iterator, Mapping

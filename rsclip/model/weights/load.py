@@ -1,6 +1,5 @@
 """Find a model by name or file, and load it. Nothing here reaches for the network."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +19,7 @@ from rsclip.model.weights.architecture import (
     architecture_of,
     check_against,
     differences,
+    read_json,
     refuse_open_activation,
 )
 from rsclip.model.weights.bundle import Bundle, read_bundle, verify_tensors
@@ -261,13 +261,7 @@ def _own_weights(name: ModelName) -> Path:
 
 def _vocabulary(folder: Path) -> Mapping[str, Any] | None:
     path = folder / "vocabulary.json"
-    if not path.is_file():
-        return None
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise ModelError(f"the vocabulary cannot be read ({error})", where=path) from error
-    return checked_vocabulary(content, path)
+    return checked_vocabulary(read_json(path, "vocabulary"), path) if path.is_file() else None
 
 
 def _build(architecture: Architecture, where: str) -> Any:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from rsclip.errors import ModelError
-from rsclip.files import config_path, parse_yaml
+from rsclip.files import config_path, parse_yaml, read_text
 
 __all__ = ["Checkpoint", "checked_gsd_range", "checkpoints", "licence_of", "read_registry"]
 
@@ -99,11 +99,7 @@ def read_registry(path: Path) -> Registry:
     Raises:
         ModelError: It is missing, not YAML, or an entry is wrong.
     """
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ModelError(f"the model registry cannot be read ({error})", where=path) from error
-    content = parse_yaml(text, path, ModelError)
+    content = parse_yaml(read_text(path, "model registry", ModelError), path, ModelError)
     if not isinstance(content, Mapping) or not set(content) <= {"models", "licences"}:
         raise ModelError(
             "the model registry is broken",

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from rsclip.config import SegmentConfig
 from rsclip.errors import InputError, OptionError, RsclipError, RsclipWarning, SceneError, warn
-from rsclip.labelling.windows import Grid, Patched, plan_grid
+from rsclip.labelling.windows import Grid, WindowedModel, plan_grid
 from rsclip.run.job import open_scene
 from rsclip.scene.scene import Scene, gdal_env
 from rsclip.scene.stretch import fit
@@ -72,7 +72,7 @@ class _Source:
 
 def sample_windows(
     scenes: Sequence[str],
-    model: Patched,
+    model: WindowedModel,
     config: SegmentConfig,
     *,
     count: int,
@@ -143,7 +143,7 @@ def sample_windows(
 
 def _of_scene(
     source: _Source,
-    model: Patched,
+    model: WindowedModel,
     config: SegmentConfig,
     count: int,
     random: np.random.Generator,
