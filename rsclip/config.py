@@ -23,9 +23,11 @@ __all__ = [
     "DEFAULT_OVERLAP",
     "DEFAULT_STRETCH",
     "HOW_OPTIONS",
+    "OUTPUT_OPTIONS",
     "POLYGON_OPTIONS",
     "PRESETS",
     "READ_OPTIONS",
+    "SHAPE_OPTIONS",
     "STUDY_OPTIONS",
     "STUDY_SEED",
     "STUDY_WINDOWS",
@@ -64,6 +66,15 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
 
 POLYGON_OPTIONS = ("simplify", "smooth", "orthogonal", "min_area", "sieve", "overwrite")
 """The fields of `SegmentConfig` that polygons of a finished mask heed."""
+
+OUTPUT_OPTIONS = (
+    "confidence", "margin", "probabilities", "areas", "sld", "qgis_project", "preview", "stac",
+    "vector_format",
+)  # fmt: skip
+"""The fields that say which outputs are wanted; no label depends on them."""
+
+SHAPE_OPTIONS = ("simplify", "smooth", "orthogonal", "min_area")
+"""The fields that say how polygons are drawn; no label depends on them."""
 
 HOW_OPTIONS = ("overwrite", "resume", "checksum")
 """The fields that say how to go about outputs that exist; no result depends on them."""

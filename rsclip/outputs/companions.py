@@ -3,10 +3,10 @@
 import contextlib
 from collections.abc import Container, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from rsclip.config import SegmentConfig
-from rsclip.outputs.files.staging import Staging
+from rsclip.outputs.files.staging import OutputPlaces, Staging
 from rsclip.outputs.polygonize import add_polygons
 from rsclip.outputs.polygons.gpkg_style import embed_style
 from rsclip.outputs.polygons.vector_file import vector_names
@@ -21,9 +21,6 @@ from rsclip.outputs.styles.sld import mask_sld, polygons_sld
 from rsclip.scene.scene import Scene
 from rsclip.scene.stretch import Radiometry
 from rsclip.words.legend import Legend
-
-if TYPE_CHECKING:
-    pass
 
 __all__ = ["kept_scores", "open_scores", "output_names", "write_companions"]
 
@@ -98,7 +95,7 @@ def open_scores(
 
 
 def write_companions(
-    staging: Staging,
+    staging: OutputPlaces,
     names: Mapping[str, str],
     folder: Path,
     scene: Scene,
@@ -106,6 +103,8 @@ def write_companions(
     legend: Legend,
     record: Mapping[str, Any],
     config: SegmentConfig,
+    *,
+    only: Container[str] | None = None,
 ) -> None:
     """Write all that is made from the finished mask and the record, but not the record itself.
 
@@ -118,24 +117,35 @@ def write_companions(
         legend: Classes.
         record: The run record.
         config: The run's settings.
+        only: Keys of the outputs to write. Default: all.
 
     Raises:
         RunError: A read or a write failed.
     """
-    write_pam(staging.path("names"), legend)
-    write_mask_qml(staging.path("style"), legend)
+    wanted = {key for key in names if only is None or key in only}
+    if "names" in wanted:
+        write_pam(staging.path("names"), legend)
+    if "style" in wanted:
+        write_mask_qml(staging.path("style"), legend)
     for kind in SCORES:
-        if f"{kind}_style" in names:
+        if f"{kind}_style" in wanted:
             write_text(staging.path(f"{kind}_style"), score_qml())
-    if "areas" in names:
+    if "areas" in wanted:
         write_areas(staging.path("areas"), record["results"])
-    if "mask_sld" in names:
+    if "mask_sld" in wanted:
         write_text(staging.path("mask_sld"), mask_sld(legend, Path(names["mask"]).stem))
-    if "polygons" in names:
+    if "polygons" in wanted:
         confidence = _score_path(staging, names, "confidence")
-        add_polygons(staging, names, legend.names, config, confidence)
-        _style_polygons(staging, names, legend)
-    if "project" in names:
+        # Added to a finished run that kept no scores, polygons have no mean of them.
+        scores = confidence if confidence.exists() else None
+        add_polygons(staging, names, legend.names, config, scores)
+        if names["polygons"].endswith(".gpkg"):
+            embed_style(staging.path("polygons"), legend)
+    if "polygons_style" in wanted:
+        write_text(staging.path("polygons_style"), polygons_qml(legend))
+    if "polygons_sld" in wanted:
+        write_text(staging.path("polygons_sld"), polygons_sld(legend))
+    if "project" in wanted:
         # A layer that QGIS cannot open would meet its user with a question.
         opened = None if config.vector_format == "parquet" else names.get("polygons")
         write_project(
@@ -149,7 +159,7 @@ def write_companions(
             names["mask"],
             opened,
         )
-    if "preview" in names:
+    if "preview" in wanted:
         # Pillow is loaded only where a picture is asked for.
         from rsclip.outputs.pictures.preview import render_preview, write_preview
 
@@ -157,21 +167,12 @@ def write_companions(
         mask = staging.path("mask")
         picture = render_preview(mask, legend, scene.stem, shares, scene, radiometry)
         write_preview(staging.path("preview"), picture)
-    if "stac" in names:
+    if "stac" in wanted:
         write_stac(staging.path("stac"), scene, legend, record, names)
 
 
-def _score_path(staging: Staging, names: Container[str], kind: str) -> Path:
+def _score_path(staging: OutputPlaces, names: Container[str], kind: str) -> Path:
     return staging.path(kind) if kind in names else staging.scratch(f"{kind}.tif")
-
-
-def _style_polygons(staging: Staging, names: Mapping[str, str], legend: Legend) -> None:
-    if names["polygons"].endswith(".gpkg"):
-        embed_style(staging.path("polygons"), legend)
-    if "polygons_style" in names:
-        write_text(staging.path("polygons_style"), polygons_qml(legend))
-    if "polygons_sld" in names:
-        write_text(staging.path("polygons_sld"), polygons_sld(legend))
 
 
 def _image_layer(scene: Scene, radiometry: Radiometry, folder: Path) -> ImageLayer:

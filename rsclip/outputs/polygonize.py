@@ -11,7 +11,7 @@ from rsclip.config import POLYGON_OPTIONS, SegmentConfig, build_config
 from rsclip.errors import OptionError, OutputError, warn
 from rsclip.geo.measure import Measure
 from rsclip.outputs.files.disk import write_error
-from rsclip.outputs.files.staging import Staging
+from rsclip.outputs.files.staging import OutputPlaces, Staging
 from rsclip.outputs.polygons.gpkg_style import embed_style
 from rsclip.outputs.polygons.vector_file import (
     LAYER,
@@ -137,27 +137,27 @@ def write_polygons(
 
 
 def add_polygons(
-    staging: Staging,
+    places: OutputPlaces,
     names: Mapping[str, str],
     classes: Mapping[int, str],
     config: SegmentConfig,
-    confidence: Path,
+    confidence: Path | None,
 ) -> None:
     """Write the polygons of a run's finished mask beside it.
 
     Args:
-        staging: Holds the mask and what else is finished.
+        places: Tells where the mask lies and the polygons go.
         names: Key -> file name of the run's outputs.
         classes: Value -> name.
         config: The run's.
-        confidence: The run's scores, whole percent, for `mean_confidence`.
+        confidence: The run's scores, whole percent, for `mean_confidence`; or None.
 
     Raises:
         RunError: A read or a write failed.
     """
-    with LabelRaster(staging.path("mask"), confidence) as labels:
+    with LabelRaster(places.path("mask"), confidence) as labels:
         stem = names["mask"].removesuffix("_mask.tif")
-        _write(labels, staging.path("polygons"), classes, stem, config)
+        _write(labels, places.path("polygons"), classes, stem, config)
 
 
 def read_polygons(path: str | Path) -> "geopandas.GeoDataFrame":

@@ -8,22 +8,21 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rsclip.config import SegmentConfig
-from rsclip.errors import ExistsError, OutputError, RsclipError, collect_warnings, warn
+from rsclip.errors import OutputError, RsclipError, collect_warnings, warn
 from rsclip.files import expand
 from rsclip.labelling.refinement import parse_dilations
 from rsclip.labelling.windows import plan_grid
-from rsclip.outputs.companions import output_names
+from rsclip.outputs.companions import kept_scores, output_names
 from rsclip.outputs.files.staging import Staging, check_reach
 from rsclip.outputs.polygons.vector_file import check_path, check_place, has_prj
 from rsclip.run.encoder import Model, ModelLoader, load_model
 from rsclip.run.resume import (
+    Decision,
     Places,
+    decide,
     input_facts,
-    lost_outputs,
     reading_hash,
     settings_hash,
-    touched_outputs,
-    why_not_finished,
 )
 from rsclip.scene.scene import Scene
 from rsclip.scene.stretch import parse_stretch
@@ -176,49 +175,37 @@ class Job:
             "input": input_facts(scene, checksum=self.settings.checksum),
         }
 
-    def made_again(
-        self, names: Mapping[str, str], places: Places, identity: Mapping[str, Any]
-    ) -> str | None:
-        """Say why outputs of a finished run are replaced unasked; None where they are not.
+    def decide(
+        self, names: Mapping[str, str], places: Places, identity: Mapping[str, Any], model: Model
+    ) -> Decision:
+        """Say what to do about outputs that are there; `rsclip.run.resume.decide` has the rules.
 
         Args:
             names: As the method of that name gives them.
             places: Key -> path of every output.
             identity: As the method of that name gives it.
+            model: The model.
 
         Raises:
-            ExistsError: They were made with other settings, or from another input, or some are
-                lost and others were changed since.
+            ExistsError: They were made otherwise, or may be somebody's own.
         """
-        if not self.settings.resume or self.settings.overwrite:
-            return None
-        if lost := lost_outputs(places, identity):
-            gone = f"{', '.join(lost)} {'is' if len(lost) == 1 else 'are'} gone"
-            if touched := touched_outputs(places):
-                raise ExistsError(
-                    f"{gone}, and to make the outputs again would replace what may have been "
-                    f"changed since: {', '.join(touched)}",
-                    where=self.folder / names["record"],
-                    remedy="Put the missing back, replace all with --overwrite, or choose another "
-                    "folder (-o).",
-                )
-            return f"{gone}: made again"
-        if reason := why_not_finished(places, identity):
-            raise ExistsError(
-                f"outputs exist already, made {reason}",
-                where=self.folder / names["record"],
-                remedy="Replace them with --overwrite, or choose another folder (-o).",
-            )
-        return None
+        facts = {"model": model.facts, "classes": self.legend.to_dict()}
+        where = self.folder / names["record"]
+        return decide(places, identity, self.settings, facts, where)
 
-    def kinship(self, scene: Scene, model: Model) -> dict[str, Any]:
+    def fingerprint(
+        self, names: Mapping[str, str], identity: Mapping[str, Any], model: Model
+    ) -> dict[str, Any]:
         """Return what a begun run must have in common with this one, to give the same bits."""
-        identity = self.identity(scene, model)
+        facts = identity["input"]
         if self.settings.checksum:
-            for fact in identity["input"]:
-                del fact["mtime_ns"]
+            facts = [{k: v for k, v in fact.items() if k != "mtime_ns"} for fact in facts]
         return {
             **identity,
+            "input": facts,
+            # Logged rows are of these files, and what could not be read is nodata among them.
+            "scores": kept_scores(names),
+            "on_read_error": self.settings.on_read_error,
             "device": model.facts.get("device"),
             "batch_size": model.encoder.batch_size,
         }

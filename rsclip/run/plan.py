@@ -1,5 +1,6 @@
 """What a run would do, before it does it: windows, minutes, memory, disk, what is done already."""
 
+import dataclasses
 import itertools
 import statistics
 import time
@@ -19,7 +20,6 @@ from rsclip.run.encoder import Model, ModelLoader
 from rsclip.run.job import Job, open_scene
 from rsclip.run.memory import estimate_memory_mb
 from rsclip.run.pipeline import SceneRun
-from rsclip.run.resume import finished_record
 from rsclip.scene.scene import Scene, gdal_env
 from rsclip.scene.stretch import fit
 from rsclip.words.legend import LegendSpec
@@ -130,10 +130,13 @@ def _plan(
 ) -> ScenePlan:
     names = job.names(stem, scene)
     pixels = scene.shape[0] * scene.shape[1]
-    status, reason = _standing(job, names, job.identity(scene, model))
+    identity = job.identity(scene, model)
+    status, reason = _standing(job, names, identity, model)
     first = 0
     if status == "new" and job.settings.resume:
-        first = windows_done(Staging.work_of(job.folder, names), job.kinship(scene, model))
+        first = windows_done(
+            Staging.work_of(job.folder, names), job.fingerprint(names, identity, model)
+        )
     windows = run.wanted_windows(first)
     kept = run.wanted_windows() - windows if first else 0
     if first:
@@ -161,21 +164,24 @@ def _plan(
 
 
 def _standing(
-    job: Job, names: Mapping[str, str], identity: Mapping[str, Any]
+    job: Job, names: Mapping[str, str], identity: Mapping[str, Any], model: Model
 ) -> tuple[Status, str | None]:
     """Say whether outputs are there, and why they are in the way, without touching any."""
     try:
         places = Staging.places(job.folder, names)
-        if finished_record(places, identity) is not None:
-            return "finished", None
-        again = job.made_again(names, places, identity)
-        replace = job.settings.overwrite or again is not None
+        # What --resume would find is told without it too.
+        asked = dataclasses.replace(job, settings=job.settings.replace(resume=True))
+        decision = asked.decide(names, places, identity, model)
+        if decision.action == "skip" or (decision.action == "add" and job.settings.resume):
+            return "finished", decision.reason
+        again = job.settings.resume and decision.action == "replace"
+        replace = job.settings.overwrite or again
         Staging.foresee(job.folder, names, overwrite=replace, inputs=job.inputs)
     except ExistsError as error:
         return "exists", str(error)
     except RsclipError as error:
         return "blocked", str(error)
-    return "new", again
+    return "new", decision.reason if again else None
 
 
 def _seconds_a_window(run: SceneRun, scene: Scene, model: Model, config: SegmentConfig) -> float:

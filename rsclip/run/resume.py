@@ -3,50 +3,55 @@
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, TypeGuard
 
-from rsclip.config import HOW_OPTIONS, SegmentConfig
+from rsclip.config import HOW_OPTIONS, OUTPUT_OPTIONS, SHAPE_OPTIONS, SegmentConfig
+from rsclip.errors import ExistsError
+from rsclip.outputs.rasters.scores import SCORES
 from rsclip.outputs.records.record import to_plain
 from rsclip.scene.scene import Scene
 from rsclip.version import __version__
 from rsclip.words.legend import Legend
 
 __all__ = [
+    "Decision",
     "Places",
-    "finished_record",
+    "decide",
     "former_outputs",
     "has_journal",
     "input_facts",
     "known_by_content",
-    "lost_outputs",
     "output_facts",
     "reading_hash",
     "settings_hash",
-    "touched_outputs",
-    "why_not_finished",
 ]
 
-# Settings that change no pixel, those of which the last bits of a score alone depend (where and in
-# what batches it was computed), and those that others tell better: the model's facts (the weights'
-# hash), and what the file of an area holds.
+# Settings that change no label (what could not be read is listed in the record), those of which
+# the last bits of a score alone depend (where and in what batches it was computed), and those that
+# others tell better: the model's facts (the weights' hash), and what the file of an area holds.
 _WITHOUT_EFFECT = frozenset(
-    {*HOW_OPTIONS, "model", "weights", "preset", "aoi"} | {"device", "batch_size", "max_memory"}
+    {*HOW_OPTIONS, *OUTPUT_OPTIONS, *SHAPE_OPTIONS, "on_read_error"}
+    | {"model", "weights", "preset", "aoi", "device", "batch_size", "max_memory"}
 )
 Places = Mapping[str, Path | None]
 """Key -> path of an output; None where it is not there."""
 # What SQLite keeps beside a database that is open, or was not closed.
 _JOURNALS = ("-wal", "-shm", "-journal")
+_OF_THE_MODEL = frozenset({"mask", *SCORES})
+_OTHER_SETTINGS = "with other settings"
 _MODEL_FACTS = frozenset({"name", "source", "device", "batch_size"})
 
 
 def settings_hash(
     legend: Legend, config: SegmentConfig, model: Mapping[str, Any], area: str | None
 ) -> str:
-    """Return the SHA-256 of all that the outputs depend on besides the scene.
+    """Return the SHA-256 of all that the labels depend on besides the scene.
 
-    Finished outputs stay good on another device and with other batches; rows of one run never
-    stand beside those of another (`Job.kinship`).
+    Which outputs are wanted is no part of it: most can be made from the mask. Finished outputs
+    stay good on another device and with other batches; rows of one run never stand beside those
+    of another (`Job.fingerprint`).
 
     Args:
         legend: Classes.
@@ -99,46 +104,128 @@ def input_facts(scene: Scene, *, checksum: bool = False) -> list[dict[str, Any]]
     return facts
 
 
-def finished_record(places: Places, expected: Mapping[str, Any]) -> dict[str, Any] | None:
-    """Return the record of a finished run of the same settings and input; None if there is none.
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What a run does about outputs that are there.
+
+    Attributes:
+        action: "new": all is done; "skip": nothing, the scene is finished; "add": outputs are made
+            from the finished mask, without the model; "replace": all is done anew.
+        record: The record of the finished run, to "skip" and to "add".
+        keys: Keys of the outputs to "add".
+        reason: Why, in a clause, to "add" and to "replace".
+    """
+
+    action: Literal["new", "skip", "add", "replace"]
+    record: Mapping[str, Any] = field(default_factory=dict)
+    keys: tuple[str, ...] = ()
+    reason: str | None = None
+
+
+def decide(
+    places: Places,
+    identity: Mapping[str, Any],
+    config: SegmentConfig,
+    facts: Mapping[str, Any],
+    where: Path,
+) -> Decision:
+    """Say whether a run may skip, add to what is there, do all, or must stop.
 
     Args:
-        places: Key -> path of every output; all of them must be there.
-        expected: `settings_hash`, `reading_hash` and `input`, as the record holds them.
-    """
-    if _missing(places):
-        return None
-    record = _record(places["record"])
-    return record if record is not None and _differs(record, expected) is None else None
+        places: Key -> path of every output that is asked for.
+        identity: `settings_hash`, `reading_hash` and `input`, as the record holds them.
+        config: Settings.
+        facts: What the record says of `model` and `classes`: differences are named by it.
+        where: The record's final path.
 
-
-def lost_outputs(places: Places, expected: Mapping[str, Any]) -> list[str]:
-    """Return the names of the outputs that a finished run of the same settings and input has lost.
-
-    None where something else is in the way: only what such a run made may it make again.
-
-    Args:
-        places: As `finished_record` takes them, and the other.
-        expected: What is asked for.
+    Raises:
+        ExistsError: Outputs are there that were made otherwise, or that may be somebody's own.
     """
     record = _record(places["record"])
-    if record is None or _differs(record, expected) is not None:
-        return []
+    if not config.resume or record is None:
+        return Decision("new")
+    try:
+        found = _decide(record, places, identity, config, facts, where)
+    except ExistsError:
+        if not config.overwrite:
+            raise
+        return Decision("new")
+    return Decision("new") if config.overwrite and found.action == "replace" else found
+
+
+def _decide(
+    record: Mapping[str, Any],
+    places: Places,
+    identity: Mapping[str, Any],
+    config: SegmentConfig,
+    facts: Mapping[str, Any],
+    where: Path,
+) -> Decision:
+    """Decide by the record of a finished run; arguments and errors as `decide`."""
+    if reason := _differs(record, identity):
+        if reason == _OTHER_SETTINGS:
+            named = _changes(record, config, facts)
+            reason += f" ({'; '.join(named)})" if named else ""
+        raise ExistsError(
+            f"outputs exist already, made {reason}",
+            where=where,
+            remedy="Replace them with --overwrite, or choose another folder (-o).",
+        )
     made = _outputs(record)
-    own = all(path is None or path.name in made for path in places.values())
-    return _missing(places) if own else []
+    foreign = [path.name for path in places.values() if _is_file(path) and path.name not in made]
+    if foreign:
+        raise ExistsError(
+            f"the finished run did not write {', '.join(foreign)}",
+            where=where,
+            remedy="Move it away, replace all with --overwrite, or choose another folder (-o).",
+        )
+    wanted = [key for key, path in places.items() if not _is_file(path)]
+    redrawn = [] if "polygons" in wanted else _redrawn(places, record, config)
+    if not wanted and not redrawn:
+        return Decision("skip", record)
+    anew = [key for key in wanted if key in _OF_THE_MODEL]
+    names = [path.name if (path := places[key]) else key for key in (*wanted, *redrawn)]
+    # Both say which other files there are.
+    wanted += [
+        key
+        for key in ("stac", "project")
+        if key in places and key not in wanted and not _touched({key: places[key]}, record)
+    ]
+    replaced = {key: path for key, path in places.items() if anew or key in (*wanted, *redrawn)}
+    if touched := _touched(replaced, record):
+        raise ExistsError(
+            f"{', '.join(names)} would have to be made, and that would replace what may have been "
+            f"changed since: {', '.join(touched)}",
+            where=where,
+            remedy="Put back what is missing, replace all with --overwrite, or choose another "
+            "folder (-o).",
+        )
+    if anew:
+        lost = set(names) <= made
+        why = "gone" if lost else "asked for, which cannot be made from the mask"
+        listed = f"{', '.join(names)} {'is' if len(names) == 1 else 'are'} {why}"
+        return Decision("replace", reason=f"{listed}: the scene is done again")
+    are = "is" if len(names) == 1 else "are"
+    reason = f"{', '.join(names)} {are} made from the finished mask, without the model"
+    return Decision("add", record, (*wanted, *redrawn), reason)
 
 
-def touched_outputs(places: Places) -> list[str]:
+def _redrawn(places: Places, record: Mapping[str, Any], config: SegmentConfig) -> list[str]:
+    """Return the key of polygons that were drawn in another way."""
+    before, now = record.get("settings"), to_plain(config.to_dict())
+    if "polygons" not in places or not isinstance(before, dict):
+        return []
+    same = all(before.get(name) == now[name] for name in SHAPE_OPTIONS)
+    return [] if same else ["polygons"]
+
+
+def _touched(places: Places, record: Mapping[str, Any]) -> list[str]:
     """Return the names of the outputs that may not be as the run left them.
 
     Those of another size or time of change than the record says, copies too, and a GeoPackage that
     another program holds open.
-
-    Args:
-        places: As `finished_record` takes them.
     """
-    made = (_record(places["record"]) or {}).get("made")
+    made = record.get("made")
     facts = made if isinstance(made, dict) else {}
     return [
         path.name
@@ -147,6 +234,35 @@ def touched_outputs(places: Places) -> list[str]:
         and path.is_file()
         and ((key != "record" and facts.get(path.name) != _fact(path)) or has_journal(path))
     ]
+
+
+def _changes(
+    record: Mapping[str, Any], config: SegmentConfig, facts: Mapping[str, Any]
+) -> list[str]:
+    """Name what differs from the settings of a record: "threshold: null -> 0.2"."""
+    before, now = record.get("settings"), to_plain(config.to_dict())
+    before = before if isinstance(before, dict) else {}
+    named = [
+        f"{name}: {json.dumps(before.get(name))} -> {json.dumps(value)}"
+        for name, value in now.items()
+        if name not in _WITHOUT_EFFECT and before.get(name) != value
+    ]
+    if record.get("classes") != to_plain(facts["classes"]):
+        named.append("classes")
+    model, other = to_plain(facts["model"]), record.get("model")
+    other = other if isinstance(other, dict) else {}
+    different = [key for key in model if key not in _MODEL_FACTS and model[key] != other.get(key)]
+    if "weights_sha256" in different:
+        named.append(f"model: {other.get('name')} -> {model.get('name')}")
+    else:
+        # Methods and precision stand among the settings.
+        told = (*now, "method_options")
+        named += [f"model: {key}" for key in different if key not in told]
+    software = record.get("software")
+    version = software.get("rsclip") if isinstance(software, dict) else None
+    if version != __version__:
+        named.append(f"rsclip: {version} -> {__version__}")
+    return named or ["area of interest"]
 
 
 def output_facts(paths: Iterable[Path]) -> dict[str, dict[str, int]]:
@@ -169,17 +285,6 @@ def known_by_content(record: Mapping[str, Any]) -> bool:
     return all("sha256" in fact for fact in record["input"])
 
 
-def why_not_finished(places: Places, expected: Mapping[str, Any]) -> str | None:
-    """Say how a finished run differs from the one that is asked for; None if there is none.
-
-    Args:
-        places: As `finished_record` takes them, and the other.
-        expected: What is asked for.
-    """
-    record = _record(places["record"])
-    return None if record is None else _differs(record, expected)
-
-
 def former_outputs(folder: Path, names: Mapping[str, str]) -> list[str]:
     """Return the file names that the record of an earlier run lists as its outputs.
 
@@ -193,17 +298,13 @@ def former_outputs(folder: Path, names: Mapping[str, str]) -> list[str]:
     return [name for name in found if name.startswith((stem, f"{stem[:-1]}."))]
 
 
-def _outputs(record: Mapping[str, Any]) -> list[str]:
+def _outputs(record: Mapping[str, Any]) -> set[str]:
     outputs = record.get("outputs")
     found = outputs.values() if isinstance(outputs, dict) else ()
-    return [name for name in found if isinstance(name, str)]
+    return {name for name in found if isinstance(name, str)}
 
 
-def _missing(places: Places) -> list[str]:
-    return [path.name if path else key for key, path in places.items() if not _is_file(path)]
-
-
-def _is_file(path: Path | None) -> bool:
+def _is_file(path: Path | None) -> TypeGuard[Path]:
     return path is not None and path.is_file()
 
 
@@ -219,7 +320,7 @@ def _record(path: Path | None) -> dict[str, Any] | None:
 
 def _differs(record: Mapping[str, Any], expected: Mapping[str, Any]) -> str | None:
     if record.get("settings_hash") != expected["settings_hash"]:
-        return "with other settings"
+        return _OTHER_SETTINGS
     same = record.get("reading_hash") == expected["reading_hash"]
     if not same or not _same_input(record.get("input"), expected["input"]):
         return "from an input that has changed since"

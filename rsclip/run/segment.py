@@ -16,13 +16,14 @@ from rsclip.outputs.companions import open_scores, output_names, write_companion
 from rsclip.outputs.files.staging import Staging
 from rsclip.outputs.rasters.mask import MaskWriter
 from rsclip.outputs.records.record import provenance_tags, write_record
+from rsclip.run.additions import add_outputs
 from rsclip.run.arrays import Folder, SceneLike, as_file
 from rsclip.run.checkpoint import Checkpoint
 from rsclip.run.encoder import Model, ModelLoader, load_model
 from rsclip.run.job import Job, open_scene
 from rsclip.run.pipeline import Progress, SceneRun
 from rsclip.run.provenance import describe_outcome, describe_run
-from rsclip.run.resume import finished_record, former_outputs, known_by_content, output_facts
+from rsclip.run.resume import former_outputs, known_by_content, output_facts
 from rsclip.scene.scene import gdal_env
 from rsclip.words.legend import Legend
 
@@ -55,7 +56,8 @@ class SegmentResult:
         legend: Classes with values and colours; 0 is unclassified, `legend.nodata` no data.
         shares: Class name -> share (0 to 1) of the valid pixels, "unclassified" included.
         run: The run record as a mapping.
-        status: "done", or "skipped" where it was finished before (`resume`).
+        status: "done", also where files were added to a finished run; or "skipped" where it was
+            finished before (`resume`).
     """
 
     scene: str
@@ -261,27 +263,35 @@ def _segment_one(
         names = job.names(stem, scene)
         identity = job.identity(scene, model)
         final = {key: folder / name for key, name in names.items()}
-        if config.resume and (done := finished_record(final, identity)):
+        decision = job.decide(names, final, identity, model)
+        if decision.action in ("skip", "add"):
+            done = decision.record
             if config.checksum and not known_by_content(done):
                 warn(
                     f"{source}: finished without --checksum: its file was known by size and time "
                     "of change, not by content"
                 )
-            return _result(source, final, legend, done, "skipped")
-        if again := job.made_again(names, final, identity):
-            warn(f"{source}: {again}")
+            if decision.action == "skip":
+                return _result(source, final, legend, done, "skipped")
+            done = add_outputs(scene, folder, names, legend, config, decision, job.inputs, said)
+            return _result(source, final, legend, done, "done")
+        again = decision.action == "replace"
+        if again:
+            warn(f"{source}: {decision.reason}")
         run = SceneRun(scene, model.encoder, legend, index, config)
         staging = stack.enter_context(
             Staging(
                 folder,
                 names,
-                overwrite=config.overwrite or again is not None,
+                overwrite=config.overwrite or again,
                 inputs=job.inputs,
                 # Unasked, nothing goes but what the run itself had made.
                 former=None if again else former_outputs(folder, names),
             )
         )
-        checkpoint = Checkpoint(staging.work, job.kinship(scene, model), resume=config.resume)
+        checkpoint = Checkpoint(
+            staging.work, job.fingerprint(names, identity, model), resume=config.resume
+        )
         stack.callback(checkpoint.close)
         if checkpoint.discarded:
             warn(f"{source}: begun with another input, other settings or batches: starts over")

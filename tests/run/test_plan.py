@@ -120,7 +120,12 @@ def test_dry_run_says_what_a_run_would_of_outputs_that_are_there(make_scene, tmp
     assert (plan.status, plan.reason) == ("exists", str(said.value))
     (tmp_path / "out" / "scene_areas.csv").unlink()
     plan = look_ahead(scene, tmp_path / "out")
-    assert (plan.status, plan.reason) == ("new", "scene_areas.csv is gone: made again")
+    without = "scene_areas.csv is made from the finished mask, without the model"
+    assert (plan.status, plan.reason) == ("finished", without)
+    (tmp_path / "out" / "scene_mask.tif").unlink()
+    plan = look_ahead(scene, tmp_path / "out")
+    gone = "scene_mask.tif, scene_areas.csv are gone: the scene is done again"
+    assert (plan.status, plan.reason) == ("new", gone)
 
 
 @pytest.mark.parametrize("count", [1, 3])

@@ -14,7 +14,7 @@ import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Protocol, Self
 
 from filelock import FileLock, Timeout
 
@@ -23,10 +23,20 @@ from rsclip.outputs.files import moves
 from rsclip.outputs.files.clashes import find_leftovers, refuse_clashes
 from rsclip.outputs.files.disk import HIDDEN_PREFIX, write_error
 
-__all__ = ["Staging", "check_reach"]
+__all__ = ["OutputPlaces", "Staging", "check_reach"]
 
 _LOCK = "lock"
 _WORK = "work"
+
+
+class OutputPlaces(Protocol):
+    """Where the files of a run lie while it is at work."""
+
+    def path(self, key: str) -> Path:
+        """Return where an output is written, or lies if it is finished."""
+
+    def scratch(self, name: str) -> Path:
+        """Return where to write a file that is not published."""
 
 
 class Staging:
