@@ -16,6 +16,7 @@ from rasterio.transform import Affine
 from rsclip.errors import warn
 from rsclip.geo.earth import Earth, authalic, on_sphere, quads, sphere_scale
 from rsclip.geo.limb import Edge
+from rsclip.geo.units import geodetic_base, metres_per_unit
 from rsclip.types import Shape
 
 __all__ = ["GroundArea"]
@@ -49,7 +50,7 @@ class GroundArea:
         self._exact: Metres2 | None = None
         self._edge: Edge | None = None
         own = pyproj.CRS.from_user_input(crs.to_wkt())
-        base = own.geodetic_crs
+        base = geodetic_base(own)
         geod = base.get_geod() if base is not None else None
         if base is None or geod is None:
             self._cells = np.full((1, 1), _planar(crs, transform))
@@ -171,10 +172,4 @@ def _by_latitude(crs: pyproj.CRS, geod: pyproj.Geod, transform: Affine, shape: S
 
 def _planar(crs: CRS, transform: Affine) -> float:
     """Return a pixel's area by the CRS's own unit, for one that knows no ellipsoid."""
-    if crs.is_geographic:
-        raise ValueError("degrees without an ellipsoid")
-    try:
-        factor = float(crs.linear_units_factor[1])
-    except Exception as error:  # rasterio raises its own CRSError or GDAL's, by the kind of CRS
-        raise ValueError("no unit of length") from error
-    return float(abs(transform.determinant)) * factor**2
+    return float(abs(transform.determinant)) * metres_per_unit(crs) ** 2

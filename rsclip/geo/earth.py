@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 from rasterio.crs import CRS
 from rasterio.transform import Affine
 
+from rsclip.geo.units import geodetic_base
+
 __all__ = ["Earth", "authalic", "on_sphere", "quads", "sphere_scale", "triangles"]
 
 Float = NDArray[np.float64]
@@ -44,7 +46,7 @@ class Earth:
 
     def __init__(self, crs: CRS, transform: Affine) -> None:
         own = pyproj.CRS.from_user_input(crs.to_wkt())
-        base = own.geodetic_crs
+        base = geodetic_base(own)
         geod = None if base is None else base.get_geod()
         if base is None or geod is None:
             raise ValueError("no ellipsoid")

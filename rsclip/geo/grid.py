@@ -1,4 +1,4 @@
-"""Grids: pixel size in metres, the working grid, reflection at the border."""
+"""A grid's pixel size in metres, its direction of north, its UTM zone."""
 
 import math
 
@@ -8,6 +8,7 @@ from pyproj.exceptions import CRSError, ProjError
 from rasterio.crs import CRS
 from rasterio.transform import Affine
 
+from rsclip.geo.units import geodetic_base, metres_per_unit
 from rsclip.types import Shape
 
 __all__ = ["north_angle", "pixel_size_m", "utm_zone"]
@@ -40,7 +41,7 @@ def pixel_size_m(crs: CRS | None, transform: Affine, shape: Shape) -> tuple[floa
 def _geodesic(crs: CRS, points: list[tuple[float, float]]) -> tuple[float, float] | None:
     try:
         own = pyproj.CRS.from_user_input(crs.to_wkt())
-        base = own.geodetic_crs
+        base = geodetic_base(own)
         if base is None:
             return None
         to_degrees = pyproj.Transformer.from_crs(own, base, always_xy=True)
@@ -58,11 +59,9 @@ def _geodesic(crs: CRS, points: list[tuple[float, float]]) -> tuple[float, float
 
 
 def _planar(crs: CRS, points: list[tuple[float, float]]) -> tuple[float, float] | None:
-    if crs.is_geographic:
-        return None
     try:
-        factor = crs.linear_units_factor[1]
-    except Exception:  # rasterio raises its own CRSError or GDAL's, by the kind of CRS
+        factor = metres_per_unit(crs)
+    except (CRSError, ValueError):
         return None
     return (
         math.dist(points[0], points[1]) * factor,
@@ -99,7 +98,7 @@ def north_angle(crs: CRS | None, transform: Affine, shape: Shape) -> float | Non
     centre = shape[1] / 2, shape[0] / 2
     try:
         own = pyproj.CRS.from_user_input(crs.to_wkt())
-        base = own.geodetic_crs
+        base = geodetic_base(own)
         if base is None:
             return None
         to_degrees = pyproj.Transformer.from_crs(own, base, always_xy=True)

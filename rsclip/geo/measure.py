@@ -8,6 +8,7 @@ from rasterio.transform import Affine
 
 from rsclip.geo.area import GroundArea
 from rsclip.geo.earth import Earth
+from rsclip.geo.units import metres_per_unit
 from rsclip.types import Shape
 
 __all__ = ["Measure"]
@@ -167,7 +168,7 @@ def _metric(crs: CRS, transform: Affine, shape: Shape) -> Float:
     sqrt(E dx dx + 2 F dx dy + G dy dy) metres long.
     """
     # Degrees beyond a pole have no length.
-    factor = 0.0 if crs.is_geographic else float(crs.linear_units_factor[1]) ** 2
+    factor = 0.0 if crs.is_geographic else metres_per_unit(crs) ** 2
     a, b, _, d, e, _ = transform[:6]
     plane = factor * np.array([a * a + d * d, a * b + d * e, b * b + e * e])[:, None, None]
     try:

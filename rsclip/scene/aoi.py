@@ -4,6 +4,7 @@ import hashlib
 import itertools
 import math
 import re
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -149,6 +150,9 @@ def _parse(text: str) -> tuple[Any, pyproj.CRS | None]:
     path = expand(text)
     if _is_file(path):
         return _from_file(path)
+    file, colon, layer = text.rpartition(":")
+    if colon and _is_file(expand(file)):
+        return _from_file(expand(file), layer)
     head, semicolon, body = text.partition(";")
     own = _crs(head) if semicolon else None
     body = (body if semicolon else text).strip()
@@ -168,14 +172,24 @@ def _parse(text: str) -> tuple[Any, pyproj.CRS | None]:
     return area, own
 
 
-def _from_file(path: Path) -> tuple[Any, pyproj.CRS | None]:
+def _from_file(path: Path, layer: str | None = None) -> tuple[Any, pyproj.CRS | None]:
     # Loaded only where there is a file to read.
     import geopandas
-    from pyogrio.errors import DataSourceError
+    import pyogrio
 
     try:
-        frame = geopandas.read_file(path)
-    except (DataSourceError, OSError, ValueError) as error:
+        # Tables without geometry, such as QGIS's layer_styles, are no areas.
+        layers = [str(name) for name, kind in pyogrio.list_layers(path) if kind is not None]
+        if (len(layers) > 1) if layer is None else (layer not in layers):
+            first = layers[0] if layers else "LAYER"
+            what = f"has {len(layers)} layers" if layer is None else f"has no layer {layer!r}"
+            raise OptionError(
+                f"the file {what}: {', '.join(layers)}",
+                where=path,
+                remedy=f"Name one of them, as in --aoi {shlex.quote(f'{path}:{first}')}.",
+            )
+        frame = geopandas.read_file(path, layer=layer)
+    except (OSError, ValueError, RuntimeError, shapely.errors.GEOSException) as error:
         reason = " ".join(str(error).split())
         raise OptionError(
             f"the file cannot be read: {reason}", where=path, remedy=_FORMS

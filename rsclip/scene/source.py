@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import rasterio
+from numpy.typing import NDArray
 from rasterio.io import DatasetReader
 
 from rsclip.errors import SceneError
@@ -182,20 +183,32 @@ def check_usable(source: str, dataset: DatasetReader) -> None:
     target = shlex.quote(f"{stem}_warped.tif")
     gcps, gcp_crs = dataset.gcps
     if gcps:
-        zone = "EPSG:4326"
+        options = ""
         if gcp_crs and gcp_crs.is_geographic:
-            zone = utm_zone(
-                float(np.mean([point.x for point in gcps])),
-                float(np.mean([point.y for point in gcps])),
-            )
+            longitudes = np.array([point.x for point in gcps])
+            latitude = float(np.mean([point.y for point in gcps]))
+            options = f"-t_srs {utm_zone(_middle(longitudes), latitude)} "
         elif gcp_crs:
-            zone = gcp_crs.to_string()
-        raise _unwarped(source, "ground control points", f"-t_srs {zone} {place} {target}")
+            options = f"-t_srs {shlex.quote(gcp_crs.to_string())} "
+        # Without a CRS the points' own coordinates become the grid's.
+        raise _unwarped(source, "ground control points", f"{options}{place} {target}")
     if dataset.rpcs is not None:
         zone = utm_zone(dataset.rpcs.long_off, dataset.rpcs.lat_off)
         raise _unwarped(
             source, "rational polynomials (RPC)", f"-rpc -t_srs {zone} {place} {target}"
         )
+    if dataset.tags(ns="GEOLOCATION"):
+        raise _unwarped(
+            source,
+            "arrays of longitude and latitude (GEOLOCATION)",
+            f"-geoloc -t_srs EPSG:4326 {place} {target}",
+        )
+
+
+def _middle(longitudes: NDArray[np.float64]) -> float:
+    """Return the mean of longitudes that lie near one another, across the date line too."""
+    first = longitudes[0]
+    return float(first + np.mean((longitudes - first + 180) % 360 - 180))
 
 
 def _unwarped(source: str, kind: str, arguments: str) -> SceneError:
