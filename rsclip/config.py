@@ -206,7 +206,7 @@ class SegmentConfig:
     )
     nodata: float | None = _option(None, "Nodata value in place of the scene's own.", "VALUE")
     aoi: str | None = _option(
-        None, "Area of interest: a vector file, WKT or box; outside is nodata.", "AREA"
+        None, "Area of interest: a vector file (FILE:LAYER), WKT or box; outside is nodata.", "AREA"
     )
     on_read_error: OnReadError = _option(
         "fail", "Where pixels cannot be read: fail, or leave the block as nodata and list it."
