@@ -3,8 +3,12 @@
 import importlib.util
 import re
 import shlex
+from pathlib import Path
 
 import pytest
+import rasterio
+
+from rsclip.vectors.label_raster import LabelRaster
 
 
 @pytest.fixture
@@ -36,6 +40,24 @@ def test_readme_commands_run(readme, rsclip, repository, tmp_path, monkeypatch):
     for command in commands:
         done = rsclip(*shlex.split(command, comments=True)[1:])
         assert done.exit_code == 0, f"{command}\n{done.output}"
+        if " segment " in command:
+            assert _mean_iou(shlex.split(command)[2]) > 0.5, command
+
+
+def _mean_iou(scene):
+    """Score out/ against a tile's truth, over the classes that both name."""
+    paths = f"out/{Path(scene).stem}_mask.tif", scene.replace(".tif", "_labels.tif")
+    values = []
+    for path in paths:
+        with LabelRaster(Path(path)) as raster:
+            values.append({name: value for value, name in raster.names().items() if value})
+    mask, truth = (rasterio.open(path).read(1) for path in paths)
+    scores = []
+    for name in values[0].keys() & values[1].keys():
+        found, right = mask == values[0][name], truth == values[1][name]
+        if right.any():
+            scores.append((found & right).sum() / (found | right).sum())
+    return sum(scores) / len(scores)
 
 
 def test_commands_about_words_run(rsclip, repository, tmp_path, monkeypatch):
@@ -48,6 +70,8 @@ def test_commands_about_words_run(rsclip, repository, tmp_path, monkeypatch):
         overwrite = ["--overwrite"] if " segment " in command else []
         done = rsclip(*shlex.split(command, comments=True)[1:], *overwrite)
         assert done.exit_code == 0, f"{command}\n{done.output}"
+        if overwrite:
+            assert _mean_iou(shlex.split(command)[2]) > 0.4, command
 
 
 def test_models_that_the_page_names_exist(repository):
