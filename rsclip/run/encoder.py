@@ -44,12 +44,14 @@ class Model:
         queries: The queries, in the encoder's order.
         facts: Name, weights hash and whatever else describes the model, for the record.
         warnings: What was said while it was made ready: it holds for every scene's map.
+        gsd_range: Smallest and largest pixel size in metres that it was trained at, if known.
     """
 
     encoder: Encoder
     queries: Sequence[Query]
     facts: Mapping[str, Any]
     warnings: Sequence[str] = ()
+    gsd_range: tuple[float, float] | None = None
 
     def check_windows(self, config: SegmentConfig) -> None:
         """Raise OptionError if the windows do not fit the model: they then fit it in no scene."""
@@ -112,7 +114,7 @@ def load_model(
         "device": str(segmenter.device),
         "batch_size": segmenter.batch_size,
     }
-    return Model(segmenter, queries, facts, tuple(said))
+    return Model(segmenter, queries, facts, tuple(said), backbone.gsd_range)
 
 
 def warn_of_unknown_words(backbone: "Backbone", legend: Legend) -> None:

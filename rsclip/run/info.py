@@ -10,6 +10,7 @@ from rsclip.methods.segmenter import parse_device
 from rsclip.model import model_outline
 from rsclip.run.job import open_scene
 from rsclip.run.memory import estimate_memory_mb
+from rsclip.run.pixel_size import warn_of_pixel_size
 from rsclip.scene.scene import gdal_env
 from rsclip.scene.stretch import fit
 
@@ -38,6 +39,7 @@ def describe_scene(
     parse_device(config.device)
     with gdal_env(), open_scene(source, config) as scene:
         model = model_outline(config.model, config.weights)
+        warn_of_pixel_size(scene, model.gsd_range)
         grid = plan_grid(scene.working_shape, model, config)
         radiometry = fit(scene, config.stretch)
         return {

@@ -20,6 +20,7 @@ from rsclip.run.encoder import Model, ModelLoader
 from rsclip.run.job import Job, open_scene
 from rsclip.run.memory import estimate_memory_mb
 from rsclip.run.pipeline import SceneRun
+from rsclip.run.pixel_size import warn_of_pixel_size
 from rsclip.scene.scene import Scene, gdal_env
 from rsclip.scene.stretch import fit
 from rsclip.words.legend import LegendSpec
@@ -109,6 +110,7 @@ def plan_scenes(
             assert model is not None
             with gdal_env(), open_scene(source, job.settings) as scene:
                 classes_of = [query.class_index for query in model.queries]
+                warn_of_pixel_size(scene, model.gsd_range)
                 run = SceneRun(scene, model.encoder, job.legend, classes_of, job.settings)
                 if second is None:
                     second = _seconds_a_window(run, scene, model, job.settings)

@@ -22,6 +22,7 @@ from rsclip.run.checkpoint import Checkpoint
 from rsclip.run.encoder import Model, ModelLoader, load_model
 from rsclip.run.job import Job, open_scene
 from rsclip.run.pipeline import Progress, SceneRun
+from rsclip.run.pixel_size import warn_of_pixel_size
 from rsclip.run.provenance import describe_outcome, describe_run
 from rsclip.run.resume import former_outputs, known_by_content, output_facts
 from rsclip.scene.scene import gdal_env
@@ -278,6 +279,7 @@ def _segment_one(
         again = decision.action == "replace"
         if again:
             warn(f"{source}: {decision.reason}")
+        warn_of_pixel_size(scene, model.gsd_range)
         run = SceneRun(scene, model.encoder, legend, index, config)
         staging = stack.enter_context(
             Staging(
