@@ -115,7 +115,7 @@ def contrastive_loss(model: Any, cls: Tensor, texts: list[str], tokens: Tokens) 
     return (F.cross_entropy(logits, target) + F.cross_entropy(logits.T, target)) / 2
 
 
-def _parameters(model: Any, decay: float) -> list[dict[str, Any]]:
+def parameter_groups(model: Any, decay: float) -> list[dict[str, Any]]:
     """Matrices with weight decay; gains, biases, embeddings and the logit scale without."""
     named = [*model.visual.named_parameters(), ("logit_scale", model.logit_scale)]
     plain = [p for name, p in named if p.ndim < 2 or "embedding" in name]
@@ -185,10 +185,10 @@ def train_image(
     the seed, the number of steps and the machine's arithmetic. `save` is called with the step at
     times; `log` is called every `log_every` steps with the mean losses since the last call.
     """
-    groups = _parameters(model, settings.weight_decay)
+    groups = parameter_groups(model, settings.weight_decay)
     parameters = [p for group in groups for p in group["params"]]
     twin = _replica(model)
-    others = [p for group in _parameters(twin, 0.0) for p in group["params"]]
+    others = [p for group in parameter_groups(twin, 0.0) for p in group["params"]]
     optimizer = torch.optim.AdamW(groups, lr=settings.rate, betas=(0.9, 0.98), fused=True)
     warm = max(1, min(settings.warm_up, settings.steps // 4))
 

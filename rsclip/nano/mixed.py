@@ -1,0 +1,264 @@
+"""Teach a trained nano the real Earth: `python -m rsclip.nano.mixed --real DIR --output DIR`.
+
+Each batch is a third synthetic crops, a third crops of real scenes with masks and a third chips of
+one land cover. The text tower stays as it is. Step s draws everything from (seed, s), and a run
+that was cut goes on from its last checkpoint to the same result.
+"""
+
+import argparse
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from safetensors.torch import load_file
+from torch import Tensor
+from torch.nn import functional as F  # noqa: N812 (torch's own name)
+
+from rsclip.files import data_path
+from rsclip.nano.data import Pool
+from rsclip.nano.export import export
+from rsclip.nano.image_tower import (
+    DENSE_SCALE,
+    ClassPrompts,
+    captions,
+    contrastive_loss,
+    dense_loss,
+    normalise,
+    parameter_groups,
+)
+from rsclip.nano.model import NanoShape, build, encode_image
+from rsclip.nano.radiometry import vary
+from rsclip.nano.real import RealImage, find_folder, groups, load
+from rsclip.nano.text_tower import Tokens
+from rsclip.nano.words import Vocabulary, load_vocabulary
+
+STATE = "state.pt"
+COARSEST, FINEST = 3.0, 0.7
+
+
+@dataclass(frozen=True)
+class MixedRun:
+    """Settings of a run. `part` crops of each of the three kinds make a batch."""
+
+    steps: int = 6_000
+    scenes: int = 300
+    part: int = 8
+    rate: float = 2e-4
+    warm_up: int = 100
+    weight_decay: float = 0.05
+    contrastive: float = 0.1
+    weight_power: float = 0.35
+    varied: float = 0.7
+    save_every: int = 100
+    seed: int = 1
+
+
+def partial_loss(patches: Tensor, classes: Tensor, allowed: Tensor) -> Tensor:
+    """Minus the log of the probability that all allowed classes have together, over known pixels.
+
+    Args:
+        patches: Unit patch features (B, N, D).
+        classes: Unit class embeddings (K, D).
+        allowed: int64 (B, S, S), bit k set where the pixel may be class k; 0 is ignored.
+    """
+    grid = round(patches.shape[1] ** 0.5)
+    logits = (DENSE_SCALE * (patches @ classes.T)).transpose(1, 2)
+    logits = logits.reshape(len(logits), -1, grid, grid)
+    fine = F.interpolate(logits, size=tuple(allowed.shape[1:]), mode="bilinear")[..., 1::2, 1::2]
+    bits = allowed[:, None, 1::2, 1::2] >> torch.arange(len(classes)).view(1, -1, 1, 1)
+    chosen = fine.masked_fill(bits % 2 == 0, -1e4).logsumexp(dim=1) - fine.logsumexp(dim=1)
+    known = allowed[:, 1::2, 1::2] > 0
+    return -(chosen * known).sum() / known.sum().clamp(min=1)
+
+
+class RealPool:
+    """Real images in memory, and seeded crops: every set as often, and its classes as often."""
+
+    def __init__(self, images: Sequence[RealImage]) -> None:
+        kinds: dict[tuple[str, int], list[RealImage]] = {}
+        for image in images:
+            for group in np.unique(image.truth[image.truth >= 0]):
+                kinds.setdefault((image.of.name, int(group)), []).append(image)
+        sets = list(dict.fromkeys(image.of for image in images))
+        self._sets = [
+            [
+                (group, kinds[one.name, group])
+                for group in range(len(groups(one)))
+                if (one.name, group) in kinds
+            ]
+            for one in sets
+        ]
+
+    def batch(
+        self, rng: np.random.Generator, size: int, crop: int, varied: float
+    ) -> tuple[Tensor, Tensor]:
+        """Images float32 (B, 3, S, S) in 0..1 and their allowed classes int64 (B, S, S)."""
+        crops = [self._crop(rng, crop, varied) for _ in range(size)]
+        return torch.stack([c[0] for c in crops]), torch.stack([c[1] for c in crops])
+
+    def _crop(self, rng: np.random.Generator, crop: int, varied: float) -> tuple[Tensor, Tensor]:
+        kinds = self._sets[int(rng.integers(len(self._sets)))]
+        group, images = kinds[int(rng.integers(len(kinds)))]
+        image = images[int(rng.integers(len(images)))]
+        scale = np.exp(rng.uniform(np.log(FINEST), np.log(COARSEST)))
+        height, width = image.truth.shape
+        size = min(round(crop * scale), height, width)
+        where = np.flatnonzero(image.truth == group)
+        row, column = divmod(int(where[int(rng.integers(len(where)))]), width)
+        row = min(max(row - int(rng.integers(size)), 0), height - size)
+        column = min(max(column - int(rng.integers(size)), 0), width - size)
+        window = (slice(row, row + size), slice(column, column + size))
+        pixels, allowed = turned(rng, image.pixels[window], image.allowed[window].astype(np.int64))
+        shown = vary(rng, pixels) if rng.random() < varied else pixels.astype(np.float32) / 255
+        tensor = torch.from_numpy(np.ascontiguousarray(shown.transpose(2, 0, 1)))
+        if size != crop:
+            tensor = F.interpolate(
+                tensor[None], size=(crop, crop), mode="bilinear", antialias=size > crop
+            )[0]
+            nearest = ((np.arange(crop) + 0.5) * size / crop).astype(np.int64)
+            allowed = allowed[nearest][:, nearest]
+        return tensor, torch.from_numpy(np.ascontiguousarray(allowed))
+
+
+def turned(rng: np.random.Generator, *arrays: npt.NDArray[Any]) -> tuple[npt.NDArray[Any], ...]:
+    """The arrays turned and mirrored alike."""
+    turns, mirrored = int(rng.integers(4)), rng.random() < 0.5
+    out = [np.rot90(array, turns) for array in arrays]
+    return tuple(array[:, ::-1] if mirrored else array for array in out)
+
+
+class Mixed:
+    """A model in training: `step` goes one further, `save` and `resume` keep all of it."""
+
+    def __init__(
+        self,
+        model: Any,
+        vocabulary: Vocabulary,
+        pool: Pool,
+        real: Sequence[RealPool],
+        run: MixedRun,
+    ) -> None:
+        self.model, self.run, self.done = model, run, 0
+        self._vocabulary, self._pool, self._real = vocabulary, pool, real
+        self._prompts, self._tokens = ClassPrompts(model, vocabulary), Tokens()
+        settings = parameter_groups(model, run.weight_decay)
+        self._parameters = [p for group in settings for p in group["params"]]
+        self._optimizer = torch.optim.AdamW(settings, lr=run.rate, betas=(0.9, 0.98))
+        weight = pool.frequency**-run.weight_power
+        self._weight = torch.tensor(weight / (weight * pool.frequency).sum(), dtype=torch.float32)
+
+    def rate(self) -> float:
+        """The learning rate of the next step: linear warm-up, then half a cosine."""
+        warm = max(1, min(self.run.warm_up, self.run.steps // 4))
+        rest = max(0, self.done - warm) / max(1, self.run.steps - warm)
+        cosine = 0.5 + 0.5 * float(np.cos(np.pi * rest))
+        return self.run.rate * min(1, (self.done + 1) / warm) * cosine
+
+    def step(self) -> dict[str, float]:
+        """One step; the losses of its three kinds."""
+        run, rng = self.run, np.random.default_rng((self.run.seed, self.done))
+        crop = NanoShape().image_size
+        drawn = self._pool.batch(rng, run.part, crop, 0.5)
+        for k in range(run.part):
+            if rng.random() < run.varied:
+                shown = (drawn.images[k].permute(1, 2, 0).numpy() * 255).astype(np.uint8)
+                drawn.images[k] = torch.from_numpy(vary(rng, shown).transpose(2, 0, 1).copy())
+        real = [pool.batch(rng, run.part, crop, run.varied) for pool in self._real]
+        images = torch.cat([drawn.images, *(images for images, _ in real)])
+        patches, cls = encode_image(self.model, normalise(images))
+        parts = patches.split(run.part)
+        classes = self._prompts.draw(rng)
+        losses = [dense_loss(parts[0], classes, drawn.labels, self._weight)]
+        for part, (_, allowed) in zip(parts[1:], real, strict=True):
+            losses.append(partial_loss(part, self._prompts.draw(rng), allowed))
+        texts = captions(rng, drawn.labels, self._vocabulary)
+        contrast = contrastive_loss(self.model, cls[: run.part], texts, self._tokens)
+        self._optimizer.zero_grad()
+        torch.autograd.backward(torch.stack(losses).mean() + run.contrastive * contrast)
+        torch.nn.utils.clip_grad_norm_(self._parameters, 1.0)
+        for group in self._optimizer.param_groups:
+            group["lr"] = self.rate()
+        self._optimizer.step()
+        self.done += 1
+        names = ("synthetic", "masks", "chips")
+        return {name: float(loss.detach()) for name, loss in zip(names, losses, strict=True)}
+
+    def save(self, folder: Path) -> None:
+        """Write everything that the next step depends on; a cut leaves the one before."""
+        folder.mkdir(parents=True, exist_ok=True)
+        state = {
+            "run": asdict(self.run),
+            "done": self.done,
+            "model": self.model.state_dict(),
+            "optimizer": self._optimizer.state_dict(),
+        }
+        part = folder / f"{STATE}.part"
+        torch.save(state, part)
+        part.replace(folder / STATE)
+
+    def resume(self, folder: Path) -> bool:
+        """Go on from the checkpoint in `folder`, if one is there."""
+        if not (folder / STATE).is_file():
+            return False
+        state = torch.load(folder / STATE, weights_only=True)
+        if state["run"] != asdict(self.run):
+            raise SystemExit(f"{folder / STATE} is of a run with other settings: {state['run']}")
+        self.model.load_state_dict(state["model"])
+        self._optimizer.load_state_dict(state["optimizer"])
+        self.done = state["done"]
+        return True
+
+
+def load_nano(folder: Path) -> Any:
+    """A nano model from its exported folder, fp32."""
+    model = build(NanoShape(), 0)
+    stored = load_file(folder / "open_clip_model.safetensors")
+    model.load_state_dict({name: tensor.float() for name, tensor in stored.items()}, strict=False)
+    return model
+
+
+def train(run: MixedRun, start: Path, real: Path, output: Path, checkpoints: Path) -> None:
+    """Train from the model in `start` and export to `output`; prints JSON lines."""
+    torch.set_num_threads(1)
+    images = load(real, validation=False)
+    masks = RealPool([image for image in images if image.of.labels])
+    chips = RealPool([image for image in images if not image.of.labels])
+    vocabulary, pool = load_vocabulary(), Pool.generate(run.scenes)
+    mixed = Mixed(load_nano(start), vocabulary, pool, (masks, chips), run)
+    mixed.resume(checkpoints)
+    print(json.dumps({"images": len(images), "from_step": mixed.done}), flush=True)
+    losses = []
+    while mixed.done < run.steps:
+        losses.append(mixed.step())
+        if mixed.done % run.save_every == 0 or mixed.done == run.steps:
+            mixed.save(checkpoints)
+            mean = {name: round(np.mean([x[name] for x in losses]), 4) for name in losses[0]}
+            print(json.dumps({"step": mixed.done, **mean}), flush=True)
+            losses = []
+    export(mixed.model, NanoShape(), vocabulary, output)
+
+
+def main() -> None:
+    """Parse the command line and train."""
+    parser = argparse.ArgumentParser(description="Teach a trained nano model real imagery.")
+    defaults = MixedRun()
+    parser.add_argument("--real", type=Path, help="folder of real imagery")
+    parser.add_argument("--start", type=Path, default=data_path("nano"), help="model to start from")
+    parser.add_argument("--output", type=Path, required=True, help="folder of the model")
+    parser.add_argument("--checkpoints", type=Path, required=True, help="folder to resume from")
+    for name in ("steps", "scenes", "part", "seed"):
+        parser.add_argument(f"--{name}", type=int, default=getattr(defaults, name))
+    parser.add_argument("--rate", type=float, default=defaults.rate)
+    given = vars(parser.parse_args())
+    places = {name: given.pop(name) for name in ("start", "output", "checkpoints")}
+    real = find_folder(given.pop("real"))
+    train(MixedRun(**given), real=real, **places)
+
+
+if __name__ == "__main__":
+    main()
