@@ -171,7 +171,7 @@ class Mixed:
         real = [pool.batch(rng, run.part, crop, run.varied) for pool in self._real]
         images = torch.cat([drawn.images, *(images for images, _ in real)])
         patches, cls = encode_image(self.model, normalise(images))
-        parts = patches.split(run.part)
+        parts = torch.split(patches, run.part)
         classes = self._prompts.draw(rng)
         losses = [dense_loss(parts[0], classes, drawn.labels, self._weight)]
         for part, (_, allowed) in zip(parts[1:], real, strict=True):

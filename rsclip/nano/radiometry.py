@@ -1,19 +1,20 @@
 """How a picture of the same ground may look: haze, exposure, curves, stretch, sharpness, JPEG."""
 
 import io
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
 from scipy import ndimage
 
-Floats = npt.NDArray[np.float32]
+Floats = npt.NDArray[Any]
 BLUE_HAZE = np.array((0.75, 0.85, 1.0), np.float32)
 
 
 def vary(rng: np.random.Generator, pixels: npt.NDArray[np.uint8]) -> Floats:
     """Another rendering of a crop: uint8 (H, W, 3) to float32 (H, W, 3) in 0..1."""
-    image = pixels.astype(np.float32) / 255
+    image: Floats = pixels.astype(np.float32) / np.float32(255)
     if rng.random() < 0.25:
         image = image + (BLUE_HAZE - image) * np.float32(0.35 * rng.random() ** 2)
     if rng.random() < 0.2:
