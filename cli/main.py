@@ -1,6 +1,7 @@
 """The `rsclip` command: a group whose commands load only when called."""
 
 import importlib
+import os
 from typing import Any
 
 import click
@@ -56,4 +57,7 @@ def cli() -> None:
 def main(**settings: Any) -> None:
     """Run the command line."""
     forgiving_streams()
+    # PROJ prints by itself what it cannot look up, such as a unit without a code, once for each
+    # opening of such a file; what matters comes as an error. It looks here when it is loaded.
+    os.environ.setdefault("PROJ_DEBUG", "0")
     cli.main(prog_name="rsclip", **settings)

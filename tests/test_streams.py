@@ -6,7 +6,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+import rasterio
+
+from tests.rasters import write_raster
 
 _RSCLIP = [sys.executable, "-c", "from rsclip_cli.main import main; main()"]
 _FULL = Path("/dev/full")
@@ -45,3 +49,12 @@ def test_a_full_device_as_output_leaves_the_exit_code_to_the_work(classes, unbuf
         assert b"standard output cannot be written" in done.stderr
         assert run("classes", classes, stdout=full, stderr=full).returncode == 0
         assert run("classes", "none.json", stdout=full, stderr=full).returncode == 2
+
+
+def test_a_unit_without_a_code_prints_nothing_of_proj(tmp_path):
+    crs = "+proj=utm +zone=31 +datum=WGS84 +units=km"
+    grid = rasterio.Affine(0.01, 0, 500, 0, -0.01, 5000)
+    path = write_raster(tmp_path / "km.tif", np.zeros((3, 8, 8), np.uint8), crs=crs, transform=grid)
+    done = run("info", str(path), "--model", "nano")
+    assert b"10 x 10 m" in done.stdout
+    assert b"proj" not in done.stderr

@@ -29,6 +29,7 @@ _FORMS = (
 )
 # Edges are bent by a reprojection: they are cut into so many pieces first.
 _PIECES = 64
+_SURFACES = {1015: "PolyhedralSurface Z", 1016: "TIN Z", 15: "PolyhedralSurface", 16: "TIN"}
 # What looks like a file's name: an ending, or folders; WKT has brackets.
 _FILE = re.compile(r"^[^(]*(\.[A-Za-z]\w*|[/\\][^(]*)$")
 # Side of the windows in which an area's pixels are looked for.
@@ -150,7 +151,8 @@ def _parse(text: str) -> tuple[Any, pyproj.CRS | None]:
     path = expand(text)
     if _is_file(path):
         return _from_file(path)
-    file, colon, layer = text.rpartition(":")
+    # As QGIS writes it, or shorter.
+    file, colon, layer = text.rpartition("|layername=" if "|layername=" in text else ":")
     if colon and _is_file(expand(file)):
         return _from_file(expand(file), layer)
     head, semicolon, body = text.partition(";")
@@ -191,6 +193,9 @@ def _from_file(path: Path, layer: str | None = None) -> tuple[Any, pyproj.CRS | 
         frame = geopandas.read_file(path, layer=layer)
     except (OSError, ValueError, RuntimeError, shapely.errors.GEOSException) as error:
         reason = " ".join(str(error).split())
+        # pyogrio knows the kinds of surfaces by their number in WKB only.
+        for number, name in _SURFACES.items():
+            reason = re.sub(rf"\b{number}\b", f"{number} ({name})", reason)
         raise OptionError(
             f"the file cannot be read: {reason}", where=path, remedy=_FORMS
         ) from error

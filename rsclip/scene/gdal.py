@@ -4,6 +4,8 @@ The only module that knows rasterio's private parts.
 """
 
 import contextlib
+import ctypes
+import functools
 import logging
 import os
 import re
@@ -13,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import rasterio
+import rasterio._base
 import rasterio._err
 import rasterio.env
 from pyproj.exceptions import ProjError
@@ -22,7 +25,7 @@ from rasterio.errors import CRSError, RasterioError, RasterioIOError
 
 from rsclip.errors import RsclipError, SceneError
 
-__all__ = ["GDAL_ERRORS", "guarded", "reason", "refusing_spoilt_data"]
+__all__ = ["GDAL_ERRORS", "guarded", "quiet_libtiff", "reason", "refusing_spoilt_data"]
 
 GDAL_ERRORS = (RasterioError, CRSError, CPLE_BaseError, OSError)
 # What damaged or foreign files make the wrappers raise besides: text that is not UTF-8, numbers
@@ -106,6 +109,34 @@ def refusing_spoilt_data() -> Iterator[None]:
         _noted.texts = None
     if texts:
         raise RasterioIOError(texts[0].rpartition(":")[2].strip() or texts[0])
+
+
+@contextlib.contextmanager
+def quiet_libtiff() -> Iterator[None]:
+    """Keep libtiff from printing `_tiffWriteProc: No space left on device.` past GDAL inside.
+
+    It prints so only where it does not know which file it is at; errors of files go to GDAL, and
+    stay. Where rasterio's libtiff cannot be reached (Windows, GDAL's own copy) nothing changes.
+    """
+    set_handler = _libtiff_error_handler()
+    if set_handler is None:
+        yield
+        return
+    former = set_handler(None)
+    try:
+        yield
+    finally:
+        set_handler(former)
+
+
+@functools.cache
+def _libtiff_error_handler() -> Any:
+    with contextlib.suppress(OSError, AttributeError):
+        # Symbols are looked for in the libraries that rasterio's module is linked with too.
+        set_handler = ctypes.CDLL(rasterio._base.__file__).TIFFSetErrorHandler
+        set_handler.argtypes, set_handler.restype = [ctypes.c_void_p], ctypes.c_void_p
+        return set_handler
+    return None
 
 
 def _prefer_own_proj_data() -> None:

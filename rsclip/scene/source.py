@@ -183,15 +183,17 @@ def check_usable(source: str, dataset: DatasetReader) -> None:
     target = shlex.quote(f"{stem}_warped.tif")
     gcps, gcp_crs = dataset.gcps
     if gcps:
-        options = ""
+        options = note = ""
         if gcp_crs and gcp_crs.is_geographic:
             longitudes = np.array([point.x for point in gcps])
             latitude = float(np.mean([point.y for point in gcps]))
             options = f"-t_srs {utm_zone(_middle(longitudes), latitude)} "
+            if np.ptp(longitudes) > 180:
+                note = ", with GDAL 3.8 or newer as the points lie on both sides of the date line"
         elif gcp_crs:
             options = f"-t_srs {shlex.quote(gcp_crs.to_string())} "
         # Without a CRS the points' own coordinates become the grid's.
-        raise _unwarped(source, "ground control points", f"{options}{place} {target}")
+        raise _unwarped(source, "ground control points", f"{options}{place} {target}", note)
     if dataset.rpcs is not None:
         zone = utm_zone(dataset.rpcs.long_off, dataset.rpcs.lat_off)
         raise _unwarped(
@@ -211,12 +213,12 @@ def _middle(longitudes: NDArray[np.float64]) -> float:
     return float(first + np.mean((longitudes - first + 180) % 360 - 180))
 
 
-def _unwarped(source: str, kind: str, arguments: str) -> SceneError:
+def _unwarped(source: str, kind: str, arguments: str, note: str = "") -> SceneError:
     return SceneError(
         f"it is placed on Earth by {kind} only, so its pixels are not on a map grid yet",
         where=source,
         # The warped image stands askew in its rectangle: alpha tells the corners from data.
-        remedy=f"Warp it first: gdalwarp -r bilinear -dstalpha {arguments}",
+        remedy=f"Warp it first{note}: gdalwarp -r bilinear -dstalpha {arguments}",
     )
 
 

@@ -14,7 +14,7 @@ from rsclip.scene.aoi import check_aoi
 from rsclip.scene.scene import Scene
 
 
-def _refusal(path, crs, place):
+def _refusal(path, crs, place, words="Warp it first"):
     points = [
         GroundControlPoint(row=row, col=col, x=place(row, col)[0], y=place(row, col)[1])
         for row in (0, 4, 8)
@@ -26,6 +26,7 @@ def _refusal(path, crs, place):
         made.gcps = points, crs
     with pytest.raises(SceneError, match="ground control points") as caught:
         Scene.open(path)
+    assert words in str(caught.value)
     return shlex.split(re.search(r"gdalwarp .*", str(caught.value))[0])
 
 
@@ -36,6 +37,19 @@ def test_points_across_the_date_line_get_a_zone_beside_it(tmp_path):
         lambda row, col: ((179.997 + col * 1e-3 + 180) % 360 - 180, -17 - row * 1e-3),
     )
     assert words[words.index("-t_srs") + 1] in ("EPSG:32760", "EPSG:32701")
+
+
+def test_points_across_the_date_line_ask_for_a_gdal_that_joins_them(tmp_path):
+    with pytest.raises(AssertionError):
+        _refusal(
+            tmp_path / "a.tif", "EPSG:4326", lambda row, col: (10 + col * 1e-3, row * 1e-3), "3.8"
+        )
+    _refusal(
+        tmp_path / "b.tif",
+        "EPSG:4326",
+        lambda row, col: ((179.997 + col * 1e-3 + 180) % 360 - 180, row * 1e-3),
+        "GDAL 3.8 or newer",
+    )
 
 
 def test_a_crs_without_a_code_is_one_word_of_the_command(tmp_path):

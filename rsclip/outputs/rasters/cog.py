@@ -17,8 +17,7 @@ from rasterio.transform import Affine
 from rasterio.windows import Window
 
 from rsclip.outputs.files.disk import write_error
-from rsclip.outputs.rasters import libtiff
-from rsclip.scene.gdal import GDAL_ERRORS
+from rsclip.scene.gdal import GDAL_ERRORS, quiet_libtiff
 from rsclip.types import Shape
 
 __all__ = ["Bands", "CogWriter", "checksums_of"]
@@ -86,7 +85,6 @@ class CogWriter:
         bands: Bands,
         tags: Mapping[str, str],
     ) -> None:
-        libtiff.hush()
         self._path = Path(path)
         self._draft = self._path.with_name(f"{self._path.stem}-draft.tif")
         self._shape = shape
@@ -233,7 +231,7 @@ class CogWriter:
     def close(self) -> None:
         """Close and remove the temporary file; the COG, if finished, stays."""
         if self._dataset is not None:
-            with contextlib.suppress(*_GDAL_ERRORS):
+            with quiet_libtiff(), contextlib.suppress(*_GDAL_ERRORS):
                 self._dataset.close()
             self._dataset = None
         self._remove_draft()
@@ -262,7 +260,8 @@ class CogWriter:
     def _guard(self) -> Iterator[None]:
         """Turn what GDAL and the system raise into a WriteError."""
         try:
-            yield
+            with quiet_libtiff():
+                yield
         except _GDAL_ERRORS as error:
             raise write_error(error, self._path, needed=self._needed()) from error
 
