@@ -6,6 +6,7 @@ import warnings
 from collections.abc import Mapping, Sequence
 from itertools import groupby
 from pathlib import Path
+from shlex import quote
 from typing import Any, Literal
 
 from rsclip.batch.extras import Extras
@@ -24,6 +25,7 @@ from rsclip.errors import (
     WriteError,
 )
 from rsclip.files import expand
+from rsclip.methods.outside import full_name, names_a_file
 from rsclip.outputs.companions import output_names
 from rsclip.outputs.files.staging import check_reach
 from rsclip.run.encoder import ModelLoader
@@ -291,6 +293,8 @@ def _failed_tasks(
             where=path,
             remedy="Run the batch as at first: what is done is skipped.",
         )
+    if not any("method" in layer for layer in layers):
+        _refuse_method_files(failed, path)
     spec = None if classes is None else _plain_spec(classes)
     return [
         Task(
@@ -301,6 +305,19 @@ def _failed_tasks(
         )
         for task in failed
     ]
+
+
+def _refuse_method_files(tasks: Sequence[Task], path: Path) -> None:
+    """Refuse to run a Python file because a manifest names it: the user has to name it too."""
+    for task in tasks:
+        method = task.settings.get("method")
+        if isinstance(method, str) and names_a_file(method):
+            raise OptionError(
+                f"the manifest names a Python file as its method, {method!r}, which a retry would "
+                "run",
+                where=path,
+                remedy=f"If you trust the file, name it yourself: --method {quote(method)}.",
+            )
 
 
 def _what(settings: Mapping[str, Any]) -> dict[str, Any]:
@@ -327,6 +344,8 @@ def _portable(settings: dict[str, Any]) -> dict[str, Any]:
         with contextlib.suppress(OSError, ValueError):
             if name in full and (path := expand(full[name])).exists():
                 full[name] = str(path.absolute())
+    if "method" in full:
+        full["method"] = full_name(full["method"])
     if "templates" in full and (file := template_file(full["templates"])) is not None:
         full["templates"] = str(file.absolute())
     return full

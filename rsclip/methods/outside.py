@@ -16,6 +16,7 @@ from rsclip.methods.base import Method, MethodOptions
 
 __all__ = [
     "ENTRY_POINTS",
+    "full_name",
     "installed",
     "method_of_file",
     "method_of_package",
@@ -31,6 +32,12 @@ _REMEDY = "See `A method of your own` in docs/methods.md."
 def names_a_file(text: str) -> bool:
     """Tell whether a method is named as FILE.py:NAME (or FILE.py, without what it is called)."""
     return _FILE.fullmatch(text) is not None or text.endswith(".py")
+
+
+def full_name(text: str) -> str:
+    """Return FILE.py:NAME with the file's full path; any other name of a method as it is."""
+    match = _FILE.fullmatch(text)
+    return f"{expand(match['file']).absolute()}:{match['name']}" if match else text
 
 
 def method_of_file(text: str, where: str) -> Method:

@@ -130,6 +130,37 @@ def test_retry_runs_just_those_that_failed(folder, tmp_path):
         run_batch([folder], CLASSES, out, retry_failed=out)
 
 
+def test_a_manifest_alone_runs_no_python_file(folder, tmp_path, monkeypatch):
+    """A manifest may come from somebody else: the file has to be named by the user too."""
+    out = tmp_path / "out"
+    run(folder, out)
+    mine = tmp_path / "my methods.py"
+    mine.write_text(
+        f"open({str(tmp_path / 'ran')!r}, 'w').close()\n"
+        "from rsclip.methods import METHODS\n"
+        "MINE = METHODS['clearclip']\n"
+    )
+    path = out / "manifest.jsonl"
+    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    for line in lines:
+        if isinstance(line.get("settings"), dict):
+            line["settings"]["method"] = f"{mine}:MINE"
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    (folder / "a.tif").replace(folder / "north/bad.tif")
+    with pytest.raises(OptionError, match=r"names a Python file.*--method '.*my methods.py:MINE'"):
+        run_batch([], retry_failed=out, model_loader=workers.plain)
+    assert not (tmp_path / "ran").exists()
+    # Named from another folder than the one that a later retry starts in.
+    monkeypatch.chdir(tmp_path)
+    config = RESUME.replace(method="my methods.py:MINE")
+    tasks, _ = plan_batch([], None, None, retry_failed=out, config=config)
+    assert tasks[0].config().method == f"{mine}:MINE"
+    tasks, _ = plan_batch(
+        [], None, None, retry_failed=out, config=config, given=[{"method": "clip"}]
+    )
+    assert tasks[0].config().method == "clip"
+
+
 def test_what_only_stands_in_the_way_for_a_while_is_tried_again(folder, tmp_path):
     """Outputs locked by another run are no outputs of other settings."""
     out = tmp_path / "out"
