@@ -8,6 +8,7 @@ from rsclip.batch.mosaic import finished
 from rsclip.batch.tasks import Outcome
 from rsclip.files import new_file
 from rsclip.outputs.files.disk import write_error
+from rsclip.outputs.records.stac import relative_href
 from rsclip.outputs.styles.qml import write_text
 
 __all__ = ["NAME", "is_own", "write_catalogue"]
@@ -33,7 +34,7 @@ def write_catalogue(root: Path, outcomes: Sequence[Outcome]) -> list[Path]:
     items = [
         {
             "rel": "item",
-            "href": f"./{outcome.outputs['stac']}",
+            "href": relative_href(outcome.outputs["stac"]),
             "type": "application/geo+json",
             "title": outcome.task.name,
         }

@@ -1,7 +1,7 @@
 """What the STAC extensions that an item names ask of it, as JSON schemas by address.
 
-Written for these tests from the extensions' texts (projection 2.0, raster 1.1, classification 2.0,
-mlm 1.4): the published schemas lie on the network, which tests never ask. They are stricter in one
+Written for these tests from the extensions' texts (projection 2.0, raster 2.0, classification 2.0,
+mlm 1.5): the published schemas lie on the network, which tests never ask. They are stricter in one
 thing: fields with an extension's prefix that the extension does not have are refused.
 """
 
@@ -50,24 +50,18 @@ PROJ = only(
         "proj:transform": {**NUMBERS, "oneOf": [{"minItems": n, "maxItems": n} for n in (6, 9)]},
     },
 )  # fmt: skip
-RASTER = only(
-    "raster",
-    {
-        "raster:bands": {
-            "type": "array",
-            "minItems": 1,
-            "items": {
-                "type": "object",
-                "minProperties": 1,
-                "properties": {
-                    "data_type": DATA_TYPE,
-                    "nodata": {"anyOf": [{"type": "number"}, {"enum": ["nan", "inf", "-inf"]}]},
-                    "unit": TEXT,
-                },
-            },
-        }
-    },
-)
+# Version 2 leaves type, nodata and unit to the common `bands`.
+BAND = {
+    **only("raster", {"raster:sampling": {"enum": ["area", "point"]}}),
+    "minProperties": 1,
+}
+BAND["properties"] |= {
+    "data_type": DATA_TYPE,
+    "nodata": {"anyOf": [{"type": "number"}, {"enum": ["nan", "inf", "-inf"]}]},
+    "unit": TEXT,
+}
+RASTER = only("raster", {})
+RASTER["properties"] = {"bands": {"type": "array", "minItems": 1, "items": BAND}}
 CLASSES = {
     "type": "array",
     "uniqueItems": True,
@@ -158,8 +152,8 @@ SCHEMAS = {
     schema["$id"]: schema
     for schema in (
         _item(_address("projection/v2.0.0"), PROJ, PROJ),
-        _item(_address("raster/v1.1.0"), {}, RASTER),
+        _item(_address("raster/v2.0.0"), {}, RASTER),
         _item(_address("classification/v2.0.0"), CLASSIFICATION, CLASSIFICATION),
-        _item(_address("mlm/v1.4.0"), MLM, {}, allOf=[_MODEL_ASSET]),
+        _item(_address("mlm/v1.5.0"), MLM, {}, allOf=[_MODEL_ASSET]),
     )
 }

@@ -6,6 +6,7 @@ their texts ask.
 
 import itertools
 import json
+from urllib.parse import unquote, urljoin, urlsplit
 
 import pystac
 import pytest
@@ -15,6 +16,7 @@ from pystac.validation import JsonSchemaSTACValidator, validate_dict
 from rasterio.transform import from_origin
 
 import rsclip
+from rsclip.outputs.records.stac import relative_href
 from tests.outputs.stac_schemas import SCHEMAS
 
 
@@ -49,7 +51,7 @@ def test_the_item_is_valid_with_all_its_extensions(finished, validator):
     [
         lambda item: item["properties"].update({"proj:shape": [1, 2, 3]}),
         lambda item: item["properties"].update({"proj:epsg": 32633}),
-        lambda item: item["assets"]["mask"]["raster:bands"][0].update(data_type="byte"),
+        lambda item: item["assets"]["mask"]["bands"][0].update(data_type="byte"),
         lambda item: item["assets"]["mask"]["classification:classes"][0].pop("name"),
         lambda item: item["assets"]["mask"]["classification:classes"][0].update(color_hint="#fff"),
         lambda item: item["properties"].pop("mlm:input"),
@@ -71,14 +73,14 @@ def test_fields_of_all_extensions(item, finished, legend):
     assert item.ext.proj.shape == [160, 192]
     assert item.ext.proj.transform[:6] == pytest.approx([0.4, 0.3, 5e5, 0.3, -0.4, 5e6])
     mask = item.assets["mask"]
-    assert mask.ext.raster.bands[0].nodata == 255
+    assert mask.to_dict()["bands"][0]["nodata"] == 255
     classes = {each.value: each for each in mask.ext.classification.classes}
     assert {value: each.properties["title"] for value, each in classes.items()} == legend.names
     assert {classes[value].name for value in (1, 2, 3)} == {"Geb_ude", "road_rail", "class_3"}
     model = MLMExtension.ext(item)
     assert model.output[0].tasks == ["semantic-segmentation"]
     assert model.hyperparameters.to_dict()["method"] == "clearclip"
-    assert len(item.assets["probabilities"].ext.raster.bands) == 3
+    assert len(item.assets["probabilities"].to_dict()["bands"]) == 3
 
 
 def test_every_asset_is_there(item, finished):
@@ -125,3 +127,12 @@ def test_a_scene_beyond_the_date_line_has_an_item(make_scene, tiny_model, tmp_pa
     written = json.loads(result.paths["stac"].read_text(encoding="utf-8"))
     validate_dict(written, validator=validator)
     assert written["bbox"][0] == -160
+
+
+@pytest.mark.parametrize(
+    "name", ["site #3_mask.tif", "what?_mask.tif", "a b.tif", "100%25.tif", "Straße.tif", "a:b.tif"]
+)
+def test_an_href_leads_to_its_file(name):
+    page = "file:///a%20folder/item.json"
+    path = urlsplit(urljoin(page, relative_href(name))).path
+    assert unquote(path) == f"/a folder/{name}"

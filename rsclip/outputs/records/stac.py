@@ -1,13 +1,15 @@
 """`<stem>_stac.json`: a STAC 1.1 item of the outputs, for catalogues.
 
-Extensions: projection 2.0, raster 1.1, classification 2.0 and machine learning model (mlm) 1.4.
+Extensions: projection 2.0, raster 2.0, classification 2.0 and machine learning model (mlm) 1.5.
 """
 
 import json
+import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pyproj
 from pyproj.exceptions import CRSError
@@ -22,14 +24,16 @@ from rsclip.scene.scene import Scene
 from rsclip.types import Shape
 from rsclip.words.legend import Legend
 
-__all__ = ["stac_item", "write_stac"]
+__all__ = ["relative_href", "stac_item", "write_stac"]
 
 _EXTENSIONS = [
     "https://stac-extensions.github.io/projection/v2.0.0/schema.json",
-    "https://stac-extensions.github.io/raster/v1.1.0/schema.json",
+    "https://stac-extensions.github.io/raster/v2.0.0/schema.json",
     "https://stac-extensions.github.io/classification/v2.0.0/schema.json",
-    "https://stac-extensions.github.io/mlm/v1.4.0/schema.json",
+    "https://stac-extensions.github.io/mlm/v1.5.0/schema.json",
 ]
+# A label and a score are of the whole pixel.
+_BAND = {"raster:sampling": "area"}
 _COG = "image/tiff; application=geotiff; profile=cloud-optimized"
 _TITLES = {
     "confidence": "Score of the label, percent",
@@ -78,6 +82,15 @@ def write_stac(
     write_text(path, text + "\n")
 
 
+def relative_href(name: str) -> str:
+    """Return a file name as a URI reference (RFC 3986) from a document in the same folder.
+
+    Args:
+        name: May have folders; "#", "?", "%", blanks and letters beyond ASCII are encoded.
+    """
+    return f"./{quote(os.fsencode(name))}"
+
+
 def stac_item(
     stem: str,
     crs: CRS | None,
@@ -121,28 +134,28 @@ def stac_item(
     item["links"] = []
     item["assets"] = {
         "mask": {
-            "href": f"./{names['mask']}",
+            "href": relative_href(names["mask"]),
             "type": _COG,
             "title": "Class of every pixel",
             "roles": ["data"],
-            "raster:bands": [{"data_type": legend.dtype, "nodata": legend.nodata}],
+            "bands": [{**_BAND, "data_type": legend.dtype, "nodata": legend.nodata}],
             "classification:classes": _classes(legend, record),
         }
     }
     for kind in SCORES:
         if kind in names:
-            bands = {"data_type": "uint8", "nodata": NO_SCORE, "unit": "percent"}
+            band = {**_BAND, "data_type": "uint8", "nodata": NO_SCORE, "unit": "percent"}
             count = len(legend.foreground) if kind == "probabilities" else 1
             item["assets"][kind] = {
-                "href": f"./{names[kind]}",
+                "href": relative_href(names[kind]),
                 "type": _COG,
                 "title": _TITLES[kind],
                 "roles": ["data"],
-                "raster:bands": [bands] * count,
+                "bands": [band] * count,
             }
         if f"{kind}_style" in names:
             item["assets"][f"{kind}_style"] = {
-                "href": f"./{names[f'{kind}_style']}",
+                "href": relative_href(names[f"{kind}_style"]),
                 "type": "application/xml",
                 "title": f"QGIS style of the {kind} raster",
                 "roles": ["style"],
@@ -152,14 +165,14 @@ def stac_item(
             media = _VECTORS.get(Path(name).suffix)
             if media is not None:
                 item["assets"][key] = {
-                    "href": f"./{name}",
+                    "href": relative_href(name),
                     "type": media,
                     "title": "Polygons of the classes",
                     "roles": ["data"],
                 }
     for key, (media, role, title) in _OTHERS.items():
         if key in names:
-            href = f"./{names[key]}"
+            href = relative_href(names[key])
             item["assets"][key] = {"href": href, "type": media, "title": title, "roles": [role]}
     item["assets"]["model"] = _model_asset(record)
     return item
