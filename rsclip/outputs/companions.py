@@ -176,13 +176,12 @@ def _score_path(staging: OutputPlaces, names: Container[str], kind: str) -> Path
 
 
 def _image_layer(scene: Scene, radiometry: Radiometry, folder: Path) -> ImageLayer:
-    ends = None
-    if not (scene.dtype == "uint8" and radiometry.stretch.kind == "none"):
-        ends = list(zip(radiometry.low, radiometry.high, strict=True))
+    ends = list(zip(radiometry.low, radiometry.high, strict=True))
+    as_it_is = scene.dtype == "uint8" and set(ends) == {(0, 255)}
     return ImageLayer(
         relative_source(scene.source, folder),
         None if scene.has_palette else scene.bands,
-        ends,
+        None if as_it_is else ends,
         scene.alpha,
         scene.declares_nodata,
     )

@@ -27,11 +27,14 @@ class Bands:
         image: Three 1-based band indices as red, green, blue; one may stand three times.
         alpha: 1-based index of the alpha band, if any.
         palette: uint8 (entries, 4) red, green, blue, alpha by pixel value, for a palette band.
+        full_range: The pixel values that are black and white as the file has them: by type, by the
+            bits used of it (NBITS), and the other way round where 0 is white (MINISWHITE).
     """
 
     image: tuple[int, int, int]
     alpha: int | None
     palette: NDArray[np.uint8] | None
+    full_range: tuple[float, float]
 
 
 def choose_bands(dataset: DatasetReader, bidx: Sequence[int] | None = None) -> Bands:
@@ -69,7 +72,8 @@ def choose_bands(dataset: DatasetReader, bidx: Sequence[int] | None = None) -> B
     palette = None
     if len(set(image)) == 1 and kinds[image[0]] == ColorInterp.palette:
         palette = _palette(dataset, image[0])
-    return Bands(image, alphas[-1] if alphas else None, palette)
+    full_range = (0.0, 255.0) if palette is not None else _full_range(dataset, image)
+    return Bands(image, alphas[-1] if alphas else None, palette, full_range)
 
 
 def _as_asked(
@@ -153,6 +157,25 @@ def _only(candidates: Iterable[list[int]]) -> tuple[int, int, int] | None:
         return None
     red, green, blue = (each[0] for each in lists)
     return red, green, blue
+
+
+def _full_range(dataset: DatasetReader, image: Sequence[int]) -> tuple[float, float]:
+    dtypes = [np.dtype(dataset.dtypes[index - 1]) for index in image]
+    if any(dtype.kind not in "iu" for dtype in dtypes):
+        white = 1.0
+    else:
+        white = max(
+            float(min(np.iinfo(dtype).max, 2 ** _bits(dataset, index, dtype) - 1))
+            for index, dtype in zip(image, dtypes, strict=True)
+        )
+    negative = dataset.tags(ns="IMAGE_STRUCTURE").get("MINISWHITE") == "YES"
+    return (white, 0.0) if negative else (0.0, white)
+
+
+def _bits(dataset: DatasetReader, index: int, dtype: np.dtype[np.generic]) -> int:
+    text = dataset.tags(index, ns="IMAGE_STRUCTURE").get("NBITS", "")
+    bits = int(text) if text.isdecimal() else 0
+    return bits if 0 < bits < dtype.itemsize * 8 else dtype.itemsize * 8
 
 
 def _palette(dataset: DatasetReader, index: int) -> NDArray[np.uint8] | None:

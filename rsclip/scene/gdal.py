@@ -27,10 +27,19 @@ from rsclip.errors import RsclipError, SceneError
 
 __all__ = ["GDAL_ERRORS", "guarded", "quiet_libtiff", "reason", "refusing_spoilt_data"]
 
-GDAL_ERRORS = (RasterioError, CRSError, CPLE_BaseError, OSError)
-# What damaged or foreign files make the wrappers raise besides: text that is not UTF-8, numbers
-# that are out of range, a C function that failed without an exception set.
-_RAISED = (*GDAL_ERRORS, ProjError, UnicodeError, ValueError, OverflowError, SystemError)
+# The last four come of damaged or foreign files: text that is not UTF-8, numbers that are out of
+# range, a C function that failed without an exception set.
+GDAL_ERRORS = (
+    RasterioError,
+    CRSError,
+    CPLE_BaseError,
+    ProjError,
+    OSError,
+    UnicodeError,
+    ValueError,
+    OverflowError,
+    SystemError,
+)
 
 
 @contextlib.contextmanager
@@ -56,7 +65,7 @@ def guarded(
         yield
     except RsclipError:
         raise
-    except _RAISED as raised:
+    except GDAL_ERRORS as raised:
         raise error(f"{what}: {reason(raised)}", where=where, remedy=remedy) from raised
 
 
@@ -167,7 +176,7 @@ def _resolves() -> bool:
     try:
         with rasterio.Env():
             return bool(CRS.from_epsg(32631).is_projected)
-    except _RAISED:
+    except GDAL_ERRORS:
         return False
 
 

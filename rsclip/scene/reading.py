@@ -77,8 +77,7 @@ class Handles:
 
     def dataset(self, level: int | None) -> DatasetReader:
         """Return the raster (None) or an overview, opened on first use."""
-        if self._closed:
-            raise ValueError("the scene is closed")
+        self._refuse_closed()
         if level not in self._datasets:
             # "only" hides coarser overviews: what is read is what the level holds.
             options = {} if level is None else {"overview_level": f"{level}only"}
@@ -86,30 +85,31 @@ class Handles:
         return self._datasets[level]
 
     def read(
-        self, level: int | None, bands: Sequence[int], window: Window, *, mask: bool
-    ) -> tuple[NDArray[Any], NDArray[Any] | None, BoolArray | None]:
+        self, level: int | None, bands: Sequence[int], window: Window, *, masks: Sequence[int]
+    ) -> tuple[NDArray[Any], BoolArray | None, BoolArray | None]:
         """Read a window of the raster or of an overview.
 
         Args:
             level: None, or the number of an overview.
             bands: 1-based; none at all is fine.
             window: Inside the raster.
-            mask: Read the raster's own mask too.
+            masks: 1-based bands whose masks are read too.
 
         Returns:
-            Pixels (bands, h, w) of the bands' common type; the mask uint8 (h, w) or None; and
-            where nothing could be read, bool (h, w), or None for nowhere.
+            Pixels (bands, h, w) of the bands' common type; where all masks are non-zero, bool
+            (h, w), or None where there are none; and where nothing could be read, bool (h, w), or
+            None for nowhere.
 
         Raises:
             ReadError: The pixels cannot be read, after further tries, and `on_error` is "fail".
         """
         if level is not None or not self._lost(window).any():
             try:
-                return *self._read_once(level, bands, window, mask), None
+                return *self._read_once(level, bands, window, masks), None
             except ReadError:
                 if self._on_error == "fail" or level is not None:
                     raise
-        return self._read_around(bands, window, mask)
+        return self._read_around(bands, window, masks)
 
     def lost(self, window: Window) -> BoolArray | None:
         """Return where a window of the raster could not be read: bool (h, w), None for nowhere."""
@@ -132,6 +132,7 @@ class Handles:
         Raises:
             ReadError: It failed every time.
         """
+        self._refuse_closed()
         for seconds in _RETRY_SECONDS:
             with contextlib.suppress(*GDAL_ERRORS):
                 return work()
@@ -146,42 +147,43 @@ class Handles:
                 raise
 
     def _read_once(
-        self, level: int | None, bands: Sequence[int], window: Window, mask: bool
-    ) -> tuple[NDArray[Any], NDArray[Any] | None]:
+        self, level: int | None, bands: Sequence[int], window: Window, masks: Sequence[int]
+    ) -> tuple[NDArray[Any], BoolArray | None]:
         place = RasterioWindow(window.col, window.row, window.width, window.height)
 
-        def work() -> tuple[NDArray[Any], NDArray[Any] | None]:
+        def work() -> tuple[NDArray[Any], BoolArray | None]:
             dataset = self.dataset(level)
             pixels = np.empty((0, *window.shape))
             if bands:
                 dtype = np.result_type(*(dataset.dtypes[band - 1] for band in bands))
                 with refusing_spoilt_data():
                     pixels = dataset.read(list(bands), window=place, out_dtype=dtype)
-            return pixels, dataset.read_masks(1, window=place) if mask else None
+            mask = dataset.read_masks(list(masks), window=place).all(axis=0) if masks else None
+            return pixels, mask
 
         return self.trying(window, "" if level is None else f" of overview {level + 1}", work)
 
     def _read_around(
-        self, bands: Sequence[int], window: Window, mask: bool
-    ) -> tuple[NDArray[Any], NDArray[Any] | None, BoolArray]:
+        self, bands: Sequence[int], window: Window, masks: Sequence[int]
+    ) -> tuple[NDArray[Any], BoolArray | None, BoolArray]:
         """Read block by block, leaving out those that fail."""
         dataset = self.dataset(None)
         dtype = np.result_type(*(dataset.dtypes[band - 1] for band in bands)) if bands else float
         pixels = np.zeros((len(bands), *window.shape), dtype)
-        masks = np.zeros(window.shape, np.uint8) if mask else None
+        mask = np.zeros(window.shape, np.bool_) if masks else None
         for block in pieces(dataset.block_shapes[0], window):
             if self._lost(block).any():
                 continue
             try:
-                part, part_mask = self._read_once(None, bands, block, mask)
+                part, part_mask = self._read_once(None, bands, block, masks)
             except ReadError as error:
                 self.give_up(whole(block, dataset.block_shapes[0], dataset.shape), error)
                 continue
             place = inside(window, block)
             pixels[:, *place] = part
-            if masks is not None and part_mask is not None:
-                masks[place] = part_mask
-        return pixels, masks, self._lost(window)
+            if mask is not None and part_mask is not None:
+                mask[place] = part_mask
+        return pixels, mask, self._lost(window)
 
     def _lost(self, window: Window) -> BoolArray:
         lost = np.zeros(window.shape, np.bool_)
@@ -190,6 +192,10 @@ class Handles:
             cols = slice(max(other.col - window.col, 0), max(other.col_stop - window.col, 0))
             lost[rows, cols] = True
         return lost
+
+    def _refuse_closed(self) -> None:
+        if self._closed:
+            raise ValueError("the scene is closed")
 
     def _forget(self) -> None:
         for dataset in self._datasets.values():

@@ -1,6 +1,5 @@
 """A raster as the pipeline sees it: three bands, valid pixels, a working grid, windowed reads."""
 
-import contextlib
 import copy
 import math
 import os
@@ -16,13 +15,13 @@ from rasterio.io import DatasetReader
 from rasterio.transform import Affine
 
 from rsclip.config import OnReadError, OutputGrid
-from rsclip.errors import ReadError, SceneError, warn
+from rsclip.errors import SceneError, warn
 from rsclip.geo.grid import pixel_size_m
 from rsclip.scene.aoi import read_aoi
 from rsclip.scene.bands import choose_bands
 from rsclip.scene.gdal import GDAL_ERRORS, guarded, reason
 from rsclip.scene.reading import Handles, held_bytes, open_raster
-from rsclip.scene.sampling import decimate, groups, reflect, whole_blocks
+from rsclip.scene.sampling import Overviews, Sampler, reflect
 from rsclip.scene.source import check_usable, open_error, stem_of
 from rsclip.scene.validity import find_validity
 from rsclip.scene.working_grid import WorkingGrid, working_shape
@@ -32,9 +31,6 @@ __all__ = ["GDAL_CACHE_MB", "Scene", "gdal_env"]
 
 # Freed blocks stay with the thread that read them: peak memory may hold this much twice.
 GDAL_CACHE_MB = 32
-
-_CHUNK_PIXELS = 2_000_000
-_READ_ROWS = 256
 
 Pixels = NDArray[Any]
 
@@ -71,6 +67,7 @@ class Scene:
         alpha: 1-based alpha band, or None.
         declares_nodata: The file itself has a nodata value for every chosen band.
         has_palette: The band's pixels are colours of a palette.
+        full_range: Pixel values that the file has as black and as white: see `Bands`.
         valid_source: Where the valid mask comes from, in words.
         pixel_size_m: Metres (from row to row, from column to column) at the centre, or None.
         working_shape: (height, width) of the working grid.
@@ -103,6 +100,7 @@ class Scene:
         self.bands = self._bands.image
         self.alpha = self._bands.alpha
         self.has_palette = self._bands.palette is not None
+        self.full_range = self._bands.full_range
         own = [dataset.nodatavals[band - 1] for band in self.bands]
         self.declares_nodata = None not in own
         self.valid_source = self._validity.words
@@ -126,10 +124,7 @@ class Scene:
                 self.working_transform,
                 (1.0, 1.0),
             )
-        # Overviews average an undeclared nodata value into its neighbours.
-        mixed = nodata is not None and set(dataset.nodatavals) != {nodata}
-        self._overviews = [] if mixed else _overviews(dataset)
-        self._flags = dataset.mask_flag_enums[0]
+        self._overviews = Overviews.of(dataset, nodata, self.has_palette)
         self.held_bytes = held_bytes(dataset)
         self.aoi = None if aoi is None else read_aoi(aoi, self.crs, self.transform, self.shape)
         self._handles = Handles(source, dataset, on_read_error)
@@ -168,7 +163,7 @@ class Scene:
         name = str(source)
         try:
             dataset = open_raster(name)
-        except (*GDAL_ERRORS, UnicodeError) as error:
+        except GDAL_ERRORS as error:
             raise open_error(name, reason(error)) from error
         try:
             with guarded(name):
@@ -297,7 +292,9 @@ class Scene:
         return self._handles.unreadable
 
     def sample(self, max_side: int = 1024) -> tuple[Pixels, BoolArray]:
-        """Read the whole scene decimated (nearest): pixels (3, h, w) and valid (h, w).
+        """Read pixels spread evenly over the whole scene: (3, h, w) and valid (h, w).
+
+        They come from overviews where these fit the pixels; a warning says where they do not.
 
         Args:
             max_side: Longest side of the sample in pixels.
@@ -305,36 +302,11 @@ class Scene:
         Raises:
             ReadError: The pixels cannot be read.
         """
-        factor = max(1.0, max(self._file_shape) / max_side)
-        level = self._level(factor)
-        try:
-            return self._sample(level, factor)
-        except ReadError:
-            if level is None or not self._handles.tolerant:
-                raise
-            # Only the overview is damaged: the pixels are read, or left out where they are too.
-            return self._sample(None, factor)
-
-    def _sample(self, level: int | None, factor: float) -> tuple[Pixels, BoolArray]:
-        dataset = self._handles.dataset(level)
-        block_height, block_width = dataset.block_shapes[0]
-        rows, cols = (
-            decimate(size, max(1, round(own / factor)))
-            for size, own in zip(dataset.shape, self._file_shape, strict=True)
-        )
-        # Where every row of blocks is needed anyway, several are read at once.
-        rows_at_once = _READ_ROWS if factor <= block_height else 1
-        step_rows = whole_blocks(block_height, dataset.height, rows_at_once, _READ_ROWS)
-        step_cols = whole_blocks(block_width, dataset.width, _CHUNK_PIXELS // step_rows, _READ_ROWS)
-        lines = []
-        for line_rows in groups(rows, step_rows):
-            line = [self._pick(level, line_rows, some) for some in groups(cols, step_cols)]
-            lines.append([np.concatenate(parts, axis=-1) for parts in zip(*line, strict=True)])
-        pixels, valid = (np.concatenate(parts, axis=-2) for parts in zip(*lines, strict=True))
+        found = self._sampler.sample(max_side)
         if self._presents_working:
             # What could not be read here was counted in the file's own pixels.
             self._handles.unreadable.clear()
-        return pixels, valid
+        return found
 
     def chunks(self) -> Iterator[tuple[Pixels, BoolArray]]:
         """Read the whole scene piece by piece, whole blocks at a time.
@@ -342,14 +314,11 @@ class Scene:
         Raises:
             ReadError: The pixels cannot be read.
         """
-        height, width = self._file_shape
-        block_height, block_width = self._handles.dataset(None).block_shapes[0]
-        step_rows = whole_blocks(block_height, height, _READ_ROWS, _READ_ROWS)
-        step_cols = whole_blocks(block_width, width, _CHUNK_PIXELS // step_rows, _READ_ROWS)
-        for row in range(0, height, step_rows):
-            for col in range(0, width, step_cols):
-                size = min(step_rows, height - row), min(step_cols, width - col)
-                yield self._read(None, Window(row, col, *size))
+        return self._sampler.chunks()
+
+    @property
+    def _sampler(self) -> Sampler:
+        return Sampler(self.source, self._handles, self._read, self._overviews)
 
     def _read_working(self, window: Window) -> tuple[Pixels, BoolArray]:
         """Read a window of the working grid, inside it."""
@@ -378,23 +347,13 @@ class Scene:
         right = min(math.ceil(window.col_stop * cols), width)
         return Window(row, col, bottom - row, right - col)
 
-    def _pick(
-        self, level: int | None, rows: NDArray[np.intp], cols: NDArray[np.intp]
-    ) -> tuple[Pixels, BoolArray]:
-        """Read the pixels where some rows and columns cross."""
-        row, col = int(rows[0]), int(cols[0])
-        window = Window(row, col, int(rows[-1]) + 1 - row, int(cols[-1]) + 1 - col)
-        pixels, valid = self._read(level, window)
-        index = np.ix_(rows - row, cols - col)
-        return pixels[:, index[0], index[1]], valid[index]
-
     def _read(
         self, level: int | None, window: Window, *, image: bool = True
     ) -> tuple[Pixels, BoolArray]:
         """Read a window of the scene's own grid or of an overview."""
         needed = set(self._validity.bands(self.bands)) | (set(self.bands) if image else set())
         bands = sorted(needed)
-        data, mask, lost = self._handles.read(level, bands, window, mask=self._validity.mask)
+        data, mask, lost = self._handles.read(level, bands, window, masks=self._validity.masks)
         pixels = dict(zip(bands, data, strict=True))
         valid = self._validity.of(pixels, mask, self._bands)
         if valid is None:
@@ -408,24 +367,6 @@ class Scene:
         if tuple(bands) == self.bands:
             return data, valid
         return np.stack([pixels[band] for band in self.bands]), valid
-
-    def _level(self, factor: float) -> int | None:
-        """Choose the coarsest overview that is no coarser than `factor`; None for the raster."""
-        fitting = [i for i, each in enumerate(self._overviews) if each <= factor * (1 + 1e-6)]
-        if not fitting:
-            return None
-        level = max(fitting, key=lambda i: self._overviews[i])
-        with contextlib.suppress(*GDAL_ERRORS):
-            # An overview may lack the mask that the raster has.
-            if self._handles.dataset(level).mask_flag_enums[0] == self._flags:
-                return level
-        return None
-
-
-def _overviews(dataset: DatasetReader) -> list[int]:
-    """Return the factors of the overviews that all bands have."""
-    factors = [dataset.overviews(band) for band in dataset.indexes]
-    return factors[0] if all(each == factors[0] for each in factors) else []
 
 
 def _warn_unplaced(source: str, scene: Scene) -> None:

@@ -23,6 +23,9 @@ _ENOUGH_PIXELS = 10_000
 class _Source(Protocol):
     """What a stretch needs of a scene."""
 
+    @property
+    def full_range(self) -> tuple[float, float]: ...
+
     def sample(self, max_side: int = ...) -> tuple[NDArray[Any], BoolArray]: ...
 
     def chunks(self) -> Any: ...
@@ -33,7 +36,7 @@ class Stretch:
     """How the ends of the stretch are found.
 
     Attributes:
-        kind: "none" (by the pixels' type), "minmax", "percentile" or "range".
+        kind: "none" (by the pixels' type and bits), "minmax", "percentile" or "range".
         low: Percentile or value that becomes 0; unused by none and minmax.
         high: Percentile or value that becomes 1.
     """
@@ -83,7 +86,8 @@ class Radiometry:
 
     Attributes:
         stretch: How the ends were found.
-        low: Per band (red, green, blue) the pixel value that becomes 0.
+        low: Per band (red, green, blue) the pixel value that becomes 0; above `high` where the
+            file has 0 as white.
         high: Per band the pixel value that becomes 1.
         fill: Per band the mean of the valid stretched pixels, 0..1: stands in for invalid ones.
         sample_size: Valid pixels that these were taken from.
@@ -154,7 +158,7 @@ def fit(scene: _Source, stretch: str | None = None) -> Radiometry:
         values = _search(scene, values)
     if asked is None:
         asked = Stretch("none") if dtype == np.uint8 else parse_stretch(DEFAULT_STRETCH)
-    ends = [_ends(asked, band, dtype) for band in values]
+    ends = [_ends(asked, band, scene.full_range) for band in values]
     seen = np.ones(values.shape[1], np.bool_)
     fill = [
         float(_stretched(band, seen, *each).mean(dtype=np.float64)) if band.size else 0.0
@@ -176,11 +180,18 @@ def _search(scene: _Source, nothing: NDArray[Any]) -> NDArray[Any]:
     return np.concatenate(found, axis=1)
 
 
-def _ends(stretch: Stretch, values: NDArray[Any], dtype: np.dtype[Any]) -> tuple[float, float]:
+def _ends(
+    stretch: Stretch, values: NDArray[Any], full_range: tuple[float, float]
+) -> tuple[float, float]:
+    if stretch.kind == "none":
+        return full_range
+    low, high = _ascending(stretch, values)
+    return (high, low) if full_range[0] > full_range[1] else (low, high)
+
+
+def _ascending(stretch: Stretch, values: NDArray[Any]) -> tuple[float, float]:
     if stretch.kind == "range":
         return stretch.low, stretch.high
-    if stretch.kind == "none":
-        return 0.0, float(np.iinfo(dtype).max) if dtype.kind != "f" else 1.0
     if not values.size:
         return 0.0, 1.0
     if stretch.kind == "percentile":
@@ -192,11 +203,11 @@ def _ends(stretch: Stretch, values: NDArray[Any], dtype: np.dtype[Any]) -> tuple
 
 
 def _stretched(values: NDArray[Any], valid: BoolArray, low: float, high: float) -> NDArray[Any]:
-    """Map low..high to 0..1 and clip; where low is high, below 0, above 1 and between 0.5."""
+    """Map low..high to 0..1 and clip; where low is high, below it 0, above it 1, at it 0.5."""
     # Types beyond 16 bits may hold values that float32 cannot tell apart.
     work: Any = np.float32 if values.dtype.itemsize <= 2 else np.float64
     offset: NDArray[Any] = np.where(valid, values, work(low)).astype(work) - work(low)
-    if high > low:
+    if high != low:
         offset /= work(high - low)
         return offset.clip(0, 1)
     return np.asarray(np.sign(offset) / work(2) + work(0.5))

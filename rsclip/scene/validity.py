@@ -22,10 +22,11 @@ class Validity:
     """Where a raster says which of its pixels hold data.
 
     A mask or alpha band beats a declared nodata value, as in rasterio and GDAL. A nodata value
-    makes a pixel invalid where every band has it. A value given by the user adds to mask and alpha.
+    makes a pixel invalid where every band has it; where bands have masks of their own (VRT, ISIS3
+    cubes, .msk), one chosen band is enough. A value given by the user adds to masks and alpha.
 
     Attributes:
-        mask: The raster has a mask of its own (internal, or .msk).
+        masks: 1-based bands whose masks must all be non-zero; one of them where all share it.
         alpha: 1-based alpha band whose 0 is invalid.
         nodata: 1-based band -> value that means no data.
         finite: NaN and infinity in the image bands are invalid.
@@ -33,7 +34,7 @@ class Validity:
         words: The sources in words.
     """
 
-    mask: bool
+    masks: tuple[int, ...]
     alpha: int | None
     nodata: Mapping[int, float]
     finite: bool
@@ -43,7 +44,7 @@ class Validity:
     @property
     def everywhere(self) -> bool:
         """No pixel can be invalid."""
-        return not (self.mask or self.alpha or self.nodata or self.finite or self.transparent)
+        return not (self.masks or self.alpha or self.nodata or self.finite or self.transparent)
 
     def bands(self, image: tuple[int, ...]) -> tuple[int, ...]:
         """Return the bands whose pixels `of` needs, ascending."""
@@ -53,18 +54,18 @@ class Validity:
         return tuple(sorted(needed))
 
     def of(
-        self, pixels: Mapping[int, NDArray[Any]], mask: NDArray[Any] | None, bands: Bands
+        self, pixels: Mapping[int, NDArray[Any]], mask: BoolArray | None, bands: Bands
     ) -> BoolArray | None:
         """Work out the valid pixels; None means all of them.
 
         Args:
             pixels: 1-based band -> (h, w), at least `self.bands(bands.image)`.
-            mask: uint8 (h, w) of the raster's own mask, if it has one.
+            mask: bool (h, w), where all of `masks` are non-zero, if there are any.
             bands: The image bands.
         """
         parts: list[BoolArray] = []
-        if self.mask and mask is not None:
-            parts.append(mask != 0)
+        if self.masks and mask is not None:
+            parts.append(mask)
         if self.alpha:
             parts.append(pixels[self.alpha] > 0)
         if self.nodata:
@@ -90,32 +91,35 @@ def find_validity(dataset: DatasetReader, bands: Bands, nodata: float | None = N
     Raises:
         OptionError: The bands cannot hold `nodata`.
     """
-    flags = dataset.mask_flag_enums[0]
-    own_mask = MaskFlags.per_dataset in flags and MaskFlags.alpha not in flags
+    masks = _own_masks(dataset, bands)
+    shared = MaskFlags.per_dataset in dataset.mask_flag_enums[0]
     # GDAL sees alpha as a mask in two- and four-band files only; red, green, blue, infrared, alpha
     # means the same.
-    alpha = None if own_mask else bands.alpha
+    alpha = None if masks and shared else bands.alpha
     values: dict[int, float] = {}
     if nodata is not None:
         colours = [index for index in dataset.indexes if index != bands.alpha]
         for index in colours:
             _refuse_impossible(dataset, index, nodata)
         values = dict.fromkeys(colours, nodata)
-    elif MaskFlags.nodata in flags and not alpha:
+    elif (
+        not masks and not alpha and MaskFlags.nodata in dataset.mask_flag_enums[bands.image[0] - 1]
+    ):
         values = {
             index: value
             for index, value in zip(dataset.indexes, dataset.nodatavals, strict=True)
             if value is not None
         }
         # One band without a nodata value is valid throughout, and so are then all pixels.
-        if len(values) < dataset.count:
+        if masks or len(values) < dataset.count:
             values = {}
     finite = any(np.dtype(dataset.dtypes[index - 1]).kind == "f" for index in bands.image)
     transparent = bands.palette is not None and bool((bands.palette[:, 3] == 0).any())
     words = []
-    if own_mask:
+    if masks:
         file = any(str(name).lower().endswith(".msk") for name in dataset.files)
-        words.append("mask file (.msk)" if file else "internal mask")
+        kind = "mask file (.msk)" if file else "internal mask"
+        words.append(kind if shared else "each band's own mask")
     if alpha:
         words.append(f"alpha band {alpha}")
     if values and not (finite and all(math.isnan(value) for value in values.values())):
@@ -125,7 +129,19 @@ def find_validity(dataset: DatasetReader, bands: Bands, nodata: float | None = N
     if finite:
         words.append("NaN pixels")
     text = ", ".join(words) if words else "none: every pixel is valid"
-    return Validity(own_mask, alpha, values, finite, transparent, text)
+    return Validity(masks, alpha, values, finite, transparent, text)
+
+
+def _own_masks(dataset: DatasetReader, bands: Bands) -> tuple[int, ...]:
+    """Return the bands whose masks tell: the first where all share one, else the chosen ones."""
+    flags = dataset.mask_flag_enums
+    if MaskFlags.per_dataset in flags[0]:
+        return () if MaskFlags.alpha in flags[0] else (1,)
+    chosen = sorted(set(bands.image))
+    # GDAL has no flag for a mask that is a band's own.
+    if all(flags[band - 1] for band in chosen):
+        return ()
+    return tuple(band for band in chosen if MaskFlags.all_valid not in flags[band - 1])
 
 
 def _nodata_words(values: Mapping[int, float], *, given: bool) -> str:

@@ -9,7 +9,7 @@ import numpy as np
 import rasterio
 from numpy.typing import NDArray
 from rasterio.dtypes import dtype_rev, typename_fwd
-from rasterio.enums import ColorInterp, Resampling
+from rasterio.enums import ColorInterp, MaskFlags, Resampling
 from rasterio.io import DatasetReader
 from rasterio.transform import Affine
 from rasterio.vrt import WarpedVRT
@@ -190,8 +190,10 @@ def open_warped(
     smooth = Resampling.average if coarser else Resampling.bilinear
     options: dict[str, Any] = {}
     values = set(validity.nodata.values())
-    if values and (validity.mask or validity.alpha is not None):
-        # The warper heeds a nodata value or a mask, never both: make them one alpha band.
+    told_by = len(validity.masks) + (validity.alpha is not None) + bool(values)
+    shared = MaskFlags.per_dataset in dataset.mask_flag_enums[0]
+    if told_by > 1 or (validity.masks and not shared):
+        # The warper heeds a nodata value or one mask of the whole file: make all one alpha band.
         dataset, values = _with_one_alpha(dataset, validity), set()
     elif validity.alpha is None and not validity.everywhere:
         # Masks of any kind come along only as an alpha band of the VRT's own.
@@ -200,7 +202,7 @@ def open_warped(
         options["src_nodata"] = values.pop()
     elif not values:
         # A declared value yields to mask and alpha.
-        nan = validity.finite and not validity.mask and validity.alpha is None
+        nan = validity.finite and not validity.masks and validity.alpha is None
         options["src_nodata"] = math.nan if nan else None
     return WarpedVRT(
         dataset,
@@ -220,19 +222,21 @@ def _with_one_alpha(dataset: DatasetReader, validity: Validity) -> DatasetReader
 
     In bytes, GDAL's sum of masks (0 or 255) is their "or", its product their "and".
     """
-    image = [band for band in dataset.indexes if band != validity.alpha]
-    declared = _vrt(dataset)
-    for number, band in enumerate(image, 1):
-        element = _band(declared, number, dataset.dtypes[band - 1], [(dataset.name, str(band))])
-        SubElement(element, "NoDataValue").text = repr(float(validity.nodata[band]))
-    unlike = _vrt(dataset)
-    masks = [(_text(declared), f"mask,{number}") for number in range(1, len(image) + 1)]
-    _band(unlike, 1, "uint8", masks, "sum")
-    own = (dataset.name, "mask,1" if validity.mask else str(validity.alpha))
+    tell = [(dataset.name, f"mask,{band}") for band in validity.masks]
+    if validity.alpha is not None:
+        tell.append((dataset.name, str(validity.alpha)))
+    if validity.nodata:
+        declared, unlike = _vrt(dataset), _vrt(dataset)
+        for number, (band, value) in enumerate(validity.nodata.items(), 1):
+            element = _band(declared, number, dataset.dtypes[band - 1], [(dataset.name, str(band))])
+            SubElement(element, "NoDataValue").text = repr(float(value))
+        names = [(_text(declared), f"mask,{i}") for i in range(1, len(validity.nodata) + 1)]
+        _band(unlike, 1, "uint8", names, "sum")
+        tell.append((_text(unlike), "1"))
     root = _vrt(dataset)
     for band in dataset.indexes:
         _band(root, band, dataset.dtypes[band - 1], [(dataset.name, str(band))])
-    alpha = _band(root, dataset.count + 1, "uint8", [(_text(unlike), "1"), own], "mul")
+    alpha = _band(root, dataset.count + 1, "uint8", tell, "mul" if len(tell) > 1 else None)
     SubElement(alpha, "ColorInterp").text = "Alpha"
     joined: DatasetReader = rasterio.open(_text(root))
     return joined

@@ -124,3 +124,35 @@ def test_uint16_scene_with_a_collar_is_not_stretched_over_the_collar():
     radiometry, image, _, valid = fitted(raster("rio-tiler/mosaic_cog1.tif"))
     assert min(radiometry.low) > 5000
     assert 0.2 < image[:, valid].mean() < 0.4
+
+
+@pytest.mark.parametrize("bits", [1, 2, 4, 7])
+def test_bytes_of_fewer_bits_are_read_as_bright_as_they_are(make, bits):
+    pixels = np.random.default_rng(3).integers(0, 2**bits, (3, 20, 30), "uint8")
+    radiometry, image, *_ = fitted(make(pixels, nbits=bits))
+    np.testing.assert_allclose(image, pixels / np.float32(2**bits - 1), rtol=1e-6)
+    assert radiometry.describe() == f"none (0 to {2**bits - 1})"
+
+
+def test_twelve_bits_of_sixteen_without_a_stretch(make):
+    pixels = np.random.default_rng(3).integers(0, 4096, (3, 20, 30), "uint16")
+    _, image, *_ = fitted(make(pixels, nbits=12), "none")
+    np.testing.assert_allclose(image, pixels / np.float32(4095), rtol=1e-6)
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "uint16"])
+@pytest.mark.parametrize("stretch", [None, "none", "minmax", "percentile:5,95", "range:20,220"])
+def test_grey_that_has_0_as_white_is_no_negative(make, noise, dtype, stretch):
+    pixels = noise(1, 30, 40, dtype=dtype)
+    _, image, *_ = fitted(make(pixels, "black.tif"), stretch)
+    radiometry, turned, *_ = fitted(make(pixels, "white.tif", photometric="miniswhite"), stretch)
+    np.testing.assert_allclose(turned, 1 - image, atol=1e-5)
+    assert np.ptp(image) > 0
+    assert radiometry.fill[0] == pytest.approx(turned.mean(), rel=1e-4)
+
+
+def test_grey_that_has_0_as_white_of_four_bits(make):
+    pixels = np.arange(16, dtype="uint8").repeat(20).reshape(1, 16, 20)
+    radiometry, image, *_ = fitted(make(pixels, nbits=4, photometric="miniswhite"))
+    assert radiometry.describe() == "none (15 to 0)"
+    np.testing.assert_allclose(image[0], 1 - pixels[0] / 15, atol=1e-6)

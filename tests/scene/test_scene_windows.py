@@ -7,7 +7,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from rasterio.enums import Resampling
 
+from rsclip.errors import RsclipWarning
 from rsclip.scene.scene import Scene
+from rsclip.scene.stretch import fit
 from rsclip.types import Window
 from tests.rasters import write_raster
 
@@ -109,6 +111,72 @@ def test_an_overview_that_mixed_an_undeclared_nodata_is_not_used(make, noise):
     with Scene.open(path, nodata=0) as scene:
         got, valid = scene.sample(max_side=8)
     assert got[0][valid].min() >= 100
+
+
+@pytest.fixture
+def landscape():
+    """Pixels uint16 (3, 512, 512) of smooth fields with noise, 500 to about 3000."""
+    rng = np.random.default_rng(5)
+    fields = np.kron(rng.gamma(3, 300, (3, 32, 32)), np.ones((16, 16)))
+    return (500 + fields + rng.normal(0, 40, fields.shape)).clip(500, 6000).astype("uint16")
+
+
+@pytest.mark.parametrize(
+    "resampling", ["nearest", "average", "cubic", "bilinear", "lanczos", "mode"]
+)
+@pytest.mark.parametrize("dtype", ["uint16", "float32", "uint8"])
+def test_overviews_that_fit_are_used_without_a_word(make, landscape, resampling, dtype, recwarn):
+    pixels = (landscape if dtype != "uint8" else landscape // 24).astype(dtype)
+    pixels[:, :90, :200] = 0
+    path = add_overviews(make(pixels, nodata=0), [2, 4, 8], Resampling[resampling])
+    with rasterio.open(path, overview_level=2) as dataset:
+        expected = dataset.read()
+    with Scene.open(path) as scene:
+        np.testing.assert_array_equal(scene.sample(64)[0], expected)
+    assert not [each for each in recwarn.list if each.category is RsclipWarning]
+
+
+def spoil_overviews(path, value):
+    """Fill the overviews of a raster with a value, as a writer that stopped early leaves them."""
+    with rasterio.open(path) as dataset:
+        levels = range(len(dataset.overviews(1)))
+    for level in levels:
+        with rasterio.open(path, "r+", overview_level=level) as dataset:
+            dataset.write(np.full((dataset.count, *dataset.shape), value, dataset.dtypes[0]))
+    return path
+
+
+@pytest.mark.parametrize("nodata", [None, 0])
+def test_overviews_that_do_not_fit_the_pixels_are_not_used(make, landscape, nodata):
+    with Scene.open(make(landscape, "bare.tif")) as scene:
+        expected = fit(scene)
+        small = scene.sample(64)[0]
+    path = add_overviews(make(landscape, nodata=nodata), [2, 4, 8])
+    spoil_overviews(path, 0)
+    with Scene.open(path) as scene:
+        with pytest.warns(
+            RsclipWarning, match="overviews do not fit its pixels.*gdaladdo -r average"
+        ):
+            got = scene.sample(64)[0]
+        twin = scene.reopen()
+        again = twin.sample(32)[0]
+        twin.close()
+        found = fit(scene)
+    np.testing.assert_array_equal(got, small)
+    assert again.min() >= 500
+    assert (found.low, found.high) == (expected.low, expected.high)
+
+
+def test_nodata_declared_after_averaging_does_not_shift_the_stretch(make, landscape):
+    rng = np.random.default_rng(6)
+    for row, col in rng.integers(0, 500, (40, 2)):
+        landscape[:, row : row + 11, col : col + 11] = 65535
+    path = add_overviews(make(landscape), [2, 4, 8])
+    with rasterio.open(path, "r+") as dataset:
+        dataset.nodata = 65535
+    with Scene.open(path) as scene, pytest.warns(RsclipWarning, match="do not fit"):
+        got, valid = scene.sample(64)
+    assert got[:, valid].max() <= 6000
 
 
 def test_chunks_cover_every_pixel_once(make, noise):

@@ -148,7 +148,8 @@ def rgb_pipe(
 
     Args:
         bands: 1-based bands.
-        ends: Per band the values that become black and full colour; None for bytes as they are.
+        ends: Per band the values that become black and full colour, the larger one first where
+            the file has 0 as white; None for bytes as they are.
         alpha: 1-based alpha band, if there is one.
         clear_black: Leave pixels away that are 0 in all bands.
     """
@@ -171,10 +172,10 @@ def rgb_pipe(
         )
     for name, (low, high) in zip(names, ends or (), strict=False):
         contrast = ET.SubElement(renderer, f"{name}ContrastEnhancement")
-        ET.SubElement(contrast, "minValue").text = repr(float(low))
-        ET.SubElement(contrast, "maxValue").text = repr(float(high))
+        ET.SubElement(contrast, "minValue").text = repr(float(min(low, high)))
+        ET.SubElement(contrast, "maxValue").text = repr(float(max(low, high)))
         ET.SubElement(contrast, "algorithm").text = "StretchToMinimumMaximum"
-    _finish_pipe(pipe)
+    _finish_pipe(pipe, negative=any(low > high for low, high in ends or ()))
     return pipe
 
 
@@ -243,9 +244,11 @@ def _rgba(colour: Sequence[int]) -> str:
     return ",".join(str(part) for part in colour)
 
 
-def _finish_pipe(pipe: ET.Element) -> None:
+def _finish_pipe(pipe: ET.Element, *, negative: bool = False) -> None:
     ET.SubElement(pipe, "brightnesscontrast", brightness="0", contrast="0", gamma="1")
-    ET.SubElement(pipe, "huesaturation", saturation="0", grayscaleMode="0", colorizeOn="0")
+    colours = {"saturation": "0", "grayscaleMode": "0", "colorizeOn": "0"}
+    # Earlier versions of QGIS overlook invertColors.
+    ET.SubElement(pipe, "huesaturation", colours | ({"invertColors": "1"} if negative else {}))
     ET.SubElement(pipe, "rasterresampler", maxOversampling="2")
 
 
