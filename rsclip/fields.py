@@ -90,10 +90,13 @@ def describe_kind(kind: Any, low: float = -math.inf, high: float = math.inf) -> 
     return f"{number}, {low:,.12g} or more" if math.isfinite(low) else number
 
 
-def nearest(name: str, known: Iterable[str]) -> str:
-    """Return "Did you mean X?", or "" when nothing is near."""
-    near = difflib.get_close_matches(name.lower(), list(known), n=1)
-    return f"Did you mean {near[0]}?" if near else ""
+def nearest(name: str, known: Iterable[str], count: int = 1) -> str:
+    """Return "Did you mean A, B or C?" with up to `count` names, or "" when none is near."""
+    folded = {item.lower(): item for item in known}
+    # Of several, one may be wilder.
+    near = difflib.get_close_matches(name.lower(), folded, n=count, cutoff=0.6 - 0.1 * (count > 1))
+    most = ", ".join(folded[item] for item in near[:-1])
+    return f"Did you mean {most}{most and ' or '}{folded[near[-1]]}?" if near else ""
 
 
 def _of_text(kind: Any, value: Any) -> Any:

@@ -80,16 +80,6 @@ class LabelStrip:
     probabilities: np.ndarray | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class _Choice:
-    """What was made of a chunk of pixels; as `LabelStrip`, with positions of classes as labels."""
-
-    position: np.ndarray
-    score: FloatArray | None
-    margin: FloatArray | None
-    probabilities: np.ndarray | None
-
-
 def percent(share: FloatArray) -> np.ndarray:
     """Return shares of 0..1 as whole percent, uint8."""
     whole: np.ndarray = np.rint(share * np.float32(100)).astype(np.uint8)
@@ -219,9 +209,9 @@ class Labeller:
                 else self._interpolated(held, window)
             )
             choice = self._label(query_values, window.shape)
-            chosen = self._values[choice.position]
+            chosen = self._values[choice.labels]
             if choice.score is not None:
-                chosen[choice.score < self._thresholds[choice.position]] = 0
+                chosen[choice.score < self._thresholds[choice.labels]] = 0
             # No window saw anything here: a valid pixel, if there is one, stays unclassified.
             unseen = None if cover is None else cover == 0
             for target, values in (
@@ -293,8 +283,8 @@ class Labeller:
             own
         ]
 
-    def _label(self, values: _Values, shape: Shape) -> _Choice:
-        """Return each pixel's class position (n, w) and what was asked for besides."""
+    def _label(self, values: _Values, shape: Shape) -> LabelStrip:
+        """Return a chunk of a strip, with each pixel's class position as its label."""
         best = np.full(shape, -np.inf, np.float32)
         label = np.zeros(shape, np.int32)
         total = np.zeros(shape, np.float32) if self._scored else None
@@ -319,18 +309,18 @@ class Labeller:
             np.copyto(label, position, where=strongest > best)
             np.maximum(best, strongest, out=best)
         if total is None:
-            return _Choice(label, None, None, None)
+            return LabelStrip(0, label, None)
         # The best logit's own share of the softmax: exp(0) over the sum.
         score = np.reciprocal(total)
         margin = None if second is None else score * (1 - self._ratio(second, best))
         if not self._foreground:
-            return _Choice(label, score, margin, None)
+            return LabelStrip(0, label, score, margin)
         probabilities = np.empty(logits.shape, np.uint8)
         for position, own in enumerate(logits):
             # A class's share is the best one's times the ratio of the two exponentials: so in
             # the papers' softmax over all words too, where a class has the best of its words.
             probabilities[position] = percent(score * self._ratio(own, best))
-        return _Choice(label, score, margin, probabilities)
+        return LabelStrip(0, label, score, margin, probabilities)
 
     def _ratio(self, logit: FloatArray, best: FloatArray) -> FloatArray:
         """Return exp(scale * logit) / exp(scale * best)."""

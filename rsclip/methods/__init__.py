@@ -145,13 +145,5 @@ def _described(name: str, method: Method) -> dict[str, Any]:
         "name": name,
         "summary": method.summary,
         "paper": method.citation,
-        "options": [
-            {
-                "name": facts.name,
-                "default": facts.written,
-                "takes": facts.takes,
-                "help": facts.text,
-            }
-            for facts in describe_options(method.options)
-        ],
+        "options": describe_options(method.options),
     }

@@ -4,39 +4,14 @@ import dataclasses
 import math
 import typing
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from rsclip.errors import OptionError
 from rsclip.fields import describe_kind, nearest, read_value
 
-__all__ = ["OptionFacts", "describe_options", "option", "read_options"]
+__all__ = ["describe_options", "option", "read_options"]
 
 T = TypeVar("T")
-
-
-@dataclass(frozen=True, slots=True)
-class OptionFacts:
-    """What a user is told of an option.
-
-    Attributes:
-        name: As it is written.
-        default: Its value if it is not given.
-        takes: The values that fit, in words.
-        text: What it does, one line.
-    """
-
-    name: str
-    default: Any
-    takes: str
-    text: str
-
-    @property
-    def written(self) -> str:
-        """The default as it would be given after NAME=."""
-        if isinstance(self.default, bool):
-            return str(self.default).lower()
-        return f"{self.default:g}" if isinstance(self.default, float) else str(self.default)
 
 
 def option(default: T, text: str, *, low: float = -math.inf, high: float = math.inf) -> T:
@@ -54,18 +29,25 @@ def option(default: T, text: str, *, low: float = -math.inf, high: float = math.
     return typing.cast(T, field)
 
 
-def describe_options(defaults: Any) -> list[OptionFacts]:
-    """Return the facts of every option of a method, in order."""
+def describe_options(defaults: Any) -> list[dict[str, str]]:
+    """Return each option of a method: its name, its default as text, the values it takes, help."""
     types = typing.get_type_hints(type(defaults))
     return [
-        OptionFacts(
-            field.name,
-            getattr(defaults, field.name),
-            describe_kind(types[field.name], **_limits(field)),
-            field.metadata["text"],
-        )
+        {
+            "name": field.name,
+            "default": _written(getattr(defaults, field.name)),
+            "takes": describe_kind(types[field.name], **_limits(field)),
+            "help": field.metadata["text"],
+        }
         for field in dataclasses.fields(defaults)
     ]
+
+
+def _written(value: Any) -> str:
+    """Return a default as a user would give it after NAME=."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def read_options(

@@ -4,7 +4,6 @@ Everything here becomes a list of `Draft`, one a class, with the place it came f
 whatever is wrong can be named. What classes mean to one another is checked in `legend`.
 """
 
-import difflib
 import json
 import math
 import unicodedata
@@ -14,6 +13,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from rsclip.errors import LegendError
+from rsclip.fields import nearest
 from rsclip.files import parse_yaml, read_rows, read_text
 from rsclip.words.colours import RGB, parse_colour
 
@@ -333,11 +333,10 @@ def _known_keys(
     for key, value in mapping.items():
         spelt = _ALIASES.get(key, key) if isinstance(key, str) else key
         if spelt not in known:
-            near = difflib.get_close_matches(str(key), known, n=1)
             raise LegendError(
                 f"unknown {kind} `{key}`",
                 where=where,
-                remedy=f"Did you mean `{near[0]}`?" if near else f"Known: {', '.join(known)}.",
+                remedy=nearest(str(key), known) or f"Known: {', '.join(known)}.",
             )
         if spelt in result:
             raise LegendError(f"`{key}` is given twice", where=where, remedy="Keep one of them.")

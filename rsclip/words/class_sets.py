@@ -1,11 +1,11 @@
 """The class sets that come with rsclip, under configs/classes."""
 
-import difflib
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from rsclip.errors import LegendError
+from rsclip.fields import nearest
 from rsclip.files import config_path
 from rsclip.words.class_files import read_class_file
 
@@ -82,8 +82,5 @@ def set_file(name: str) -> Path:
             where="classes",
             remedy=variants(base, tuned),
         )
-    near = difflib.get_close_matches(name.lower(), known, n=3)
-    hint = f"Did you mean {' or '.join(near)}? " if near else ""
-    raise LegendError(
-        f"no bundled set `{name}`", where="classes", remedy=f"{hint}Bundled: {', '.join(known)}."
-    )
+    hint = f"{nearest(name, known, 3)} Bundled: {', '.join(known)}.".lstrip()
+    raise LegendError(f"no bundled set `{name}`", where="classes", remedy=hint)

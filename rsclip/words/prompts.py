@@ -1,11 +1,11 @@
 """From class words to the prompts that the text encoder reads; no torch."""
 
-import difflib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from rsclip.errors import OptionError
+from rsclip.fields import nearest
 from rsclip.files import config_path, expand, read_text
 from rsclip.words.legend import Legend, LegendClass
 
@@ -69,12 +69,11 @@ def load_templates(name_or_file: str | Path) -> tuple[str, ...]:
         return _read(path)
     if text in TEMPLATES:
         return _read(config_path("templates", f"{text}.txt"))
-    near = difflib.get_close_matches(text.lower(), TEMPLATES, n=1)
+    choice = f"Choose {', '.join(TEMPLATES)}, or give a .txt file."
     raise OptionError(
         f"unknown templates {text!r}",
         where="--templates",
-        remedy=(f"Did you mean {near[0]}? " if near else "")
-        + f"Choose {', '.join(TEMPLATES)}, or give a .txt file.",
+        remedy=f"{nearest(text, TEMPLATES)} {choice}".lstrip(),
     )
 
 

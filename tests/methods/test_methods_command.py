@@ -92,7 +92,7 @@ def test_the_page_on_methods_has_them_all(repository):
     page = (repository / "docs/methods.md").read_text(encoding="utf-8")
     words = " ".join(page.replace("*", "").split())
     options = {
-        fact.name for method in METHODS.values() for fact in describe_options(method.options)
+        fact["name"] for method in METHODS.values() for fact in describe_options(method.options)
     }
     for name, method in METHODS.items():
         assert f"### {name}\n" in page

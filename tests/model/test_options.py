@@ -84,8 +84,8 @@ def test_every_method_describes_itself():
         assert method.summary.endswith(".")
         assert method.citation
         facts = describe_options(method.options)
-        assert "bias_lambda" in [fact.name for fact in facts]
+        assert "bias_lambda" in [fact["name"] for fact in facts]
         for fact in facts:
-            assert fact.text.endswith(".")
+            assert fact["help"].endswith(".")
             # What is shown as the default is taken as text, and changes nothing.
-            assert parse_options(name, {fact.name: str(fact.default)}) == method.options
+            assert parse_options(name, {fact["name"]: fact["default"]}) == method.options

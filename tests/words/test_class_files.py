@@ -117,7 +117,7 @@ def test_same_name_in_two_spellings_of_unicode_is_one(tmp_path):
         ("a.yaml", "- name: road\n  name: street\n", "not valid YAML at line 2"),
         ("a.yaml", "- name: road\n  colour: #ff0000\n", "`colour` is empty"),
         ("a.yaml", "- name: yes\n", "`name` cannot be True"),
-        ("a.yaml", "clases: [road]\n", "Did you mean `classes`"),
+        ("a.yaml", "clases: [road]\n", "Did you mean classes"),
         ("a.yaml", "building: [house]\n", "unknown key `building`"),
         ("a.yaml", "road\n", "no list of classes"),
         ("a.yaml", "name: empty\n", "no classes in the file"),

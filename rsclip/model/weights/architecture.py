@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from rsclip.errors import ModelError
+from rsclip.fields import nearest
 from rsclip.files import read_text
 from rsclip.model.compat import import_open_clip
-from rsclip.model.weights.names import CONFIG_NAME, DEFAULT, NANO, ModelName, nearest
+from rsclip.model.weights.names import CONFIG_NAME, DEFAULT, NANO, ModelName
 from rsclip.model.weights.origin import cached_file, origin_of, pretrained
 from rsclip.model.weights.registry import checked_gsd_range, checkpoints
 
@@ -222,11 +223,12 @@ def _known_config(name: ModelName) -> dict[str, Any]:
         raise ModelError(
             f"the model registry is broken: unknown architecture {name.arch}", where=name.text
         )
-    hint = nearest(name.text, known if name.tag else [*known, *open_clip.list_models()])
+    known += [] if name.tag else open_clip.list_models()
     raise ModelError(
         "unknown model",
         where=name.text,
-        remedy=hint or f"Name a model as ARCH/TAG, such as {DEFAULT}, or {NANO}.",
+        remedy=nearest(name.text, known, 3)
+        or f"Name a model as ARCH/TAG, such as {DEFAULT}, or {NANO}.",
     )
 
 

@@ -208,10 +208,7 @@ def _listed(name: str) -> Iterator[ListedModel]:
         outline.window[0],
         round(outline.parameters * _FLOAT_MB),
         licence,
-        place["path"],
-        place["size"],
-        place["sha256"],
-        place["damaged"],
+        **place,
     )
 
 

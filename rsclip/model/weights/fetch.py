@@ -51,7 +51,7 @@ def fetch_weights(name: str, progress: Progress | None = None) -> Path:
             remedy="Such as ViT-B-16/openai; see rsclip models list.",
         )
     found = cached_weights(parsed)
-    if found is not None and is_whole(found) and _is_pinned(found, origin):
+    if found is not None and is_whole(found, origin.sha256):
         if parsed.kind == "arch":
             _complete(parsed, origin, found)
         return found
@@ -66,7 +66,7 @@ def fetch_weights(name: str, progress: Progress | None = None) -> Path:
             )
         check_config(architecture_of(parsed).config, name)
     path = _weights_from_hub(parsed, origin, progress)
-    if not _is_pinned(path, origin):
+    if not is_whole(path, origin.sha256):
         raise _not_pinned(name, origin, path)
     return path
 
@@ -136,7 +136,7 @@ def _from_address(parsed: ModelName, origin: Origin, progress: Progress | None) 
             _unpack(archive, origin.member, part, parsed.text)
         else:
             archive.replace(part)
-        if not _is_pinned(part, origin):
+        if not is_whole(part, origin.sha256):
             raise _not_pinned(parsed.text, origin, part)
         # Before the file is in its place: one without its note could not be checked.
         note_sha256(target, part)
@@ -156,11 +156,6 @@ def _from_address(parsed: ModelName, origin: Origin, progress: Progress | None) 
         part.unlink(missing_ok=True)
     archive.unlink(missing_ok=True)
     return target
-
-
-def _is_pinned(path: Path, origin: Origin) -> bool:
-    """Tell whether a file is the one that the registry names by its hash, if it names one."""
-    return not origin.sha256 or file_sha256(path.resolve()) == origin.sha256
 
 
 def _not_pinned(name: str, origin: Origin, path: Path) -> ModelError:

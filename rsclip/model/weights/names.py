@@ -10,9 +10,7 @@ ARCH        an architecture of open_clip, for weights from a file
 FILE.json   an architecture's config file, for weights from a file
 """
 
-import difflib
 import re
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -21,7 +19,7 @@ from rsclip.errors import ModelError
 from rsclip.files import data_path
 from rsclip.model.weights.registry import Checkpoint, checkpoints
 
-__all__ = ["AUTO", "CONFIG_NAME", "DEFAULT", "HUB", "NANO", "ModelName", "nearest", "parse_name"]
+__all__ = ["AUTO", "CONFIG_NAME", "DEFAULT", "HUB", "NANO", "ModelName", "parse_name"]
 
 AUTO = "auto"
 NANO = "nano"
@@ -86,16 +84,6 @@ def parse_name(text: str) -> ModelName:
             remedy="Name a folder that is there, or a model as ARCH/TAG.",
         )
     return ModelName(text, "arch", arch=arch, tag=tag if slash else None)
-
-
-def nearest(name: str, known: Iterable[str], count: int = 3) -> str:
-    """Return "Did you mean A, B or C?", or "" when nothing is near."""
-    folded = {item.lower(): item for item in known}
-    near = difflib.get_close_matches(name.lower(), folded, n=count, cutoff=0.5)
-    if not near:
-        return ""
-    *most, last = [folded[item] for item in near]
-    return f"Did you mean {', '.join(most)} or {last}?" if most else f"Did you mean {last}?"
 
 
 def _folder(text: str, path: Path) -> ModelName:

@@ -11,10 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from rsclip.errors import ModelError
+from rsclip.fields import nearest
 from rsclip.files import cache_folder
 from rsclip.model.compat import import_open_clip
 from rsclip.model.weights.files import file_sha256
-from rsclip.model.weights.names import CONFIG_NAME, ModelName, nearest
+from rsclip.model.weights.names import CONFIG_NAME, ModelName
 from rsclip.model.weights.registry import licence_of
 
 __all__ = [
@@ -81,7 +82,7 @@ def origin_of(name: ModelName) -> Origin:
             if name.tag
             else "no tag after the slash",
             where=name.text,
-            remedy=nearest(name.tag, tags) or f"Known: {', '.join(tags) or 'none'}.",
+            remedy=nearest(name.tag, tags, 3) or f"Known: {', '.join(tags) or 'none'}.",
         )
     licence, source = licence_of(name.tag)
     # A name like ORG/NAME/FILE names its file; ORG/NAME/ leaves it to open_clip's convention.
@@ -185,10 +186,10 @@ def verified_sha256(path: Path, name: str, pinned: str = "") -> str | None:
     return known
 
 
-def is_whole(path: Path) -> bool:
-    """Tell whether a fetched file is what it was; true where nobody knows."""
-    known = known_sha256(path)
-    return known is None or file_sha256(path.resolve()) == known
+def is_whole(path: Path, pinned: str = "") -> bool:
+    """Tell whether a file is what was fetched, and what the registry pins; true if neither says."""
+    wanted = {known_sha256(path), pinned} - {None, ""}
+    return not wanted or wanted == {file_sha256(path.resolve())}
 
 
 def _note(path: Path) -> Path:
