@@ -17,7 +17,7 @@ __all__ = ["command"]
 _SHOWN_TEMPLATES = 3
 _SHOWN_PAIRS = 20
 # More words than this that a small model has not learned are one line.
-_SHOWN_FAR = 5
+_SHOWN = 5
 # A wider matrix does not fit a terminal; --png and --json hold any.
 _WIDEST = 12
 # A class without a name is called by its word, which may be a paragraph.
@@ -94,16 +94,16 @@ def _show(report: "PromptReport") -> None:
             f"- left out: {report.unlearned_pairs} pairs that are close only by words that "
             f"{report.model} has not learned, whose cosines mean little"
         )
-    far = [flag.text for flag in report.flags if flag.kind == "far"]
-    if len(far) > _SHOWN_FAR:
-        shown = ", ".join(far[:_SHOWN_FAR])
-        rest = len(far) - _SHOWN_FAR
+    unlearned = [flag.text for flag in report.flags if flag.kind == "unlearned"]
+    if len(unlearned) > _SHOWN:
+        shown = ", ".join(unlearned[:_SHOWN])
+        rest = len(unlearned) - _SHOWN
         click.echo(
-            f"- {report.model} has not learned {len(far)} of the words: {shown} and {rest} more "
-            "(--json): take a larger model"
+            f"- {report.model} has not learned {len(unlearned)} of the words: {shown} and {rest} "
+            "more (--json): take a larger model"
         )
     for flag in report.flags:
-        if flag.kind == "far" and len(far) > _SHOWN_FAR:
+        if flag.kind == "unlearned" and len(unlearned) > _SHOWN:
             continue
         paper = f" [{flag.paper}]" if flag.paper else ""
         text = _short(flag.text, _LONGEST_TEXT)

@@ -97,8 +97,8 @@ class Labeller:
         class_index: Position in `legend.classes` of each query's class.
         logit_scale: Factor from cosine similarity to logits.
         score: "class" for softmax over classes (max over a class's queries first), "paper" for
-            softmax over all queries, the class having the best of its queries (METHODS of
-            ClearCLIP and SegEarth-OV). Both choose the same label.
+            softmax over all queries, the class having the best of its queries, as
+            ClearCLIP and SegEarth-OV do. Both choose the same label.
         threshold: Lowest score that keeps a label, unless the class has its own.
         with_score: Give the score. Labels are the same, whatever is asked for besides.
         with_margin: Give the margin.

@@ -83,7 +83,7 @@ def parse_dilations(text: str) -> tuple[int, ...]:
         OptionError: It is neither, or a dilation is out of range.
     """
     kind, colon, numbers = text.strip().partition(":")
-    parts = numbers.split(",") if colon else [str(far) for far in DILATIONS]
+    parts = numbers.split(",") if colon else [str(each) for each in DILATIONS]
     fits = (
         kind == "pamr"
         and len(parts) <= _MAX_DILATIONS
@@ -120,7 +120,7 @@ class PixelRefiner:
         self._shape = valid.shape
         self._cut = cut
         self._reach = max(dilations)
-        self._offsets = [(row * far, col * far) for far in dilations for row, col in _STEPS]
+        self._offsets = [(row * step, col * step) for step in dilations for row, col in _STEPS]
         self._weights, self._alone = self._affinities(image, valid, len(dilations))
 
     def refine(self, values: FloatArray) -> FloatArray:

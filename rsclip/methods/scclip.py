@@ -132,7 +132,7 @@ def _similarity(patches: Tensor) -> Tensor:
 
 
 def _aggregate(similarity: Tensor, patches: Tensor, beta: float) -> Tensor:
-    """Return each patch as the weighted mean of those that are similar enough: (B, N, C)."""
+    """Return each patch as the weighted mean of the patches similar enough to it: (B, N, C)."""
     weight = similarity.masked_fill(similarity < beta, 0)
     return weight @ patches / (weight.sum(dim=-1, keepdim=True) + 1e-6)
 

@@ -39,7 +39,7 @@ class Trunk:
         self._tokens = {0: backbone.embed(images, positions)}
 
     def entering(self, block: int) -> Tensor:
-        """Return the tokens that enter a block, which are those that leave the one before.
+        """Return the tokens that enter a block, the same as leave the one before.
 
         Args:
             block: From `first` to the model's depth; that is what leaves the last block.

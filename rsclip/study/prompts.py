@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 __all__ = ["ClosePair", "PromptReport", "check_picture", "report_prompts", "write_matrix"]
 
 # What a model's cosines mean is its own: CLIPs on web images give any two nouns 0.7 and more. Its
-# scale is read off words whose kinship is known.
+# scale is read off pairs of words that are known to be synonyms or unrelated.
 _SYNONYMS = (
     ("building", "house"), ("road", "street"), ("forest", "woodland"), ("grass", "lawn"),
     ("farmland", "cropland"), ("bare soil", "bare ground"), ("sea", "ocean"),
@@ -88,8 +88,8 @@ class PromptReport:
         same: Its mean cosine of synonyms.
         pairs: Classes nearer than halfway from `different` to `same` by words that the model has
             learned, closest first.
-        unlearned_pairs: How many more are so near only by words that it has not learned ("far"),
-            whose cosines mean little.
+        unlearned_pairs: How many more are so near only by words that it has not learned, whose
+            cosines mean little.
         flags: Words that will not do what they say.
     """
 
@@ -159,8 +159,8 @@ def report_prompts(
         features = _features(backbone, [query.prompts for query in queries])
         model_flags = _model_flags(backbone, legend, queries)
         different, same = _scale(backbone, templates)
-    far = {flag.text for flag in model_flags if flag.kind == "far"}
-    matrix, pairs, unlearned = _compare(features, queries, far, legend, (different + same) / 2)
+    strange = {flag.text for flag in model_flags if flag.kind == "unlearned"}
+    matrix, pairs, unlearned = _compare(features, queries, strange, legend, (different + same) / 2)
     flags = [*check_legend(legend), *model_flags]
     return PromptReport(
         backbone.name, templates, legend, queries, matrix, different, same, pairs, unlearned, flags
@@ -234,15 +234,15 @@ def _scale(backbone: "Backbone", templates: Sequence[str]) -> tuple[float, float
 def _compare(
     features: Matrix,
     queries: Sequence[Query],
-    far: Set[str],
+    strange: Set[str],
     legend: Legend,
     limit: float,
 ) -> tuple[Matrix, list[ClosePair], int]:
-    """Return cosines of classes, pairs above the limit, and how many are so by far words alone."""
+    """Return cosines of classes, pairs above the limit, how many are so by strange words alone."""
     count = len(legend.classes)
     cosines = features @ features.T
     # A word that the model has not learned lies near anything.
-    learned = np.array([query.text not in far for query in queries])
+    learned = np.array([query.text not in strange for query in queries])
     telling = np.where(np.outer(learned, learned), cosines, -np.inf)
     owners = np.array([query.class_index for query in queries])
     members = [np.flatnonzero(owners == index) for index in range(count)]
@@ -292,7 +292,7 @@ def _far_words(backbone: "Backbone", legend: Legend) -> list[Flag]:
     if vocabulary is None:
         return []
     owner = {word: item.name for item in legend.classes for word in item.words}
-    far = check_words(
+    unknown = check_words(
         lambda prompts: _features(backbone, [[prompt] for prompt in prompts]),
         list(owner),
         vocabulary,
@@ -301,8 +301,8 @@ def _far_words(backbone: "Backbone", legend: Legend) -> list[Flag]:
         Flag(
             owner[item.word],
             item.word,
-            "far",
+            "unlearned",
             f'{backbone.name} has not learned it (nearest: "{item.nearest}"): take a larger model',
         )
-        for item in far
+        for item in unknown
     ]

@@ -82,5 +82,5 @@ def set_file(name: str) -> Path:
             where="classes",
             remedy=variants(base, tuned),
         )
-    hint = f"{nearest(name, known, 3)} Bundled: {', '.join(known)}.".lstrip()
+    hint = f"{nearest(name, known)} Bundled: {', '.join(known)}.".lstrip()
     raise LegendError(f"no bundled set `{name}`", where="classes", remedy=hint)

@@ -51,7 +51,7 @@ def parse_colour(value: object) -> RGB:
 
 
 def choose_colours(classes: Sequence[tuple[Sequence[str], RGB | None]]) -> list[RGB]:
-    """Give every class a colour; those that are given stay.
+    """Give every class a colour; colours that are given stay.
 
     A class without one gets the colour of a land-cover word among its words if that is still free,
     or a shade of it (meadow beside grass stays green), else the next colour of a colour-blind-safe

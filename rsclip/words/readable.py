@@ -62,7 +62,7 @@ class Flag:
         class_name: The class it belongs to.
         text: The word or description.
         kind: "negation", "count", "relation", "colours", "language", "catch-all", "cut", "rare" or
-            "far".
+            "unlearned".
         reason: What goes wrong and what to write instead.
         paper: Where it was measured, or "".
     """

@@ -46,7 +46,7 @@ def checked_vocabulary(content: Any, where: object) -> Mapping[str, Any]:
         and _are_classes(content.get("classes"))
     ):
         raise ModelError(
-            "the vocabulary holds no vocabulary",
+            "this file does not describe a vocabulary",
             where=where,
             remedy='It is {"threshold": 0.5, "template": "{}", "classes": {"water": ["lake"]}}.',
         )
@@ -83,7 +83,7 @@ def check_words(
     words: Sequence[str],
     vocabulary: Mapping[str, Any],
 ) -> list[UnknownWord]:
-    """Return the words that the model has not learned: far from every word that it knows.
+    """Return the words that the model has not learned: none that it knows is similar to them.
 
     Args:
         embed: Text features (len(prompts), D) of prompts, of any length; called once or not at
@@ -91,7 +91,8 @@ def check_words(
         words: English words or short phrases, without a template. Case and outer blanks do not
             matter; a known word is near without being embedded.
         vocabulary: The content of `vocabulary.json`: `classes` maps a class to its known words, a
-            cosine below `threshold` is far, `template` (one `{}`) makes the prompts.
+            word whose cosines all lie below `threshold` is unknown, `template` (one `{}`) makes
+            the prompts.
 
     Returns:
         One record for each unknown word, in the order given, repeats once.

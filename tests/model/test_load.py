@@ -188,7 +188,7 @@ def test_the_hash_is_the_files_or_the_tensors(tiny_vit, weights_file):
         ("ViT-B/16", "ViT-B-16"),
         ("qqqq", "ARCH/TAG"),
         ("ViT-B-16", "ViT-B-16/openai"),
-        ("./nowhere", "no model folder"),
+        ("./nowhere", "no such model folder"),
         ("nowhere.json", "no such architecture file"),
     ],
 )
@@ -251,7 +251,7 @@ def test_files_that_are_not_weights(tmp_path, tiny_vit):
     assert "no state dict" in refused("tiny-vit/plain", path)
     torch.save({"a": 3}, path)
     assert "not a tensor" in refused("tiny-vit/plain", path)
-    assert "no such weights file" in refused("tiny-vit/plain", tmp_path / "absent.pt")
+    assert "no such file of weights" in refused("tiny-vit/plain", tmp_path / "absent.pt")
 
 
 def test_a_pickled_program_is_not_run(tmp_path, tiny_vit):
@@ -284,7 +284,7 @@ def test_broken_architecture_files(tmp_path, weights_file):
     path = tmp_path / "arch.json"
     for content, reason in [
         ("{", "cannot be read"),
-        ("[]", "holds no architecture"),
+        ("[]", "does not describe an architecture"),
         ("{}", "vision_cfg"),
         (json.dumps(tiny_config(vision={"colour": 3})), "colour"),
     ]:

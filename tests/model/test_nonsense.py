@@ -40,7 +40,7 @@ def change_config(folder, **preprocess):
     ("change", "message"),
     [
         (lambda value: value.to(torch.int32), "whole numbers in place of weights"),
-        (lambda value: torch.full_like(value, float("nan")), "NaN or infinity in the weights"),
+        (lambda value: torch.full_like(value, float("nan")), "weights hold NaN or infinity"),
     ],
 )
 def test_tensors_that_are_no_weights(folder, change, message):
@@ -70,7 +70,7 @@ def test_statistics_that_are_nonsense(folder, wrong):
 @pytest.mark.parametrize("content", ["{}", '{"model_cfg": null}', '{"model_cfg": {"a": 1}}', "[]"])
 def test_configs_that_describe_nothing(folder, content):
     (folder / "open_clip_config.json").write_text(content)
-    with pytest.raises(ModelError, match="holds no architecture"):
+    with pytest.raises(ModelError, match="does not describe an architecture"):
         load_backbone(folder)
 
 
@@ -111,7 +111,7 @@ def write_bundle(folder, tmp_path, facts):
 @pytest.mark.parametrize("facts", ["{}", "[1]", "not json", '{"name": "a", "model_cfg": {}}'])
 def test_bundles_that_do_not_describe_themselves(folder, tmp_path, facts):
     path = write_bundle(folder, tmp_path, facts)
-    with pytest.raises(ModelError, match="does not describe itself whole"):
+    with pytest.raises(ModelError, match="description of itself is incomplete"):
         load_backbone("auto", path)
 
 
@@ -131,7 +131,7 @@ def whole_facts(folder, **changes):
 def test_bundles_whose_words_are_none(folder, tmp_path, change):
     assert load_backbone("auto", write_bundle(folder, tmp_path, whole_facts(folder))).name == "mine"
     path = write_bundle(folder, tmp_path, whole_facts(folder, **change))
-    with pytest.raises(ModelError, match="does not describe itself whole"):
+    with pytest.raises(ModelError, match="description of itself is incomplete"):
         load_backbone("auto", path)
 
 
@@ -152,7 +152,7 @@ def test_vocabularies_that_are_none(folder, tmp_path, wrong):
     bundled = write_bundle(folder, tmp_path, whole_facts(folder, vocabulary=wrong))
     (folder / "vocabulary.json").write_text(json.dumps(wrong))
     for name, weights in ((folder, None), ("auto", bundled)):
-        with pytest.raises(ModelError, match="vocabulary holds no vocabulary"):
+        with pytest.raises(ModelError, match="does not describe a vocabulary"):
             load_backbone(name, weights)
 
 

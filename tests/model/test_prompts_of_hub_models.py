@@ -15,5 +15,5 @@ def test_report_of_a_model_from_the_hub_cache(hub, weights):
     assert found.model == "tiny-vit/plain"
     assert found.cosines.shape == (3, 3)
     kinds = {(flag.class_name, flag.kind) for flag in found.flags}
-    # "far" needs a list of what the model has learned: only nano has one.
+    # "unlearned" needs a list of what the model has learned: only nano has one.
     assert kinds == {("Straße", "language"), ("gewerbegebietsflaeche", "rare")}

@@ -62,11 +62,11 @@ def test_an_alias_decides_the_activation(hub, tiny_vit, weights, registry):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("models: [1]", "`models` is no mapping"),
+        ("models: [1]", "`models` is not a mapping"),
         ("- a", "broken"),
-        ("models: {a: 3}", "no mapping"),
+        ("models: {a: 3}", "not a mapping"),
         ("models: {a: {arch: ViT-B-32}}", "without quick_gelu"),
-        ("models: {a: {arch: ViT-B-32, quick_gelu: true}}", "without repository and file, or url"),
+        ("models: {a: {arch: ViT-B-32, quick_gelu: true}}", "lacks repository and file, or url"),
         ("models: {a: {arch: ViT-B-32, quick_gelu: 'yes', url: x}}", "`quick_gelu` cannot be"),
         ("models: {a: {arch: x, quick_gelu: true, url: ftp//x}}", "`url` cannot be 'ftp//x'"),
         (
@@ -124,7 +124,7 @@ def test_weights_whose_repository_says_something_else(hub, tiny_vit, weights):
 
 
 def test_bad_hub_names(hub):
-    assert "not a repository" in refused("hf-hub:only-owner")
+    assert "not the name of a repository" in refused("hf-hub:only-owner")
     assert "rsclip models fetch hf-hub:me/mine" in refused("hf-hub:me/mine")
 
 

@@ -214,7 +214,7 @@ def test_weights_that_came_without_their_config_are_completed(hub):
 @pytest.mark.parametrize("missing", ["ETag", "X-Repo-Commit"])
 def test_what_answers_like_no_hub_is_not_taken_for_one(hub, tmp_path, missing):
     hub.without = (missing,)
-    with pytest.raises(ModelError, match=r"is no hub.*a proxy or a login page"):
+    with pytest.raises(ModelError, match=r"is not a model hub.*a proxy or a login page"):
         fetch_weights("ViT-B-16/openai")
     assert {command for command, _ in hub.asked} == {"HEAD"}
     assert not list((tmp_path / "hub").rglob("*"))
@@ -431,7 +431,7 @@ def test_a_repository_of_ones_own(hub):
     hub.files[prefix + "open_clip_config.json"] = config
     hub.files[prefix + "open_clip_model.safetensors"] = WEIGHTS
     hub.etags[prefix + "open_clip_config.json"] = sha1
-    with pytest.raises(ModelError, match="holds no architecture"):
+    with pytest.raises(ModelError, match="does not describe an architecture"):
         # Its architecture is looked at before its gigabytes come.
         fetch_weights("hf-hub:me/mine")
     assert len(hub.begins) == 1
@@ -568,7 +568,7 @@ def test_a_silent_server_fails_fast(online):
 
 @pytest.mark.parametrize("name", ["nano", "ViT-B-16"])
 def test_only_names_with_weights_can_be_fetched(name):
-    with pytest.raises(ModelError, match="only ARCH/TAG"):
+    with pytest.raises(ModelError, match=r"has no weights to download.*ARCH/TAG"):
         fetch_weights(name)
 
 

@@ -74,7 +74,7 @@ def test_what_the_model_itself_cannot_read_is_flagged(nano):
             templates="simple",
         )
     kinds = {(flag.class_name, flag.kind) for flag in found.flags}
-    assert {("wheat", "cut"), ("x", "rare"), ("x", "far")} <= kinds
+    assert {("wheat", "cut"), ("x", "rare"), ("x", "unlearned")} <= kinds
     cut = next(flag for flag in found.flags if flag.kind == "cut")
     assert "7 of its prompts are cut at the model's 77 tokens" in cut.reason
     rare = next(flag for flag in found.flags if flag.kind == "rare")
@@ -102,9 +102,9 @@ def test_a_word_of_a_paragraph_leaves_the_table_narrow(rsclip):
 
 def test_pairs_by_words_that_the_model_has_not_learned_are_counted_not_advised(nano, rsclip):
     found = report("road, highway, plaything, land", nano)
-    far = {flag.text for flag in found.flags if flag.kind == "far"}
-    assert "plaything" in far
-    assert {"road", "highway"}.isdisjoint(far)
+    unlearned = {flag.text for flag in found.flags if flag.kind == "unlearned"}
+    assert "plaything" in unlearned
+    assert {"road", "highway"}.isdisjoint(unlearned)
     assert [(pair.first, pair.second) for pair in found.pairs] == [("road", "highway")]
     above = int((np.triu(found.cosines, 1) > found.limit).sum())
     assert found.unlearned_pairs == above - 1 > 0

@@ -89,7 +89,7 @@ def refuse_open_activation(arch: str, where: object) -> None:
     No file of weights says which it was trained with, and the wrong one gives wrong maps quietly.
 
     Raises:
-        ModelError: The architecture alone leaves it open.
+        ModelError: The architecture has weights of several kinds.
     """
     own, kinds = _kinds(arch)
     if len({own, *kinds}) < 2:
@@ -100,7 +100,7 @@ def refuse_open_activation(arch: str, where: object) -> None:
     ]
     raise ModelError(
         f"weights of {arch} differ in activation, mean or std, and a file of weights does not say "
-        "in which: the wrong choice gives wrong maps",
+        "which it was trained with: the wrong choice gives wrong maps",
         where=where,
         remedy=f"Name what they were trained from with --model: {' or '.join(ways)}.",
     )
@@ -247,7 +247,7 @@ def read_json(path: Path, what: str) -> Any:
 def _read(path: Path) -> Architecture:
     content = read_json(path, "architecture file")
     if not isinstance(content, dict):
-        raise ModelError("the architecture file holds no architecture", where=path)
+        raise ModelError("this file does not describe an architecture", where=path)
     return checked(
         content.get("model_cfg", content),
         content.get("preprocess_cfg"),
@@ -271,12 +271,12 @@ def checked(config: Any, preprocess: Any, where: object, gsd_range: Any = None) 
     towers = ("vision_cfg", "text_cfg")
     if not isinstance(config, dict) or not all(isinstance(config.get(k), dict) for k in towers):
         raise ModelError(
-            "the architecture file holds no architecture",
+            "this file does not describe an architecture",
             where=where,
-            remedy="It has `vision_cfg` and `text_cfg`, as open_clip writes them.",
+            remedy="Such a file has `vision_cfg` and `text_cfg`, as open_clip writes them.",
         )
     if not isinstance(preprocess, dict | None):
-        raise ModelError("`preprocess_cfg` is no mapping", where=where)
+        raise ModelError("`preprocess_cfg` is not a mapping", where=where)
     preprocess = preprocess or {}
     for key, least in (("mean", 0.0), ("std", 1e-6)):
         values = preprocess.get(key)

@@ -138,7 +138,7 @@ def _facts(text: str, path: Path) -> Mapping[str, Any]:
         or not all(isinstance(facts.get(key, ""), str) for key in _WORDS)
     ):
         raise ModelError(
-            "the bundle does not describe itself whole",
+            "the bundle's description of itself is incomplete",
             where=path,
             remedy="Bundle the model anew with `rsclip models bundle`.",
         )
@@ -146,7 +146,7 @@ def _facts(text: str, path: Path) -> Mapping[str, Any]:
 
 
 def verify_tensors(bundle: Bundle, weights: Mapping[str, Tensor], path: Path) -> None:
-    """Refuse tensors that are not those that were bundled.
+    """Refuse tensors that differ from what was bundled.
 
     Raises:
         ModelError: Their hash differs.

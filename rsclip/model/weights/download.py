@@ -13,6 +13,7 @@ import re
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, TypeAlias
 
@@ -40,6 +41,7 @@ Progress: TypeAlias = Callable[[int, int | None], None]
 """Called with the bytes that are here, and the size of the whole or None."""
 
 
+@dataclass(frozen=True, slots=True)
 class Remote:
     """A file as its server describes it.
 
@@ -50,11 +52,10 @@ class Remote:
         headers: What to send with the request.
     """
 
-    def __init__(
-        self, url: str, etag: str, size: int | None, headers: Mapping[str, str] | None = None
-    ) -> None:
-        self.url, self.etag, self.size = url, etag, size
-        self.headers = dict(headers or {})
+    url: str
+    etag: str
+    size: int | None
+    headers: Mapping[str, str] | None = None
 
 
 def answer_seconds() -> float:
@@ -67,16 +68,6 @@ def answer_seconds() -> float:
     if _TIMEOUT not in os.environ:
         return _ANSWER_SECONDS
     return min(float(constants.HF_HUB_ETAG_TIMEOUT), _LONGEST_ANSWER)
-
-
-def _busy(status: int | None) -> bool:
-    """Tell whether an HTTP status says to come again later."""
-    return status is not None and (status == 429 or status >= 500)
-
-
-def _refuses(status: int | None) -> bool:
-    """Tell whether an HTTP status says that this user, or this network, may not have it."""
-    return status in (401, 403)
 
 
 def _status_of(error: BaseException) -> int | None:
@@ -213,11 +204,11 @@ def refused(error: Exception, name: str, who: str, remedy: str) -> ModelError | 
         remedy: For one that refuses.
     """
     status = _status_of(error)
-    if _busy(status):
+    if status is not None and (status == 429 or status >= 500):
         return ModelError(
             f"{who} answers {status}: it is busy", where=name, remedy="Try again later."
         )
-    if _refuses(status):
+    if status in (401, 403):
         return ModelError(f"{who} refuses ({status})", where=name, remedy=remedy)
     return None
 

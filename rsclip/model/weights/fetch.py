@@ -46,9 +46,10 @@ def fetch_weights(name: str, progress: Progress | None = None) -> Path:
         check_config(architecture_of(parsed).config, name)
     if not origin.repository and not origin.url:
         raise ModelError(
-            "only ARCH/TAG, an alias or hf-hub:OWNER/NAME has weights to download",
+            "this name has no weights to download",
             where=name,
-            remedy="Such as ViT-B-16/openai; see rsclip models list.",
+            remedy="Name ARCH/TAG, an alias or hf-hub:OWNER/NAME, such as ViT-B-16/openai; "
+            "`rsclip models list` has them all.",
         )
     found = cached_weights(parsed)
     if found is not None and is_whole(found, origin.sha256):

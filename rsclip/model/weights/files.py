@@ -43,13 +43,13 @@ def read_weights(path: Path) -> dict[str, Tensor]:
     """
     if path.is_dir():
         raise ModelError(
-            "a folder, not a file of weights",
+            "this is a folder, not a file of weights",
             where=path,
-            remedy="A folder in open_clip's form goes to --model; else name the file in it.",
+            remedy="Give a folder in open_clip's form to --model; otherwise name the file in it.",
         )
     if not path.is_file():
         raise ModelError(
-            "no such weights file",
+            "there is no such file of weights",
             where=path,
             remedy="--weights takes a safetensors or torch file.",
         )
@@ -134,14 +134,14 @@ def load_weights(model: nn.Module, weights: Mapping[str, Tensor], path: Path, na
     whole = [key for key, value in fitting.items() if not value.is_floating_point()]
     if whole:
         raise ModelError(
-            f"whole numbers in place of weights: {_some(whole)}",
+            f"the file has whole numbers in place of weights: {_some(whole)}",
             where=path,
             remedy="Save them as float32 or float16.",
         )
     broken = [key for key, value in fitting.items() if not value.isfinite().all()]
     if broken:
         raise ModelError(
-            f"NaN or infinity in the weights: {_some(broken)}",
+            f"the weights hold NaN or infinity: {_some(broken)}",
             where=path,
             remedy="The training has failed, or the file is damaged.",
         )

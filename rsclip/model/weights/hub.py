@@ -50,8 +50,8 @@ def hub_file(
         progress: Called with the bytes that are here and the size.
 
     Raises:
-        ModelError: The hub does not answer or refuses, what answers is no hub, the cache is not
-            writable, or the file does not match its hash.
+        ModelError: The hub does not answer or refuses, the server is not a model hub, the cache
+            is not writable, or the file does not match its hash.
         RunError: The download broke off; what has come stays for the next try.
     """
     import huggingface_hub
@@ -69,8 +69,8 @@ def hub_file(
     etag, commit = str(facts.etag or ""), str(facts.commit_hash or "")
     if not _ETAG.fullmatch(etag) or not _COMMIT.fullmatch(commit):
         raise ModelError(
-            "what answers is no hub: it does not name the file's hash and commit (a proxy or a "
-            "login page?)",
+            "the server that answers is not a model hub: it does not name the file's hash and "
+            "commit (is it a proxy or a login page?)",
             where=name,
             remedy=f"Look at {url}. {_OFFLINE}",
         )
@@ -152,7 +152,7 @@ def _no_answer(name: str, repository: str, error: Exception) -> ModelError:
         )
     if isinstance(error, RepositoryNotFoundError):
         return ModelError(
-            f"the hub has no repository {repository}, or not for you",
+            f"the hub has no repository {repository}, or you may not read it",
             where=name,
             remedy="Check the name; for a private one, log in with `hf auth login`.",
         )

@@ -63,13 +63,15 @@ def parse_name(text: str) -> ModelName:
         repository = text.removeprefix(HUB)
         if not re.fullmatch(r"[\w.-]+/[\w.-]+", repository):
             raise ModelError(
-                "not a repository of the hub", where=text, remedy=f"Write {HUB}OWNER/NAME."
+                "this is not the name of a repository on the hub",
+                where=text,
+                remedy=f"Write {HUB}OWNER/NAME.",
             )
         return ModelName(text, "hub", repository=repository)
     if text.endswith(".json"):
         path = Path(text)
         if not path.is_file():
-            raise ModelError("no such architecture file", where=text)
+            raise ModelError("there is no such architecture file", where=text)
         return ModelName(text, "config", path=path)
     if Path(text).is_dir() and (Path(text) / CONFIG_NAME).is_file():
         return _folder(text, Path(text))
@@ -79,9 +81,9 @@ def parse_name(text: str) -> ModelName:
     # A path that is not there would otherwise be reported as an unknown architecture.
     if text.startswith((".", "~", "/")) or "\\" in text or "/" in tag or not arch:
         raise ModelError(
-            f"no model folder (one that holds {CONFIG_NAME})",
+            f"there is no such model folder (a model folder holds {CONFIG_NAME})",
             where=text,
-            remedy="Name a folder that is there, or a model as ARCH/TAG.",
+            remedy="Name a folder that exists, or a model as ARCH/TAG.",
         )
     return ModelName(text, "arch", arch=arch, tag=tag if slash else None)
 

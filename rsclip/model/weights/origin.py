@@ -80,7 +80,7 @@ def origin_of(name: ModelName) -> Origin:
         raise ModelError(
             f"{name.arch} has no weights named {name.tag}"
             if name.tag
-            else "no tag after the slash",
+            else "there is no tag after the slash",
             where=name.text,
             remedy=nearest(name.tag, tags, 3) or f"Known: {', '.join(tags) or 'none'}.",
         )

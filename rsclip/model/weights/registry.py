@@ -69,9 +69,7 @@ def checkpoints() -> Mapping[str, Checkpoint]:
     Raises:
         ModelError: A registry file is broken.
     """
-    bundled = read_registry(config_path("models.yaml")).models
-    own = os.environ.get(_OWN_FILE)
-    return {**bundled, **read_registry(Path(own)).models} if own else bundled
+    return {name: found for each in _registries() for name, found in each.models.items()}
 
 
 def licence_of(tag: str) -> tuple[str, str]:
@@ -79,12 +77,19 @@ def licence_of(tag: str) -> tuple[str, str]:
 
     The longest beginning that fits decides; of equal ones, that of one's own registry.
     """
-    own = os.environ.get(_OWN_FILE)
-    bundled = read_registry(config_path("models.yaml")).licences
-    both = [bundled, *([read_registry(Path(own)).licences] if own else [])]
-    licences = {_folded(key): value for each in both for key, value in each.items()}
+    licences = {
+        _folded(key): value for each in _registries() for key, value in each.licences.items()
+    }
     fitting = [key for key in licences if _folded(tag).startswith(key)]
     return licences[max(fitting, key=len)] if fitting else ("", "")
+
+
+def _registries() -> list[Registry]:
+    """Return the bundled registry, and the user's own where there is one, which wins."""
+    own = os.environ.get(_OWN_FILE)
+    return [
+        read_registry(path) for path in (config_path("models.yaml"), *([Path(own)] if own else []))
+    ]
 
 
 def _folded(tag: str) -> str:
@@ -101,11 +106,8 @@ def read_registry(path: Path) -> Registry:
     """
     content = parse_yaml(read_text(path, "model registry", ModelError), path, ModelError)
     if not isinstance(content, Mapping) or not set(content) <= {"models", "licences"}:
-        raise ModelError(
-            "the model registry is broken",
-            where=path,
-            remedy="It is a mapping with `models` and `licences`; see configs/models.yaml.",
-        )
+        remedy = "It is a mapping with `models` and `licences`; see configs/models.yaml."
+        raise _broken("it is of another form", path, remedy)
     models = {
         str(name).lower(): _checkpoint(str(name).lower(), entry, path)
         for name, entry in _mapping(content.get("models"), "models", path).items()
@@ -117,9 +119,13 @@ def read_registry(path: Path) -> Registry:
     return Registry(models, licences)
 
 
+def _broken(what: str, where: object, remedy: str | None = None) -> ModelError:
+    return ModelError(f"the model registry is broken: {what}", where=where, remedy=remedy)
+
+
 def _mapping(value: Any, key: str, path: Path) -> Mapping[Any, Any]:
     if not isinstance(value, Mapping | None):
-        raise ModelError(f"the model registry is broken: `{key}` is no mapping", where=path)
+        raise _broken(f"`{key}` is not a mapping", path)
     return value or {}
 
 
@@ -127,10 +133,8 @@ def _licence(entry: Any, where: str) -> tuple[str, str]:
     keys = ("licence", "source")
     fits = isinstance(entry, Mapping) and set(entry) <= set(keys)
     if not fits or not all(isinstance(value, str) for value in entry.values()):
-        raise ModelError(
-            "the model registry is broken: a licence is a mapping of words",
-            where=where,
-            remedy="Its keys are `licence` and `source`.",
+        raise _broken(
+            "a licence is a mapping of words", where, "Its keys are `licence` and `source`."
         )
     return entry.get("licence", ""), entry.get("source", "")
 
@@ -138,38 +142,30 @@ def _licence(entry: Any, where: str) -> tuple[str, str]:
 def _checkpoint(name: str, entry: Any, path: Path) -> Checkpoint:
     where = f"{path}, {name}"
     if not isinstance(entry, Mapping):
-        raise ModelError("the model registry is broken: no mapping", where=where)
+        raise _broken("a model's entry is not a mapping", where)
     kinds = {item.name: item.type for item in fields(Checkpoint)}
     for key, value in entry.items():
         if key not in kinds or key == "name":
             known = ", ".join(kind for kind in kinds if kind != "name")
-            raise ModelError(
-                f"the model registry is broken: unknown key `{key}`",
-                where=where,
-                remedy=f"Known: {known}.",
-            )
+            raise _broken(f"unknown key `{key}`", where, f"Known: {known}.")
         if key == "gsd_range":
             continue
         if not isinstance(value, bool if key == "quick_gelu" else str):
-            raise ModelError(
-                f"the model registry is broken: `{key}` cannot be {value!r}", where=where
-            )
+            raise _broken(f"`{key}` cannot be {value!r}", where)
     if not _NAME.fullmatch(name) or name in _TAKEN:
-        raise ModelError(
-            "the model registry is broken: not a name for a model",
-            where=where,
-            remedy="It is made of letters, digits, dots, dashes and underscores, and neither "
+        raise _broken(
+            "this is not a name for a model",
+            where,
+            "A name has letters, digits, dots, dashes and underscores, and is neither "
             f"{' nor '.join(_TAKEN)}.",
         )
     for key, form in _FORMS.items():
         if entry.get(key) and not form.fullmatch(entry[key]):
-            raise ModelError(
-                f"the model registry is broken: `{key}` cannot be {entry[key]!r}", where=where
-            )
+            raise _broken(f"`{key}` cannot be {entry[key]!r}", where)
     missing = [key for key in ("arch", "quick_gelu") if key not in entry]
     if missing or not (("repository" in entry and "file" in entry) or "url" in entry):
         lacking = ", ".join(missing) or "repository and file, or url"
-        raise ModelError(f"the model registry is broken: without {lacking}", where=where)
+        raise _broken(f"the entry lacks {lacking}", where)
     gsd_range = checked_gsd_range(entry.get("gsd_range"), where)
     defaults = {"name": name, "licence": "", "source": ""}
     return Checkpoint(**{**defaults, **entry, "gsd_range": gsd_range})
