@@ -33,22 +33,24 @@ def check_config(config: Mapping[str, Any], where: str) -> None:
     vision, text = config.get("vision_cfg"), config.get("text_cfg")
     if not isinstance(vision, Mapping) or not isinstance(text, Mapping):
         raise ModelError("an architecture needs embed_dim, vision_cfg and text_cfg", where=where)
-    if "multimodal_cfg" in config:
-        raise _refuse(_COCA, where)
-    if vision.get("timm_model_name"):
-        raise _refuse(_TIMM, where)
-    if isinstance(vision.get("layers"), list | tuple):
-        raise _refuse(_RESNET, where)
-    if text.get("hf_model_name") or config.get("custom_text"):
-        raise _refuse("its text tower is not CLIP's own", where)
-    if text.get("hf_tokenizer_name"):
-        raise _refuse(f"its text tower needs the tokenizer {text['hf_tokenizer_name']}", where)
-    if vision.get("attentional_pool"):
-        raise _refuse(_POOLER, where)
-    if vision.get("pool_type", "tok") != "tok":
-        raise _refuse(_no_token(vision["pool_type"]), where)
-    if vision.get("block_type") not in (None, "default") or any(map(vision.get, _CUSTOM)):
-        raise _refuse(_BLOCKS, where)
+    pool, tokenizer = vision.get("pool_type", "tok"), text.get("hf_tokenizer_name")
+    other_blocks = vision.get("block_type") not in (None, "default")
+    reasons = (
+        ("multimodal_cfg" in config, _COCA),
+        (vision.get("timm_model_name"), _TIMM),
+        (isinstance(vision.get("layers"), list | tuple), _RESNET),
+        (
+            text.get("hf_model_name") or config.get("custom_text"),
+            "its text tower is not CLIP's own",
+        ),
+        (tokenizer, f"its text tower needs the tokenizer {tokenizer}"),
+        (vision.get("attentional_pool"), _POOLER),
+        (pool != "tok", _no_token(pool)),
+        (other_blocks or any(map(vision.get, _CUSTOM)), _BLOCKS),
+    )
+    for holds, reason in reasons:
+        if holds:
+            raise _refuse(reason, where)
     for tower, keys in ((vision, _VISION_NUMBERS), (text, _TEXT_NUMBERS), (config, ("embed_dim",))):
         for key in keys:
             value = tower.get(key)

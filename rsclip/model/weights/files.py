@@ -118,33 +118,25 @@ def load_weights(model: nn.Module, weights: Mapping[str, Tensor], path: Path, na
     ]
     missing = [key for key in own if key not in fitting]
     unknown = [key for key in fitting if key not in own]
-    parts = []
-    if differing:
-        parts.append(_some(differing, "; "))
-    if missing:
-        parts.append(f"without {_some(missing)}")
-    if unknown:
-        parts.append(f"unknown {_some(unknown)}")
+    parts = [
+        f"{begin}{_some(items, comma)}"
+        for begin, items, comma in (
+            ("", differing, "; "), ("without ", missing, ", "), ("unknown ", unknown, ", ")
+        )
+        if items
+    ]  # fmt: skip
     if parts:
         raise ModelError(
             f"the weights do not fit {name}: {'; '.join(parts)}",
             where=path,
             remedy="Name the architecture that the weights belong to with --model.",
         )
-    whole = [key for key, value in fitting.items() if not value.is_floating_point()]
-    if whole:
-        raise ModelError(
-            f"the file has whole numbers in place of weights: {_some(whole)}",
-            where=path,
-            remedy="Save them as float32 or float16.",
-        )
-    broken = [key for key, value in fitting.items() if not value.isfinite().all()]
-    if broken:
-        raise ModelError(
-            f"the weights hold NaN or infinity: {_some(broken)}",
-            where=path,
-            remedy="The training has failed, or the file is damaged.",
-        )
+    if whole := [key for key, value in fitting.items() if not value.is_floating_point()]:
+        what = f"the file has whole numbers in place of weights: {_some(whole)}"
+        raise ModelError(what, where=path, remedy="Save them as float32 or float16.")
+    if broken := [key for key, value in fitting.items() if not value.isfinite().all()]:
+        what = f"the weights hold NaN or infinity: {_some(broken)}"
+        raise ModelError(what, where=path, remedy="Train again, or copy the file again.")
     model.load_state_dict(fitting)
 
 
