@@ -156,7 +156,7 @@ class Labeller:
         """Take the next patch rows and yield the pixel rows that they complete.
 
         Args:
-            rows: The rows that follow those added before.
+            rows: The rows that follow the last ones added.
         """
         held = rows if self._held is None else _join(self._held, rows)
         stop = held.start + held.covered.shape[0]

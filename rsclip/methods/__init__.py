@@ -1,6 +1,6 @@
 """Dense methods by name: which there are, and what options they take.
 
-A family in `lastblock`, one file for each algorithm of its own, and those of users (`outside`).
+A family in `lastblock`, one file for each algorithm of its own, and methods of users (`outside`).
 """
 
 from collections.abc import Iterator, Mapping, Sequence

@@ -28,7 +28,7 @@ def outliers(patches: Tensor, neighbours: int, share: float) -> Tensor:
     Args:
         patches: float32 (B, N, C).
         neighbours: How many nearest patches count; all others where there are fewer.
-        share: 0..1: those above the (1 - share) quantile of their own image are.
+        share: 0..1: patches above the (1 - share) quantile of their image are anomalous.
     """
     factor = outlier_factor(patches, neighbours)
     return factor > factor.quantile(1 - share, dim=-1, keepdim=True)

@@ -175,7 +175,7 @@ class Segmenter:
                 than fits a forward pass is split.
 
         Returns:
-            float32 (B, Q, H / patch, W / patch), cosine in -1..1; those of other methods follow.
+            float32 (B, Q, H / patch, W / patch), cosine in -1..1; channels of other methods follow.
 
         Raises:
             OptionError: The images' shape does not fit.

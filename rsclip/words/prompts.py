@@ -57,7 +57,7 @@ def word_prompts(word: str, templates: Sequence[str]) -> tuple[str, ...]:
 
 
 def load_templates(name_or_file: str | Path) -> tuple[str, ...]:
-    """Return bundled templates by name, or those of a text file, one a line.
+    """Return bundled templates by name, or the lines of a text file.
 
     Raises:
         OptionError: The name is unknown, the file is missing or holds no template, or a line does

@@ -113,7 +113,7 @@ def is_open_activation(arch: str) -> bool:
 
 
 def _kinds(arch: str) -> tuple[_Settings, dict[_Settings, str]]:
-    """Return an architecture's own settings, and those of its weights with a name for each."""
+    """Return the settings of an architecture, and of each kind of its weights with a name."""
     open_clip = import_open_clip()
     kinds: dict[_Settings, str] = {}
     for tag in open_clip.list_pretrained_tags_by_model(arch):

@@ -61,10 +61,10 @@ class ListedModel:
 
 
 def list_models(*, here: bool = False) -> list[ListedModel]:
-    """Return every model that can be named: nano, aliases, open_clip's, and those of the hub here.
+    """Return every model that can be named: nano, aliases, open_clip's and fetched ones.
 
     Args:
-        here: Only those whose weights are on this machine.
+        here: Only models whose weights are on this machine.
 
     Raises:
         ModelError: A registry file is broken.

@@ -64,7 +64,7 @@ class Registry:
 
 
 def checkpoints() -> Mapping[str, Checkpoint]:
-    """Return the known checkpoints by alias: bundled ones, and those of the file RSCLIP_MODELS.
+    """Return the known checkpoints by alias: bundled, and from the file RSCLIP_MODELS.
 
     Raises:
         ModelError: A registry file is broken.
