@@ -65,7 +65,7 @@ def test_an_alias_decides_the_activation(hub, tiny_vit, weights, registry):
         ("models: [1]", "`models` is not a mapping"),
         ("- a", "broken"),
         ("models: {a: 3}", "not a mapping"),
-        ("models: {a: {arch: ViT-B-32}}", "without quick_gelu"),
+        ("models: {a: {arch: ViT-B-32}}", "lacks quick_gelu"),
         ("models: {a: {arch: ViT-B-32, quick_gelu: true}}", "lacks repository and file, or url"),
         ("models: {a: {arch: ViT-B-32, quick_gelu: 'yes', url: x}}", "`quick_gelu` cannot be"),
         ("models: {a: {arch: x, quick_gelu: true, url: ftp//x}}", "`url` cannot be 'ftp//x'"),

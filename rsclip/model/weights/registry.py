@@ -143,14 +143,11 @@ def _checkpoint(name: str, entry: Any, path: Path) -> Checkpoint:
     where = f"{path}, {name}"
     if not isinstance(entry, Mapping):
         raise _broken("a model's entry is not a mapping", where)
-    kinds = {item.name: item.type for item in fields(Checkpoint)}
+    known = [item.name for item in fields(Checkpoint) if item.name != "name"]
     for key, value in entry.items():
-        if key not in kinds or key == "name":
-            known = ", ".join(kind for kind in kinds if kind != "name")
-            raise _broken(f"unknown key `{key}`", where, f"Known: {known}.")
-        if key == "gsd_range":
-            continue
-        if not isinstance(value, bool if key == "quick_gelu" else str):
+        if key not in known:
+            raise _broken(f"unknown key `{key}`", where, f"Known: {', '.join(known)}.")
+        if not _fits(key, value):
             raise _broken(f"`{key}` cannot be {value!r}", where)
     if not _NAME.fullmatch(name) or name in _TAKEN:
         raise _broken(
@@ -159,9 +156,6 @@ def _checkpoint(name: str, entry: Any, path: Path) -> Checkpoint:
             "A name has letters, digits, dots, dashes and underscores, and is neither "
             f"{' nor '.join(_TAKEN)}.",
         )
-    for key, form in _FORMS.items():
-        if entry.get(key) and not form.fullmatch(entry[key]):
-            raise _broken(f"`{key}` cannot be {entry[key]!r}", where)
     missing = [key for key in ("arch", "quick_gelu") if key not in entry]
     if missing or not (("repository" in entry and "file" in entry) or "url" in entry):
         lacking = ", ".join(missing) or "repository and file, or url"
@@ -169,6 +163,15 @@ def _checkpoint(name: str, entry: Any, path: Path) -> Checkpoint:
     gsd_range = checked_gsd_range(entry.get("gsd_range"), where)
     defaults = {"name": name, "licence": "", "source": ""}
     return Checkpoint(**{**defaults, **entry, "gsd_range": gsd_range})
+
+
+def _fits(key: str, value: Any) -> bool:
+    """Tell whether a value is of its key's kind and form; `checked_gsd_range` reads the range."""
+    if key == "gsd_range":
+        return True
+    if key == "quick_gelu" or not isinstance(value, str):
+        return key == "quick_gelu" and isinstance(value, bool)
+    return not value or key not in _FORMS or _FORMS[key].fullmatch(value) is not None
 
 
 def checked_gsd_range(value: Any, where: object) -> tuple[float, float] | None:
