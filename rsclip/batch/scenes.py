@@ -17,9 +17,12 @@ from rsclip.scene.source import is_there, is_virtual, place_within, stem_of
 
 __all__ = ["LIST_SUFFIXES", "RASTER_SUFFIXES", "Entry", "find_scenes", "refuse_twins"]
 
-RASTER_SUFFIXES = frozenset(
-    {".tif", ".tiff", ".gtiff", ".vrt", ".jp2", ".img", ".ntf", ".nitf", ".ecw", ".sid"}
-)
+# Pictures may be scenes (drone photos, screenshots of maps), or quicklooks beside one.
+_PICTURES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif"})
+RASTER_SUFFIXES = _PICTURES | {
+    ".tif", ".tiff", ".gtiff", ".gtif", ".vrt", ".jp2", ".j2k", ".jpx", ".img", ".ntf", ".nitf",
+    ".ecw", ".sid", ".bil", ".bip", ".bsq", ".cub", ".ers", ".mrf", ".pix", ".rst", ".sdat",
+}  # fmt: skip
 """What is taken for a scene in a folder. A pattern or a list may name any file."""
 LIST_SUFFIXES = frozenset({".txt", ".csv"})
 
@@ -28,7 +31,7 @@ _COLUMNS = {"scene": "scene", "path": "scene", "classes": "classes", "bands": "b
 _WILD = re.compile(r"[*?\[]")
 _RUN = "_run.json"
 _COMPARED = "_compare.json"
-_RASTERS = ("mask", *SCORES)
+_RASTERS = ("mask", "preview", *SCORES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,10 +120,16 @@ def _is_pattern(given: str) -> bool:
 
 def _of_folder(root: Path, given: str, output_dir: Path, recursive: bool) -> list[Entry]:
     files = list(_walk(root, recursive))
-    found = [
+    rasters = [
         path
         for path in files
         if path.suffix.lower() in RASTER_SUFFIXES and not _is_own(path, output_dir, root)
+    ]
+    scenes = {path.with_suffix("") for path in rasters if path.suffix.lower() not in _PICTURES}
+    found = [
+        path
+        for path in rasters
+        if path.suffix.lower() not in _PICTURES or path.with_suffix("") not in scenes
     ]
     if not found:
         what = "no scene in this folder" if files else "the folder is empty"
@@ -174,9 +183,9 @@ def _is_own(path: Path, output_dir: Path, root: Path) -> bool:
     records = (f"{stem}{_RUN}", f".rsclip-{stem}{_RUN}")
     if kind in _RASTERS and any((path.parent / name).exists() for name in records):
         return True
-    # `rsclip compare` puts the method's name before.
-    scene = stem.rpartition("_")[0]
-    if kind == "mask" and (path.parent / f"{scene}{_COMPARED}").exists():
+    # `rsclip compare` puts the method's name before "mask".
+    scene = stem.rpartition("_")[0] if kind == "mask" else stem
+    if kind in ("mask", "compare") and (path.parent / f"{scene}{_COMPARED}").exists():
         return True
     if not path.name.startswith("mosaic"):
         return False

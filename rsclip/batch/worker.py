@@ -35,14 +35,14 @@ class Models:
         loader: Builds a model in place of `rsclip.run.encoder.load_model` (tests).
 
     Attributes:
-        notes: Warnings of loading: they concern every scene.
-        broken: Why a model cannot be used: no scene's fault.
+        notes: Warnings of loading the model of the scene at hand: they concern every scene of it.
+        broken: Why the model of the scene at hand cannot be used: no scene's fault.
     """
 
     def __init__(self, loader: ModelLoader | None = None) -> None:
         self._loader = loader
         self._backbones: dict[tuple[str, str | None], Backbone] = {}
-        self._models: dict[str, Model] = {}
+        self._models: dict[str, tuple[Model, list[str]]] = {}
         self.notes: list[str] = []
         self.broken: InputError | None = None
 
@@ -54,16 +54,16 @@ class Models:
         """
         settings = config.replace(**dict.fromkeys(_OF_THE_SCENE)).to_dict()
         key = json.dumps([legend.to_dict(), settings], sort_keys=True, default=str)
-        model = self._models.pop(key, None)
-        if model is None:
+        loaded = self._models.pop(key, None)
+        if loaded is None:
             try:
                 with caught() as said:
-                    model = self._load(legend, config)
+                    loaded = self._load(legend, config), said
             except InputError as error:
                 self.broken = error
                 raise
-            self.notes += [text for text in said if text not in self.notes]
-        self._models[key] = model
+        self._models[key] = loaded
+        model, self.notes = loaded
         for old in list(self._models)[:-_KEPT]:
             del self._models[old]
         return model
@@ -106,6 +106,8 @@ def run_scene(
         InputError: The model cannot be used, or the classes are wrong: not this scene's fault.
     """
     began = time.monotonic()
+    # A worker lives on for other scenes, and on a cluster for other batches.
+    models.notes, models.broken = [], None
     config = task.config()
     with caught() as notes:
         load_legend(task.spec(), background=config.background)

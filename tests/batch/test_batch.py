@@ -9,6 +9,7 @@ import sqlite3
 import subprocess
 import sys
 import time
+import warnings
 
 import numpy as np
 import pytest
@@ -18,6 +19,8 @@ import torch
 from rsclip.batch import plan_batch, run_batch
 from rsclip.batch.manifest import Manifest, read_manifest
 from rsclip.batch.processes import only_one
+from rsclip.batch.tasks import Task
+from rsclip.batch.worker import Models, run_scene
 from rsclip.config import SegmentConfig
 from rsclip.errors import (
     AreaError,
@@ -27,6 +30,7 @@ from rsclip.errors import (
     ModelError,
     OptionError,
     OutputError,
+    RsclipWarning,
 )
 from rsclip.outputs.companions import output_names
 from rsclip.outputs.files.staging import Staging
@@ -455,3 +459,27 @@ def test_a_stopped_batch_leaves_no_worker_and_goes_on_later(folder, tmp_path, nu
     run(folder, tmp_path / "alone")
     assert masks(out) == masks(tmp_path / "alone")
     assert not list(out.rglob(".rsclip-*_run*"))
+
+
+def test_what_a_model_said_or_failed_at_is_not_told_of_the_next_scene(folder, tmp_path):
+    """A worker of a cluster lives on for other batches, whose models are others."""
+
+    def model(legend, config):
+        if config.window == 64:
+            raise ModelError("no such model", where="--model")
+        warnings.warn(f"window {config.window}", RsclipWarning, stacklevel=1)
+        return workers.plain(legend, config)
+
+    models = Models(model)
+
+    def outcome(name, source, **settings):
+        task = Task(str(source), name, CLASSES, settings)
+        return run_scene(task, tmp_path / "out", models)
+
+    with pytest.raises(ModelError):
+        outcome("a", folder / "a.tif", window=64)
+    damaged = outcome("bad", folder / "north" / "bad.tif", window=32)
+    assert damaged.status == "failed"
+    assert "no such model" not in str(damaged.problem)
+    assert outcome("b", folder / "a.tif", window=48).notes[-1:] == ("window 48",)
+    assert "window 48" not in outcome("c", folder / "north" / "b.tif", window=32).notes

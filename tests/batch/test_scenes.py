@@ -2,12 +2,16 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from rsclip.batch import run_batch
 from rsclip.batch.manifest import Manifest
 from rsclip.batch.scenes import find_scenes
 from rsclip.errors import InputError, OptionError, OutputError
 from rsclip.scene.source import stem_of
+from tests.batch import workers
+from tests.rasters import write_raster
 
 
 def found(*arguments, **options):
@@ -172,3 +176,33 @@ def test_an_output_folder_that_cannot_be_looked_at_is_refused(rsclip, folder, tm
         done = rsclip(command, folder / "a.tif", "--classes", "a, b", "-o", tmp_path / ("x" * 300))
         assert done.exit_code == 2
         assert "the output folder cannot be written: File name too long" in done.stderr
+
+
+def test_a_folder_gives_scenes_of_every_format_but_no_quicklook_and_no_picture_of_ours(tmp_path):
+    folder = tmp_path / "scenes"
+    folder.mkdir()
+    wanted = ["a.JPG", "b.jpeg", "c.png", "d.jp2", "e.vrt", "f.img", "g.tif", "h.cub"]
+    others = [
+        "g.jpg",
+        "g.png",
+        "c_preview.png",
+        "c_run.json",
+        "d_compare.png",
+        "d_compare.json",
+        "c.png.aux.xml",
+        "g.tif.ovr",
+        "x.txt",
+    ]
+    for name in wanted + others:
+        (folder / name).write_bytes(b"")
+    found = find_scenes([str(folder)], tmp_path / "out")
+    assert sorted(Path(entry.source).name for entry in found) == sorted(wanted)
+
+
+def test_photographs_without_a_place_on_earth_are_segmented(tmp_path):
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    pixels = np.random.default_rng(0).integers(0, 255, (3, 64, 64), np.uint8)
+    write_raster(folder / "DJI_0001.JPG", pixels, driver="JPEG", crs=None, transform=None)
+    report = run_batch([folder], "bright, dark", tmp_path / "out", model_loader=workers.plain)
+    assert [outcome.status for outcome in report.outcomes] == ["done"]
