@@ -17,7 +17,7 @@ from rasterio.windows import Window as RasterioWindow
 
 from rsclip.config import OnReadError
 from rsclip.errors import ReadError
-from rsclip.scene.gdal import GDAL_ERRORS, reason, refusing_spoilt_data
+from rsclip.scene.gdal import GDAL_ERRORS, guarded, reason, refusing_spoilt_data
 from rsclip.scene.source import is_remote
 from rsclip.types import BoolArray, Shape, Window
 
@@ -32,6 +32,7 @@ __all__ = [
 
 # A network drive or a server that stumbles gets this long before each further try.
 _RETRY_SECONDS = (0.2, 1.0)
+_OPENED_BEFORE = "It could be opened before: was it moved, replaced or cut off from the network?"
 # warnings.catch_warnings changes the whole process.
 _open_lock = threading.Lock()
 
@@ -76,12 +77,19 @@ class Handles:
         return self._on_error == "nodata"
 
     def dataset(self, level: int | None) -> DatasetReader:
-        """Return the raster (None) or an overview, opened on first use."""
+        """Return the raster (None) or an overview, opened on first use.
+
+        Raises:
+            ReadError: It cannot be opened again.
+        """
         self._refuse_closed()
         if level not in self._datasets:
             # "only" hides coarser overviews: what is read is what the level holds.
             options = {} if level is None else {"overview_level": f"{level}only"}
-            self._datasets[level] = open_raster(self._source, **options)
+            with guarded(
+                self._source, ReadError, what="cannot be opened again", remedy=_OPENED_BEFORE
+            ):
+                self._datasets[level] = open_raster(self._source, **options)
         return self._datasets[level]
 
     def read(
@@ -134,14 +142,14 @@ class Handles:
         """
         self._refuse_closed()
         for seconds in _RETRY_SECONDS:
-            with contextlib.suppress(*GDAL_ERRORS):
+            with contextlib.suppress(*GDAL_ERRORS, ReadError):
                 return work()
             self._forget()
             time.sleep(seconds)
         with self._naming(window, grid):
             try:
                 return work()
-            except GDAL_ERRORS:
+            except (*GDAL_ERRORS, ReadError):
                 # Damaged blocks stay in GDAL's cache, where the next read would find them whole.
                 self._forget()
                 raise

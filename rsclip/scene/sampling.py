@@ -128,7 +128,7 @@ class Sampler:
         if not fitting:
             return None
         level = max(fitting, key=lambda i: factors[i])
-        with contextlib.suppress(*GDAL_ERRORS):
+        with contextlib.suppress(*GDAL_ERRORS, ReadError):
             # An overview may lack the mask that the raster has.
             if self.handles.dataset(level).mask_flag_enums == self.overviews.flags:
                 return level

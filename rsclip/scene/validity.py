@@ -1,8 +1,10 @@
 """Which pixels of a raster hold data: rasterio's `dataset_mask()`, and NaN."""
 
 import math
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,8 +12,9 @@ from numpy.typing import NDArray
 from rasterio.enums import MaskFlags
 from rasterio.io import DatasetReader
 
-from rsclip.errors import OptionError
+from rsclip.errors import OptionError, SceneError
 from rsclip.scene.bands import Bands
+from rsclip.scene.source import is_there
 from rsclip.types import BoolArray
 
 __all__ = ["Validity", "find_validity"]
@@ -90,8 +93,11 @@ def find_validity(dataset: DatasetReader, bands: Bands, nodata: float | None = N
 
     Raises:
         OptionError: The bands cannot hold `nodata`.
+        SceneError: There is a mask file beside the raster that GDAL passes over.
     """
     masks = _own_masks(dataset, bands)
+    if not masks:
+        _refuse_unused_mask(dataset)
     shared = MaskFlags.per_dataset in dataset.mask_flag_enums[0]
     # GDAL sees alpha as a mask in two- and four-band files only; red, green, blue, infrared, alpha
     # means the same.
@@ -142,6 +148,18 @@ def _own_masks(dataset: DatasetReader, bands: Bands) -> tuple[int, ...]:
     if all(flags[band - 1] for band in chosen):
         return ()
     return tuple(band for band in chosen if MaskFlags.all_valid not in flags[band - 1])
+
+
+def _refuse_unused_mask(dataset: DatasetReader) -> None:
+    file = Path(dataset.name + ".msk")
+    # GDAL says nothing of a mask that it cannot read; told to look at no other file, it is right.
+    told = os.environ.get("GDAL_DISABLE_READDIR_ON_OPEN", "").upper() == "EMPTY_DIR"
+    if not told and is_there(file):
+        raise SceneError(
+            "the mask file cannot be used: it is damaged, or of another size than its raster",
+            where=file,
+            remedy="Make it anew, or remove it if every pixel holds data.",
+        )
 
 
 def _nodata_words(values: Mapping[int, float], *, given: bool) -> str:

@@ -13,6 +13,7 @@ from rsclip.errors import ReadError, RsclipError, SceneError
 from rsclip.scene.gdal import guarded
 from rsclip.scene.scene import Scene
 from rsclip.scene.stretch import fit
+from rsclip.types import Window
 from tests.rasters import write_raster
 
 
@@ -74,6 +75,55 @@ def test_a_damaged_overview_costs_no_scene_where_blocks_may_be_left_out(tmp_path
         assert not scene.unreadable
         assert np.isin(sample[0], pixels).all()
         assert fit(scene).high[0] > 3000
+
+
+def _with_mask_file(make, noise):
+    path = make(noise(3, 40, 40))
+    with rasterio.Env(GDAL_TIFF_INTERNAL_MASK=False), rasterio.open(path, "r+") as dataset:
+        dataset.write_mask(noise(40, 40) > 99)
+    return path, path.with_name(path.name + ".msk")
+
+
+@pytest.mark.parametrize(
+    "spoil", [lambda data: b"", lambda data: b"\xff" * 50 + data[50:], lambda data: b"II*\0"]
+)
+def test_a_mask_file_that_cannot_be_read_is_no_missing_one(make, noise, spoil):
+    path, mask = _with_mask_file(make, noise)
+    with Scene.open(path) as scene:
+        assert scene.valid_source == "mask file (.msk)"
+    mask.write_bytes(spoil(mask.read_bytes()))
+    with pytest.raises(
+        SceneError, match=r"made\.tif\.msk: the mask file cannot be used.*remove it"
+    ):
+        Scene.open(path)
+
+
+def test_a_mask_file_of_another_size_is_refused(make, noise):
+    path, mask = _with_mask_file(make, noise)
+    write_raster(mask, noise(1, 10, 10))
+    with pytest.raises(SceneError, match="of another size"):
+        Scene.open(path)
+
+
+@pytest.mark.parametrize("on_read_error", ["fail", "nodata"])
+@pytest.mark.parametrize(
+    "work",
+    [
+        lambda scene: scene.read(Window(0, 0, 8, 8)),
+        lambda scene: scene.sample(),
+        lambda scene: next(scene.chunks()),
+        fit,
+    ],
+)
+def test_a_file_that_is_gone_when_another_thread_opens_it(
+    make, noise, monkeypatch, work, on_read_error
+):
+    monkeypatch.setattr("rsclip.scene.reading._RETRY_SECONDS", (0,))
+    path = make(noise(3, 20, 20))
+    with Scene.open(path, on_read_error=on_read_error) as scene, scene.reopen() as twin:
+        path.write_bytes(b"something else")
+        with pytest.raises(ReadError, match=r"cannot be opened again.*was it moved"):
+            work(twin)
 
 
 def test_a_proj_database_of_another_installation_does_not_reach_us(tmp_path):
