@@ -10,7 +10,7 @@ import pytest
 
 WORKER = Path(__file__).with_name("worker.py")
 SEED = 20
-SHORT = {"scenes": 30, "masks": 40, "labels": 40, "classes": 150, "configs": 150, "bundles": 15}
+SHORT = {"scenes": 10, "masks": 20, "labels": 20, "classes": 100, "configs": 100, "bundles": 6}
 LONG = {
     "scenes": 5000, "masks": 1000, "labels": 1000, "classes": 1000, "configs": 1000, "bundles": 1000
 }  # fmt: skip
