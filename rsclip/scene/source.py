@@ -178,6 +178,13 @@ def check_usable(source: str, dataset: DatasetReader) -> None:
             remedy="Make one of their amplitude first: "
             f"gdal_translate {amplitude} {shlex.quote(stem + '_amplitude.tif')}",
         )
+    if not np.isfinite(dataset.transform).all():
+        raise SceneError(
+            "its georeference holds what is no number",
+            where=source,
+            remedy="Give it a new one: gdal_edit.py -a_ullr LEFT TOP RIGHT BOTTOM "
+            f"{place}, or -unsetgt for none.",
+        )
     if not dataset.transform.is_identity:
         return
     target = shlex.quote(f"{stem}_warped.tif")

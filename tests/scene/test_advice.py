@@ -85,3 +85,9 @@ def test_the_layer_of_an_area_is_named_where_there_are_several(tmp_path):
     with pytest.raises(OptionError, match="no layer 'roads': parcels, aoi"):
         check_aoi(f"{path}:roads")
     check_aoi(f"{path}:aoi")
+
+
+def test_a_georeference_that_is_no_number_is_refused(make, noise):
+    path = make(noise(3, 8, 8), transform=rasterio.Affine(1, 0, float("nan"), 0, -1, 0))
+    with pytest.raises(SceneError, match="georeference holds what is no number"):
+        Scene.open(path)
