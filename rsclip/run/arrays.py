@@ -121,18 +121,30 @@ def _write(
     if transform is not None:
         place["transform"] = transform
     count, height, width = bands.shape
-    with (
-        rasterio.Env(GDAL_TIFF_INTERNAL_MASK=True),
-        rasterio.open(
-            path, "w", driver="GTiff", count=count, height=height, width=width, tiled=True,
-            dtype=bands.dtype.name, nodata=nodata, BIGTIFF="IF_SAFER", **place,
-        ) as dataset,
-    ):  # fmt: skip
+    with rasterio.open(
+        path, "w", driver="GTiff", count=count, height=height, width=width, tiled=True,
+        dtype=bands.dtype.name, nodata=nodata, BIGTIFF="IF_SAFER", **place,
+    ) as dataset:  # fmt: skip
         dataset.write(np.ma.getdata(bands))
-        if np.ma.is_masked(bands):
-            # As in a file: a pixel is nodata where every band is.
-            dataset.write_mask(~np.ma.getmaskarray(bands).all(axis=0))
+    if np.ma.is_masked(bands):
+        _write_masks(bands, path)
     return path
+
+
+def _write_masks(bands: Any, path: Path) -> None:
+    """Write the masks of an array's bands beside its file, where they are read as in any file."""
+    masks = np.ma.getmaskarray(bands)
+    if (np.ma.getdata(bands)[masks] == bands.fill_value).all():
+        # Read with masked=True, a nodata value has made them: it holds where every band has it.
+        masks = np.broadcast_to(masks.all(axis=0), masks.shape)
+    count, height, width = masks.shape
+    with rasterio.open(
+        f"{path}.msk", "w", driver="GTiff", count=count, height=height, width=width, tiled=True,
+        dtype="uint8", compress="deflate", photometric="minisblack",
+    ) as dataset:  # fmt: skip
+        dataset.write(np.where(masks, 0, 255).astype(np.uint8))
+        # So GDAL knows that each band has its own.
+        dataset.update_tags(**{f"INTERNAL_MASK_FLAGS_{band}": 0 for band in dataset.indexes})
 
 
 def _of_xarray(scene: Any, folder: Path) -> Path:

@@ -13,6 +13,10 @@ from rasterio.vrt import WarpedVRT
 import rsclip
 from rsclip.errors import OptionError
 from rsclip.keywords import SegmentKeywords
+from rsclip.run.arrays import as_file
+from rsclip.scene.scene import Scene
+from rsclip.types import Window
+from tests.rasters import write_raster
 
 WORDS = "road, water"
 
@@ -126,3 +130,23 @@ def test_a_model_by_name_loaded_or_of_open_clip(scene, tiny_model, tmp_path):
 def test_the_keywords_are_the_settings():
     settings = {item.name for item in dataclasses.fields(rsclip.SegmentConfig)} - {"model"}
     assert set(typing.get_type_hints(SegmentKeywords)) == settings
+
+
+def test_masks_of_an_arrays_bands_hold_as_those_of_a_file(tmp_path):
+    pixels = np.full((3, 20, 30), 90, "uint8")
+    masks = np.zeros(pixels.shape, bool)
+    masks[0, :4] = masks[2, :, :6] = True
+    path = as_file(np.ma.masked_array(pixels, masks), tmp_path)
+    with Scene.open(path) as scene:
+        assert np.array_equal(scene.read(Window(0, 0, 20, 30))[1], ~masks.any(axis=0))
+    with Scene.open(path, bidx=[3]) as scene:
+        assert np.array_equal(scene.read(Window(0, 0, 20, 30))[1], ~masks[2])
+
+
+def test_an_array_masked_by_a_nodata_value_is_nodata_where_every_band_is(tmp_path):
+    pixels = np.random.default_rng(0).integers(0, 2, (3, 20, 30)).astype("uint8")
+    source = write_raster(tmp_path / "source.tif", pixels, nodata=0)
+    with rasterio.open(source) as dataset:
+        array, expected = dataset.read(masked=True), dataset.dataset_mask() > 0
+    with Scene.open(as_file(array, tmp_path)) as scene:
+        assert np.array_equal(scene.read(Window(0, 0, 20, 30))[1], expected)
