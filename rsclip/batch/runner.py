@@ -3,17 +3,18 @@
 import contextlib
 import time
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from itertools import groupby
 from pathlib import Path
 from shlex import quote
 from typing import Any, Literal
 
+from rsclip.batch.executors import choose_executor
 from rsclip.batch.extras import Extras
 from rsclip.batch.manifest import TABLE, Manifest, read_manifest, write_table
 from rsclip.batch.scenes import Entry, find_scenes
 from rsclip.batch.tasks import Executor, Listener, Outcome, Report, Task, changed
-from rsclip.batch.worker import Models
+from rsclip.batch.worker import Models, find_finished_tasks
 from rsclip.config import HOW_OPTIONS, SegmentConfig, build_config
 from rsclip.errors import (
     AreaError,
@@ -25,7 +26,6 @@ from rsclip.errors import (
     WriteError,
 )
 from rsclip.files import expand
-from rsclip.methods.outside import full_name, names_a_file
 from rsclip.outputs.companions import output_names
 from rsclip.outputs.files.staging import check_reach
 from rsclip.run.encoder import ModelLoader
@@ -104,12 +104,15 @@ def run_batch(
     )  # fmt: skip
     extras = Extras(mosaic, merge_polygons, stac_catalog)
     with Manifest(root) as manifest:
-        executor = _executor(planned, jobs, dask, model_loader, listener)
-        workers: int = min(getattr(executor, "workers", 1), len(planned))
+        # Alone, this process finds them as it goes.
+        many = dask is not None or jobs > 1
+        finished, rest = find_finished_tasks(planned, root) if many else ([], planned)
+        executor = choose_executor(rest, jobs, dask, model_loader, listener)
+        workers: int = max(1, min(getattr(executor, "workers", 1), len(rest)))
         files: list[Path] = []
         unwritten: list[RsclipError] = []
         outcomes = _run(
-            executor, planned, root, manifest, listener, workers, on_error, unwritten
+            executor, finished, rest, root, manifest, listener, workers, on_error, unwritten
         )  # fmt: skip
         # What became of the scenes is to be told whatever cannot be written now.
         try:
@@ -190,7 +193,8 @@ def plan_batch(
 
 def _run(
     executor: Executor,
-    planned: Sequence[Task],
+    finished: Sequence[Outcome],
+    rest: Sequence[Task],
     root: Path,
     manifest: Manifest,
     listener: Listener,
@@ -198,10 +202,10 @@ def _run(
     on_error: OnError,
     unwritten: list[RsclipError],
 ) -> list[Outcome]:
-    listener.begin(len(planned), workers)
+    listener.begin(len(finished) + len(rest), workers)
     outcomes: list[Outcome] = []
     told: set[str] = set()
-    ending = executor(planned, root, listener)
+    ending = _outcomes(executor, finished, rest, root, listener)
     try:
         for outcome in ending:
             outcomes.append(outcome)
@@ -226,33 +230,15 @@ def _run(
     return outcomes
 
 
-def _executor(
-    planned: Sequence[Task],
-    jobs: int,
-    dask: str | None,
-    loader: ModelLoader | None,
+def _outcomes(
+    executor: Executor,
+    finished: Sequence[Outcome],
+    rest: Sequence[Task],
+    root: Path,
     listener: Listener,
-) -> Executor:
-    if dask is not None:
-        from rsclip.batch.dask_cluster import Cluster
-
-        return Cluster(dask, loader)
-    workers = min(jobs, len(planned))
-    if workers == 1:
-        from rsclip.batch.worker import Serial
-
-        return Serial(loader)
-    from rsclip.batch.processes import Local, gpus_for, only_one
-
-    device = planned[0].config().device
-    if shared := only_one(device):
-        listener.note(f"{workers} workers are too many for {shared}: one does it all")
-        return Local(1, loader=loader)
-    gpus = gpus_for(device, workers)
-    if gpus and workers > len(gpus):
-        listener.note(f"{workers} workers are too many for the GPUs: one a GPU, {len(gpus)}")
-        workers = len(gpus)
-    return Local(workers, gpus, loader)
+) -> Generator[Outcome, None, None]:
+    yield from finished
+    yield from executor(rest, root, listener)
 
 
 def _task(entry: Entry, classes: LegendSpec | None, layer: dict[str, Any]) -> Task:
@@ -309,6 +295,8 @@ def _failed_tasks(
 
 def _refuse_method_files(tasks: Sequence[Task], path: Path) -> None:
     """Refuse to run a Python file because a manifest names it: the user has to name it too."""
+    from rsclip.methods.outside import names_a_file
+
     for task in tasks:
         method = task.settings.get("method")
         if isinstance(method, str) and names_a_file(method):
@@ -344,7 +332,10 @@ def _portable(settings: dict[str, Any]) -> dict[str, Any]:
         with contextlib.suppress(OSError, ValueError):
             if name in full and (path := expand(full[name])).exists():
                 full[name] = str(path.absolute())
-    if "method" in full:
+    if ".py" in full.get("method", ""):
+        # A batch that finds all finished loads no torch.
+        from rsclip.methods.outside import full_name
+
         full["method"] = full_name(full["method"])
     if "templates" in full and (file := template_file(full["templates"])) is not None:
         full["templates"] = str(file.absolute())

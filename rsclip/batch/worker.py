@@ -13,14 +13,15 @@ from rsclip.batch.tasks import Listener, Outcome, Problem, Status, Task
 from rsclip.config import SegmentConfig
 from rsclip.errors import AreaError, InputError, RsclipError, RsclipWarning, RunError
 from rsclip.run.encoder import Model, ModelLoader, load_model
+from rsclip.run.job import ClassesRead
 from rsclip.run.pipeline import Progress
-from rsclip.run.segment import Failure, SegmentResult, segment_scenes
-from rsclip.words.legend import Legend, load_legend
+from rsclip.run.segment import Failure, SegmentResult, find_finished, segment_scenes
+from rsclip.words.legend import Legend
 
 if TYPE_CHECKING:
     from rsclip.model import Backbone
 
-__all__ = ["Models", "Serial", "caught", "failure", "known", "run_scene"]
+__all__ = ["Models", "Serial", "caught", "failure", "find_finished_tasks", "known", "run_scene"]
 
 # What a list may say of a scene, of which no model knows.
 _OF_THE_SCENE = ("bidx", "gsd")
@@ -43,8 +44,21 @@ class Models:
         self._loader = loader
         self._backbones: dict[tuple[str, str | None], Backbone] = {}
         self._models: dict[str, tuple[Model, list[str]]] = {}
+        self._classes: dict[str, ClassesRead] = {}
         self.notes: list[str] = []
         self.broken: InputError | None = None
+
+    def classes(self, task: Task, config: SegmentConfig) -> ClassesRead:
+        """Return a task's classes, each set read once.
+
+        Raises:
+            LegendError: They are wrong.
+        """
+        key = repr((task.classes, config.background))
+        if key not in self._classes:
+            with caught():
+                self._classes[key] = ClassesRead.read(task.spec(), config.background)
+        return self._classes[key]
 
     def load(self, legend: Legend, config: SegmentConfig) -> Model:
         """Return the model for classes and settings; a `ModelLoader`.
@@ -109,14 +123,14 @@ def run_scene(
     # A worker lives on for other scenes, and on a cluster for other batches.
     models.notes, models.broken = [], None
     config = task.config()
-    with caught() as notes:
-        load_legend(task.spec(), background=config.background)
+    classes = models.classes(task, config)
+    notes = list(classes.warnings)
     result: SegmentResult | Failure
     with caught() as said:
         try:
             (result,) = segment_scenes(
                 [task.source],
-                task.spec(),
+                classes,
                 task.output_dir(root),
                 config=config,
                 model_loader=models.load,
@@ -135,6 +149,48 @@ def run_scene(
     if isinstance(result, Failure):
         failed = failure(task, result.error, seconds, worker)
         return failed.replace(warnings=tuple(own), notes=tuple(notes))
+    return _ended(task, root, result, seconds, worker).replace(
+        warnings=tuple(own), notes=tuple(notes)
+    )
+
+
+def find_finished_tasks(
+    tasks: Sequence[Task], root: str | Path
+) -> tuple[list[Outcome], list[Task]]:
+    """Tell tasks that were finished before, as far as no model has to tell, from the others.
+
+    Args:
+        tasks: Tasks.
+        root: The batch's output folder.
+
+    Returns:
+        The outcomes of the former, and the others.
+
+    Raises:
+        InputError: The classes are wrong.
+    """
+    models = Models()
+    found, others = [], []
+    for task in tasks:
+        began = time.monotonic()
+        config = task.config()
+        classes = models.classes(task, config)
+        result = None
+        # For a checksum whole files are read: work to be shared.
+        if not config.checksum:
+            with caught() as said:
+                result = find_finished(task.source, classes, task.output_dir(root), config)
+        if result is None:
+            others.append(task)
+        else:
+            ended = _ended(task, root, result, time.monotonic() - began, _NAME)
+            found.append(ended.replace(warnings=tuple(said), notes=tuple(classes.warnings)))
+    return found, others
+
+
+def _ended(
+    task: Task, root: str | Path, result: SegmentResult, seconds: float, worker: str
+) -> Outcome:
     return Outcome(
         task,
         result.status,
@@ -144,8 +200,6 @@ def run_scene(
         outputs={key: _below(path, Path(root)) for key, path in result.paths.items()},
         settings_hash=result.run.get("settings_hash"),
         shares={name: round(share, 6) for name, share in result.shares.items()},
-        warnings=tuple(own),
-        notes=tuple(notes),
     )
 
 

@@ -6,7 +6,7 @@ from typing import Any
 from rsclip.model.backbone import Backbone, wrap
 from rsclip.model.outline import ModelOutline
 from rsclip.model.trunk import Trunk
-from rsclip.model.weights.load import load_backbone, model_outline
+from rsclip.model.weights.load import load_backbone, model_outline, paths_behind
 
 __all__ = [
     "Backbone",
@@ -15,6 +15,7 @@ __all__ = [
     "as_backbone",
     "load_backbone",
     "model_outline",
+    "paths_behind",
     "wrap",
 ]
 

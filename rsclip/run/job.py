@@ -1,11 +1,10 @@
 """Scenes, classes and settings, checked together before any work."""
 
 import contextlib
-import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from rsclip.config import SegmentConfig
 from rsclip.errors import OutputError, RsclipError, collect_warnings, warn
@@ -16,11 +15,13 @@ from rsclip.outputs.companions import kept_scores, output_names
 from rsclip.outputs.files.staging import Staging, check_reach
 from rsclip.outputs.polygons.vector_file import check_path, check_place, has_prj
 from rsclip.run.encoder import Model, ModelLoader, load_model
+from rsclip.run.request import describe_request, is_same_request
 from rsclip.run.resume import (
     Decision,
     Places,
     decide,
     input_facts,
+    read_record,
     reading_hash,
     settings_hash,
 )
@@ -33,7 +34,73 @@ from rsclip.words.prompts import template_file
 if TYPE_CHECKING:
     from rsclip.model import Backbone, ModelOutline
 
-__all__ = ["Job", "files_read", "open_scene"]
+__all__ = ["ClassesRead", "Job", "Source", "files_read", "open_scene"]
+
+
+@dataclass(frozen=True)
+class ClassesRead:
+    """Classes as a run takes them.
+
+    Attributes:
+        legend: The classes, background words among them.
+        file: The class file that they were read from, if any.
+        warnings: What was said of them.
+    """
+
+    legend: Legend
+    file: Path | None = None
+    warnings: Sequence[str] = ()
+
+    @classmethod
+    def read(cls, classes: LegendSpec, background: str | None = None) -> Self:
+        """Read classes.
+
+        Raises:
+            LegendError: They are wrong.
+        """
+        with collect_warnings() as said:
+            legend = load_legend(classes, background=background)
+        return cls(legend, class_file(classes), tuple(said))
+
+
+@dataclass(frozen=True)
+class Source:
+    """A scene of a run, looked at once.
+
+    Attributes:
+        name: As it was named.
+        stem: What its outputs' names begin with.
+        scene: What is known of it, closed; None where it cannot be opened.
+        error: Why it cannot be opened.
+        warnings: What was said of it.
+    """
+
+    name: str | Path
+    stem: str
+    scene: Scene | None
+    error: RsclipError | None = None
+    warnings: Sequence[str] = ()
+
+    @classmethod
+    def look(cls, name: str | Path, stem: str, config: SegmentConfig) -> Self:
+        """Open a scene and see whether it can be segmented as the settings say."""
+        try:
+            with collect_warnings() as said, open_scene(name, config) as scene:
+                check_place(config.vector_format, scene.crs, name)
+        except RsclipError as error:
+            return cls(name, stem, None, error)
+        return cls(name, stem, scene, warnings=tuple(said))
+
+    def open(self) -> Scene:
+        """Return the scene, open again; nothing of it is worked out anew.
+
+        Raises:
+            RsclipError: It could not be opened at first.
+        """
+        if self.scene is None:
+            assert self.error is not None
+            raise self.error
+        return self.scene.reopen()
 
 
 @dataclass(frozen=True)
@@ -41,36 +108,28 @@ class Job:
     """What a run was asked for.
 
     Attributes:
-        scenes: As they were named.
-        stems: What their outputs' names begin with.
+        sources: Its scenes.
         legend: Classes.
         settings: Settings.
         folder: The output folder.
         inputs: Files that no output may replace.
-        unusable: Position -> why a scene cannot be opened.
-        widest: Working shape of the widest scene; None if none can be opened.
         methods: How many methods read each image.
-        held_bytes: The most that a scene's file takes while it is open.
         warnings: What was said of classes and settings: it holds for every scene.
     """
 
-    scenes: Sequence[str | Path]
-    stems: Sequence[str]
+    sources: Sequence[Source]
     legend: Legend
     settings: SegmentConfig
     folder: Path
     inputs: Sequence[str]
-    unusable: Mapping[int, RsclipError]
-    widest: tuple[int, int] | None
     methods: int = 1
-    held_bytes: int = 0
     warnings: Sequence[str] = ()
 
     @classmethod
     def prepare(
         cls,
         scenes: Sequence[str | Path],
-        classes: LegendSpec,
+        classes: "LegendSpec | ClassesRead",
         output_dir: str | Path,
         config: SegmentConfig | None,
         protect: Sequence[str | Path] = (),
@@ -81,9 +140,10 @@ class Job:
             InputError: Classes or options are wrong, or two scenes would have the same outputs.
         """
         settings = config or SegmentConfig()
+        if not isinstance(classes, ClassesRead):
+            classes = ClassesRead.read(classes, settings.background)
         with collect_warnings() as said:
-            legend = load_legend(classes, background=settings.background)
-            find_values(settings.orthogonal, legend.names)
+            find_values(settings.orthogonal, classes.legend.names)
             if settings.stretch is not None:
                 parse_stretch(settings.stretch)
             if settings.refine is not None:
@@ -93,23 +153,20 @@ class Job:
             if settings.qgis_project and settings.vector_format == "parquet":
                 _warn_of_parquet()
         stems = _unique_stems(scenes)
-        inputs = [str(path) for path in (*scenes, *protect, *files_read(classes, settings))]
-        unusable: dict[int, RsclipError] = {}
-        widest, held = None, 0
-        for index, source in enumerate(scenes):
-            try:
-                with open_scene(source, settings) as opened:
-                    inputs += opened.files
-                    check_place(settings.vector_format, opened.crs, source)
-                    held = max(held, opened.held_bytes)
-                    if widest is None or opened.working_shape[1] > widest[1]:
-                        widest = opened.working_shape
-            except RsclipError as error:
-                unusable[index] = error
+        sources = [
+            Source.look(name, stem, settings) for name, stem in zip(scenes, stems, strict=True)
+        ]
+        inputs = [str(path) for path in (*scenes, *protect, *files_read(classes.file, settings))]
+        inputs += [file for each in sources if each.scene is not None for file in each.scene.files]
         return cls(
-            scenes, stems, legend, settings, Path(output_dir), inputs, unusable, widest,
-            held_bytes=held, warnings=tuple(said),
+            sources, classes.legend, settings, Path(output_dir), inputs,
+            warnings=(*classes.warnings, *said),
         )  # fmt: skip
+
+    @property
+    def usable(self) -> list[Scene]:
+        """The scenes that can be opened."""
+        return [each.scene for each in self.sources if each.scene is not None]
 
     def names(self, stem: str, scene: Scene | None = None) -> dict[str, str]:
         """Return the file names of a scene's outputs: unless it is given, all there may be."""
@@ -124,9 +181,9 @@ class Job:
         """
         # Whether what is there may stay is known only with the model.
         replace = self.settings.overwrite or self.settings.resume
-        for index, stem in enumerate(self.stems):
-            if index not in self.unusable:
-                names = self.names(stem)
+        for source in self.sources:
+            if source.scene is not None:
+                names = self.names(source.stem)
                 Staging.check(self.folder, names, overwrite=replace, inputs=self.inputs)
 
     def outline(self, backbone: "Backbone | None") -> "ModelOutline":
@@ -137,16 +194,12 @@ class Job:
             return backbone.outline
         return model_outline(self.settings.model, self.settings.weights)
 
-    def load(
-        self, backbone: "Backbone | None" = None, loader: ModelLoader | None = None
-    ) -> Model | None:
-        """Load the model, with a batch that keeps the memory limit; None if no scene can be opened.
+    def load(self, backbone: "Backbone | None" = None, loader: ModelLoader | None = None) -> Model:
+        """Load the model, with a batch that keeps the memory limit.
 
         Raises:
             InputError: The model, its weights, or an option of it is wrong.
         """
-        if self.widest is None:
-            return None
         settings = self.settings
         if settings.max_memory is not None:
             settings = settings.replace(batch_size=self._batch_within(backbone))
@@ -164,16 +217,47 @@ class Job:
             OptionError: It is too small, or no size.
         """
         if self.settings.max_memory is not None:
-            dataclasses.replace(self, widest=self.widest or (1, 1))._batch_within(None)
+            self._batch_within(None)
 
-    def identity(self, scene: Scene, model: Model) -> dict[str, Any]:
-        """Return what a finished run must have in common with this one."""
-        area = None if scene.aoi is None else scene.aoi.digest
+    def input_identity(self, scene: Scene) -> dict[str, Any]:
+        """Return what a finished run's input must have in common with this one's."""
         return {
-            "settings_hash": settings_hash(self.legend, self.settings, model.facts, area),
             "reading_hash": reading_hash(scene),
             "input": input_facts(scene, checksum=self.settings.checksum),
         }
+
+    def settings_hash(self, scene: Scene, model: Model) -> dict[str, str]:
+        """Return what a finished run's settings must have in common with this one's."""
+        hashed = settings_hash(self.legend, self.settings, model.facts, _area(scene))
+        return {"settings_hash": hashed}
+
+    def request(self, scene: Scene, model: Model) -> dict[str, Any]:
+        """Return what the record keeps so that `decide_without_model` knows the run again."""
+        return describe_request(self.legend, self.settings, _area(scene), model.facts)
+
+    def decide_without_model(
+        self, scene: Scene, names: Mapping[str, str], places: Places, identity: Mapping[str, Any]
+    ) -> Decision | None:
+        """Say what to do about a finished run of the same request; None: the model has to tell.
+
+        Args:
+            scene: The scene.
+            names: As the method of that name gives them.
+            places: Key -> path of every output.
+            identity: As `input_identity` gives it.
+
+        Raises:
+            ExistsError: The input has changed since, or outputs may be somebody's own.
+        """
+        record = read_record(places["record"])
+        if not self.settings.resume or record is None:
+            return None
+        if not is_same_request(record, self.legend, self.settings, _area(scene)):
+            return None
+        known = {**identity, "settings_hash": record.get("settings_hash")}
+        facts = {"model": record.get("model"), "classes": self.legend.to_dict()}
+        found = decide(places, known, self.settings, facts, self.folder / names["record"])
+        return found if found.action in ("skip", "add") else None
 
     def decide(
         self, names: Mapping[str, str], places: Places, identity: Mapping[str, Any], model: Model
@@ -215,12 +299,13 @@ class Job:
 
         outline = self.outline(backbone)
         assert self.settings.max_memory is not None
-        assert self.widest is not None
+        widest = max((each.working_shape for each in self.usable), key=lambda each: each[1],
+                     default=(1, 1))  # fmt: skip
         queries = sum(len(item.words) + len(item.descriptions) for item in self.legend.classes)
-        grid = plan_grid(self.widest, outline, self.settings)
+        grid = plan_grid(widest, outline, self.settings)
         return batch_within(
             self.settings.max_memory, grid, outline, queries * self.methods, self.settings,
-            held_bytes=self.held_bytes,
+            held_bytes=max((each.held_bytes for each in self.usable), default=0),
         )  # fmt: skip
 
 
@@ -239,6 +324,10 @@ def open_scene(source: str | Path, config: SegmentConfig) -> Scene:
         on_read_error=config.on_read_error,
         resample_output=config.resample_output,
     )
+
+
+def _area(scene: Scene) -> str | None:
+    return None if scene.aoi is None else scene.aoi.digest
 
 
 def _warn_of_parquet() -> None:
@@ -263,14 +352,14 @@ def _unique_stems(scenes: Sequence[str | Path]) -> list[str]:
     return stems
 
 
-def files_read(classes: LegendSpec, config: SegmentConfig) -> list[Path]:
+def files_read(classes: Path | None, config: SegmentConfig) -> list[Path]:
     """Return the class file, templates, weights, area and model files that a run would read.
 
     Args:
-        classes: As `segment` takes them.
+        classes: The class file, if there is one.
         config: Settings.
     """
-    files = [class_file(classes), template_file(config.templates)]
+    files = [classes, template_file(config.templates)]
     files += [expand(name) for name in (config.weights, config.model) if name]
     # An area may be a text too long for a file's name.
     with contextlib.suppress(OSError, ValueError):

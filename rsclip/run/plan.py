@@ -17,8 +17,7 @@ from rsclip.outputs.companions import kept_scores
 from rsclip.outputs.files.staging import Staging
 from rsclip.run.checkpoint import windows_done
 from rsclip.run.encoder import Model, ModelLoader
-from rsclip.run.job import Job, open_scene
-from rsclip.run.memory import estimate_memory_mb
+from rsclip.run.job import Job
 from rsclip.run.pipeline import SceneRun
 from rsclip.run.pixel_size import warn_of_pixel_size
 from rsclip.scene.scene import Scene, gdal_env
@@ -99,25 +98,23 @@ def plan_scenes(
         InputError: Classes, options or the model are wrong.
     """
     job = Job.prepare(scenes, classes, output_dir, config, protect)
-    model = job.load(backbone, model_loader)
+    model = job.load(backbone, model_loader) if job.usable else None
     outline = job.outline(backbone) if model_loader is None else None
     second = window_seconds
     plans = []
-    for index, (source, stem) in enumerate(zip(scenes, job.stems, strict=True)):
+    for source in job.sources:
         try:
-            if index in job.unusable:
-                raise job.unusable[index]
-            assert model is not None
-            with gdal_env(), open_scene(source, job.settings) as scene:
+            with gdal_env(), source.open() as scene:
+                assert model is not None
                 classes_of = [query.class_index for query in model.queries]
                 warn_of_pixel_size(scene, model.gsd_range)
                 run = SceneRun(scene, model.encoder, job.legend, classes_of, job.settings)
                 if second is None:
                     second = _seconds_a_window(run, scene, model, job.settings)
-                plans.append(_plan(job, scene, stem, run, model, outline, second))
+                plans.append(_plan(job, scene, source.stem, run, model, outline, second))
         except RsclipError as error:
             status: Status = "outside" if isinstance(error, AreaError) else "unusable"
-            plans.append(ScenePlan(str(source), status, reason=str(error)))
+            plans.append(ScenePlan(str(source.name), status, reason=str(error)))
     return plans
 
 
@@ -130,9 +127,12 @@ def _plan(
     outline: "ModelOutline | None",
     second: float,
 ) -> ScenePlan:
+    # A batch that finds all finished loads no torch.
+    from rsclip.run.memory import estimate_memory_mb
+
     names = job.names(stem, scene)
     pixels = scene.shape[0] * scene.shape[1]
-    identity = job.identity(scene, model)
+    identity = job.input_identity(scene) | job.settings_hash(scene, model)
     status, reason = _standing(job, names, identity, model)
     first = 0
     if status == "new" and job.settings.resume:

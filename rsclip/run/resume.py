@@ -16,6 +16,7 @@ from rsclip.version import __version__
 from rsclip.words.legend import Legend
 
 __all__ = [
+    "WITHOUT_EFFECT",
     "Decision",
     "Places",
     "decide",
@@ -24,6 +25,7 @@ __all__ = [
     "input_facts",
     "known_by_content",
     "output_facts",
+    "read_record",
     "reading_hash",
     "settings_hash",
 ]
@@ -31,7 +33,7 @@ __all__ = [
 # Settings that change no label (what could not be read is listed in the record), those of which
 # the last bits of a score alone depend (where and in what batches it was computed), and those that
 # others tell better: the model's facts (the weights' hash), and what the file of an area holds.
-_WITHOUT_EFFECT = frozenset(
+WITHOUT_EFFECT = frozenset(
     {*HOW_OPTIONS, *OUTPUT_OPTIONS, *SHAPE_OPTIONS, "on_read_error"}
     | {"model", "weights", "preset", "aoi", "device", "batch_size", "max_memory"}
 )
@@ -62,7 +64,7 @@ def settings_hash(
     facts = {
         "rsclip": __version__,
         "classes": legend.to_dict(),
-        "settings": {k: v for k, v in config.to_dict().items() if k not in _WITHOUT_EFFECT},
+        "settings": {k: v for k, v in config.to_dict().items() if k not in WITHOUT_EFFECT},
         "model": {key: value for key, value in model.items() if key not in _MODEL_FACTS},
         "area": area,
     }
@@ -141,7 +143,7 @@ def decide(
     Raises:
         ExistsError: Outputs are there that were made otherwise, or that may be somebody's own.
     """
-    record = _record(places["record"])
+    record = read_record(places["record"])
     if not config.resume or record is None:
         return Decision("new")
     try:
@@ -245,7 +247,7 @@ def _changes(
     named = [
         f"{name}: {json.dumps(before.get(name))} -> {json.dumps(value)}"
         for name, value in now.items()
-        if name not in _WITHOUT_EFFECT and before.get(name) != value
+        if name not in WITHOUT_EFFECT and before.get(name) != value
     ]
     if record.get("classes") != to_plain(facts["classes"]):
         named.append("classes")
@@ -292,7 +294,7 @@ def former_outputs(folder: Path, names: Mapping[str, str]) -> list[str]:
         folder: The output folder.
         names: As `output_names` gives them.
     """
-    found = _outputs(_record(folder / names["record"]) or {})
+    found = _outputs(read_record(folder / names["record"]) or {})
     stem = names["record"].removesuffix("run.json")
     # A record is a file that anybody may have changed: only what is named after its scene.
     return [name for name in found if name.startswith((stem, f"{stem[:-1]}."))]
@@ -308,7 +310,8 @@ def _is_file(path: Path | None) -> TypeGuard[Path]:
     return path is not None and path.is_file()
 
 
-def _record(path: Path | None) -> dict[str, Any] | None:
+def read_record(path: Path | None) -> dict[str, Any] | None:
+    """Return a run record; None where there is none that can be read."""
     if path is None:
         return None
     try:

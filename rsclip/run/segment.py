@@ -20,12 +20,12 @@ from rsclip.run.additions import add_outputs
 from rsclip.run.arrays import Folder, SceneLike, as_file
 from rsclip.run.checkpoint import Checkpoint
 from rsclip.run.encoder import Model, ModelLoader, load_model
-from rsclip.run.job import Job, open_scene
+from rsclip.run.job import ClassesRead, Job, Source
 from rsclip.run.pipeline import Progress, SceneRun
 from rsclip.run.pixel_size import warn_of_pixel_size
 from rsclip.run.provenance import describe_outcome, describe_run
 from rsclip.run.resume import former_outputs, known_by_content, output_facts
-from rsclip.scene.scene import gdal_env
+from rsclip.scene.scene import Scene, gdal_env
 from rsclip.words.legend import Legend
 
 if TYPE_CHECKING:
@@ -40,6 +40,7 @@ __all__ = [
     "Failure",
     "Model",
     "SegmentResult",
+    "find_finished",
     "load_model",
     "output_names",
     "segment",
@@ -195,7 +196,7 @@ def segment(
 
 def segment_scenes(
     scenes: Sequence[str | Path],
-    classes: "str | Path | Sequence[str] | Mapping[str, Any] | Legend",
+    classes: "str | Path | Sequence[str] | Mapping[str, Any] | Legend | ClassesRead",
     output_dir: str | Path = ".",
     *,
     config: SegmentConfig | None = None,
@@ -220,22 +221,80 @@ def segment_scenes(
         A result, or the failure of one scene; the others still run.
 
     Raises:
-        InputError: Classes, options, output names or the model are wrong: no scene is begun.
+        InputError: Classes, options, output names or the model are wrong: no scene is begun but,
+            with `resume`, those are told that were finished before.
     """
     job = Job.prepare(scenes, classes, output_dir, config, protect)
     job.check_outputs()
-    model = job.load(backbone, model_loader)
-    for index, (source, stem) in enumerate(zip(scenes, job.stems, strict=True)):
-        if index in job.unusable:
-            yield Failure(str(source), job.unusable[index])
-            continue
-        assert model is not None
+    model = _ModelOnDemand(job, backbone, model_loader)
+    if job.usable and not job.settings.resume:
+        model.get()
+    for source in job.sources:
+        result: SegmentResult | Failure
         try:
-            yield _segment_one(job, source, stem, model, progress)
+            result = _segment_one(job, source, model, progress)
         except RsclipError as error:
-            yield Failure(str(source), error)
+            if error is model.error:
+                raise
+            result = Failure(str(source.name), error)
         except MemoryError:
-            yield Failure(str(source), _out_of_memory(source))
+            result = Failure(str(source.name), _out_of_memory(source.name))
+        yield result
+
+
+def find_finished(
+    scene: str | Path, classes: ClassesRead, output_dir: str | Path, config: SegmentConfig
+) -> SegmentResult | None:
+    """Return what a finished run of the same request left behind; no model is loaded.
+
+    Args:
+        scene: A file, URL or GDAL virtual path.
+        classes: Classes.
+        output_dir: Folder of its outputs.
+        config: Settings.
+
+    Returns:
+        The result, "skipped"; None where `segment_scenes` has something to do or to refuse.
+    """
+    stem = Scene.stem_of(scene)
+    if not config.resume or not Path(output_dir, output_names(stem, config)["record"]).is_file():
+        return None
+    with contextlib.suppress(RsclipError), contextlib.ExitStack() as stack:
+        job = Job.prepare([scene], classes, output_dir, config)
+        job.check_outputs()
+        (source,) = job.sources
+        stack.enter_context(gdal_env())
+        opened = stack.enter_context(source.open())
+        names = job.names(stem, opened)
+        final = {key: job.folder / name for key, name in names.items()}
+        found = job.decide_without_model(opened, names, final, job.input_identity(opened))
+        if found is not None and found.action == "skip":
+            return _skipped(opened, final, job.legend, found.record, config)
+    return None
+
+
+class _ModelOnDemand:
+    """The model, loaded for the first scene that is not finished.
+
+    Attributes:
+        error: Why it cannot be loaded: no scene's fault.
+        named: The settings say which model it is.
+    """
+
+    def __init__(self, job: Job, backbone: "Backbone | None", loader: ModelLoader | None) -> None:
+        self._job, self._backbone, self._loader = job, backbone, loader
+        self._model: Model | None = None
+        self.error: RsclipError | None = None
+        self.named = backbone is None
+
+    def get(self) -> Model:
+        if self._model is None:
+            try:
+                self._model = self._job.load(self._backbone, self._loader)
+            except RsclipError as error:
+                self.error = error
+                raise
+        return self._model
 
 
 def _merge(config: SegmentConfig | None, options: Mapping[str, Any]) -> SegmentConfig:
@@ -254,31 +313,30 @@ def _out_of_memory(source: str | Path) -> RunError:
 
 
 def _segment_one(
-    job: Job, source: str | Path, stem: str, model: Model, progress: Progress | None
+    job: Job, source: Source, lazy: _ModelOnDemand, progress: Progress | None
 ) -> SegmentResult:
     folder, legend, config = job.folder, job.legend, job.settings
-    index = [query.class_index for query in model.queries]
     with gdal_env(), contextlib.ExitStack() as stack:
         said = stack.enter_context(collect_warnings())
-        scene = stack.enter_context(open_scene(source, config))
-        names = job.names(stem, scene)
-        identity = job.identity(scene, model)
+        said += source.warnings
+        scene = stack.enter_context(source.open())
+        names = job.names(source.stem, scene)
+        identity = job.input_identity(scene)
         final = {key: folder / name for key, name in names.items()}
-        decision = job.decide(names, final, identity, model)
-        if decision.action in ("skip", "add"):
-            done = decision.record
-            if config.checksum and not known_by_content(done):
-                warn(
-                    f"{source}: finished without --checksum: its file was known by size and time "
-                    "of change, not by content"
-                )
-            if decision.action == "skip":
-                return _result(source, final, legend, done, "skipped")
+        decision = job.decide_without_model(scene, names, final, identity) if lazy.named else None
+        if decision is None:
+            model = lazy.get()
+            identity |= job.settings_hash(scene, model)
+            decision = job.decide(names, final, identity, model)
+        if decision.action == "skip":
+            return _skipped(scene, final, legend, decision.record, config)
+        if decision.action == "add":
             done = add_outputs(scene, folder, names, legend, config, decision, job.inputs, said)
-            return _result(source, final, legend, done, "done")
+            return _result(scene.source, final, legend, done, "done")
+        index = [query.class_index for query in model.queries]
         again = decision.action == "replace"
         if again:
-            warn(f"{source}: {decision.reason}")
+            warn(f"{scene.source}: {decision.reason}")
         warn_of_pixel_size(scene, model.gsd_range)
         run = SceneRun(scene, model.encoder, legend, index, config)
         staging = stack.enter_context(
@@ -296,9 +354,13 @@ def _segment_one(
         )
         stack.callback(checkpoint.close)
         if checkpoint.discarded:
-            warn(f"{source}: begun with another input, other settings or batches: starts over")
+            warn(
+                f"{scene.source}: begun with another input, other settings or batches: starts over"
+            )
         record = describe_run(scene, run, legend, config, model.queries, model.facts) | identity
         record["outputs"] = names
+        if lazy.named:
+            record |= job.request(scene, model)
         tags = provenance_tags(record)
         grid = scene.shape, scene.crs, scene.transform
         writer = stack.enter_context(MaskWriter(staging.path("mask"), *grid, legend, tags))
@@ -307,14 +369,29 @@ def _segment_one(
             counts = run.write(writer, progress, scores, checkpoint)
             record.update(describe_outcome(run, counts, legend))
             assert run.radiometry is not None
-            _warn_of_pixels(source, record)
+            _warn_of_pixels(scene.source, record)
             record["warnings"] = _all_warnings(job, model, said)
             write_companions(staging, names, folder, scene, run.radiometry, legend, record, config)
             record["made"] = output_facts(staging.path(key) for key in names if key != "record")
             record["warnings"] = _all_warnings(job, model, said)
             write_record(staging.path("record"), record)
             paths = staging.publish()
-    return _result(source, paths, legend, record, "done")
+    return _result(scene.source, paths, legend, record, "done")
+
+
+def _skipped(
+    scene: Scene,
+    paths: Mapping[str, Path],
+    legend: Legend,
+    record: Mapping[str, Any],
+    config: SegmentConfig,
+) -> SegmentResult:
+    if config.checksum and not known_by_content(record):
+        warn(
+            f"{scene.source}: finished without --checksum: its file was known by size and time of "
+            "change, not by content"
+        )
+    return _result(scene.source, paths, legend, record, "skipped")
 
 
 def _warn_of_pixels(source: str | Path, record: Mapping[str, Any]) -> None:
@@ -347,11 +424,11 @@ def _keeping(staging: Staging, checkpoint: Checkpoint) -> Iterator[None]:
 
 
 def _result(
-    source: str | Path,
+    source: str,
     paths: Mapping[str, Path],
     legend: Legend,
     record: Mapping[str, Any],
     status: Literal["done", "skipped"],
 ) -> SegmentResult:
     shares = {item["name"]: item["share"] for item in record["results"]}
-    return SegmentResult(str(source), paths, legend, shares, record, status)
+    return SegmentResult(source, paths, legend, shares, record, status)

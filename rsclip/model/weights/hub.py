@@ -18,7 +18,7 @@ from rsclip.model.weights.download import (
     writable,
 )
 
-__all__ = ["commit_of", "hub_file", "known_absent", "note_absent"]
+__all__ = ["commit_of", "hub_file", "hub_folder", "known_absent", "note_absent"]
 
 _SNAPSHOTS = "snapshots"
 _ABSENT = ".no_exist"
@@ -74,7 +74,7 @@ def hub_file(
             where=name,
             remedy=f"Look at {url}. {_OFFLINE}",
         )
-    folder = _folder(repository)
+    folder = hub_folder(repository)
     blob = folder / "blobs" / etag
     with writable(folder, name):
         if blob.is_file() and not matches_etag(blob, etag):
@@ -96,7 +96,7 @@ def commit_of(path: Path) -> str:
 
 def known_absent(repository: str, commit: str, file: str) -> bool:
     """Tell whether the cache notes that a commit has no such file."""
-    return (_folder(repository) / _ABSENT / commit / file).is_file()
+    return (hub_folder(repository) / _ABSENT / commit / file).is_file()
 
 
 def note_absent(name: str, repository: str, commit: str, file: str) -> None:
@@ -105,13 +105,14 @@ def note_absent(name: str, repository: str, commit: str, file: str) -> None:
     Raises:
         ModelError: The cache is not writable.
     """
-    note = _folder(repository) / _ABSENT / commit / file
-    with writable(_folder(repository), name):
+    note = hub_folder(repository) / _ABSENT / commit / file
+    with writable(hub_folder(repository), name):
         note.parent.mkdir(parents=True, exist_ok=True)
         note.touch()
 
 
-def _folder(repository: str) -> Path:
+def hub_folder(repository: str) -> Path:
+    """Return where a repository lies in this machine's hub cache; it need not be there."""
     from huggingface_hub import constants
 
     return Path(constants.HF_HUB_CACHE) / f"models--{repository.replace('/', '--')}"

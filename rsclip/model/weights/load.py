@@ -8,6 +8,7 @@ from typing import Any
 from torch import Tensor
 
 from rsclip.errors import ModelError, warn
+from rsclip.files import expand
 from rsclip.model.backbone import Backbone
 from rsclip.model.checks import check_config
 from rsclip.model.compat import import_open_clip
@@ -24,12 +25,18 @@ from rsclip.model.weights.architecture import (
 )
 from rsclip.model.weights.bundle import Bundle, read_bundle, verify_tensors
 from rsclip.model.weights.files import as_float, file_sha256, load_weights, read_weights
+from rsclip.model.weights.hub import hub_folder
 from rsclip.model.weights.identify import identify
 from rsclip.model.weights.names import AUTO, CONFIG_NAME, DEFAULT, NANO, ModelName, parse_name
-from rsclip.model.weights.origin import WEIGHTS_NAMES, cached_weights, verified_sha256
+from rsclip.model.weights.origin import (
+    WEIGHTS_NAMES,
+    cached_weights,
+    origin_of,
+    verified_sha256,
+)
 from rsclip.words.vocabulary import checked_vocabulary
 
-__all__ = ["ModelFiles", "find_model", "load_backbone", "model_outline"]
+__all__ = ["ModelFiles", "find_model", "load_backbone", "model_outline", "paths_behind"]
 
 _LIMITS = (
     "using nano, the small model that comes with rsclip: trained on synthetic scenes, it knows "
@@ -148,6 +155,28 @@ def model_outline(name: str | Path, weights: str | Path | None = None) -> ModelO
         blocks + table,
         architecture.gsd_range,
     )
+
+
+def paths_behind(name: str | Path, source: str) -> list[Path]:
+    """Return the paths of which a change may make a name stand for another model.
+
+    Args:
+        name: As `load_backbone` took it.
+        source: "embedded", or the file of weights that it read.
+
+    Returns:
+        Files and folders; some need not exist.
+    """
+    own = _own_weights(parse_name(NANO)) if source == "embedded" else Path(source)
+    paths = [own, own.parent / CONFIG_NAME, own.parent / "vocabulary.json", expand(name)]
+    folders = [own.parents[2]] if own.parent.parent.name == "snapshots" else []
+    if str(name) == AUTO:
+        # Once it is fetched, "auto" is another model.
+        folders.append(hub_folder(origin_of(parse_name(DEFAULT)).repository))
+    for folder in folders:
+        snapshots = folder / "snapshots"
+        paths += [folder / "refs" / "main", snapshots, *sorted(snapshots.glob("*"))]
+    return paths
 
 
 def _automatic(text: str) -> str:

@@ -17,7 +17,7 @@ from rsclip.outputs.rasters.pam import write_pam
 from rsclip.outputs.records.record import provenance_tags, write_record
 from rsclip.outputs.styles.qml import write_mask_qml
 from rsclip.run.encoder import Model, load_model
-from rsclip.run.job import Job, open_scene
+from rsclip.run.job import Job
 from rsclip.run.pipeline import Counts, Progress, SceneRun
 from rsclip.run.provenance import describe_outcome, describe_run
 from rsclip.scene.scene import Scene, gdal_env
@@ -103,17 +103,17 @@ def compare(
     truth_file = [] if labels is None else [labels]
     job = Job.prepare([scene], classes, output_dir, settings, [*protect, *truth_file])
     job = replace(job, methods=len(choices))
-    if job.unusable:
-        raise job.unusable[0]
-    names = _names(job.stems[0], choices)
+    (source,) = job.sources
+    if source.error is not None:
+        raise source.error
+    names = _names(source.stem, choices)
     Staging.check(job.folder, names, overwrite=settings.overwrite, inputs=job.inputs)
     with gdal_env(), contextlib.ExitStack() as stack:
-        opened = stack.enter_context(open_scene(scene, settings))
+        opened = stack.enter_context(source.open())
         truth = None
         if labels is not None:
             truth = stack.enter_context(open_labels(labels, opened, job.legend))
         model = job.load(loader=_loader(choices, backbone))
-        assert model is not None
         index = [query.class_index for query in model.queries]
         run = SceneRun(opened, model.encoder, job.legend, index, settings)
         staging = stack.enter_context(

@@ -34,7 +34,7 @@ from rsclip.study.diagnose.sweeps import (
     find_variants,
 )
 from rsclip.study.diagnose.windows import Sample, sample_windows
-from rsclip.words.legend import Legend, LegendSpec, load_legend
+from rsclip.words.legend import Legend, LegendSpec, class_file, load_legend
 from rsclip.words.prompts import class_queries, load_templates
 
 __all__ = ["Study", "study"]
@@ -106,7 +106,7 @@ def study(
     scenes = find_scenes(source)
     inputs: list[str | Path] = [
         *scenes,
-        *([] if classes is None else files_read(classes, settings)),
+        *([] if classes is None else files_read(class_file(classes), settings)),
     ]
     if labels is not None:
         inputs.append(labels)

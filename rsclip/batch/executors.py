@@ -1,0 +1,49 @@
+"""Who works on a batch: this process, worker processes, or a cluster."""
+
+from collections.abc import Sequence
+
+from rsclip.batch.tasks import Executor, Listener, Task
+from rsclip.run.encoder import ModelLoader
+
+__all__ = ["choose_executor"]
+
+
+def choose_executor(
+    tasks: Sequence[Task],
+    jobs: int,
+    dask: str | None,
+    loader: ModelLoader | None,
+    listener: Listener,
+) -> Executor:
+    """Return the executor for the tasks that are left to do.
+
+    Args:
+        tasks: Tasks; where there are none, nothing is started.
+        jobs: Worker processes that were asked for; on GPUs, one a GPU at most.
+        dask: Address of a scheduler, in place of `jobs`.
+        loader: Builds the model in place of `rsclip.run.encoder.load_model` (tests).
+        listener: Is told where fewer workers than `jobs` are started.
+
+    Raises:
+        InputError: The cluster cannot be used.
+    """
+    if dask is not None and tasks:
+        from rsclip.batch.dask_cluster import Cluster
+
+        return Cluster(dask, loader)
+    workers = min(jobs, len(tasks))
+    if workers <= 1:
+        from rsclip.batch.worker import Serial
+
+        return Serial(loader)
+    from rsclip.batch.processes import Local, gpus_for, only_one
+
+    device = tasks[0].config().device
+    if shared := only_one(device):
+        listener.note(f"{workers} workers are too many for {shared}: one does it all")
+        return Local(1, loader=loader)
+    gpus = gpus_for(device, workers)
+    if gpus and workers > len(gpus):
+        listener.note(f"{workers} workers are too many for the GPUs: one a GPU, {len(gpus)}")
+        workers = len(gpus)
+    return Local(workers, gpus, loader)
