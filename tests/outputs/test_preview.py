@@ -15,6 +15,7 @@ from rsclip.outputs.rasters.mask import MaskWriter
 from rsclip.scene.scene import Scene
 from rsclip.scene.stretch import fit
 from rsclip.words.legend import load_legend
+from tests.rasters import write_raster
 
 UTM = CRS.from_epsg(32633)
 
@@ -128,3 +129,19 @@ def test_letters_that_no_font_has_give_way_to_english(monkeypatch):
         assert lettering.legible(name, "?") == name
     assert lettering.legible("道路", "road (2)") == "road (2)"
     lettering._font_of.cache_clear()
+
+
+def test_unclassified_pixels_show_the_image(tmp_path):
+    """One class that covers little must not veil the rest of the image."""
+    scene = write_raster(tmp_path / "s.tif", np.full((3, 64, 64), 200, np.uint8))
+    mask = np.zeros((1, 64, 64), np.uint8)
+    mask[:, :, :32] = 1
+    path = write_raster(tmp_path / "m.tif", mask, nodata=255)
+    legend = load_legend("water")
+    with Scene.open(scene) as opened:
+        picture = render_preview(path, legend, "s", {"water": 0.5}, opened, fit(opened))
+    pixels, counts = np.unique(np.asarray(picture).reshape(-1, 3), axis=0, return_counts=True)
+    found = {tuple(map(int, pixel)): count for pixel, count in zip(pixels, counts, strict=True)}
+    # The image itself fills its own panel and the half of the other that has no class.
+    blend = max(count for pixel, count in found.items() if pixel[2] > pixel[0] + 40)
+    assert found[200, 200, 200] == pytest.approx(3 * blend, rel=0.02)

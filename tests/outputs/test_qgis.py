@@ -42,10 +42,13 @@ def test_qgis_shows_the_mask_with_names_and_colours(in_qgis, finished, legend):
         "layer = QgsRasterLayer(sys.argv[1], 'mask')\n"
         "kind = layer.renderer().type()\n"
         "said = [layer.isValid(), kind, {str(int(c.value)): [c.label, c.color.name()]"
-        " for c in layer.renderer().classes()}, layer.dataProvider().sourceNoDataValue(1)]",
+        " for c in layer.renderer().classes()}, layer.dataProvider().sourceNoDataValue(1),"
+        " {str(int(c.value)): c.color.alpha() for c in layer.renderer().classes()}]",
         finished.mask_path,
     )
-    assert said == [True, "paletted", expected(legend), 255]
+    # Where no class was found the imagery below is to be seen.
+    seen = {value: 0 if value == "0" else 255 for value in expected(legend)}
+    assert said == [True, "paletted", expected(legend), 255, seen]
 
 
 def test_qgis_opens_the_polygons_styled(in_qgis, polygons, legend):
@@ -132,7 +135,8 @@ def test_sld_has_the_same_names_and_colours(finished, legend):
     entries = ET.fromstring(text).findall(".//sld:ColorMapEntry", space)
     found = {item.get("quantity"): [item.get("label"), item.get("color")] for item in entries}
     assert found.pop("255") == ["nodata", "#000000"]
-    assert entries[-1].get("opacity") == "0"
+    clear = {item.get("quantity") for item in entries if item.get("opacity") == "0"}
+    assert clear == {"0", "255"}
     assert found == expected(legend)
     rules = ET.fromstring(polygons_sld(legend)).findall(".//sld:Rule", space)
     assert {

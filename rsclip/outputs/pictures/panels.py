@@ -30,14 +30,14 @@ Panel = NDArray[np.uint8]
 
 def mask_panel(
     dataset: DatasetReader, legend: Legend, panel: Shape
-) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-    """Return colours (h, w, 3) and where there is data (h, w)."""
+) -> tuple[NDArray[np.float32], NDArray[np.int32]]:
+    """Return colours (h, w, 3) and labels (h, w) of a mask at a panel's size."""
     out_shape = tuple(min(a, b) for a, b in zip(dataset.shape, panel, strict=True))
     labels = dataset.read(1, out_shape=out_shape)
     labels = np.asarray(
         Image.fromarray(labels.astype(np.int32)).resize(panel[::-1], Image.Resampling.NEAREST)
     )
-    return colour_table(legend)[labels.clip(0, legend.nodata)], labels != legend.nodata
+    return colour_table(legend)[labels.clip(0, legend.nodata)], labels
 
 
 def colour_table(legend: Legend) -> NDArray[np.float32]:

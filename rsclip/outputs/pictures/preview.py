@@ -15,7 +15,7 @@ from rsclip.outputs.pictures.panels import EMPTY, class_entries, image_panel, ma
 from rsclip.outputs.pictures.sheet import MAX_SIDE, Ground, draw_sheet, fit_panel
 from rsclip.scene.scene import Scene, gdal_env
 from rsclip.scene.stretch import Radiometry, fit
-from rsclip.words.legend import Legend
+from rsclip.words.legend import UNCLASSIFIED, Legend
 
 if TYPE_CHECKING:
     import PIL.Image
@@ -67,14 +67,17 @@ def render_preview(
         wide = ground.extent[1] > _WIDE * ground.extent[0]
         height = _HEIGHT_ABOVE if wide else _HEIGHT_BESIDE
         panel = fit_panel(ground, 1 if wide else 2, height)
-        colours, covered = mask_panel(dataset, legend, panel)
+        colours, labels = mask_panel(dataset, legend, panel)
+    covered = labels != legend.nodata
     if scene is None or radiometry is None:
         classes = np.where(covered[..., None], colours, EMPTY).astype(np.uint8)
         panels = [("classes", classes)]
     else:
         image = image_panel(scene, radiometry, panel)
         mixed = np.rint(image * (1 - _OVERLAY) + colours * _OVERLAY).astype(np.uint8)
-        overlay = np.where(covered[..., None], mixed, image)
+        # Where no class was found the image itself is to be seen.
+        classified = covered & (labels != UNCLASSIFIED)
+        overlay = np.where(classified[..., None], mixed, image)
         panels = [("image", image), ("classes over the image", overlay)]
     columns = 1 if wide else len(panels)
     return draw_sheet(title, panels, columns, ground, class_entries(legend, shares))
@@ -96,8 +99,6 @@ def draw_preview(
         ReadError: Its pixels cannot be read.
         OSError: The mask cannot be read.
     """
-    from rsclip.outputs.pictures.preview import render_preview
-
     legend = Legend.from_dict(record["classes"])
     shares = {item["name"]: item["share"] for item in record["results"]}
     about = record["scene"]

@@ -11,6 +11,7 @@ from typing import Protocol
 
 from rsclip.outputs.files.disk import write_error
 from rsclip.words.colours import RGB
+from rsclip.words.legend import UNCLASSIFIED
 
 __all__ = [
     "Coloured",
@@ -131,7 +132,8 @@ def paletted_pipe(legend: Coloured, opacity: float = 1.0) -> ET.Element:
             value=str(value),
             label=name,
             color=hex_colour(colour),
-            alpha="255",
+            # Where no class was found the imagery below is to be seen.
+            alpha="0" if value == UNCLASSIFIED else "255",
         )
     _finish_pipe(pipe)
     return pipe

@@ -3,7 +3,7 @@
 import xml.etree.ElementTree as ET
 
 from rsclip.outputs.styles.qml import Coloured, hex_colour, style_entries
-from rsclip.words.legend import Legend
+from rsclip.words.legend import UNCLASSIFIED, Legend
 
 __all__ = ["mask_sld", "polygons_sld"]
 
@@ -34,7 +34,7 @@ def mask_sld(legend: Legend, name: str) -> str:
             color=hex_colour(colour),
             quantity=str(value),
             label=label,
-            opacity="1",
+            opacity="0" if value == UNCLASSIFIED else "1",
         )
     ET.SubElement(
         colours,
