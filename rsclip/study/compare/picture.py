@@ -70,8 +70,8 @@ def draw_comparison(
         panels.append(("labels", _truth_panel(truth, legend, panel)))
     for caption, path in masks.items():
         with rasterio.open(path) as dataset:
-            colours, covered = mask_panel(dataset, legend, panel)
-        panels.append((caption, _filled(colours, covered)))
+            colours, labels = mask_panel(dataset, legend, panel)
+        panels.append((caption, _filled(colours, labels != legend.nodata)))
     return draw_sheet(title, panels, columns, ground, class_entries(legend, shares, noted=False))
 
 
