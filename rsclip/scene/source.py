@@ -27,7 +27,8 @@ __all__ = [
 _REMOTE = re.compile(r"(?:https?|ftp|s3|gs|az|oss)://|^/vsi(?:curl|s3|gs|az|adls|oss|swift)")
 _UNSAFE = re.compile(r'[<>:"/\\|?*\x00-\x1f]+')
 # QGIS opens no GeoPackage whose name has these (SQLite decodes them), pyogrio writes no such file.
-_UNOPENED = re.compile(r"%(?=[0-9A-Fa-f]{2})|[;!]")
+# Tabs, newlines and blanks at an end get lost in VRTs, lists and SQLite.
+_UNOPENED = re.compile(r"%(?=[0-9A-Fa-f]{2})|[;!\x00-\x1f\x7f]|^ | $")
 _DRIVE = re.compile(r"[A-Za-z]:\\")
 _PREFIX = re.compile(r"([A-Za-z][A-Za-z0-9_]+):")
 _QUOTED = re.compile(r'(\w+:)"([^"]*)"(.*)', re.DOTALL)
@@ -94,7 +95,8 @@ def _prefixes() -> frozenset[str]:
 def stem_of(source: str | Path) -> str:
     """Return the name that the outputs of a source begin with: its last component's stem.
 
-    What keeps programs from opening them ("%20", ";", "!") becomes an underscore.
+    What keeps programs from opening them ("%20", ";", "!", a tab, a leading blank) becomes an
+    underscore.
 
     "a/b.tif" gives b; "https://host/b.tif?key=1" b; "GTIFF_DIR:2:b.tif" b; 'NETCDF:"b.nc":red'
     b_red; 'HDF5:"b.h5"://group/red' b_group_red.

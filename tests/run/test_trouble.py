@@ -183,3 +183,12 @@ def test_nothing_that_a_run_reads_is_replaced(make_scene, tiny_model, tmp_path, 
     with pytest.raises(OutputError, match="written over the input"):
         run([make_scene("b.tif"), wrapped], ".", StubEncoder(), overwrite=True)
     assert {path: path.read_bytes() for path in held} == held
+
+
+def test_a_path_too_long_for_sqlite_is_refused_before_the_work(make_scene, tmp_path):
+    folder = tmp_path
+    while len(os.fsencode(folder)) < 450:
+        folder = folder / ("f" * 40)
+    with pytest.raises(OutputError, match="bytes that SQLite takes"):
+        library.segment(make_scene(), "bright, dark", folder, model="nano")
+    assert not (tmp_path / ("f" * 40)).exists()

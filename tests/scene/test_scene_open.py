@@ -36,6 +36,8 @@ from tests.rasters import raster, write_raster
         ("https://host/", "host"),
         ("https://host/my%20town.tif", "my_20town"),
         ("s3://bucket/a;b.tif", "a_b"),
+        (" scene.tif", "_scene"),
+        ("a\tb\nc .tif", "a_b_c_"),
         ('HDF5:"a/b.h5"://group/red', "b_group_red"),
         ("HDF5:a/b.h5://red", "b_red"),
         ("HDF5:a/b.h5://group/red", "b_group_red"),

@@ -23,7 +23,7 @@ from pyproj.exceptions import CRSError, ProjError
 from rasterio.crs import CRS
 
 from rsclip.errors import OutputError, WriteError, warn
-from rsclip.outputs.files.disk import write_error
+from rsclip.outputs.files.disk import HIDDEN_PREFIX, write_error
 from rsclip.outputs.polygons.geojson import decimals, keep_polygons, within_turn
 from rsclip.vectors.features import Features
 
@@ -31,6 +31,7 @@ __all__ = [
     "LAYER",
     "VECTOR_FORMATS",
     "VectorWriter",
+    "check_length",
     "check_path",
     "check_place",
     "has_prj",
@@ -58,6 +59,8 @@ _FEATURE_BYTES = 160
 _INDEX_OPTION = "OGR_GPKG_MAX_RAM_USAGE_RTREE"
 _INDEX_BYTES = 100_000_000
 # SQLite takes these for letters of a URL.
+# SQLITE_MAX_PATHNAME, less what it adds for its journals ("-journal").
+_SQLITE_PATH = 500
 _DECODED = re.compile(r"%[0-9A-Fa-f]{2}")
 # What GDAL says of points for which it finds no longitude and latitude.
 _OFF_EARTH = (
@@ -194,6 +197,29 @@ def check_path(path: str | Path, kind: str) -> None:
         warn(
             f"QGIS opens no GeoPackage where the path has {code[0]!r} in it ({full}): choose "
             "another folder (-o), or --vector-format fgb"
+        )
+
+
+def check_length(folder: str | Path, stem: str, kind: str) -> None:
+    """Refuse a GeoPackage whose path is too long for SQLite while it is being written.
+
+    Args:
+        folder: The output folder.
+        stem: What the outputs' names begin with.
+        kind: One of `VECTOR_FORMATS`, or "none".
+
+    Raises:
+        OutputError: The path in the folder of unfinished work has too many bytes.
+    """
+    if kind != "gpkg":
+        return
+    path = Path(folder).absolute() / f"{HIDDEN_PREFIX}{stem}_run.json" / f"{stem}_polygons.gpkg"
+    if len(os.fsencode(path)) >= _SQLITE_PATH:
+        raise OutputError(
+            f"the path of the GeoPackage would be longer than the {_SQLITE_PATH} bytes that SQLite "
+            "takes",
+            where=folder,
+            remedy="Choose a shorter folder (-o), or --vector-format fgb.",
         )
 
 
