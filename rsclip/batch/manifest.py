@@ -186,7 +186,12 @@ def read_extras(path: str | Path) -> set[str]:
 
 
 def _encoded(content: Mapping[str, Any]) -> bytes:
-    return json.dumps(to_plain(content), ensure_ascii=False, allow_nan=False).encode() + b"\n"
+    plain = to_plain(content)
+    try:
+        return json.dumps(plain, ensure_ascii=False, allow_nan=False).encode() + b"\n"
+    except UnicodeEncodeError:
+        # A file name that is not UTF-8 stays itself in JSON's own escapes.
+        return json.dumps(plain, allow_nan=False).encode() + b"\n"
 
 
 def _compacted(path: Path) -> bytes | None:
@@ -275,7 +280,10 @@ def write_table(path: Path, outcomes: Iterable[Outcome]) -> None:
         )
     try:
         with new_file(path) as draft:
-            draft.write_text(text.getvalue(), encoding="utf-8", newline="")
+            # File names that are not UTF-8 are told by escapes.
+            draft.write_text(
+                text.getvalue(), encoding="utf-8", errors="backslashreplace", newline=""
+            )
     except OSError as error:
         raise write_error(error, path) from error
 

@@ -6,6 +6,7 @@ import multiprocessing.connection
 import os
 import signal
 import sys
+import threading
 import time
 import types
 from collections import deque
@@ -25,6 +26,8 @@ __all__ = ["Local", "gpus_for", "only_one"]
 _TRIES = 2
 _THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS")
 _VISIBLE = "CUDA_VISIBLE_DEVICES"
+# From the end of the first process to that of its workers, whatever they are at.
+_GRACE_SECONDS = 1.5
 _REPORT_SECONDS = 0.2
 # Time to put kept rows in order after a SIGTERM.
 _PATIENCE = 10.0
@@ -190,6 +193,7 @@ def _work(pipe: Connection, name: str, root: str, loader: ModelLoader | None) ->
     # Ctrl-C reaches the whole group of processes: the first one decides what becomes of us.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, _stop)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     models = Models(loader)
     try:
         while (task := pipe.recv()) is not None:
@@ -201,6 +205,18 @@ def _work(pipe: Connection, name: str, root: str, loader: ModelLoader | None) ->
     except (EOFError, BrokenPipeError, ConnectionResetError, KeyboardInterrupt):
         # Nobody is left to work for. What is at work was kept for a resume on the way here.
         sys.exit(1)
+
+
+def _end_with_parent() -> None:
+    """Wait for the end of the process that started this one, and end too, after a moment."""
+    parent = multiprocessing.parent_process()
+    if parent is None:
+        return
+    multiprocessing.connection.wait([parent.sentinel])
+    os.kill(os.getpid(), signal.SIGTERM)
+    # A window of a large model takes longer: what was finished before is on the disk.
+    time.sleep(_GRACE_SECONDS)
+    os._exit(1)
 
 
 def _stop(*_: object) -> None:

@@ -483,3 +483,39 @@ def test_what_a_model_said_or_failed_at_is_not_told_of_the_next_scene(folder, tm
     assert "no such model" not in str(damaged.problem)
     assert outcome("b", folder / "a.tif", window=48).notes[-1:] == ("window 48",)
     assert "window 48" not in outcome("c", folder / "north" / "b.tif", window=32).notes
+
+
+def test_a_worker_in_a_long_window_ends_with_the_first_process():
+    psutil = pytest.importorskip("psutil")
+    code = (
+        "import multiprocessing, time; from tests.batch.workers import stuck\n"
+        "if __name__ == '__main__':\n"
+        "    multiprocessing.get_context('spawn').Process(target=stuck).start(); time.sleep(600)"
+    )
+    first = subprocess.Popen(
+        [sys.executable, "-c", code], stdout=subprocess.PIPE, text=True, start_new_session=True
+    )
+    worker = psutil.Process(int(first.stdout.readline()))
+    first.kill()
+    first.wait()
+    _, alive = psutil.wait_procs([worker], timeout=60)
+    for process in alive:
+        process.kill()
+    assert not alive
+
+
+def test_a_name_that_is_not_utf8_fails_alone(folder, tmp_path):
+    try:
+        (folder / "a.tif").rename(os.fsdecode(os.fsencode(folder) + b"/caf\xe9.tif"))
+    except OSError:
+        pytest.skip("this disk takes UTF-8 names only")
+    out = tmp_path / "out"
+    for status in ("done", "skipped"):
+        report = run_batch([folder], CLASSES, out, recursive=True, model_loader=workers.plain)
+        assert report.count(status) == 2
+        (problem,) = [each for each in report.failed if "UTF-8" in str(each.problem)]
+        assert problem.task.name == "caf\udce9"
+    (failed,) = [
+        each for each in read_manifest(out / "manifest.jsonl") if each.task.name == "caf\udce9"
+    ]
+    assert failed.status == "failed"

@@ -1,10 +1,13 @@
 """Models for worker processes: of no weights, and some that bring their process down."""
 
+import contextlib
 import os
 import signal
+import threading
 import time
 from pathlib import Path
 
+from rsclip.batch.processes import _end_with_parent
 from tests.run.stub import StubEncoder, loader
 
 
@@ -56,6 +59,15 @@ class Slow(StubEncoder):
 
 def slow(legend, config):
     return loader(Slow())(legend, config)
+
+
+def stuck():
+    """A worker in the middle of a window that takes for ever."""
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    print(os.getpid(), flush=True)
+    while True:
+        with contextlib.suppress(KeyboardInterrupt):
+            time.sleep(600)
 
 
 if __name__ == "__main__":
