@@ -17,6 +17,7 @@ from rsclip.errors import RsclipError, RsclipWarning
 __all__ = ["DownloadLines", "ProgressLine", "fail", "guard"]
 
 _PLAIN_SECONDS = 15.0
+_ESTIMATE_SECONDS = 1.0
 _DOWNLOAD_SECONDS = 30.0
 _NOTHING_LEFT = "no half-made output was left behind."
 
@@ -148,8 +149,8 @@ class ProgressLine:
         rate = done / max(now - self._began, 1e-9)
         line = f"{done} of {total} windows"
         # Windows without data are passed at once: without one that took time there is no estimate.
-        if done:
-            left = (total - done) / max(rate, 1e-9)
+        if done and now - self._began >= _ESTIMATE_SECONDS:
+            left = (total - done) / rate
             line += f", {rate:.1f} a second, {left:.0f} s left"
         click.echo(line, err=True)
 

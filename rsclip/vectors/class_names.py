@@ -17,6 +17,7 @@ import rasterio.shutil
 from pyogrio.errors import DataLayerError, DataSourceError
 from rasterio.errors import NotGeoreferencedWarning
 
+from rsclip.errors import warn
 from rsclip.scene.gdal import GDAL_ERRORS
 
 __all__ = ["names_of"]
@@ -42,7 +43,7 @@ def names_of(dataset: Any) -> dict[int, str]:
         dataset: An open rasterio dataset.
     """
     zero: dict[int, str] = {}
-    for read in (_tagged, _of_gdal, _of_arcgis):
+    for read in (_tagged, _of_gdal, _of_side_file, _of_arcgis):
         names = read(dataset)
         if any(names):
             return names
@@ -64,10 +65,46 @@ def _of_gdal(dataset: Any) -> dict[int, str]:
             warnings.simplefilter("ignore", NotGeoreferencedWarning)
             path = Path(folder) / "names.vrt"
             rasterio.shutil.copy(dataset, path, driver="VRT")
-            root = ET.parse(path).getroot()
-    except (ET.ParseError, UnicodeError, *GDAL_ERRORS):
+            root = _parsed(path.read_bytes(), dataset.name)
+    except GDAL_ERRORS:
         return {}
-    band = root.find("VRTRasterBand[@band='1']")
+    return _of_band(None if root is None else root.find("VRTRasterBand[@band='1']"))
+
+
+def _of_side_file(dataset: Any) -> dict[int, str]:
+    """Return what `.aux.xml` says where GDAL passes over it: it takes no XML header."""
+    try:
+        root = _parsed(Path(f"{dataset.name}.aux.xml").read_bytes(), dataset.name)
+    except (OSError, ValueError):
+        return {}
+    return _of_band(None if root is None else root.find("PAMRasterBand[@band='1']"))
+
+
+def _parsed(content: bytes, where: str) -> ET.Element | None:
+    """Return the root of an XML text, or None where it is none."""
+    try:
+        return ET.fromstring(content)
+    except ET.ParseError:
+        if _is_utf8(content):
+            return None
+    try:
+        root = ET.fromstring(content.decode("latin-1"))
+    except ET.ParseError:
+        return None
+    warn(f"{where}: its class names are not UTF-8; they are read as Latin-1")
+    return root
+
+
+def _is_utf8(content: bytes) -> bool:
+    try:
+        content.decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _of_band(band: ET.Element | None) -> dict[int, str]:
+    """Return what the XML of a band says: category names before the attribute table."""
     if band is None:
         return {}
     table = band.find("GDALRasterAttributeTable")

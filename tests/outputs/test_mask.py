@@ -165,6 +165,24 @@ def test_a_copy_of_other_labels_is_never_taken_for_whole(tmp_path, monkeypatch):
         write(tmp_path / "m.tif", labels)
 
 
+@pytest.mark.parametrize(
+    ("given", "kept"),
+    [(UTM, CRS.from_epsg(32633)), (UTM, CRS.from_wkt('LOCAL_CS["lost",UNIT["metre",1]]')),
+     (CRS.from_epsg(4326), UTM), (None, UTM)],
+)  # fmt: skip
+def test_a_mask_in_another_crs_is_never_taken_for_whole(tmp_path, monkeypatch, given, kept):
+    copy = rasterio.shutil.copy
+
+    def copy_elsewhere(source, target, **options):
+        with rasterio.open(source, "r+") as draft:
+            draft.crs = kept
+        copy(source, target, **options)
+
+    monkeypatch.setattr(rasterio.shutil, "copy", copy_elsewhere)
+    with pytest.raises(WriteError, match="its CRS was read back as"):
+        write(tmp_path / "mask.tif", labels_of((64, 64), LANDCOVER), crs=given)
+
+
 def test_a_folder_that_is_not_there_is_a_write_error(tmp_path):
     with pytest.raises(WriteError, match="cannot be written"):
         MaskWriter(tmp_path / "none" / "m.tif", (5, 5), UTM, NORTH_UP, LANDCOVER, {})

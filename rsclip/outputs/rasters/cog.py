@@ -88,6 +88,7 @@ class CogWriter:
         self._path = Path(path)
         self._draft = self._path.with_name(f"{self._path.stem}-draft.tif")
         self._shape = shape
+        self._crs = crs
         self._bands = bands
         self._dtype = np.dtype(bands.dtype)
         count = len(bands.descriptions)
@@ -177,7 +178,7 @@ class CogWriter:
                 yield top, draft.read(window=Window(0, top, width, count))
 
     def finish(self) -> Path:
-        """Make the COG, compare it with the pixels as they were given, and return its path.
+        """Make the COG, compare pixels and CRS with those that were given, and return its path.
 
         Raises:
             ValueError: Rows are missing.
@@ -200,6 +201,9 @@ class CogWriter:
             # Errors of the last writes can get lost in a close: only reading tells.
             if checksums_of(self._path, self._rows) != self._checksums:
                 raise OSError("what was written cannot be read back")
+            with rasterio.open(self._path) as made:
+                if not _same_kind(self._crs, made.crs):
+                    raise OSError(f"its CRS was read back as {made.crs}, not as {self._crs}")
         self._remove_draft()
         return self._path
 
@@ -273,6 +277,15 @@ class CogWriter:
             return None
         share = max(self._written, 1) / self._shape[0]
         return int(so_far / share * _ALL_FILES) - so_far
+
+
+def _same_kind(given: CRS | None, found: CRS | None) -> bool:
+    """Tell whether a CRS survived: GeoTIFF keeps no text, so kind and code are compared."""
+    if not given or not found:
+        return not given and not found
+    kinds = [(crs.is_geographic, crs.is_projected) for crs in (given, found)]
+    codes = [crs.to_epsg() for crs in (given, found)]
+    return kinds[0] == kinds[1] and (None in codes or codes[0] == codes[1])
 
 
 def _rows_of(count: int) -> int:
