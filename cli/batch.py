@@ -40,14 +40,16 @@ _DEFAULTS = {"resume": True}
     help="Output folder, created if missing  [with --retry-failed: the manifest's].",
 )
 @click.option("--recursive", is_flag=True, default=None, help="Look into the folders of folders.")
-@click.option("--jobs", type=int, metavar="N", help="Worker processes; one a GPU at most.")
+@click.option("--jobs", type=int, metavar="N", help="Worker processes; at most one per GPU.")
 @click.option("--dask", metavar="ADDRESS", help="Scheduler of a dask cluster (rsclip[dask]).")
 @click.option(
     "--on-error",
     type=click.Choice(["continue", "stop"]),
-    help="What a failed scene means for the rest  [default: continue].",
+    help="After a failed scene, go on with the others or stop  [default: continue].",
 )
-@click.option("--retry-failed", metavar="MANIFEST", help="Run the scenes that failed, no INPUT.")
+@click.option(
+    "--retry-failed", metavar="MANIFEST", help="Run the failed scenes again, without INPUT."
+)
 @click.option("--mosaic", is_flag=True, default=None, help="Write mosaic.vrt over all masks.")
 @click.option(
     "--merge-polygons", is_flag=True, default=None, help="Write polygons.gpkg of all scenes."
@@ -55,7 +57,7 @@ _DEFAULTS = {"resume": True}
 @click.option(
     "--stac-catalog", is_flag=True, default=None, help="Write catalog.json over STAC items."
 )
-@click.option("--dry-run", is_flag=True, help="Say what would be done, how long and how large.")
+@click.option("--dry-run", is_flag=True, help="Show scenes, time, memory and disk; write nothing.")
 @functools.partial(config_options, defaults=_DEFAULTS)
 @output_options
 def command(
@@ -79,8 +81,9 @@ def command(
 ) -> None:
     """Segment the scenes of every INPUT: folders, patterns, lists (.txt, .csv), files, URLs.
 
-    Outputs keep the inputs' layout below DIR. manifest.jsonl there says how every scene ended;
-    run again, what is done is skipped and what was killed goes on. docs/batch.md has examples.
+    Outputs keep the inputs' layout below DIR, and manifest.jsonl there tells how every scene
+    ended. Run again, the batch skips finished scenes and continues killed ones. docs/batch.md has
+    examples.
 
     \b
     Exit codes: 0 done; 2 wrong before any scene was begun; 3 some scenes failed; 1 anything else.
@@ -125,21 +128,21 @@ def command(
             refused = sum(outcome.refused for outcome in report.failed)
             scenes = _scenes(len(report.outcomes) + report.unfinished)
             what = f"{len(report.failed)} of {scenes} failed"
-            remedy = "It says why; `rsclip batch --retry-failed` with it runs just those."
+            remedy = "It says why; `rsclip batch --retry-failed` with it runs them again."
             if report.unfinished:
-                # A retry would never run those that were not begun.
+                # A retry runs failed scenes only, none that was not begun.
                 what += f", {report.unfinished} not begun"
-                remedy = "It says why. Run the same batch again: what is done is skipped."
+                remedy = "It says why. Run the same batch again: finished scenes are skipped."
             if refused:
-                what += f", {refused} of them for outputs that are there, made otherwise"
-                remedy += " Outputs that are there are replaced with --overwrite."
+                what += f", {refused} of them because outputs made with other settings exist"
+                remedy += " --overwrite replaces existing outputs."
             raise BatchError(what, where=report.manifest, remedy=remedy)
         if report.unfinished:
             scenes = _scenes(report.unfinished + len(report.outcomes))
             raise RunError(
-                f"{report.unfinished} of {scenes} are left",
+                f"{report.unfinished} of {scenes} are left to do",
                 where=report.manifest,
-                remedy="Run the same batch again: what is done is skipped.",
+                remedy="Run the same batch again: finished scenes are skipped.",
             )
         if report.unwritten:
             sys.exit(report.unwritten[0].exit_code)

@@ -1,4 +1,4 @@
-"""The way to a dask scheduler: a knock under a deadline first, its library's own lines hushed."""
+"""A client of a dask scheduler that has answered in time; dask's own log lines are silenced."""
 
 import asyncio
 import contextlib
@@ -10,9 +10,9 @@ from typing import Any, TypeVar
 
 from rsclip.errors import OptionError
 
-__all__ = ["connect", "hushed", "reach", "within"]
+__all__ = ["check_scheduler", "connect", "quiet_logs", "with_deadline"]
 
-# With what starting and ending a process takes, an address is refused within ten seconds.
+# Together with the start and end of the process, a wrong address is refused within ten seconds.
 _SECONDS = 5.0
 
 _T = TypeVar("_T")
@@ -21,8 +21,8 @@ _T = TypeVar("_T")
 def connect(address: str) -> Any:
     """Return a client of a scheduler.
 
-    A client that meets something else waits for ever, or fails again as it is thrown away; so
-    none is made before the address has answered as a scheduler does.
+    A client of something else waits for ever, or fails once more when it is deleted; so none is
+    made before the address has answered as a scheduler.
 
     Args:
         address: Such as tcp://host:8786.
@@ -30,17 +30,17 @@ def connect(address: str) -> Any:
     Raises:
         OptionError: dask is not installed, or no scheduler answers at the address in time.
     """
-    reach(address)
+    check_scheduler(address)
     import distributed
 
-    with _told(address):
-        return within(
+    with _refused_in_our_words(address):
+        return with_deadline(
             _SECONDS, lambda: distributed.Client(address, timeout=_SECONDS, set_as_default=False)
         )
 
 
-def reach(address: str) -> None:
-    """Knock at a scheduler's door, no more.
+def check_scheduler(address: str) -> None:
+    """Check that a scheduler answers at an address.
 
     Raises:
         OptionError: As `connect` does.
@@ -51,18 +51,18 @@ def reach(address: str) -> None:
             where="--dask",
             remedy='Install it: pip install "rsclip[dask]".',
         )
-    with _told(address):
-        kind = within(_SECONDS, lambda: asyncio.run(_knock(address)))
+    with _refused_in_our_words(address):
+        kind = with_deadline(_SECONDS, lambda: asyncio.run(_server_type(address)))
         if kind != "Scheduler":
-            raise ValueError(f"it is a dask {kind}")
+            raise ValueError(f"there is a dask {kind}")
 
 
 @contextlib.contextmanager
-def _told(address: str) -> Iterator[None]:
+def _refused_in_our_words(address: str) -> Iterator[None]:
     try:
-        with hushed():
+        with quiet_logs():
             yield
-    # A stranger's answer, read as dask's, can end in any error.
+    # The answer of another program, read as dask's, can end in any error.
     except Exception as error:
         raise OptionError(
             f"no dask scheduler answers at {address}: {_reason(error)}",
@@ -71,8 +71,8 @@ def _told(address: str) -> Iterator[None]:
         ) from error
 
 
-def within(seconds: float, work: Callable[[], _T]) -> _T:
-    """Return what a function returns, in a thread that is left behind when time is over.
+def with_deadline(seconds: float, work: Callable[[], _T]) -> _T:
+    """Return what a function returns; after the deadline, its thread is abandoned.
 
     Raises:
         TimeoutError: It has not returned.
@@ -93,13 +93,13 @@ def within(seconds: float, work: Callable[[], _T]) -> _T:
     if errors:
         raise errors[0]
     if not results:
-        raise TimeoutError("its time is over")
+        raise TimeoutError("the deadline has passed")
     return results[0]
 
 
 @contextlib.contextmanager
-def hushed() -> Iterator[None]:
-    """Keep the library's own lines off the screen: what matters is said in our words."""
+def quiet_logs() -> Iterator[None]:
+    """Silence dask's own log lines: errors are reported in our words."""
     families = "distributed", "tornado", "asyncio"
     # Children have levels of their own, which a parent's does not change.
     names = [*families]
@@ -119,16 +119,16 @@ def _reason(error: Exception) -> str:
         return f"no answer within {_SECONDS:g} s"
     if isinstance(error, MemoryError):
         # Bytes of another protocol, read as the length of a message.
-        return "what answers there is not dask"
+        return "another program answers there"
     return " ".join(str(error).split()) or type(error).__name__
 
 
-async def _knock(address: str) -> str:
+async def _server_type(address: str) -> str:
     """Return what kind of dask server answers."""
     import distributed
     from distributed.security import Security
 
-    # What a scheduler behind TLS asks for, from dask's configuration as a client takes it.
+    # A scheduler behind TLS needs the certificates of dask's configuration, as a client does.
     options = Security().get_connection_args("client")
 
     async def ask() -> str:

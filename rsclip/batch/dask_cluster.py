@@ -1,4 +1,4 @@
-"""Scenes on an existing dask.distributed cluster, whose scheduler gives lost ones to others."""
+"""Scenes on an existing dask.distributed cluster, which runs the scenes of a lost worker again."""
 
 import contextlib
 import math
@@ -11,20 +11,20 @@ from concurrent.futures import CancelledError
 from pathlib import Path
 from typing import Any
 
-from rsclip.batch.dask_client import connect, hushed, within
+from rsclip.batch.dask_client import connect, quiet_logs, with_deadline
 from rsclip.batch.tasks import Listener, Outcome, Task
-from rsclip.batch.worker import Models, failure, run_scene
+from rsclip.batch.worker import Models, failed_outcome, run_scene
 from rsclip.errors import OptionError, RsclipError, RunError
 from rsclip.run.encoder import ModelLoader
 from rsclip.version import __version__
 
 __all__ = ["Cluster"]
 
-# Time for the cluster to say something that is there, such as its workers' versions.
+# How long the cluster may take to answer a question, such as its workers' versions.
 _SECONDS = 30.0
-# One topic for all batches: a scheduler keeps the last events of each for good.
+# One topic for all batches: a scheduler never forgets a topic.
 _TOPIC = "rsclip"
-_TELL_SECONDS = 1.0
+_REPORT_SECONDS = 1.0
 
 
 class Cluster:
@@ -52,7 +52,7 @@ class Cluster:
 
     def close(self) -> None:
         """Leave the cluster as it was found."""
-        with hushed(), contextlib.suppress(Exception):
+        with quiet_logs(), contextlib.suppress(Exception):
             self._client.close(timeout=2)
 
     def __call__(
@@ -64,35 +64,39 @@ class Cluster:
             InputError: The model cannot be used for any scene.
         """
         if not self.workers:
-            listener.note(f"{self._address}: no worker yet; scenes begin when one joins")
-        # What the cluster says, in threads of its own: futures that end, and progress.
-        said: queue.SimpleQueue[Any] = queue.SimpleQueue()
+            listener.note(
+                f"{self._address}: the cluster has no worker yet; scenes begin when one joins"
+            )
+        # Filled by threads of the client: futures that have ended, and progress.
+        events: queue.SimpleQueue[Any] = queue.SimpleQueue()
         begun: dict[str, tuple[Any, Task]] = {}
 
         def begin(task: Task) -> None:
             future = self._submit(task, root)
             begun[future.key] = future, task
-            future.add_done_callback(said.put)
+            future.add_done_callback(events.put)
 
-        # Those that waited on a worker when another scene brought it down are suspected with it:
-        # each is tried once more, alone.
+        # When a worker goes down, the scenes that waited there are suspected too: each is tried
+        # once more, alone.
         suspects: list[Task] = []
         dropped: list[Task] = []
         tries = 1
-        # A cluster that goes away is told by us, once.
-        with hushed():
+        # That the cluster has gone away is reported once, in our words.
+        with quiet_logs():
             try:
-                self._client.subscribe_topic(_TOPIC, said.put)
+                self._client.subscribe_topic(_TOPIC, events.put)
                 for task in tasks:
                     begin(task)
                 while begun:
-                    future = said.get()
+                    future = events.get()
                     if isinstance(future, tuple):
                         _show(future[1], begun, listener)
                         continue
                     _, task = begun.pop(future.key)
                     if tries == 1 and _was_lost(future):
-                        listener.note(f"{task.name}: its worker was lost; it is tried once more")
+                        listener.note(
+                            f"{task.name}: its worker was lost; the scene is tried once more"
+                        )
                         suspects.append(task)
                     elif (outcome := self._outcome(future, task)) is None:
                         dropped.append(task)
@@ -104,7 +108,7 @@ class Cluster:
                         tries = 2
                         begin(suspects.pop(0))
                 if left := len(dropped) + len(begun) + len(suspects):
-                    listener.note(self._what_became(left))
+                    listener.note(self._why_unfinished(left))
             finally:
                 if begun:
                     with contextlib.suppress(Exception):
@@ -128,30 +132,36 @@ class Cluster:
         if isinstance(error, RsclipError):
             raise error
         if type(error).__name__ == "KilledWorker":
-            return failure(task, _lost(task, "its worker was lost, again and again"))
+            return failed_outcome(
+                task, _lost(task, "several workers were lost while they worked on it")
+            )
         reason = " ".join(str(error).split())
-        return failure(task, _lost(task, f"the cluster failed: {type(error).__name__}: {reason}"))
+        return failed_outcome(
+            task, _lost(task, f"the cluster failed: {type(error).__name__}: {reason}")
+        )
 
-    def _what_became(self, left: int) -> str:
+    def _why_unfinished(self, left: int) -> str:
         how = (
-            "the cluster has dropped them (restarted, or cancelled by somebody)"
+            "the cluster has dropped tasks (it was restarted, or somebody cancelled them)"
             if self._client.status == "running"
             else "the scheduler is gone"
         )
-        return f"{self._address}: {how}; scenes that are left for another run: {left}"
+        return f"{self._address}: {how}; scenes left for another run: {left}"
 
     def _check_workers(self) -> int:
-        """Refuse workers without this rsclip: they would fail scene by scene, or differ."""
+        """Refuse workers without this version of rsclip; return how many workers there are."""
         try:
-            with hushed():
-                said = within(_SECONDS, lambda: self._client.run(_version, on_error="return"))
+            with quiet_logs():
+                answers = with_deadline(
+                    _SECONDS, lambda: self._client.run(_version, on_error="return")
+                )
         except (TimeoutError, OSError) as error:
             raise OptionError(
-                f"not all workers of {self._address} have answered within {_SECONDS:g} s",
+                f"some workers of {self._address} did not answer within {_SECONDS:g} s",
                 where="--dask",
-                remedy="The log of its scheduler says which, and why.",
+                remedy="The scheduler's log names them.",
             ) from error
-        for worker, version in said.items():
+        for worker, version in answers.items():
             if isinstance(version, BaseException):
                 raise OptionError(
                     f"the worker {worker} cannot run rsclip: {version}",
@@ -164,23 +174,23 @@ class Cluster:
                     where="--dask",
                     remedy="Install the same version on all workers.",
                 )
-        return len(said)
+        return len(answers)
 
 
-# What a worker process holds. One scene at a time: more threads would only share one model.
-_turn = threading.Lock()
+# State of a worker process, which does one scene at a time: threads would share one model.
+_one_scene = threading.Lock()
 _models: dict[Any, Models] = {}
 
 
 def _run(task: Task, root: str, loader: ModelLoader | None) -> Outcome:
-    with _turn:
-        tell = _Teller()
+    with _one_scene:
+        progress = _Progress()
         models = _models.setdefault(loader, Models(loader))
-        return run_scene(task, root, models, tell, worker=tell.name)
+        return run_scene(task, root, models, progress, worker=progress.name)
 
 
-class _Teller:
-    """Tells of the scene at work, in a worker: at its beginning, then now and then."""
+class _Progress:
+    """Sends the progress of a worker's scene to the client: at its beginning, then each second."""
 
     def __init__(self) -> None:
         from distributed import get_worker
@@ -193,16 +203,16 @@ class _Teller:
 
     def __call__(self, done: int, total: int) -> None:
         now = time.monotonic()
-        if now - self._last >= _TELL_SECONDS or done == total:
+        if now - self._last >= _REPORT_SECONDS or done == total:
             self._last = now
             message = {"key": self._key, "name": self.name, "windows": [done, total]}
-            # What is only to be looked at must not cost a scene.
+            # A progress message that cannot be sent must not fail the scene.
             with contextlib.suppress(Exception):
                 self._worker.log_event(_TOPIC, message)
 
 
 def _show(message: Any, begun: Mapping[str, tuple[Any, Task]], listener: Listener) -> None:
-    """Pass on what a worker tells; another batch's workers are heard too."""
+    """Pass a worker's progress on; messages of other batches, which share the topic, are left."""
     if message["key"] not in begun:
         return
     done, total = message["windows"]
@@ -223,4 +233,4 @@ def _was_lost(future: Any) -> bool:
 
 
 def _lost(task: Task, what: str) -> RunError:
-    return RunError(what, where=task.source, remedy="The log of the cluster's workers says more.")
+    return RunError(what, where=task.source, remedy="The logs of the cluster's workers say more.")

@@ -18,11 +18,11 @@ def choose_executor(
     """Return the executor for the tasks that are left to do.
 
     Args:
-        tasks: Tasks; where there are none, nothing is started.
-        jobs: Worker processes that were asked for; on GPUs, one a GPU at most.
+        tasks: Tasks; without any, no worker is started.
+        jobs: Worker processes that were asked for; on GPUs, one per GPU at most.
         dask: Address of a scheduler, in place of `jobs`.
         loader: Builds the model in place of `rsclip.run.encoder.load_model` (tests).
-        listener: Is told where fewer workers than `jobs` are started.
+        listener: Is told if fewer workers than `jobs` are started.
 
     Raises:
         InputError: The cluster cannot be used.
@@ -36,14 +36,16 @@ def choose_executor(
         from rsclip.batch.worker import Serial
 
         return Serial(loader)
-    from rsclip.batch.processes import Local, gpus_for, only_one
+    from rsclip.batch.processes import ProcessPool, gpus_for, only_one
 
     device = tasks[0].config().device
     if shared := only_one(device):
-        listener.note(f"{workers} workers are too many for {shared}: one does it all")
-        return Local(1, loader=loader)
+        listener.note(f"--jobs {jobs}: all workers would share {shared}, so only one is started")
+        return ProcessPool(1, loader=loader)
     gpus = gpus_for(device, workers)
     if gpus and workers > len(gpus):
-        listener.note(f"{workers} workers are too many for the GPUs: one a GPU, {len(gpus)}")
+        listener.note(
+            f"--jobs {jobs}: there are {len(gpus)} GPUs, and one worker per GPU is started"
+        )
         workers = len(gpus)
-    return Local(workers, gpus, loader)
+    return ProcessPool(workers, gpus, loader)

@@ -8,7 +8,7 @@ from pathlib import Path
 from rsclip.batch import catalogue, merged_polygons, mosaic
 from rsclip.batch.manifest import TABLE, Manifest, is_table, read_extras
 from rsclip.batch.tasks import Outcome, Task
-from rsclip.batch.worker import known
+from rsclip.batch.worker import as_our_error
 from rsclip.errors import OptionError, OutputError, RsclipError
 from rsclip.outputs.files.disk import write_error
 
@@ -22,7 +22,7 @@ _SUFFIXES = frozenset({".vrt", ".gpkg", ".json"})
 
 @dataclass(frozen=True, slots=True)
 class Extras:
-    """Which of them are asked for.
+    """Which files over all scenes are wanted.
 
     Attributes:
         mosaic: mosaic.vrt, or one a CRS and set of classes.
@@ -37,11 +37,11 @@ class Extras:
     def check(
         self, root: Path, tasks: Sequence[Task], inputs: Collection[str], *, overwrite: bool
     ) -> None:
-        """Refuse to replace a file that is no earlier batch's, or is an input.
+        """Refuse to replace an input, or a file that no earlier batch wrote.
 
         Raises:
-            OptionError: Polygons are to be merged, and no scene shall have any.
-            OutputError: Names the first file.
+            OptionError: Polygons are to be merged, and no scene will have any.
+            OutputError: Names the first such file.
             InputError: The manifest there cannot be used.
         """
         if self.merge_polygons and all(task.config().vector_format == "none" for task in tasks):
@@ -81,10 +81,10 @@ class Extras:
         manifest: Manifest,
         note: Callable[[str], None],
     ) -> tuple[list[Path], list[RsclipError]]:
-        """Write what is asked for; files of an earlier batch that have nothing in them now go.
+        """Write the wanted files; remove those of an earlier batch that have no content any more.
 
         Returns:
-            The files, and why others could not be written: one keeps no other from it.
+            The files, and why others could not be written; one failure does not stop the others.
         """
 
         def polygons() -> list[Path]:
@@ -112,16 +112,16 @@ class Extras:
                 made = write()
                 written += made
                 for name in sorted(old - {path.name for path in made}):
-                    # Of another selection of scenes: it would pass for this batch's.
+                    # It has other scenes, and would be mistaken for this batch's.
                     if (root / name).exists() and _is_own(root / name):
                         (root / name).unlink()
-                        note(f"{name} of an earlier batch is removed: it does not fit this one")
+                        note(f"{name} of an earlier batch is removed: it does not match this one")
             except RsclipError as error:
                 unwritten.append(error)
             except OSError as error:
                 unwritten.append(write_error(error, root))
             except Exception as error:
-                unknown = known(error, str(root), "rsclip batch")
+                unknown = as_our_error(error, str(root), "rsclip batch")
                 unknown.__cause__ = error
                 unwritten.append(unknown)
         return written, unwritten

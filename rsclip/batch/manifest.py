@@ -1,10 +1,9 @@
-"""`manifest.jsonl`: how every scene of a batch ended, appended as it ends, readable after any kill.
+"""`manifest.jsonl`: how every scene of a batch ended; appended line by line, readable after a kill.
 
 The first line names the version. Every other line is one outcome, or names files over all scenes
-(mosaics, merged polygons, a catalogue). Of a scene's several lines the last one counts; what it
-does not know, such as the outputs that a failed try left alone, is the one's before. A line that a
-kill cut short is cut off when the next batch begins; where most lines have had later ones, only the
-last stay then.
+(mosaics, merged polygons, a catalogue). If a scene has several lines, the last one counts; what it
+lacks, such as the outputs that a failed try left alone, is taken from the line before. The next
+batch removes a line that a kill cut short, and old lines once most lines are out of date.
 """
 
 import contextlib
@@ -46,7 +45,7 @@ _VERSION_KEY = "rsclip_manifest"
 _VERSION = 1
 _HEAD = {_VERSION_KEY: _VERSION, "rsclip": __version__}
 _LOCK = ".rsclip-manifest.lock"
-# More are a nightly job's: every scene that is skipped adds one.
+# A nightly job adds a line for every scene that it skips; beyond these numbers old lines go.
 _LINES_A_SCENE = 3
 _MORE_LINES = 20
 _COLUMNS = (
@@ -65,7 +64,7 @@ class Manifest:
 
     Raises:
         OutputError: Another batch is writing it, or the folder cannot be written.
-        InputError: What is there is of another version, or no manifest.
+        InputError: The file there is of another version, or is no manifest.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -78,7 +77,7 @@ class Manifest:
             raise OutputError(
                 "another batch is writing into this folder",
                 where=folder,
-                remedy="Wait for its end, or choose another folder (-o).",
+                remedy="Wait until it ends, or choose another folder (-o).",
             ) from error
         except OSError as error:
             raise OutputError(
@@ -111,7 +110,7 @@ class Manifest:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        # After a full disk there is half a line left to write: the next batch cuts it off.
+        # After a full disk half a line is left to write: the next batch removes it.
         with contextlib.suppress(OSError):
             self._file.close()
         self._lock.release()
@@ -128,7 +127,7 @@ class Manifest:
             raise write_error(error, self.path) from error
 
     def append_extras(self, names: Sequence[str]) -> None:
-        """Name files over all scenes that are about to be written: the batch's own from now on.
+        """Record files over all scenes, before they are written, as made by a batch.
 
         Raises:
             WriteError: The disk is full.
@@ -139,7 +138,7 @@ class Manifest:
             raise write_error(error, self.path) from error
 
     def _append(self, content: Mapping[str, Any]) -> None:
-        # One write: a kill leaves the line whole, cut short, or not there.
+        # One write: a kill leaves the whole line, a part of it, or nothing.
         self._file.write(_encoded(content))
         self._file.flush()
         os.fsync(self._file.fileno())
@@ -148,7 +147,7 @@ class Manifest:
 def read_manifest(path: str | Path) -> list[Outcome]:
     """Return every scene's last outcome, in the order of the scenes' first lines.
 
-    A damaged line is passed over with a warning.
+    A damaged line is skipped with a warning.
 
     Args:
         path: The file, or the folder it is in.
@@ -190,12 +189,12 @@ def _encoded(content: Mapping[str, Any]) -> bytes:
     try:
         return json.dumps(plain, ensure_ascii=False, allow_nan=False).encode() + b"\n"
     except UnicodeEncodeError:
-        # A file name that is not UTF-8 stays itself in JSON's own escapes.
+        # JSON's escapes keep a file name that is not UTF-8.
         return json.dumps(plain, allow_nan=False).encode() + b"\n"
 
 
 def _compacted(path: Path) -> bytes | None:
-    """Return what a manifest of many superseded lines comes down to; None while they are few."""
+    """Return the manifest without its superseded lines; None while they are few."""
     outcomes = read_manifest(path)
     if path.read_bytes().count(b"\n") <= _LINES_A_SCENE * len(outcomes) + _MORE_LINES:
         return None
@@ -217,7 +216,7 @@ def _file(path: str | Path) -> Path:
 
 
 def _lines(path: str | Path) -> Iterator[tuple[int, dict[str, Any]]]:
-    """Yield number and content of every line after the first; {} for one that is no JSON."""
+    """Yield number and content of every line after the first; {} for a line that is no JSON."""
     path = _file(path)
     length = _whole_length(path, must_exist=True)
     content = path.read_bytes()[:length]
@@ -230,14 +229,14 @@ def _lines(path: str | Path) -> Iterator[tuple[int, dict[str, Any]]]:
 
 
 def _warn_of(path: str | Path, number: int) -> None:
-    warn(f"{_file(path)}: line {number} is damaged: passed over")
+    warn(f"{_file(path)}: line {number} is damaged and is skipped")
 
 
 def _with_earlier(earlier: Outcome | None, outcome: Outcome) -> Outcome:
-    """Return an outcome with what only the one before knows.
+    """Return an outcome, completed from the scene's earlier one.
 
-    A try that failed left the outputs of an earlier one alone; one that did no work, since they
-    were finished or in the way, knows neither how long they took nor what was said.
+    A try that failed leaves the outputs of an earlier try alone; a try that did nothing, because
+    they were finished or in the way, has neither their seconds nor their warnings.
     """
     if earlier is None or not earlier.outputs:
         return outcome
@@ -246,7 +245,7 @@ def _with_earlier(earlier: Outcome | None, outcome: Outcome) -> Outcome:
             outputs=earlier.outputs, settings_hash=earlier.settings_hash, shares=earlier.shares
         )
     if outcome.refused:
-        # The settings that made what is there.
+        # The settings that made the existing outputs.
         outcome = outcome.replace(task=earlier.task)
     idle = outcome.status == "skipped" or outcome.refused
     if idle and outcome.settings_hash == earlier.settings_hash:
@@ -256,7 +255,7 @@ def _with_earlier(earlier: Outcome | None, outcome: Outcome) -> Outcome:
 
 
 def write_table(path: Path, outcomes: Iterable[Outcome]) -> None:
-    """Write outcomes as a table (CSV, UTF-8), one scene a line.
+    """Write outcomes as a table (CSV, UTF-8), one line per scene.
 
     Raises:
         WriteError: The file cannot be written.
@@ -280,7 +279,7 @@ def write_table(path: Path, outcomes: Iterable[Outcome]) -> None:
         )
     try:
         with new_file(path) as draft:
-            # File names that are not UTF-8 are told by escapes.
+            # File names that are not UTF-8 are escaped.
             draft.write_text(
                 text.getvalue(), encoding="utf-8", errors="backslashreplace", newline=""
             )
@@ -289,7 +288,7 @@ def write_table(path: Path, outcomes: Iterable[Outcome]) -> None:
 
 
 def is_table(path: Path) -> bool:
-    """Say whether a file is a table of outcomes, by its head."""
+    """Say whether a file is a table of outcomes, by its first columns."""
     head = ",".join(_COLUMNS[:4]).encode()
     try:
         with path.open("rb") as file:
@@ -299,7 +298,7 @@ def is_table(path: Path) -> bool:
 
 
 def _whole_length(path: Path, *, must_exist: bool = False) -> int:
-    """Return the bytes up to the last whole line, 0 where there is none; check the version."""
+    """Return the number of bytes up to the last whole line; check the version."""
     try:
         content = path.read_bytes()
     except FileNotFoundError as error:
@@ -322,16 +321,16 @@ def _whole_length(path: Path, *, must_exist: bool = False) -> int:
         raise _no_manifest(path) from error
     if version != _VERSION:
         raise InputError(
-            f"a manifest of version {version}, of rsclip {head.get('rsclip', 'unknown')}; "
-            f"this is rsclip {__version__}, which reads and writes version {_VERSION}",
+            f"the manifest has version {version} (of rsclip {head.get('rsclip', 'unknown')}), and "
+            f"rsclip {__version__} reads version {_VERSION}",
             where=path,
-            remedy="Use that rsclip, or choose another output folder (-o).",
+            remedy="Use that release of rsclip, or choose another output folder (-o).",
         )
     return length
 
 
 def _begun(content: bytes) -> bool:
-    """Say whether a kill may have left this of a version line."""
+    """Say whether this may be a version line that a kill cut short."""
     head = f'{{"{_VERSION_KEY}": {_VERSION},'.encode()
     return content.startswith(head) or head.startswith(content)
 

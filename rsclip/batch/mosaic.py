@@ -22,7 +22,7 @@ from rsclip.version import __version__
 __all__ = ["finished", "is_own", "write_mosaics"]
 
 _NAME = "mosaic"
-# Not among the tags of masks, which copies of them as VRT carry.
+# No tag of a mask: a copy of a mask as VRT has its tags.
 _MARK = "RSCLIP_MOSAIC"
 _SHOWN = 5
 _TYPES = {"uint8": "Byte", "uint16": "UInt16"}
@@ -70,14 +70,14 @@ def write_mosaics(
     Args:
         root: The output folder.
         outcomes: Of the batch.
-        note: Is told which masks cannot take part, and why.
-        claim: Is told the files' names before they are written.
+        note: Called with a message about each mask that cannot take part.
+        claim: Called with the files' names before they are written.
 
     Returns:
         The files.
 
     Raises:
-        WriteError: A file cannot be written, or a mask cannot be read that an earlier mosaic has.
+        WriteError: A file cannot be written, or a mask of an earlier mosaic cannot be read.
     """
     groups: dict[Any, list[_Mask]] = defaultdict(list)
     made: dict[str | None, list[str]] = defaultdict(list)
@@ -95,7 +95,7 @@ def write_mosaics(
             groups[mask.crs.to_wkt(), mask.dtype, mask.colours, mask.names].append(mask)
             made[outcome.settings_hash].append(outcome.task.name)
     if unread and any(map(is_own, root.glob(f"{_NAME}*.vrt"))):
-        # A drive that is away for a moment: what an earlier batch wrote is still good.
+        # The drive may be away for a moment: the earlier mosaic is still good.
         raise WriteError(
             "not written: a mask cannot be read, and the mosaic of an earlier batch stays",
             where=unread[0],
@@ -137,7 +137,7 @@ def _read(path: Path) -> tuple[_Mask | None, str]:
             dtype, nodata = dataset.dtypes[0], dataset.nodata
             if dtype not in _TYPES or nodata is None or not nodata.is_integer():
                 return None, "its nodata or type is not that of a mask"
-            # Value 0 and up to the last class; the rest of a colour table is black.
+            # GDAL fills the colour table with black after the last class.
             colours = tuple(
                 (value, colour) for value, colour in dataset.colormap(1).items() if any(colour[:3])
             )

@@ -1,4 +1,4 @@
-"""Worker processes on this machine; one that dies costs its scene a try and is replaced."""
+"""Worker processes on this machine; a worker that dies costs its scene a try and is replaced."""
 
 import contextlib
 import multiprocessing
@@ -17,29 +17,31 @@ from pathlib import Path
 from typing import Any
 
 from rsclip.batch.tasks import Listener, Outcome, Task
-from rsclip.batch.worker import Models, failure, run_scene
+from rsclip.batch.worker import Models, failed_outcome, run_scene
 from rsclip.errors import InputError, RsclipError, RunError
 from rsclip.run.encoder import ModelLoader
 
-__all__ = ["Local", "gpus_for", "only_one"]
+__all__ = ["ProcessPool", "gpus_for", "only_one"]
 
 _TRIES = 2
 _THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS")
 _VISIBLE = "CUDA_VISIBLE_DEVICES"
-# From the end of the first process to that of its workers, whatever they are at.
+# How long a worker outlives the first process at most.
 _GRACE_SECONDS = 1.5
 _REPORT_SECONDS = 0.2
-# Time to put kept rows in order after a SIGTERM.
-_PATIENCE = 10.0
+# How long a worker may take after SIGTERM to save its finished rows.
+_STOP_SECONDS = 10.0
 
 
-class Local:
+class ProcessPool:
     """An executor: processes of this machine, each with its own model.
 
     Args:
-        workers: How many.
-        gpus: Devices (as CUDA_VISIBLE_DEVICES names them), one for each worker; none: as it is.
-        loader: Builds the model in place of `rsclip.run.encoder.load_model` (tests); of a module.
+        workers: Number of processes.
+        gpus: Devices, as CUDA_VISIBLE_DEVICES names them, one for each worker; without any, all
+            workers see what this process sees.
+        loader: Builds the model in place of `rsclip.run.encoder.load_model` (tests); a function
+            of a module.
     """
 
     def __init__(
@@ -59,19 +61,21 @@ class Local:
         """
         waiting = deque(range(len(tasks)))
         tries = [0] * len(tasks)
-        crew: list[_Worker | None] = [None] * min(self.workers, len(tasks))
+        workers: list[_Worker | None] = [None] * min(self.workers, len(tasks))
         try:
             while True:
-                for place, worker in enumerate(crew):
+                for place, worker in enumerate(workers):
                     if waiting and (worker is None or worker.task is None):
-                        worker = worker or self._hire(place, root)
-                        crew[place] = worker
+                        worker = worker or self._start_worker(place, root)
+                        workers[place] = worker
                         number = waiting.popleft()
                         tries[number] += 1
                         worker.give(number, tasks[number])
                         listener.start(worker.name, tasks[number])
                 busy = {
-                    item.pipe: item for item in crew if item is not None and item.task is not None
+                    item.pipe: item
+                    for item in workers
+                    if item is not None and item.task is not None
                 }
                 if not busy:
                     return
@@ -81,13 +85,15 @@ class Local:
                     number = worker.task
                     message = worker.receive()
                     if message is None:
-                        crew[crew.index(worker)] = None
-                        how = worker.bury()
+                        workers[workers.index(worker)] = None
+                        how = worker.how_it_ended()
                         if tries[number] < _TRIES:
                             waiting.append(number)
-                            listener.note(f"{tasks[number].name}: {how}; it is tried once more")
+                            listener.note(
+                                f"{tasks[number].name}: {how}; the scene is tried once more"
+                            )
                             continue
-                        lost = failure(tasks[number], _lost(tasks[number], how), worker.age)
+                        lost = failed_outcome(tasks[number], _lost(tasks[number], how), worker.age)
                         yield lost.replace(tries=tries[number], worker=worker.name)
                     elif isinstance(message, RsclipError):
                         raise message
@@ -97,9 +103,9 @@ class Local:
                     else:
                         listener.advance(worker.name, *message)
         finally:
-            _dismiss([worker for worker in crew if worker is not None])
+            _stop_workers([worker for worker in workers if worker is not None])
 
-    def _hire(self, place: int, root: Path) -> "_Worker":
+    def _start_worker(self, place: int, root: Path) -> "_Worker":
         gpu = self._gpus[place % len(self._gpus)] if self._gpus else None
         threads = max(1, _cores() // self.workers)
         name = f"worker {place + 1}" + (f" (GPU {gpu})" if gpu else "")
@@ -121,7 +127,7 @@ class _Worker:
             target=_work, args=(theirs, name, str(root), loader), name=name, daemon=True
         )
         # Libraries read their thread counts as they load: before our code runs there.
-        with _environ(environment), _no_main():
+        with _changed_environment(environment), _without_main():
             self.process.start()
         theirs.close()
 
@@ -131,37 +137,37 @@ class _Worker:
         return time.monotonic() - self._began
 
     def give(self, number: int, task: Task) -> None:
-        """Begin a scene. A worker that is dead by now is found so when it is listened to."""
+        """Begin a scene. That the worker is dead by now shows when its answer is read."""
         self.task, self._began = number, time.monotonic()
         with contextlib.suppress(OSError):
             self.pipe.send(task)
 
     def receive(self) -> Any:
-        """Return what it says: an outcome, an error, or (windows done, windows); None: it died."""
+        """Return an outcome, an error or (windows done, windows); None if the worker has died."""
         try:
             return self.pipe.recv()
         except (EOFError, OSError):
             return None
 
-    def bury(self) -> str:
-        """Say how it died."""
-        self.process.join(_PATIENCE)
+    def how_it_ended(self) -> str:
+        """Wait for the end of a dying worker and return a description of it."""
+        self.process.join(_STOP_SECONDS)
         self.pipe.close()
         code = self.process.exitcode
         if code is not None and code < 0:
             with contextlib.suppress(ValueError):
                 name = signal.Signals(-code).name
-                likely = ", likely for want of memory" if name == "SIGKILL" else ""
+                likely = ", likely because memory ran out" if name == "SIGKILL" else ""
                 return f"its worker was killed ({name}{likely})"
         return f"its worker ended with exit code {code}"
 
 
 def gpus_for(device: str, workers: int) -> list[str]:
-    """Return the GPUs that workers would use, one each; empty where they use none.
+    """Return the GPUs that workers would use, one each; empty if they use none.
 
     Args:
         device: As `--device` takes it.
-        workers: How many are asked for.
+        workers: Number of workers that were asked for.
     """
     if workers < 2 or device not in ("auto", "cuda"):
         return []
@@ -173,10 +179,10 @@ def gpus_for(device: str, workers: int) -> list[str]:
 
 
 def only_one(device: str) -> str | None:
-    """Return the one accelerator that all workers would crowd; None where each can have its own.
+    """Return the one accelerator that all workers would share; None if each can have its own.
 
     Args:
-        device: As `--device` takes it; a name that is wrong is left to the model to refuse.
+        device: As `--device` takes it; a wrong name is refused when the model is loaded.
     """
     kind, colon, _ = device.partition(":")
     if (kind == "cuda" and colon) or kind == "mps":
@@ -189,8 +195,8 @@ def only_one(device: str) -> str | None:
 
 
 def _work(pipe: Connection, name: str, root: str, loader: ModelLoader | None) -> None:
-    """Live as a worker process: scenes in, outcomes out, until there is None or nobody left."""
-    # Ctrl-C reaches the whole group of processes: the first one decides what becomes of us.
+    """Run a worker process: receive scenes and send outcomes, until None comes."""
+    # Ctrl-C reaches the whole group of processes: the first one stops its workers itself.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, _stop)
     threading.Thread(target=_end_with_parent, daemon=True).start()
@@ -203,18 +209,18 @@ def _work(pipe: Connection, name: str, root: str, loader: ModelLoader | None) ->
                 pipe.send(error)
                 return
     except (EOFError, BrokenPipeError, ConnectionResetError, KeyboardInterrupt):
-        # Nobody is left to work for. What is at work was kept for a resume on the way here.
+        # The first process is gone. On the way here the scene's finished rows were saved.
         sys.exit(1)
 
 
 def _end_with_parent() -> None:
-    """Wait for the end of the process that started this one, and end too, after a moment."""
+    """Wait for the end of the process that started this one, then end this one."""
     parent = multiprocessing.parent_process()
     if parent is None:
         return
     multiprocessing.connection.wait([parent.sentinel])
     os.kill(os.getpid(), signal.SIGTERM)
-    # A window of a large model takes longer: what was finished before is on the disk.
+    # A window of a large model may take longer; the rows finished before it are on the disk.
     time.sleep(_GRACE_SECONDS)
     os._exit(1)
 
@@ -224,7 +230,7 @@ def _stop(*_: object) -> None:
 
 
 class _Reporter:
-    """Sends progress now and then."""
+    """Sends progress a few times a second."""
 
     def __init__(self, pipe: Connection) -> None:
         self._pipe = pipe
@@ -237,20 +243,20 @@ class _Reporter:
             try:
                 self._pipe.send((done, total))
             except OSError as error:
-                # The first process is gone: stop here, keeping what is finished.
+                # The first process is gone: stop here, and keep the finished rows.
                 raise KeyboardInterrupt from error
 
 
-def _dismiss(crew: Sequence[_Worker]) -> None:
-    """End all workers: idle ones at once, those at work after they have put things in order."""
-    for worker in crew:
+def _stop_workers(workers: Sequence[_Worker]) -> None:
+    """End all workers: idle ones at once, busy ones after they have saved their finished rows."""
+    for worker in workers:
         if worker.task is None:
             with contextlib.suppress(OSError):
                 worker.pipe.send(None)
         else:
             worker.process.terminate()
-    deadline = time.monotonic() + _PATIENCE
-    for worker in crew:
+    deadline = time.monotonic() + _STOP_SECONDS
+    for worker in workers:
         worker.process.join(max(0.0, deadline - time.monotonic()))
         if worker.process.is_alive():
             worker.process.kill()
@@ -262,7 +268,7 @@ def _lost(task: Task, how: str) -> RunError:
     return RunError(
         f"{how}, {_TRIES} times",
         where=task.source,
-        remedy="If memory is short, try fewer --jobs or a smaller --batch-size.",
+        remedy="If memory runs out, try fewer --jobs or a smaller --batch-size.",
     )
 
 
@@ -274,13 +280,13 @@ def _cores() -> int:
 
 
 def _environment(threads: int, gpu: str | None) -> dict[str, str]:
-    """Return what a worker's environment adds; thread counts of the user's own stay."""
+    """Return variables to add to a worker's environment; thread counts that the user set stay."""
     own = {name: str(threads) for name in _THREADS if name not in os.environ}
     return own if gpu is None else {**own, _VISIBLE: gpu}
 
 
 @contextlib.contextmanager
-def _environ(changes: dict[str, str]) -> Iterator[None]:
+def _changed_environment(changes: dict[str, str]) -> Iterator[None]:
     before = dict(os.environ)
     os.environ.update(changes)
     try:
@@ -294,8 +300,8 @@ def _environ(changes: dict[str, str]) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _no_main() -> Iterator[None]:
-    """Keep new processes from running the user's script again: they need nothing of it."""
+def _without_main() -> Iterator[None]:
+    """Keep new processes from importing the user's script, of which they need nothing."""
     main = sys.modules["__main__"]
     sys.modules["__main__"] = types.ModuleType("__main__")
     try:

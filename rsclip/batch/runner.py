@@ -1,4 +1,4 @@
-"""A batch from inputs to manifest: which scenes, what is checked first, what is written after."""
+"""A batch from inputs to manifest: find the scenes, check them, run them, write the summary."""
 
 import contextlib
 import time
@@ -13,7 +13,7 @@ from rsclip.batch.executors import choose_executor
 from rsclip.batch.extras import Extras
 from rsclip.batch.manifest import TABLE, Manifest, read_manifest, write_table
 from rsclip.batch.scenes import Entry, find_scenes
-from rsclip.batch.tasks import Executor, Listener, Outcome, Report, Task, changed
+from rsclip.batch.tasks import Executor, Listener, Outcome, Report, Task, changed_settings
 from rsclip.batch.worker import Models, find_finished_tasks
 from rsclip.config import HOW_OPTIONS, SegmentConfig, build_config
 from rsclip.errors import (
@@ -39,7 +39,7 @@ from rsclip.words.prompts import load_templates, template_file
 __all__ = ["plan_batch", "plan_tasks", "run_batch"]
 
 _OUTSIDE = AreaError.__name__
-# What a list says of a scene changes nothing that is checked for all.
+# Settings that a list may give for a scene; the checks for all scenes do not depend on them.
 _OF_THE_SCENE = ("bidx", "gsd")
 _FULL = "the disk is full"
 OnError = Literal["continue", "stop"]
@@ -77,18 +77,19 @@ def run_batch(
         recursive: Look into the folders of folders.
         jobs: Worker processes; with 1 it all happens in this one. On GPUs, one a GPU at most.
         dask: Address of a dask scheduler, in place of `jobs`.
-        on_error: "stop": end the batch at the first failure.
-        retry_failed: A manifest: run the scenes that failed, as they were run. `inputs` is empty.
-        given: With `retry_failed`: layers of options that beat those of the manifest, weakest
-            first. Default: what of `config` differs from the defaults.
-        mosaic: Write a VRT over all masks, one per CRS and set of classes.
+        on_error: "stop" ends the batch at the first failure.
+        retry_failed: A manifest whose failed scenes are run again with the same settings;
+            `inputs` is empty then.
+        given: With `retry_failed`: layers of options that override the manifest's, weakest
+            first. Default: the settings of `config` that differ from the defaults.
+        mosaic: Write a VRT over all masks, one for each CRS and set of classes.
         merge_polygons: Write the polygons of all scenes as one layer, polygons.gpkg.
         stac_catalog: Write a STAC catalogue of all items; turns on `stac`.
-        listener: Is told what happens.
+        listener: Receives the events of the batch.
         model_loader: Builds the model in place of `rsclip.run.encoder.load_model` (tests).
 
     Returns:
-        What became of every scene; failures do not raise.
+        How every scene ended; failures of scenes do not raise.
 
     Raises:
         InputError: Something is wrong before any scene is begun: nothing matches, names clash, the
@@ -104,17 +105,17 @@ def run_batch(
     )  # fmt: skip
     extras = Extras(mosaic, merge_polygons, stac_catalog)
     with Manifest(root) as manifest:
-        # Alone, this process finds them as it goes.
+        # A single process finds the finished scenes as it comes to them.
         many = dask is not None or jobs > 1
         finished, rest = find_finished_tasks(planned, root) if many else ([], planned)
         executor = choose_executor(rest, jobs, dask, model_loader, listener)
-        workers: int = max(1, min(getattr(executor, "workers", 1), len(rest)))
+        workers = max(1, min(executor.workers, len(rest)))
         files: list[Path] = []
         unwritten: list[RsclipError] = []
         outcomes = _run(
             executor, finished, rest, root, manifest, listener, workers, on_error, unwritten
         )  # fmt: skip
-        # What became of the scenes is to be told whatever cannot be written now.
+        # How the scenes ended is reported even if files over all of them cannot be written.
         try:
             known = read_manifest(manifest.path)
             write_table(root / TABLE, known)
@@ -150,7 +151,7 @@ def plan_batch(
     jobs: int = 1,
     dask: str | None = None,
 ) -> tuple[list[Task], Path]:
-    """Return a batch's tasks, checked as far as possible without model and pixels, and its folder.
+    """Return a batch's tasks and its folder, checked as far as possible without model and pixels.
 
     Raises:
         InputError: As `run_batch` does.
@@ -163,7 +164,7 @@ def plan_batch(
             where="--dask",
             remedy="Give either --dask or --jobs.",
         )
-    layer = changed(config or SegmentConfig(resume=True))
+    layer = changed_settings(config or SegmentConfig(resume=True))
     if stac_catalog:
         layer["stac"] = True
     if retry_failed is not None:
@@ -171,7 +172,7 @@ def plan_batch(
             raise OptionError(
                 "the manifest says which scenes to run",
                 where="--retry-failed",
-                remedy="Leave out the inputs, or run the batch again: what is done is skipped.",
+                remedy="Leave out the inputs, or run the whole batch again with them.",
             )
         layers = [layer] if given is None else [*given, {"stac": True} if stac_catalog else {}]
         how = {name: layer[name] for name in HOW_OPTIONS if name in layer}
@@ -212,7 +213,7 @@ def _run(
             try:
                 manifest.append(outcome)
             except WriteError as error:
-                # A disk that takes no line takes no mask either.
+                # Where there is no room for a line of text, there is none for a mask.
                 unwritten.append(error)
                 break
             for text in outcome.notes:
@@ -223,7 +224,7 @@ def _run(
             if outcome.status == "failed" and on_error == "stop":
                 break
             if outcome.problem is not None and _FULL in outcome.problem.message:
-                listener.note("the disk is full: the batch ends, the rest is left for another run")
+                listener.note("the disk is full: the batch ends; the other scenes are not begun")
                 break
     finally:
         ending.close()
@@ -245,13 +246,13 @@ def _task(entry: Entry, classes: LegendSpec | None, layer: dict[str, Any]) -> Ta
     spec = entry.classes if entry.classes is not None else classes
     if spec is None:
         raise OptionError(
-            "no classes", where=entry.given or entry.source, remedy="Say them with --classes."
+            "no classes", where=entry.given or entry.source, remedy="Give them with --classes."
         )
     if entry.classes is not None and (file := class_file(entry.classes)) is not None:
-        # In a list, a class file is named as scenes are: from the list's folder.
+        # Relative to the list's folder, as the scenes of a list are.
         spec = Path(entry.given.rpartition(", line ")[0]).absolute().parent / file
     try:
-        settings = _portable(changed(build_config(layer, entry.settings)))
+        settings = _portable(changed_settings(build_config(layer, entry.settings)))
     except OptionError as error:
         raise OptionError(error.what, where=entry.given, remedy=error.remedy) from error
     return Task(entry.source, entry.folder, _plain_spec(spec), settings)
@@ -261,23 +262,25 @@ def _failed_tasks(
     path: Path, classes: LegendSpec | None, layers: Sequence[Mapping[str, Any]]
 ) -> list[Task]:
     all_failed = [outcome for outcome in read_manifest(path) if outcome.status == "failed"]
-    # A retry would be refused again.
+    # A retry of a refused scene would be refused again.
     failed = [outcome.task for outcome in all_failed if not outcome.refused]
     if not failed and all_failed:
         raise InputError(
-            f"no scene of it has failed; {len(all_failed)} were refused: outputs of other "
-            "settings are there",
+            f"no scene in this manifest has failed, but {len(all_failed)} were refused because "
+            "outputs made with other settings exist",
             where=path,
             remedy="Run the batch with those settings, or with --overwrite.",
         )
     if not failed:
-        raise InputError("no scene of it has failed", where=path, remedy="There is nothing to do.")
+        raise InputError(
+            "no scene in this manifest has failed", where=path, remedy="There is nothing to do."
+        )
     secret = [task.source for task in failed if "://" in task.source and "=..." in task.source]
     if secret:
         raise InputError(
-            f"a manifest keeps no secrets, and these addresses had some: {'; '.join(secret)}",
+            f"secrets of these addresses are not kept in the manifest: {'; '.join(secret)}",
             where=path,
-            remedy="Run the batch as at first: what is done is skipped.",
+            remedy="Run the whole batch again: finished scenes are skipped.",
         )
     if not any("method" in layer for layer in layers):
         _refuse_method_files(failed, path)
@@ -287,34 +290,34 @@ def _failed_tasks(
             task.source,
             task.folder,
             task.classes if spec is None else spec,
-            _portable(changed(build_config(_what(task.settings), *layers))),
+            _portable(changed_settings(build_config(_without_how_options(task.settings), *layers))),
         )
         for task in failed
     ]
 
 
 def _refuse_method_files(tasks: Sequence[Task], path: Path) -> None:
-    """Refuse to run a Python file because a manifest names it: the user has to name it too."""
+    """Refuse to run a Python file that only the manifest names: the user has to name it too."""
     from rsclip.methods.outside import names_a_file
 
     for task in tasks:
         method = task.settings.get("method")
         if isinstance(method, str) and names_a_file(method):
             raise OptionError(
-                f"the manifest names a Python file as its method, {method!r}, which a retry would "
-                "run",
+                f"the manifest names a Python file as the method, {method!r}, and a retry would "
+                "run it",
                 where=path,
                 remedy=f"If you trust the file, name it yourself: --method {quote(method)}.",
             )
 
 
-def _what(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Return settings without those that say how to go about outputs that exist."""
+def _without_how_options(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return settings without those that say how to treat existing outputs."""
     return {key: value for key, value in settings.items() if key not in HOW_OPTIONS}
 
 
 def _plain_spec(spec: LegendSpec) -> Any:
-    """Return classes as a task carries them: files by their full path, since workers may be far."""
+    """Return classes as a task carries them, files by their full path."""
     file = class_file(spec)
     if file is not None:
         return str(file.absolute())
@@ -328,12 +331,12 @@ def _portable(settings: dict[str, Any]) -> dict[str, Any]:
     """Return settings with files by their full path."""
     full = dict(settings)
     for name in ("model", "weights", "aoi"):
-        # The path of what is there; an area of interest may be a text too long for a file's name.
+        # An area of interest may also be a text, too long for the name of a file.
         with contextlib.suppress(OSError, ValueError):
             if name in full and (path := expand(full[name])).exists():
                 full[name] = str(path.absolute())
     if ".py" in full.get("method", ""):
-        # A batch that finds all finished loads no torch.
+        # Imported here because a batch of finished scenes loads no torch.
         from rsclip.methods.outside import full_name
 
         full["method"] = full_name(full["method"])
@@ -343,10 +346,10 @@ def _portable(settings: dict[str, Any]) -> dict[str, Any]:
 
 
 def _check(tasks: Sequence[Task], root: Path) -> set[str]:
-    """Refuse what is wrong with classes, settings and names, before a model is loaded.
+    """Check classes, settings and names before a model is loaded.
 
     Returns:
-        The files that nothing may replace.
+        The input files, which no output may replace.
 
     Raises:
         InputError: The first thing that is wrong.
@@ -357,7 +360,7 @@ def _check(tasks: Sequence[Task], root: Path) -> set[str]:
     seen: set[str] = set()
     inputs: set[str] = set()
     with warnings.catch_warnings():
-        # Workers say it again, where it is told with the scenes.
+        # The same warnings come again with the scenes.
         warnings.simplefilter("ignore", RsclipWarning)
         for task in tasks:
             config = task.config()
@@ -385,22 +388,22 @@ def _check(tasks: Sequence[Task], root: Path) -> set[str]:
 
 
 def plan_tasks(tasks: Sequence[Task], root: Path, *, dask: str | None = None) -> list[ScenePlan]:
-    """Say what would become of every scene; nothing is written.
+    """Return a plan for every scene; nothing is written.
 
-    Windows are timed once, on the first scene that can be read.
+    One window is timed, on the first scene that can be read.
 
     Args:
         tasks: As `plan_batch` gives them.
         root: The output folder.
-        dask: Address of a scheduler, which must answer; windows are timed here all the same.
+        dask: Address of a scheduler, which must answer; the window is timed here all the same.
 
     Raises:
         InputError: The model or the classes are wrong, or no scheduler answers.
     """
     if dask is not None:
-        from rsclip.batch.dask_client import reach
+        from rsclip.batch.dask_client import check_scheduler
 
-        reach(dask)
+        check_scheduler(dask)
     models = Models()
     plans: list[ScenePlan] = []
     second = None

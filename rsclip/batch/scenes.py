@@ -1,4 +1,4 @@
-"""Which scenes a batch has: those of folders, patterns and lists, and where their outputs go."""
+"""Which scenes a batch has, from folders, patterns and lists, and where their outputs go."""
 
 import contextlib
 import glob
@@ -43,7 +43,7 @@ class Entry:
         folder: Folder of its outputs below the output folder, "/" between parts.
         classes: Its own classes, if a list names them.
         settings: Its own options, if a list names them.
-        given: Where it was named, for messages.
+        given: The input that named it, for messages.
     """
 
     source: str
@@ -59,11 +59,11 @@ def find_scenes(
     """Return the scenes of folders, patterns, lists and plain names, each once, in a fixed order.
 
     Outputs keep the layout below a folder, below the fixed part of a pattern, and below a list's
-    own folder; everything else is flat.
+    own folder; those of other inputs go into one folder.
 
     Args:
         inputs: Folders, patterns with *, ?, [] or **, lists (.txt, .csv), files, URLs.
-        output_dir: What is below it is no scene; nor is what a run of rsclip wrote.
+        output_dir: Files below it are no scenes, nor are outputs of rsclip anywhere.
         recursive: Look into the folders of folders too.
 
     Raises:
@@ -81,23 +81,22 @@ def find_scenes(
 
 
 def refuse_twins(entries: Iterable[Entry]) -> None:
-    """Refuse two scenes of which one's outputs would replace the other's.
+    """Refuse two scenes with the same output names.
 
     Raises:
-        OutputError: Names both.
+        OutputError: Names both scenes.
     """
     seen: dict[str, Entry] = {}
     for entry in entries:
         stem = stem_of(entry.source)
         name = f"{entry.folder}/{stem}" if entry.folder else stem
-        # Case too: Windows and macOS file systems would write one over the other.
+        # Names that differ in case only are one file on Windows and macOS.
         twin = seen.setdefault(name.lower(), entry)
         if twin is not entry:
             raise OutputError(
                 f"both would be written as {name}_mask.tif",
                 where=f"{twin.source} and {entry.source}",
-                remedy="Give the folder above them, or a list with a column `folder`, which keeps "
-                "them apart.",
+                remedy="Give the folder above them, or a list with a column `folder`.",
             )
 
 
@@ -174,12 +173,12 @@ def _below(path: Path, root: Path, given: str) -> Entry:
 
 
 def _is_own(path: Path, output_dir: Path, root: Path) -> bool:
-    """Say whether a file is what rsclip wrote: an output of a run, or below the output folder."""
+    """Say whether rsclip wrote a file: it is an output of a run, or below the output folder."""
     inside = output_dir.absolute()
     if inside != root.absolute() and inside in path.absolute().parents:
         return True
     stem, _, kind = path.stem.rpartition("_")
-    # A run that was killed as it gave its outputs their names has its hidden folder still.
+    # A run that was killed while it renamed its outputs still has its hidden folder.
     records = (f"{stem}{_RUN}", f".rsclip-{stem}{_RUN}")
     if kind in _RASTERS and any((path.parent / name).exists() for name in records):
         return True
@@ -189,7 +188,7 @@ def _is_own(path: Path, output_dir: Path, root: Path) -> bool:
         return True
     if not path.name.startswith("mosaic"):
         return False
-    # Not every manifest.jsonl is one of ours.
+    # The manifest.jsonl of another program is no reason to stop.
     with contextlib.suppress(InputError):
         return path.name in read_extras(path.parent)
     return False
@@ -212,10 +211,10 @@ def _of_list(path: Path) -> list[Entry]:
         raise InputError(
             f"{count} missing: {'; '.join(missing)}",
             where=path,
-            remedy="Relative paths are looked for from the list's folder.",
+            remedy="Relative paths start at the list's folder.",
         )
     if not entries:
-        raise InputError("the list names no scene", where=path, remedy="Name one scene a line.")
+        raise InputError("the list names no scene", where=path, remedy="Name one scene per line.")
     return entries
 
 
@@ -233,7 +232,7 @@ def _csv_lines(text: str, path: Path) -> Iterator[tuple[int, dict[str, str]]]:
             continue
         if len(cells) != len(columns):
             raise InputError(
-                f"line {number} has {len(cells)} cells, the head {len(columns)}",
+                f"line {number} has {len(cells)} cells, the header {len(columns)}",
                 where=path,
                 remedy='Put cells that hold a comma in quotes: "4,1,2".',
             )
@@ -252,7 +251,7 @@ def _columns(cells: list[str], path: Path) -> list[str]:
     elif "scene" not in columns:
         what = "no column `scene`"
     elif len(set(columns)) < len(columns):
-        what = "a column stands twice"
+        what = "a column is named twice"
     else:
         return columns
     raise InputError(
@@ -294,7 +293,7 @@ def _settings(line: Mapping[str, str], given: str) -> dict[str, Any]:
             settings["gsd"] = float(line["gsd"])
     except ValueError as error:
         raise OptionError(
-            f"bands or gsd do not fit: {error}", where=given, remedy="Such as 4,1,2 and 0.5."
+            f"bands or gsd are not numbers: {error}", where=given, remedy="Such as 4,1,2 and 0.5."
         ) from error
     return settings
 

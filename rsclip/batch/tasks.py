@@ -1,4 +1,4 @@
-"""What a batch hands around: a task (one scene and all that its outputs depend on), its outcome."""
+"""The records of a batch: a task (one scene and all that its outputs depend on), its outcome."""
 
 import dataclasses
 from collections.abc import Generator, Mapping, Sequence
@@ -11,7 +11,16 @@ from rsclip.errors import ExistsError, RsclipError
 from rsclip.scene.source import stem_of
 from rsclip.words.legend import Legend, LegendSpec
 
-__all__ = ["Executor", "Listener", "Outcome", "Problem", "Report", "Status", "Task", "changed"]
+__all__ = [
+    "Executor",
+    "Listener",
+    "Outcome",
+    "Problem",
+    "Report",
+    "Status",
+    "Task",
+    "changed_settings",
+]
 
 Status = Literal["done", "skipped", "failed"]
 
@@ -34,7 +43,7 @@ class Task:
 
     @property
     def name(self) -> str:
-        """Folder and stem: what tells it from the others."""
+        """Folder and stem, which identify the scene."""
         stem = stem_of(self.source)
         return f"{self.folder}/{stem}" if self.folder else stem
 
@@ -83,8 +92,8 @@ class Outcome:
         outputs: Key -> path below the output folder, "/" between parts.
         settings_hash: As in the run record.
         shares: Class name -> share of the valid pixels.
-        warnings: What was said of this scene.
-        notes: What was said of the model or the classes: the same for every scene, so told once.
+        warnings: Warnings about this scene.
+        notes: Warnings about the model or the classes, the same for every scene: shown once.
         problem: Why it failed, or was skipped unfinished.
     """
 
@@ -120,8 +129,8 @@ class Report:
         manifest: Path of manifest.jsonl.
         extras: Further files: the table of the manifest, mosaics, a catalogue, merged polygons.
         seconds: Wall time of the batch.
-        unwritten: What could not be written of the manifest and the files over all scenes.
-        unfinished: Jobs that were not begun, or not ended (after `on_error="stop"`).
+        unfinished: Scenes that were not begun or not finished (after `on_error="stop"`).
+        unwritten: Why the manifest or files over all scenes could not be written.
     """
 
     outcomes: Sequence[Outcome]
@@ -142,12 +151,12 @@ class Report:
 
     @property
     def warnings(self) -> int:
-        """How many warnings were said of scenes."""
+        """How many warnings the scenes have."""
         return sum(len(outcome.warnings) for outcome in self.outcomes)
 
 
 class Listener:
-    """Is told what happens in a batch; does nothing with it. Base of the live view."""
+    """Receives the events of a batch and ignores them; the live view overrides its methods."""
 
     def begin(self, scenes: int, workers: int) -> None:
         """The first scene is about to begin."""
@@ -159,26 +168,32 @@ class Listener:
         """A worker has done so many windows of its scene."""
 
     def note(self, text: str) -> None:
-        """Something to know about the batch as a whole."""
+        """A message about the batch as a whole."""
 
     def end(self, outcome: Outcome) -> None:
         """A scene has ended."""
 
 
 class Executor(Protocol):
-    """Who runs tasks: this process, worker processes or a cluster."""
+    """Runs tasks: in this process, in worker processes or on a cluster.
+
+    Attributes:
+        workers: How many scenes it works on at a time; 0 while a cluster has no worker.
+    """
+
+    workers: int
 
     def __call__(
         self, tasks: Sequence[Task], root: Path, listener: Listener
     ) -> Generator[Outcome, None, None]:
-        """Yield every task's outcome as it ends; closing the generator stops what is at work.
+        """Yield every task's outcome as it ends; closing the generator stops the workers.
 
         Raises:
             InputError: The model or the cluster cannot be used for any scene.
         """
 
 
-def changed(config: SegmentConfig) -> dict[str, Any]:
+def changed_settings(config: SegmentConfig) -> dict[str, Any]:
     """Return the settings that differ from their defaults, in plain values."""
     default = SegmentConfig().to_dict()
     return {key: value for key, value in config.to_dict().items() if value != default[key]}

@@ -1,4 +1,4 @@
-"""One scene at a time in one process: a model loaded once, failures told as outcomes."""
+"""One scene at a time in one process: the model is loaded once, failures become outcomes."""
 
 import contextlib
 import datetime
@@ -21,11 +21,19 @@ from rsclip.words.legend import Legend
 if TYPE_CHECKING:
     from rsclip.model import Backbone
 
-__all__ = ["Models", "Serial", "caught", "failure", "find_finished_tasks", "known", "run_scene"]
+__all__ = [
+    "Models",
+    "Serial",
+    "as_our_error",
+    "failed_outcome",
+    "find_finished_tasks",
+    "held_warnings",
+    "run_scene",
+]
 
-# What a list may say of a scene, of which no model knows.
+# Settings that a list may give for a scene; no model depends on them.
 _OF_THE_SCENE = ("bidx", "gsd")
-# A list may name classes per scene: the words of so many sets stay encoded.
+# A list may name classes for each scene: so many sets of classes are kept, with encoded words.
 _KEPT = 4
 
 
@@ -36,8 +44,8 @@ class Models:
         loader: Builds a model in place of `rsclip.run.encoder.load_model` (tests).
 
     Attributes:
-        notes: Warnings of loading the model of the scene at hand: they concern every scene of it.
-        broken: Why the model of the scene at hand cannot be used: no scene's fault.
+        notes: Warnings from loading the current scene's model; they concern all its scenes.
+        broken: Why the current scene's model cannot be used, which is no fault of the scene.
     """
 
     def __init__(self, loader: ModelLoader | None = None) -> None:
@@ -56,7 +64,7 @@ class Models:
         """
         key = repr((task.classes, config.background))
         if key not in self._classes:
-            with caught():
+            with held_warnings():
                 self._classes[key] = ClassesRead.read(task.spec(), config.background)
         return self._classes[key]
 
@@ -71,7 +79,7 @@ class Models:
         loaded = self._models.pop(key, None)
         if loaded is None:
             try:
-                with caught() as said:
+                with held_warnings() as said:
                     loaded = self._load(legend, config), said
             except InputError as error:
                 self.broken = error
@@ -107,26 +115,26 @@ class Models:
 def run_scene(
     task: Task, root: str | Path, models: Models, progress: Progress | None = None, worker: str = ""
 ) -> Outcome:
-    """Segment the scene of a task; whatever fails is told in the outcome.
+    """Segment the scene of a task; a failure becomes the outcome.
 
     Args:
-        task: What to do.
+        task: The task.
         root: The batch's output folder.
-        models: Of this process.
+        models: Models of this process.
         progress: Called with (windows done, windows in all).
-        worker: Name of who does it.
+        worker: Name of the worker, for the manifest.
 
     Raises:
-        InputError: The model cannot be used, or the classes are wrong: not this scene's fault.
+        InputError: The model cannot be used, or the classes are wrong: no fault of the scene.
     """
     began = time.monotonic()
-    # A worker lives on for other scenes, and on a cluster for other batches.
+    # A worker does other scenes before, and on a cluster other batches.
     models.notes, models.broken = [], None
     config = task.config()
     classes = models.classes(task, config)
     notes = list(classes.warnings)
     result: SegmentResult | Failure
-    with caught() as said:
+    with held_warnings() as said:
         try:
             (result,) = segment_scenes(
                 [task.source],
@@ -139,7 +147,7 @@ def run_scene(
         except Exception as error:
             if models.broken is not None:
                 raise models.broken from None
-            result = Failure(task.source, known(error, task.source))
+            result = Failure(task.source, as_our_error(error, task.source))
     notes += models.notes
     own = [text for text in said if text not in notes]
     seconds = time.monotonic() - began
@@ -147,7 +155,7 @@ def run_scene(
         missed = Problem(AreaError.__name__, "outside the area of interest")
         return Outcome(task, "skipped", round(seconds, 3), _now(), worker, problem=missed)
     if isinstance(result, Failure):
-        failed = failure(task, result.error, seconds, worker)
+        failed = failed_outcome(task, result.error, seconds, worker)
         return failed.replace(warnings=tuple(own), notes=tuple(notes))
     return _ended(task, root, result, seconds, worker).replace(
         warnings=tuple(own), notes=tuple(notes)
@@ -157,14 +165,14 @@ def run_scene(
 def find_finished_tasks(
     tasks: Sequence[Task], root: str | Path
 ) -> tuple[list[Outcome], list[Task]]:
-    """Tell tasks that were finished before, as far as no model has to tell, from the others.
+    """Separate tasks that are known to be finished, without a model, from the others.
 
     Args:
         tasks: Tasks.
         root: The batch's output folder.
 
     Returns:
-        The outcomes of the former, and the others.
+        The outcomes of the finished tasks, and the other tasks.
 
     Raises:
         InputError: The classes are wrong.
@@ -176,9 +184,9 @@ def find_finished_tasks(
         config = task.config()
         classes = models.classes(task, config)
         result = None
-        # For a checksum whole files are read: work to be shared.
+        # A checksum reads whole files: workers share that.
         if not config.checksum:
-            with caught() as said:
+            with held_warnings() as said:
                 result = find_finished(task.source, classes, task.output_dir(root), config)
         if result is None:
             others.append(task)
@@ -203,18 +211,20 @@ def _ended(
     )
 
 
-def failure(task: Task, error: RsclipError, seconds: float = 0.0, worker: str = "") -> Outcome:
+def failed_outcome(
+    task: Task, error: RsclipError, seconds: float = 0.0, worker: str = ""
+) -> Outcome:
     """Return the outcome of a task that failed."""
     problem = Problem(type(error).__name__, str(error))
     status: Status = "failed"
     return Outcome(task, status, round(seconds, 3), _now(), worker, problem=problem)
 
 
-def known(error: BaseException, where: str, again: str = "rsclip segment") -> RsclipError:
-    """Say an unexpected error in our terms: one odd file must not stop a night's work.
+def as_our_error(error: BaseException, where: str, again: str = "rsclip segment") -> RsclipError:
+    """Return an unexpected error as one of ours: one odd file must not stop a night's work.
 
     Args:
-        error: Any.
+        error: Any error.
         where: The scene or folder concerned.
         again: The command that shows the traceback.
     """
@@ -235,8 +245,8 @@ def known(error: BaseException, where: str, again: str = "rsclip segment") -> Rs
 
 
 @contextlib.contextmanager
-def caught() -> Iterator[list[str]]:
-    """Collect our warnings, each text once."""
+def held_warnings() -> Iterator[list[str]]:
+    """Collect our warnings, each text once, without showing them."""
     texts: list[str] = []
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("ignore")

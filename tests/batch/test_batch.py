@@ -128,7 +128,7 @@ def test_retry_runs_just_those_that_failed(folder, tmp_path):
     assert (out / "north/bad_mask.tif").exists()
     assert not (out / "north/bad_areas.csv").exists()
     assert {item.task.name: item.status for item in read_manifest(out)}["north/bad"] == "done"
-    with pytest.raises(InputError, match="no scene of it has failed"):
+    with pytest.raises(InputError, match="no scene in this manifest has failed"):
         run_batch([], retry_failed=out)
     with pytest.raises(OptionError, match="--retry-failed"):
         run_batch([folder], CLASSES, out, retry_failed=out)
@@ -251,7 +251,7 @@ def test_scenes_outside_the_area_of_interest_are_skipped(folder, tmp_path):
     assert statuses(report) == dict.fromkeys(ends, "done") | {"far": "skipped"}
     assert ends["far"].problem.message == "outside the area of interest"
     assert "far.tif,skipped" in (out / "manifest.csv").read_text()
-    with pytest.raises(InputError, match="no scene of it has failed"):
+    with pytest.raises(InputError, match="no scene in this manifest has failed"):
         run_batch([], retry_failed=out)
     # Outputs that were there before stay known.
     run(folder, tmp_path / "all")
@@ -377,7 +377,7 @@ def test_one_worker_a_gpu(folder, tmp_path, memory, monkeypatch):
         for path in (tmp_path / "out").rglob("*_run.json")
     }
     assert seen <= {"4", "7"}
-    assert any("one a GPU" in text for text in memory.notes)
+    assert any("one worker per GPU" in text for text in memory.notes)
 
 
 @pytest.mark.parametrize("device", ["cuda:0", "mps"])
@@ -386,7 +386,7 @@ def test_one_worker_for_a_device_that_is_named(folder, tmp_path, memory, device)
     report = run(folder, tmp_path / "out", jobs=3, model_loader=workers.plain, listener=memory,
                  config=SegmentConfig(device=device, resume=True))  # fmt: skip
     assert {outcome.worker for outcome in report.outcomes} == {"worker 1"}
-    assert any(f"too many for {device}" in text for text in memory.notes)
+    assert any(f"would share {device}" in text for text in memory.notes)
 
 
 def test_auto_may_be_a_mac(monkeypatch):

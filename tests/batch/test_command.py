@@ -180,15 +180,15 @@ def test_a_worker_killed_in_the_middle_of_a_scene(tmp_path, tiny_model):
     for index in range(4):
         pixels = np.kron(rng.integers(20, 250, (3, 44, 44)), np.ones((1, 16, 16)))
         write_raster(scenes / f"s{index}.tif", pixels.astype("uint8"))
-    alone, crew = tmp_path / "alone", tmp_path / "crew"
+    alone, shared = tmp_path / "alone", tmp_path / "shared"
     command = [sys.executable, "-c", "from rsclip_cli.main import main; main()", "batch", scenes,
                "--classes", WORDS, "--model", tiny_model, "--templates", "simple"]  # fmt: skip
     subprocess.run([*command, "-o", alone], check=True, capture_output=True)
     process = subprocess.Popen(
-        [*command, "-o", crew, "--jobs", "2"], stderr=subprocess.PIPE, text=True
+        [*command, "-o", shared, "--jobs", "2"], stderr=subprocess.PIPE, text=True
     )
     deadline = time.monotonic() + 120
-    while not list(crew.glob(".rsclip-*_run.json")) and time.monotonic() < deadline:
+    while not list(shared.glob(".rsclip-*_run.json")) and time.monotonic() < deadline:
         time.sleep(0.02)
     workers = [
         each
@@ -200,6 +200,6 @@ def test_a_worker_killed_in_the_middle_of_a_scene(tmp_path, tiny_model):
     assert process.returncode == 0, said
     assert "killed (SIGKILL" in said
     for index in range(4):
-        one, other = (rasterio.open(path / f"s{index}_mask.tif") for path in (alone, crew))
+        one, other = (rasterio.open(path / f"s{index}_mask.tif") for path in (alone, shared))
         np.testing.assert_array_equal(one.read(), other.read())
-    assert max(outcome.tries for outcome in read_manifest(crew)) == 2
+    assert max(outcome.tries for outcome in read_manifest(shared)) == 2

@@ -11,7 +11,7 @@ import time
 import numpy as np
 import pytest
 
-from rsclip.batch.dask_client import connect, within
+from rsclip.batch.dask_client import connect, with_deadline
 from rsclip.errors import OptionError
 from tests.rasters import write_raster
 
@@ -58,7 +58,7 @@ def batch(scene, out, address):
     [
         ("web server", "no answer within 5 s"),
         ("silent", "no answer within 5 s"),
-        ("other protocol", "what answers there is not dask"),
+        ("other protocol", "another program answers there"),
         ("word", "missing port"),
     ],
 )
@@ -85,17 +85,17 @@ def test_a_worker_is_no_scheduler(tmp_path):
         n_workers=1, processes=False, dashboard_address=None, protocol="tcp",
         local_directory=str(tmp_path),
     ) as cluster:  # fmt: skip
-        with pytest.raises(OptionError, match="it is a dask Worker"):
+        with pytest.raises(OptionError, match="there is a dask Worker"):
             connect(cluster.workers[0].address)
         with connect(cluster.scheduler_address) as client:
             assert client.submit(sum, [1, 2]).result() == 3
 
 
 def test_within_returns_raises_or_gives_up():
-    assert within(5, lambda: 3) == 3
+    assert with_deadline(5, lambda: 3) == 3
     with pytest.raises(ZeroDivisionError):
-        within(5, lambda: 1 // 0)
+        with_deadline(5, lambda: 1 // 0)
     began = time.monotonic()
     with pytest.raises(TimeoutError):
-        within(0.1, lambda: time.sleep(3))
+        with_deadline(0.1, lambda: time.sleep(3))
     assert time.monotonic() - began < 2

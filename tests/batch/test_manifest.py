@@ -62,7 +62,7 @@ def test_cut_at_any_byte_it_reads_and_goes_on(tmp_path_factory, data):
 @pytest.mark.parametrize(
     ("content", "says"),
     [
-        (b'{"rsclip_manifest": 2, "rsclip": "9.0"}\n', "version 2, of rsclip 9.0"),
+        (b'{"rsclip_manifest": 2, "rsclip": "9.0"}\n', r"version 2 \(of rsclip 9.0\)"),
         (b"scene,status\n", "not a manifest"),
         (b"[1]\n", "not a manifest"),
         (b"\xff\xfe\x00\n", "not a manifest"),

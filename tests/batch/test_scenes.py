@@ -130,8 +130,8 @@ def test_a_table_may_name_classes_bands_gsd_and_folder(folder, separator):
     [
         ("scene,clases\na.tif,x\n", "unknown column 'clases'"),
         ("classes\nx\n", "no column `scene`"),
-        ("scene,path\na.tif,b.tif\n", "stands twice"),
-        ("scene,bands\na.tif,3,2,1\n", "4 cells, the head 2"),
+        ("scene,path\na.tif,b.tif\n", "is named twice"),
+        ("scene,bands\na.tif,3,2,1\n", "4 cells, the header 2"),
         ("scene,bands\na.tif,red\n", "bands or gsd"),
         ("scene,folder\na.tif,../up\n", "not below the output folder"),
         ("scene\n", "names no scene"),
