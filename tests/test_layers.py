@@ -23,7 +23,7 @@ MAY_IMPORT = {
     "vectors": {"scene", "geo", "words"},
     "outputs": {"vectors", "scene", "geo", "words"},
     "run": {"outputs", "vectors", "labelling", "methods", "model", "scene", "geo", "words"},
-    "nano": {"run", "outputs", "model", "words"},
+    "nano": {"run", "outputs", "model", "scene", "words"},
     "study": {"run", "outputs", "vectors", "labelling", "methods", "model", "scene", "words"},
     "batch": {"run", "outputs", "scene", "model", "methods", "words"},
 }

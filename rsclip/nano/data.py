@@ -1,8 +1,9 @@
 """Training scenes and crops, all drawn from seeds."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from multiprocessing import get_context
 
 import numpy as np
@@ -10,7 +11,7 @@ import numpy.typing as npt
 import torch
 from torch.nn import functional as F  # noqa: N812 (torch's own name)
 
-from rsclip.nano.scenes import CLASSES, generate
+from rsclip.nano.scenes import CLASSES, MORE_CLASSES, generate, generate_varied
 
 HELD_OUT_START = 1_000_000
 """Training scenes have seeds below this number, held-out scenes from it on: never the same."""
@@ -49,16 +50,21 @@ class PoolScene:
     points: npt.NDArray[np.int32]
 
 
-def pool_scene(index: int) -> PoolScene:
-    """The index-th training scene; pixels without data hold the mean of the valid ones."""
+def pool_scene(index: int, variety: float = 0.0) -> PoolScene:
+    """The index-th training scene; pixels without data hold the mean of the valid ones.
+
+    A share of `variety` (0..1) of the scenes is varied: every landscape, pixels up to 30 m.
+    """
     seed = train_seed(index)
     rng = np.random.default_rng(seed)
-    scene = generate(seed, collar=bool(rng.random() < COLLAR_SHARE))
+    collar = bool(rng.random() < COLLAR_SHARE)
+    varied = bool(np.random.default_rng((seed, 1)).random() < variety)
+    scene = generate_varied(seed) if varied else generate(seed, collar=collar)
     image = scene.image.transpose(1, 2, 0).astype(np.uint8)
     if not scene.valid.all():
         image[~scene.valid] = image[scene.valid].mean(axis=0).round().astype(np.uint8)
     points = []
-    for k in range(len(CLASSES)):
+    for k in range(len(CLASSES + MORE_CLASSES)):
         where = np.flatnonzero(scene.labels == k + 1)
         if len(where):
             drawn = rng.choice(where, POINTS_PER_CLASS)
@@ -77,29 +83,41 @@ class Batch:
 
 
 class Pool:
-    """Scenes kept in memory, and seeded batches of crops from them."""
+    """Scenes kept in memory, and seeded batches of crops from them.
 
-    def __init__(self, scenes: Iterable[PoolScene]) -> None:
-        self.scenes = list(scenes)
+    `frequency` float64 (K,) are the shares of the `classes` among their pixels. What is none of
+    the classes is IGNORED in batches.
+    """
+
+    def __init__(self, scenes: Iterable[PoolScene], classes: Sequence[str] = CLASSES) -> None:
+        self.scenes, self.classes = list(scenes), tuple(classes)
         counts = np.zeros(256, np.int64)
         points = []
         for index, scene in enumerate(self.scenes):
             counts += np.bincount(scene.labels.ravel(), minlength=256)
             points.append(np.insert(scene.points, 0, index, axis=1))
         every = np.concatenate(points)
-        self._points = [every[every[:, 1] == k][:, [0, 2, 3]] for k in range(len(CLASSES))]
-        of_classes = counts[1 : len(CLASSES) + 1]
+        self._points = [every[every[:, 1] == k][:, [0, 2, 3]] for k in range(len(self.classes))]
+        of_classes = counts[1 : len(self.classes) + 1]
         if not of_classes.all():
-            absent = [name for name, n in zip(CLASSES, of_classes, strict=True) if not n]
+            absent = [name for name, n in zip(self.classes, of_classes, strict=True) if not n]
             raise ValueError(f"no pixel of {', '.join(absent)}: the pool needs more scenes")
         self.frequency = of_classes / of_classes.sum()
 
     @classmethod
-    def generate(cls, count: int, processes: int = 1) -> "Pool":
-        """The first `count` training scenes; the number of processes changes nothing."""
+    def generate(
+        cls, count: int, processes: int = 1, variety: float = 0.0, more: bool = False
+    ) -> "Pool":
+        """The first `count` training scenes; the number of processes changes nothing.
+
+        A share of `variety` (0..1) of them is varied. With `more`, MORE_CLASSES follow CLASSES;
+        without it their pixels are ignored.
+        """
+        classes = CLASSES + MORE_CLASSES if more else CLASSES
         # "spawn" leaves torch's threads out of the children.
         with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as executor:
-            return cls(executor.map(pool_scene, range(count), chunksize=8))
+            drawn = partial(pool_scene, variety=variety)
+            return cls(executor.map(drawn, range(count), chunksize=8), classes)
 
     def batch(self, rng: np.random.Generator, size: int, crop: int, balanced: float) -> Batch:
         """`size` crops of `crop` pixels; a share of `balanced` lies on evenly drawn classes."""
@@ -109,7 +127,7 @@ class Pool:
             image, label = self._crop(rng, crop, balanced)
             images[i] = image
             labels[i] = label
-        labels = torch.where((labels < 1) | (labels > len(CLASSES)), IGNORED, labels - 1)
+        labels = torch.where((labels < 1) | (labels > len(self.classes)), IGNORED, labels - 1)
         gain = torch.from_numpy(rng.uniform(0.92, 1.08, (size, 1, 1, 1)).astype(np.float32))
         tint = torch.from_numpy(rng.uniform(0.97, 1.03, (size, 3, 1, 1)).astype(np.float32))
         return Batch((images * gain * tint).clamp_(0, 1), labels)
@@ -121,7 +139,7 @@ class Pool:
         scale = 1.0 if rng.random() < 0.5 else float(np.exp(rng.uniform(np.log(0.6), np.log(1.6))))
         size = round(crop / scale)
         if rng.random() < balanced:
-            points = self._points[int(rng.integers(len(CLASSES)))]
+            points = self._points[int(rng.integers(len(self._points)))]
             index, row, column = (int(n) for n in points[int(rng.integers(len(points)))])
             row, column = row - int(rng.integers(size)), column - int(rng.integers(size))
         else:

@@ -101,10 +101,12 @@ class Vocabulary:
         return of_classes + list(self.other)
 
 
-def load_vocabulary() -> Vocabulary:
-    """Read vocabulary.yaml beside this module."""
+def load_vocabulary(more: bool = False) -> Vocabulary:
+    """Read vocabulary.yaml beside this module; with `more`, MORE_CLASSES follow the classes."""
     text = (resources.files("rsclip.nano") / "vocabulary.yaml").read_text(encoding="utf-8")
     raw = yaml.safe_load(text)
+    added = raw["more"] if more else {}
+    taken = {word for lists in added.values() for words in lists.values() for word in words}
     classes = tuple(
         ClassWords(
             name=name,
@@ -112,10 +114,10 @@ def load_vocabulary() -> Vocabulary:
             related=tuple(lists["related"]),
             unseen=tuple(lists["unseen"]),
         )
-        for name, lists in raw["classes"].items()
+        for name, lists in (raw["classes"] | added).items()
     )
-    other = tuple(word for words in raw["other"].values() for word in words)
-    return Vocabulary(classes, other)
+    other = (word for words in raw["other"].values() for word in words)
+    return Vocabulary(classes, tuple(word for word in other if word not in taken))
 
 
 def caption(rng: np.random.Generator, words: Sequence[str]) -> str:

@@ -15,7 +15,7 @@ from rsclip.nano.data import (  # noqa: E402
     pool_scene,
     train_seed,
 )
-from rsclip.nano.scenes import CLASSES  # noqa: E402
+from rsclip.nano.scenes import CLASSES, MORE_CLASSES, generate_varied  # noqa: E402
 
 
 def small_scene(seed):
@@ -64,6 +64,32 @@ def test_balanced_crops_hold_their_class():
     batch = pool.batch(np.random.default_rng(0), 56, 40, 1.0)
     seen = torch.bincount(batch.labels[batch.labels != IGNORED], minlength=len(CLASSES))
     assert bool((seen > 0).all())
+
+
+def test_variety_changes_a_share_of_the_scenes_and_leaves_the_others():
+    plain = pool_scene(3)
+    np.testing.assert_array_equal(pool_scene(3, variety=0.0).image, plain.image)
+    varied = pool_scene(3, variety=1.0)
+    np.testing.assert_array_equal(varied.image, generate_varied(3).image.transpose(1, 2, 0))
+    np.testing.assert_array_equal(varied.labels, generate_varied(3).labels)
+    both = [np.array_equal(pool_scene(n, 0.5).image, pool_scene(n).image) for n in range(8)]
+    assert 0 < sum(both) < 8
+
+
+def test_more_classes_are_ignored_unless_asked_for():
+    scene = small_scene(0)
+    snow = len(CLASSES) + MORE_CLASSES.index("snow") + 1
+    scene.labels[8:20] = snow
+    ignored = Pool([scene]).batch(np.random.default_rng(0), 24, 40, 0.0).labels
+    assert int(ignored.max()) < len(CLASSES)
+    points = [(k, 100, 50) for k in range(len(CLASSES), len(CLASSES + MORE_CLASSES))]
+    whole = small_scene(1)
+    whole.labels[8:20] = np.arange(15, 21).repeat(2)[:, None]
+    whole = PoolScene(whole.image, whole.labels, np.array([*whole.points, *points], np.int32))
+    pool = Pool([whole, scene], CLASSES + MORE_CLASSES)
+    assert len(pool.frequency) == len(CLASSES + MORE_CLASSES)
+    asked = pool.batch(np.random.default_rng(0), 24, 40, 0.0).labels
+    assert bool((asked == snow - 1).any())
 
 
 def test_a_pool_without_some_class_is_refused():

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from rsclip.nano.scenes import CLASSES
+from rsclip.nano.scenes import CLASSES, MORE_CLASSES
 from rsclip.nano.words import (
     CAPTION_TEMPLATES,
     IMAGENET_TEMPLATES,
@@ -15,10 +15,20 @@ from rsclip.nano.words import (
 
 def test_classes_are_the_generators_in_its_order():
     assert tuple(c.name for c in load_vocabulary().classes) == CLASSES
+    more = load_vocabulary(more=True)
+    assert tuple(c.name for c in more.classes) == CLASSES + MORE_CLASSES
+
+
+def test_words_of_more_classes_are_other_words_without_them():
+    plain, more = load_vocabulary(), load_vocabulary(more=True)
+    assert more.classes[: len(CLASSES)] == plain.classes
+    assert {"snow", "wetland", "clouds"} <= set(plain.other)
+    added = {w for c in more.classes[len(CLASSES) :] for w in (*c.trained, *c.related, *c.unseen)}
+    assert set(plain.other) - set(more.other) == added & set(plain.other)
 
 
 def test_every_class_has_its_words_and_its_name_comes_first():
-    for words in load_vocabulary().classes:
+    for words in load_vocabulary(more=True).classes:
         assert len(words.trained) >= 8, words.name
         assert len(words.unseen) == 3, words.name
         assert words.trained[0] == words.name

@@ -1,4 +1,4 @@
-"""The fourteen land-cover classes and their label values."""
+"""The land-cover classes and their label values."""
 
 CLASSES: tuple[str, ...] = (
     "building",
@@ -17,7 +17,18 @@ CLASSES: tuple[str, ...] = (
     "greenhouse",
 )
 
+# Only varied scenes have these; their label values follow those of CLASSES.
+MORE_CLASSES: tuple[str, ...] = (
+    "wetland",
+    "shrubland",
+    "rock",
+    "snow",
+    "burnt area",
+    "cloud",
+)
+
 BUILDING, ROAD, WATER, FOREST, GRASSLAND, CROPLAND, BARE_SOIL = range(1, 8)
 PARKING, SAND, POOL, SOLAR, RAILWAY, ORCHARD, GREENHOUSE = range(8, 15)
+WETLAND, SHRUBLAND, ROCK, SNOW, BURNT, CLOUD_COVER = range(15, 21)
 
 NODATA_LABEL = 255
