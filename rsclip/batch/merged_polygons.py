@@ -3,29 +3,34 @@
 import contextlib
 import json
 import sqlite3
+import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pyogrio
+import pyproj
 from pyogrio.errors import DataLayerError, DataSourceError
 
+from rsclip.batch.lonlat import to_lonlat
 from rsclip.batch.mosaic import finished
 from rsclip.batch.tasks import Outcome
 from rsclip.errors import RsclipError, WriteError
+from rsclip.files import new_file
 from rsclip.outputs.files.disk import write_error
-from rsclip.outputs.polygonize import read_polygons
+from rsclip.outputs.polygonize import read_polygons, read_polygons_crs
 from rsclip.outputs.polygons.gpkg_style import embed_style
 from rsclip.outputs.polygons.vector_file import LAYER
 from rsclip.run.resume import has_journal
 from rsclip.words.legend import Legend
 
+if TYPE_CHECKING:
+    import geopandas
+
 __all__ = ["NAME", "is_own", "merge_polygons"]
 
 NAME = "polygons.gpkg"
 _MARK = "Polygons of a batch, by rsclip"
-# Scenes of several zones have this in common.
-_COMMON = "EPSG:4326"
 
 
 def merge_polygons(
@@ -41,81 +46,93 @@ def merge_polygons(
     Args:
         root: The output folder.
         outcomes: Of the batch.
-        note: Is told which scenes cannot take part, and why.
-        claim: Is told the file's name before it is written.
+        note: Called with a message about each scene that cannot take part.
+        claim: Called with the file's name before it is written.
 
     Returns:
         The file; none if no scene has polygons.
 
     Raises:
-        WriteError: It cannot be written, or is open, or polygons cannot be read that an earlier
-            one has.
+        WriteError: It cannot be written, or is open, or polygons of an earlier one cannot be read.
     """
-    files = [
-        (outcome, root / outcome.outputs["polygons"])
-        for outcome, _ in finished(root, outcomes)
-        if "polygons" in outcome.outputs
-    ]
-    placed, unread = [], 0
-    for outcome, file in files:
+    path = root / NAME
+    placed: list[tuple[Outcome, Path, pyproj.CRS]] = []
+    unread = 0
+    for outcome, _ in finished(root, outcomes):
+        if "polygons" not in outcome.outputs:
+            continue
+        file = root / outcome.outputs["polygons"]
         try:
-            crs = read_polygons(file).crs
-        # Whatever a file is by now, it is left out alone.
+            crs = read_polygons_crs(file)
+        # Whatever is wrong with the file, only its own scene is left out.
         except Exception as error:
             note(_left_out(outcome, error))
             unread += 1
             continue
         if crs is None:
             note(_left_out(outcome, "its polygons have no CRS"))
-            continue
-        placed.append((outcome, file, crs))
-    crs = placed[0][2] if len({item[2] for item in placed}) == 1 else _COMMON
-    path, draft = root / NAME, root / f".{NAME}.new.gpkg"
+        else:
+            placed.append((outcome, file, crs))
+    if unread:
+        _keep_earlier(path)
+    if not placed:
+        note(f"no {NAME}: no scene has polygons")
+        return []
+    if has_journal(path):
+        raise WriteError(
+            "it is open in another program, or was not closed",
+            where=path,
+            remedy="Close it there, and run the batch again.",
+        )
+    one_crs = len({crs for _, _, crs in placed}) == 1
     merged: list[Outcome] = []
     try:
-        draft.unlink(missing_ok=True)
-        for outcome, file, _ in placed:
-            try:
-                frame = read_polygons(file).to_crs(crs)
-            except Exception as error:
-                note(_left_out(outcome, error))
-                unread += 1
-                continue
-            frame["scene"] = outcome.task.name
-            kind = "MultiPolygon" if len(frame) == 0 else "Unknown"
-            pyogrio.write_dataframe(
-                frame, draft, layer=LAYER, append=draft.exists(), geometry_type=kind,
-                layer_options={} if draft.exists() else {"DESCRIPTION": _MARK},
-            )  # fmt: skip
-            merged.append(outcome)
-        if unread and path.exists():
-            # A drive that is away for a moment: what an earlier batch merged is still good.
-            raise WriteError(
-                "not written: polygons of a scene cannot be read, and the file of an earlier batch "
-                "stays",
-                where=path,
-                remedy="Run the batch again, with --overwrite where the polygons are damaged.",
-            )
-        if has_journal(path):
-            raise WriteError(
-                "it is open in another program, or was not closed",
-                where=path,
-                remedy="Close it there, and run the batch again.",
-            )
-        if not merged:
-            note(f"no {NAME}: no scene has polygons")
-            return []
-        legends = [_legend(root, outcome) for outcome in merged]
-        if legends[0] is not None and all(item == legends[0] for item in legends):
-            embed_style(draft, legends[0])
-        claim([NAME])
-        draft.replace(path)
+        with new_file(path) as draft:
+            draft.unlink(missing_ok=True)
+            for outcome, file, _ in placed:
+                try:
+                    frame = read_polygons(file)
+                    frame, whole = frame if one_crs else to_lonlat(frame), len(frame)
+                except Exception as error:
+                    note(_left_out(outcome, error))
+                    _keep_earlier(path)
+                    continue
+                if gone := whole - len(frame):
+                    note(_left_out(outcome, f"{gone} polygons that lie partly off the Earth"))
+                _append(frame.assign(scene=outcome.task.name), draft)
+                merged.append(outcome)
+            if not merged:
+                raise WriteError("polygons of no scene can be read", where=path)
+            legends = [_legend(root, outcome) for outcome in merged]
+            if legends[0] is not None and all(item == legends[0] for item in legends):
+                embed_style(draft, legends[0])
+            claim([NAME])
     except (OSError, DataSourceError, DataLayerError, RuntimeError) as error:
         raise write_error(error, path) from error
-    finally:
-        with contextlib.suppress(OSError):
-            draft.unlink(missing_ok=True)
     return [path]
+
+
+def _keep_earlier(path: Path) -> None:
+    """Refuse to replace an earlier file that may have polygons which cannot be read now."""
+    if path.exists():
+        # The drive may be away for a moment.
+        raise WriteError(
+            "not written: polygons of a scene cannot be read, and the file of an earlier batch "
+            "stays",
+            where=path,
+            remedy="Run the batch again, with --overwrite where the polygons are damaged.",
+        )
+
+
+def _append(frame: "geopandas.GeoDataFrame", draft: Path) -> None:
+    kind = "MultiPolygon" if len(frame) == 0 else "Unknown"
+    with warnings.catch_warnings():
+        # GDAL warns of the draft's name, which does not end in .gpkg.
+        warnings.filterwarnings("ignore", message=".*extension", category=RuntimeWarning)
+        pyogrio.write_dataframe(
+            frame, draft, driver="GPKG", layer=LAYER, append=draft.exists(), geometry_type=kind,
+            layer_options={} if draft.exists() else {"DESCRIPTION": _MARK},
+        )  # fmt: skip
 
 
 def is_own(path: Path) -> bool:

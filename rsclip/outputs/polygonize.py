@@ -1,11 +1,16 @@
 """Polygons of a label raster, rsclip's own mask or any other: `polygonize`, `write_polygons`."""
 
 import contextlib
+import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
+
+import pyarrow.parquet as pq
+import pyogrio
+import pyproj
 
 from rsclip.config import POLYGON_OPTIONS, SegmentConfig, build_config
 from rsclip.errors import OptionError, OutputError, warn
@@ -42,6 +47,7 @@ __all__ = [
     "add_polygons",
     "polygonize",
     "read_polygons",
+    "read_polygons_crs",
     "write_polygons",
 ]
 
@@ -169,6 +175,17 @@ def read_polygons(path: str | Path) -> "geopandas.GeoDataFrame":
         return geopandas.read_parquet(path)
     layer = {"layer": LAYER} if kind == "gpkg" else {}
     return geopandas.read_file(path, **layer).rename(columns=long_names(kind))
+
+
+def read_polygons_crs(path: str | Path) -> pyproj.CRS | None:
+    """Return the CRS of polygons that rsclip wrote, without reading them; None if there is none."""
+    if kind_of(path) == "parquet":
+        column = json.loads(pq.read_metadata(path).metadata[b"geo"])["columns"]["geometry"]
+        # GeoParquet: a column that names no CRS is in longitude and latitude.
+        crs = column.get("crs", "OGC:CRS84")
+    else:
+        crs = pyogrio.read_info(path, layer=LAYER if kind_of(path) == "gpkg" else None)["crs"]
+    return None if crs is None else pyproj.CRS.from_user_input(crs)
 
 
 def _write(

@@ -1,5 +1,7 @@
 """What a batch writes over all its scenes: mosaic, merged polygons, catalogue."""
 
+import errno
+import os
 import shutil
 
 import geopandas
@@ -323,3 +325,63 @@ def test_a_copy_of_a_mask_as_vrt_is_no_mosaic_of_ours(scenes, tmp_path):
         (out / "mosaic.vrt").write_text(f"{head}<VRTDataset/>")
         with pytest.raises(OutputError, match="which no batch wrote"):
             run(scenes, out, mosaic=True)
+
+
+def test_merged_polygons_on_both_sides_of_the_date_line_are_valid(tmp_path):
+    root, out, memory = tmp_path / "in", tmp_path / "out", Memory()
+    root.mkdir()
+    # 180 degrees east at 60 degrees north, in the zones on its two sides.
+    place(root, "east", 332705.18 - 64, 6655205.48, crs="EPSG:32601")
+    place(root, "west", 667294.82 - 64, 6655205.48, crs="EPSG:32660")
+    run(root, out, memory, merge_polygons=True)
+    merged = geopandas.read_file(out / "polygons.gpkg", layer="polygons")
+    assert merged.geometry.is_valid.all()
+    parts = merged.explode()
+    assert (parts.bounds.maxx - parts.bounds.minx).max() < 0.01
+    assert "MultiPolygon" in set(merged.geom_type)
+    wholes = [geopandas.read_file(out / f"{name}_polygons.gpkg") for name in ("east", "west")]
+    assert len(merged) == sum(map(len, wholes))
+    assert merged["area_m2"].sum() == pytest.approx(sum(part["area_m2"].sum() for part in wholes))
+
+
+@pytest.mark.parametrize("kind", ["gpkg", "geojson", "fgb", "shp", "parquet"])
+def test_polygons_of_every_format_are_read_once_to_be_merged(scenes, tmp_path, monkeypatch, kind):
+    from rsclip.batch import merged_polygons
+
+    read = []
+    original = merged_polygons.read_polygons
+    monkeypatch.setattr(
+        merged_polygons, "read_polygons", lambda path: read.append(path) or original(path)
+    )
+    out, config = tmp_path / "out", SegmentConfig(resume=True, vector_format=kind)
+    run(scenes, out, merge_polygons=True, config=config)
+    assert sorted(path.name for path in read) == [f"a_polygons.{kind}", f"b_polygons.{kind}"]
+    merged = geopandas.read_file(out / "polygons.gpkg", layer="polygons")
+    assert merged.crs == ("EPSG:4326" if kind == "geojson" else "EPSG:32633")
+    assert {"area_m2", "mean_confidence"} <= set(merged.columns)
+
+
+@pytest.mark.parametrize("kind", ["mosaic.vrt", "polygons.gpkg", "catalog.json"])
+def test_on_a_full_disk_no_draft_of_a_file_over_all_stays(scenes, tmp_path, monkeypatch, kind):
+    out = tmp_path / "out"
+    run(scenes, out)
+    before = sorted(path.name for path in out.rglob("*"))
+
+    synced = os.fsync
+
+    def full(number):
+        for draft in out.glob(f".{kind}.new"):
+            if os.path.samestat(os.fstat(number), draft.stat()):
+                raise OSError(errno.ENOSPC, "No space left on device")
+        synced(number)
+
+    monkeypatch.setattr("os.fsync", full)
+    report = run(scenes, out, **ALL)
+    (error,) = report.unwritten
+    assert "the disk is full" in str(error)
+    assert kind in str(error)
+    # The others are written, and nothing else.
+    others = {"mosaic.vrt", "polygons.gpkg", "catalog.json"} - {kind}
+    left = sorted(path.name for path in out.rglob("*"))
+    items = {"a_stac.json", "b_stac.json"}
+    assert set(left) - set(before) - items == others
