@@ -1,4 +1,4 @@
-"""Natural ground as it looks at 2 to 30 m a pixel: textures over masks of the whole canvas.
+"""Natural ground as it looks at 0.4 to 30 m a pixel: textures over masks of the whole canvas.
 
 The canvases here are measured in pixels (`Canvas.gsd` 1); `metres` is the size of a pixel.
 """
@@ -20,7 +20,7 @@ from rsclip.nano.scenes.classes import (
     WETLAND,
 )
 from rsclip.nano.scenes.layout import Frame
-from rsclip.nano.scenes.noise import Array, saw, value_noise, wave
+from rsclip.nano.scenes.noise import SCALES, Array, saw, value_noise, wave
 from rsclip.nano.scenes.palette import Colour
 from rsclip.nano.scenes.tones import tone
 
@@ -58,10 +58,16 @@ def cover(canvas: Canvas, mask: Mask, label: int, colour: Colour, shade: Array) 
     canvas.fill(canvas.whole().only(mask), label, colour, shade)
 
 
-def emboss(canvas: Canvas, field: Array) -> Array:
-    """Light on the field's bumps from the sun's side, about -1..1."""
+def grain_of(canvas: Canvas, size: float, metres: float) -> int:
+    """Number of the bank's field whose grain is nearest to `size` metres."""
+    pixels = size / metres
+    return int(np.argmin([abs(np.log(scale / pixels)) for scale in SCALES]))
+
+
+def emboss(canvas: Canvas, field: Array, reach: float = 1.5) -> Array:
+    """Light on the field's bumps from the sun's side, about -1..1; `reach` in pixels."""
     sun = canvas.palette.sun
-    step = (int(np.round(sun[1] * 1.5)), int(np.round(sun[0] * 1.5)))
+    step = (round(sun[1] * reach), round(sun[0] * reach))
     if step == (0, 0):
         step = (1, 0)
     lit: Array = field - np.roll(field, step, (0, 1))
@@ -90,15 +96,18 @@ def relief(canvas: Canvas, strength: float, grain: float = 150.0) -> Array:
 def forest(canvas: Canvas, mask: Mask, metres: float) -> None:
     """Canopy: crowns at 2 m, grain at 10 m, nearly even at 30 m; stands differ in colour."""
     rng, shape = canvas.rng, whole(canvas)
-    crown = 0 if metres > 4 else 1
+    crown = grain_of(canvas, 3 + 5 * rng.random(), metres)
     grain = np.float32(min(0.35, 0.06 + 0.7 * rng.random() / metres))
-    shade = 1 + emboss(canvas, canvas.cut(crown, shape)) * grain
-    shade += canvas.cut(0, shape) * (grain * np.float32(0.5))
+    bumps = canvas.cut(crown, shape)
+    shade = 1 + emboss(canvas, bumps, 1.2 if crown == 0 else SCALES[crown] / 2.5) * grain
+    shade += bumps * (grain * np.float32(0.4)) + canvas.cut(0, shape) * (grain * np.float32(0.4))
     shade += canvas.cut(2, shape) * np.float32(0.05) + canvas.cut(3, shape) * np.float32(0.05)
-    cover(canvas, mask, FOREST, tone(rng, t.FORESTS), shade)
+    cover(canvas, mask, FOREST, tone(rng, t.FORESTS), np.maximum(shade, np.float32(0.25)))
     stand = np.clip(rough(canvas, 3) * 1.5, 0, 1) * np.float32(0.7 * rng.random())
-    other = np.clip(canvas.cut(crown, shape) * 0.6 + stand, 0, 1) * mask
-    canvas.blend(canvas.whole(), tone(rng, t.FORESTS), other * np.float32(0.6 * rng.random()))
+    for _ in range(1 if metres > 4 else 2):
+        other = np.clip(canvas.cut(crown, shape) * 0.6 + stand, 0, 1) * mask
+        weight = other * np.float32(0.6 * rng.random()) * np.clip(shade, 0.5, 1)
+        canvas.blend(canvas.whole(), tone(rng, t.FORESTS), weight)
 
 
 def meadow(canvas: Canvas, mask: Mask, metres: float) -> None:
@@ -119,7 +128,7 @@ def dots(
     canvas: Canvas, mask: Mask, label: int, colour: Colour, part: float, metres: float
 ) -> None:
     """Single trees or bushes on a share of the mask; they keep the ground's label when small."""
-    grain = 0 if metres > 3 else 1
+    grain = grain_of(canvas, 5.0, metres)
     where = share(canvas.cut(grain, whole(canvas)), max(part, 1e-4)) & mask
     canvas.blend(canvas.whole(), colour, where * np.float32(0.8))
     if metres < 4:
@@ -127,15 +136,25 @@ def dots(
 
 
 def speckled(
-    canvas: Canvas, mask: Mask, label: int, ground: Colour, plants: Colour, part: float
+    canvas: Canvas,
+    mask: Mask,
+    label: int,
+    colours: tuple[Colour, Colour],
+    part: float,
+    metres: float,
 ) -> None:
-    """Ground with tufts or bushes of another colour on about `part` of it, in patches."""
-    shape = whole(canvas)
+    """Ground of the first colour with tufts or bushes of the second on about `part` of it."""
+    shape, (ground, plants) = whole(canvas), colours
+    bush = grain_of(canvas, 1.0 + 3 * canvas.rng.random(), metres)
     shade = 1 + rough(canvas, 3) * np.float32(0.06) + canvas.cut(-1, shape) * np.float32(0.04)
     cover(canvas, mask, label, ground, shade)
-    lie = canvas.cut(0, shape) * 0.8 + canvas.cut(1, shape) * 0.6 + rough(canvas, 4) * 0.5
+    lie = canvas.cut(bush, shape) * 0.8 + canvas.cut(1, shape) * 0.5 + rough(canvas, 4) * 0.5
     level = np.quantile(lie[::4, ::4], 1 - part)
-    canvas.blend(canvas.whole(), plants, np.clip((lie - level) * 2, 0, 1) * mask)
+    weight = np.clip((lie - level) * 2, 0, 1) * mask
+    canvas.blend(canvas.whole(), plants, weight)
+    if metres < 3:
+        lit = emboss(canvas, weight, 1.0 / metres)
+        canvas.refl *= np.where(mask, np.clip(1 + lit * np.float32(0.25), 0.4, 1.4), 1)
 
 
 def shrubland(canvas: Canvas, mask: Mask, metres: float) -> None:
@@ -143,7 +162,7 @@ def shrubland(canvas: Canvas, mask: Mask, metres: float) -> None:
     rng = canvas.rng
     ground = tone(rng, t.DIRT if rng.random() < 0.5 else t.MEADOWS[3:])
     part = 0.25 + 0.6 * rng.random()
-    speckled(canvas, mask, SHRUBLAND, ground, tone(rng, t.SHRUBS), part)
+    speckled(canvas, mask, SHRUBLAND, (ground, tone(rng, t.SHRUBS)), part, metres)
 
 
 def bare(canvas: Canvas, mask: Mask, metres: float) -> None:
@@ -222,9 +241,8 @@ def water(canvas: Canvas, mask: Mask, metres: float, shore: Array | None = None)
 def wetland(canvas: Canvas, mask: Mask, metres: float) -> None:
     """Marsh: mottled reeds with winding creeks and pools."""
     rng = canvas.rng
-    speckled(
-        canvas, mask, WETLAND, tone(rng, t.MARSHES), tone(rng, t.MARSHES), 0.3 + 0.4 * rng.random()
-    )
+    colours = (tone(rng, t.MARSHES), tone(rng, t.MARSHES))
+    speckled(canvas, mask, WETLAND, colours, 0.3 + 0.4 * rng.random(), metres)
     pools = share(rough(canvas, 3), 0.02 + 0.16 * rng.random()) & mask
     creeks = (np.abs(broad(canvas, 90.0)) < 0.05 + 0.05 * rng.random()) & mask
     wet = tone(rng, t.WATER_TONES[:7])

@@ -1,4 +1,4 @@
-"""Landscapes at 2 to 30 m a pixel, each a recipe that fills a canvas measured in pixels."""
+"""Landscapes at 0.4 or 2 to 30 m a pixel, each a recipe that fills a canvas measured in pixels."""
 
 from collections.abc import Callable, Mapping
 
@@ -121,7 +121,7 @@ def pastures(canvas: Canvas, metres: float) -> None:
     if rng.random() < 0.6:
         far.forest(canvas, _blobs(canvas, 0.03 + 0.25 * rng.random()), metres)
     _roads(canvas, metres, 2)
-    _shade(canvas, 0.08 * rng.random())
+    _shade(canvas, 0.08 * rng.random(), metres)
 
 
 def woodland(canvas: Canvas, metres: float) -> None:
@@ -138,7 +138,7 @@ def woodland(canvas: Canvas, metres: float) -> None:
     if rng.random() < 0.25:
         _lakes(canvas, metres, 0.02 + 0.1 * rng.random())
     _roads(canvas, metres, 2)
-    _shade(canvas, 0.3 * rng.random() ** 1.5)
+    _shade(canvas, 0.3 * rng.random() ** 1.5, metres)
 
 
 def towns(canvas: Canvas, metres: float) -> None:
@@ -185,7 +185,7 @@ def orchards(canvas: Canvas, metres: float) -> None:
     if rng.random() < 0.4:
         far.shrubland(canvas, _blobs(canvas, 0.03 + 0.15 * rng.random()), metres)
     _roads(canvas, metres, 3)
-    _shade(canvas, 0.15 * rng.random())
+    _shade(canvas, 0.15 * rng.random(), metres)
 
 
 def irrigated(canvas: Canvas, metres: float) -> None:
@@ -229,7 +229,7 @@ def lakes(canvas: Canvas, metres: float) -> None:
     ground = (far.forest, far.meadow, far.bare, far.shrubland, far.wetland)
     for painter in rng.permutation(len(ground))[:2]:
         ground[painter](canvas, _blobs(canvas, 0.6) | (canvas.labels == 0), metres)
-    _shade(canvas, 0.2 * rng.random())
+    _shade(canvas, 0.2 * rng.random(), metres)
     _lakes(canvas, metres, 0.15 + 0.5 * rng.random())
     _roads(canvas, metres, 1)
 
@@ -270,8 +270,8 @@ def _foam(canvas: Canvas, mask: Mask, part: float) -> None:
 def shore(canvas: Canvas, metres: float) -> None:
     """Sea with lines of surf, wet and dry sand, dunes, and land behind."""
     rng = canvas.rng
-    ground: tuple[Recipe, ...] = (fields, towns, woodland, pastures, scrub, desert)
-    ground[int(rng.integers(len(ground)))](canvas, metres)
+    ground: tuple[Recipe, ...] = (scrub, woodland, desert, grassland, fields, towns, pastures)
+    ground[int(rng.integers(len(ground) if metres >= 2 else 4))](canvas, metres)
     curve = _curve(canvas, 0.6)
     inland = curve.across + far.rough(canvas, 4) * np.float32(2 + 10 * rng.random() ** 2)
     beach = np.float32(max(1.0, (15 + 150 * rng.random() ** 2) / metres))
@@ -328,7 +328,7 @@ def desert(canvas: Canvas, metres: float) -> None:
     if rng.random() < 0.15:
         _settlements(canvas, metres, 0.02 + 0.05 * rng.random())
     _roads(canvas, metres, 1)
-    _shade(canvas, 0.25 * rng.random() ** 2)
+    _shade(canvas, 0.25 * rng.random() ** 2, metres)
 
 
 def mountains(canvas: Canvas, metres: float) -> None:
@@ -345,7 +345,7 @@ def mountains(canvas: Canvas, metres: float) -> None:
     if rng.random() < 0.25:
         _lakes(canvas, metres, 0.01 + 0.04 * rng.random())
     _roads(canvas, metres, 1)
-    _shade(canvas, 0.15 + 0.35 * rng.random())
+    _shade(canvas, 0.15 + 0.35 * rng.random(), metres)
 
 
 def scrub(canvas: Canvas, metres: float) -> None:
@@ -360,7 +360,7 @@ def scrub(canvas: Canvas, metres: float) -> None:
     if rng.random() < 0.3:
         far.forest(canvas, _blobs(canvas, 0.05 + 0.2 * rng.random()), metres)
     _roads(canvas, metres, 2)
-    _shade(canvas, 0.3 * rng.random() ** 1.5)
+    _shade(canvas, 0.3 * rng.random() ** 1.5, metres)
 
 
 def grassland(canvas: Canvas, metres: float) -> None:
@@ -374,7 +374,7 @@ def grassland(canvas: Canvas, metres: float) -> None:
     if rng.random() < 0.3:
         far.shrubland(canvas, _blobs(canvas, 0.02 + 0.15 * rng.random()), metres)
     _roads(canvas, metres, 2)
-    _shade(canvas, 0.35 * rng.random())
+    _shade(canvas, 0.35 * rng.random(), metres)
 
 
 def marsh(canvas: Canvas, metres: float) -> None:
@@ -398,8 +398,9 @@ def fire(canvas: Canvas, metres: float) -> None:
     canvas.refl *= shade
 
 
-def _shade(canvas: Canvas, strength: float) -> None:
-    """Hills in the sun over everything but water."""
+def _shade(canvas: Canvas, strength: float, metres: float) -> None:
+    """Hills in the sun over everything but water; gentle where pixels are small."""
+    strength *= min(1.0, metres / 3)
     if strength > 0.02:
         shade = far.relief(canvas, strength, 60 + 160 * canvas.rng.random())
         canvas.refl *= np.where(canvas.labels == WATER, np.float32(1), shade)
@@ -419,9 +420,13 @@ LANDSCAPES: Mapping[str, tuple[Recipe, float]] = {
     "sea": (sea, 0.4),
     "shore": (shore, 1.4),
     "desert": (desert, 0.8),
-    "mountains": (mountains, 1.0),
+    "mountains": (mountains, 1.5),
     "scrub": (scrub, 0.8),
     "steppe": (grassland, 0.8),
     "marsh": (marsh, 0.8),
-    "fire": (fire, 0.7),
+    "fire": (fire, 0.9),
 }
+NATURAL = frozenset(
+    ("woodland", "lakes", "sea", "shore", "desert", "mountains", "scrub", "steppe", "marsh")
+)
+"""Kinds without much that people made: they are drawn down to 0.4 m."""

@@ -46,7 +46,7 @@ def _surroundings(rng: np.random.Generator, count: int) -> Array:
     plants = (t.FORESTS, t.MEADOWS, t.GREEN_CROPS, t.BARE_CROPS)
     tables = (*plants, t.DIRT, t.WATER_TONES, t.TOWN_ROOFS, t.SAND_TONES)
     found = np.concatenate([t.tones(rng, table, 6) for table in tables])
-    odds = rng.random(len(tables)).repeat(6) ** 3
+    odds = rng.random(len(tables)).repeat(6) ** 1.5
     return found[rng.choice(len(found), count, p=odds / odds.sum()), :3].T
 
 
@@ -97,7 +97,7 @@ def picture(rng: np.random.Generator, refl: Array, noise: Array) -> npt.NDArray[
         scale = np.float32(2500 + 3000 * rng.random())
         numbers = np.clip(seen * scale + 60, 0, FULL_RANGE).astype(np.uint16)
         # The scene is a part of a larger one, whose other ground takes part in the stretch.
-        rest = _surroundings(rng, int(numbers[0].size * (0.1 + rng.random()) / 64) + 64)
+        rest = _surroundings(rng, int(numbers[0].size * (0.3 + 1.5 * rng.random()) / 64) + 64)
         rest = np.clip((rest * (1 - air[:, 0]) + air[:, 0]) * scale + 60, 0, FULL_RANGE)
         every = np.concatenate([numbers[:, ::8, ::8].reshape(3, -1), rest], axis=1)
         stretch = fit(_Numbers(every[:, None].astype(np.uint16)))

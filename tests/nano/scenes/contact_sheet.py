@@ -10,7 +10,8 @@ import numpy as np
 from PIL import Image
 from scipy import ndimage
 
-from rsclip.nano.scenes import CLASSES, KINDS, generate
+from rsclip.nano.scenes import CLASSES, KINDS, generate, generate_varied
+from rsclip.nano.scenes.landscapes import LANDSCAPES
 from rsclip.nano.scenes.legend import colour_table
 
 CHIP = 112  # pixels of half a metre, drawn one to one
@@ -51,9 +52,22 @@ def classes_sheet() -> Image.Image:
     return Image.fromarray(np.concatenate(rows))
 
 
+def varied_sheet() -> Image.Image:
+    """Every landscape at a pixel size of its seed, then six near kinds, one to one."""
+    near = ("village", "old-quarter", "farmland", "river", "suburb", "village")
+    side, cells = 150, []
+    for number, kind in enumerate((*LANDSCAPES, *near)):
+        gsd = None if kind in near else (2.5, 5.0, 10.0, 10.0, 20.0, 10.0)[number % 6]
+        scene = generate_varied(900 + number, (256, 256), kind=kind, gsd=gsd)
+        cells.append(scene.image[:, 50 : 50 + side, 50 : 50 + side].transpose(1, 2, 0))
+    rows = [np.concatenate(cells[first : first + 6], axis=1) for first in range(0, 24, 6)]
+    return Image.fromarray(np.concatenate(rows))
+
+
 def main() -> None:
     folder = Path(sys.argv[1])
-    for name, sheet in [("kinds", kinds_sheet()), ("classes", classes_sheet())]:
+    sheets = {"kinds": kinds_sheet(), "classes": classes_sheet(), "varied": varied_sheet()}
+    for name, sheet in sheets.items():
         few = sheet.quantize(256, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
         few.save(folder / f"synthetic_{name}.png", optimize=True)
 
