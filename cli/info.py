@@ -31,7 +31,7 @@ def command(
     The options are those of `rsclip segment` that change what it says.
     """
     with guard(quiet=quiet, verbose=verbose):
-        from rsclip.run.info import describe_scene
+        from rsclip.run.scene_report import describe_scene
 
         config = gather_config(config_file, flags)
         facts = describe_scene(scene, config)

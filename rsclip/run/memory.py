@@ -8,7 +8,7 @@ from rsclip.labelling.windows import Grid
 from rsclip.methods import get_method
 from rsclip.methods.segmenter import TOKEN_COPIES, automatic_batch
 from rsclip.model import ModelOutline
-from rsclip.run.sizes import parse_size, room_for_block
+from rsclip.run.memory_limit import parse_size, room_for_block
 from rsclip.scene.scene import GDAL_CACHE_MB
 
 __all__ = ["batch_within", "estimate_memory_mb"]
@@ -86,7 +86,7 @@ def batch_within(
 ) -> int:
     """Return the largest batch, up to the one wanted, whose estimate keeps a limit.
 
-    Blocks of refinement become smaller too (`sizes.room_for_block`); all else is worked on in
+    Blocks of refinement become smaller too (`room_for_block`); all else is worked on in
     blocks of fixed size.
 
     Args:

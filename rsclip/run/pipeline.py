@@ -24,8 +24,8 @@ from rsclip.outputs.rasters.mask import MaskWriter
 from rsclip.outputs.rasters.scores import SCORES
 from rsclip.run.checkpoint import Checkpoint, State
 from rsclip.run.encoder import Encoder
-from rsclip.run.sink import MASK, Sink
-from rsclip.run.sizes import room_for_block
+from rsclip.run.memory_limit import room_for_block
+from rsclip.run.strip_writer import MASK, StripWriter
 from rsclip.run.threads import Worker, prefetch
 from rsclip.scene.scene import Scene, gdal_env
 from rsclip.scene.stretch import Radiometry, fit
@@ -74,11 +74,11 @@ class Counts:
     folded: tuple[int, ...] = ()
 
 
-class _Lane(NamedTuple):
+class _MaskWork(NamedTuple):
     """What one mask is made by."""
 
     labeller: Labeller
-    sink: Sink
+    strips: StripWriter
 
 
 class SceneRun:
@@ -163,17 +163,17 @@ class SceneRun:
         self.radiometry = fit(self._scene, self._config.stretch)
         fitted = time.perf_counter()
         with self._scene.reopen() as own:
-            lanes = [
-                _Lane(
+            work = [
+                _MaskWork(
                     self._labeller(set(writers), own),
-                    Sink(own, writers, self._legend.nodata, checkpoint),
+                    StripWriter(own, writers, self._legend.nodata, checkpoint),
                 )
                 for writers in outputs
             ]
-            encode_seconds, seen = self._windows(lanes, progress, checkpoint)
+            encode_seconds, seen = self._windows(work, progress, checkpoint)
         encoded = time.perf_counter()
         folded = [
-            self._end(lane.sink, writers) for lane, writers in zip(lanes, outputs, strict=True)
+            self._end(each.strips, writers) for each, writers in zip(work, outputs, strict=True)
         ]
         for writers in outputs:
             for each in writers.values():
@@ -188,21 +188,23 @@ class SceneRun:
         }
         total = len(self.grid)
         return [
-            Counts(total, total - seen, sink.pixels, sink.m2, sink.confidence, seconds, values)
-            for (_, sink), values in zip(lanes, folded, strict=True)
+            Counts(
+                total, total - seen, strips.pixels, strips.m2, strips.confidence, seconds, values
+            )
+            for (_, strips), values in zip(work, folded, strict=True)
         ]
 
-    def _end(self, sink: Sink, writers: Mapping[str, CogWriter]) -> tuple[int, ...]:
+    def _end(self, strips: StripWriter, writers: Mapping[str, CogWriter]) -> tuple[int, ...]:
         """Change what depends on the mask as a whole; return the values that became 0."""
         mask = writers[MASK]
         assert isinstance(mask, MaskWriter)
-        folded = self._small_classes(sink.pixels)
+        folded = self._small_classes(strips.pixels)
         if folded:
-            sink.fold(folded)
+            strips.fold(folded)
             mask.relabel(dict.fromkeys(folded, 0))
         if self._config.sieve is not None:
             mask.sieve(self._config.sieve)
-            sink.recount()
+            strips.recount()
         return tuple(folded)
 
     def _small_classes(self, pixels: np.ndarray) -> list[int]:
@@ -213,32 +215,32 @@ class SceneRun:
 
     def _windows(
         self,
-        lanes: Sequence[_Lane],
+        work: Sequence[_MaskWork],
         progress: Progress | None,
         checkpoint: Checkpoint | None,
     ) -> tuple[float, int]:
-        """Run all windows into the lanes; return the encoder's seconds and the windows it saw."""
+        """Run all windows into the masks; return the encoder's seconds and the windows it saw."""
         grid = self.grid
         stitcher = Stitcher(grid, self._encoder.queries, self._config.blend)
         encode_seconds, seen, row, first = 0.0, 0, 0, 0
         if checkpoint is not None and checkpoint.state is not None:
             state = checkpoint.state
-            ((labeller, sink),) = lanes
+            ((labeller, strips),) = work
             for part in (stitcher, labeller):
                 part.restore(state)
-            sink.restore(state, checkpoint)
+            strips.restore(state, checkpoint)
             row, seen, first = (int(state[name]) for name in ("row", "seen", "tile"))
 
         def finish(item: Rows | State) -> None:
             if isinstance(item, Rows):
                 with gdal_env():
-                    for (labeller, sink), rows in zip(lanes, _split(item, len(lanes)), strict=True):
+                    for (labeller, strips), rows in zip(work, _split(item, len(work)), strict=True):
                         for strip in labeller.add(rows):
-                            sink.add(strip)
+                            strips.add(strip)
             else:
                 assert checkpoint is not None
-                ((labeller, sink),) = lanes
-                checkpoint.commit({**item, **labeller.state(), **sink.state()})
+                ((labeller, strips),) = work
+                checkpoint.commit({**item, **labeller.state(), **strips.state()})
 
         with Worker(finish, _QUEUE_DEPTH) as worker:
             for batch in prefetch(self._batches(first), _QUEUE_DEPTH):

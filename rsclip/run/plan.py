@@ -19,7 +19,7 @@ from rsclip.run.checkpoint import windows_done
 from rsclip.run.encoder import Model, ModelLoader
 from rsclip.run.job import Job
 from rsclip.run.pipeline import SceneRun
-from rsclip.run.pixel_size import warn_of_pixel_size
+from rsclip.run.pixel_size_warning import warn_of_pixel_size
 from rsclip.scene.scene import Scene, gdal_env
 from rsclip.scene.stretch import fit
 from rsclip.words.legend import LegendSpec
@@ -178,7 +178,7 @@ def _standing(
             return "finished", decision.reason
         again = job.settings.resume and decision.action == "replace"
         replace = job.settings.overwrite or again
-        Staging.foresee(job.folder, names, overwrite=replace, inputs=job.inputs)
+        Staging.check_without_writing(job.folder, names, overwrite=replace, inputs=job.inputs)
     except ExistsError as error:
         return "exists", str(error)
     except RsclipError as error:

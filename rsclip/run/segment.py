@@ -22,7 +22,7 @@ from rsclip.run.checkpoint import Checkpoint
 from rsclip.run.encoder import Model, ModelLoader, load_model
 from rsclip.run.job import ClassesRead, Job, Source
 from rsclip.run.pipeline import Progress, SceneRun
-from rsclip.run.pixel_size import warn_of_pixel_size
+from rsclip.run.pixel_size_warning import warn_of_pixel_size
 from rsclip.run.provenance import describe_outcome, describe_run
 from rsclip.run.resume import former_outputs, known_by_content, output_facts
 from rsclip.scene.scene import Scene, gdal_env

@@ -245,7 +245,7 @@ def test_a_kill_among_the_moves_is_brought_to_its_end(tmp_path, count, overwrite
         deliver(tmp_path)
         (tmp_path / "a_old.csv").write_text("an output that the new run does not make")
     die_publishing(tmp_path, count, overwrite=overwrite, after=after)
-    Staging.settle(tmp_path, NAMES)
+    Staging.recover(tmp_path, NAMES)
     assert listing(tmp_path) == set(NAMES.values())
     for key, name in NAMES.items():
         assert (tmp_path / name).read_text() == f"new {key}"
@@ -280,8 +280,8 @@ def test_looking_ahead_tells_what_becomes_of_it_and_touches_nothing(tmp_path, co
     before = everything(tmp_path)
     places = Staging.places(tmp_path, NAMES)
     with pytest.raises(OutputError, match="exist already") as said:
-        Staging.foresee(tmp_path, NAMES)
-    Staging.foresee(tmp_path, NAMES, overwrite=True)
+        Staging.check_without_writing(tmp_path, NAMES)
+    Staging.check_without_writing(tmp_path, NAMES, overwrite=True)
     told = {key: path and path.is_file() and path.read_text() for key, path in places.items()}
     assert everything(tmp_path) == before
     with pytest.raises(OutputError) as real:
@@ -294,14 +294,14 @@ def test_looking_ahead_tells_what_becomes_of_it_and_touches_nothing(tmp_path, co
 
 
 def test_looking_ahead_makes_no_folder_and_tells_what_making_one_would(tmp_path):
-    Staging.foresee(tmp_path / "new" / "er", NAMES)
+    Staging.check_without_writing(tmp_path / "new" / "er", NAMES)
     assert listing(tmp_path) == set()
     (tmp_path / "file").write_text("x")
     for folder in (tmp_path / "file", tmp_path / "file" / "below"):
         with pytest.raises(OutputError, match=r"not a folder|Not a directory"):
-            Staging.foresee(folder, NAMES)
+            Staging.check_without_writing(folder, NAMES)
     with Staging(tmp_path, NAMES), pytest.raises(OutputError, match="another run is making"):
-        Staging.foresee(tmp_path, NAMES)
+        Staging.check_without_writing(tmp_path, NAMES)
 
 
 def test_what_others_made_of_a_half_published_run_is_theirs(tmp_path):

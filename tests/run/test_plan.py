@@ -16,8 +16,8 @@ from rsclip.config import build_config
 from rsclip.errors import EncodeError, ExistsError, OptionError
 from rsclip.outputs.files.staging import Staging
 from rsclip.run import checkpoint
+from rsclip.run.memory_limit import parse_size
 from rsclip.run.plan import plan_scenes
-from rsclip.run.sizes import parse_size
 from tests.run.killed import OPTIONS, run
 from tests.run.stub import StubEncoder, loader
 

@@ -14,23 +14,23 @@ from pathlib import Path
 from typing import Any
 
 __all__ = [
-    "Ending",
-    "begin",
-    "foresee",
-    "forget",
+    "Recovery",
     "move",
-    "settle",
+    "plan_recovery",
+    "recover",
+    "remove_note",
     "sync",
     "sync_folder",
-    "take_back",
+    "undo",
+    "write_note",
 ]
 
 _NOTE = "publishing.json"
 
 
 @dataclass(frozen=True, slots=True)
-class Ending:
-    """How `settle` ends what a note says was begun.
+class Recovery:
+    """How `recover` ends what a note says was begun.
 
     Attributes:
         whole: All outputs get their final names; else those that have them lose them again.
@@ -45,7 +45,7 @@ class Ending:
     mark: str
 
 
-def begin(
+def write_note(
     hidden: Path, names: Iterable[str], *, overwrite: bool, leftovers: Iterable[Path] = ()
 ) -> None:
     """Note the outputs in a hidden folder that are moved next, beside it.
@@ -71,14 +71,14 @@ def begin(
         os.fsync(file.fileno())
 
 
-def forget(hidden: Path) -> None:
+def remove_note(hidden: Path) -> None:
     """Remove the note: what it names was taken back."""
     with contextlib.suppress(OSError):
         (hidden / _NOTE).unlink(missing_ok=True)
 
 
-def foresee(hidden: Path) -> Ending | None:
-    """Say how `settle` would end what a note says was begun; None if there is no note.
+def plan_recovery(hidden: Path) -> Recovery | None:
+    """Say how `recover` would end what a note says was begun; None if there is no note.
 
     It is taken back where the rest cannot be moved: files have the names by now that may not be
     replaced, or an output is gone. Only what is still as the run made or found it is removed.
@@ -94,30 +94,30 @@ def foresee(hidden: Path) -> Ending | None:
     whole = free == rest and all(_look(hidden / name) == files[name] for name in rest)
     *_, mark = files
     old = [name for name, look in leftovers.items() if _look(folder / name) == look]
-    return Ending(whole, tuple(rest), tuple(old if whole else moved), mark)
+    return Recovery(whole, tuple(rest), tuple(old if whole else moved), mark)
 
 
-def settle(hidden: Path) -> bool:
+def recover(hidden: Path) -> bool:
     """End what a note says was begun, if there is one: move the rest, or take back what was moved.
 
     Returns:
         All outputs are there: the hidden folder has served.
     """
-    ending = foresee(hidden)
-    if ending is None:
+    recovery = plan_recovery(hidden)
+    if recovery is None:
         return False
     folder = hidden.parent
-    if ending.whole:
-        if ending.mark in ending.rest:
+    if recovery.whole:
+        if recovery.mark in recovery.rest:
             # An earlier run's, which the moves to come would make untrue.
-            (folder / ending.mark).unlink(missing_ok=True)
-        for name in ending.rest:
+            (folder / recovery.mark).unlink(missing_ok=True)
+        for name in recovery.rest:
             (hidden / name).replace(folder / name)
-    for name in ending.unwanted:
+    for name in recovery.unwanted:
         with contextlib.suppress(OSError):
             (folder / name).unlink(missing_ok=True)
     (hidden / _NOTE).unlink()
-    return ending.whole
+    return recovery.whole
 
 
 def move(source: Path, target: Path, *, overwrite: bool) -> None:
@@ -139,7 +139,7 @@ def move(source: Path, target: Path, *, overwrite: bool) -> None:
         source.unlink()
 
 
-def take_back(source: Path, target: Path) -> None:
+def undo(source: Path, target: Path) -> None:
     """Remove what was moved: some outputs without the others are worth nothing."""
     with contextlib.suppress(OSError):
         if not source.exists() or source.samefile(target):

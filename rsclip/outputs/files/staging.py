@@ -76,7 +76,7 @@ class Staging:
         self._folder = Path(folder)
         self._names = dict(names)
         self._overwrite = overwrite
-        self.settle(folder, names)
+        self.recover(folder, names)
         refuse_clashes(self._folder, self._names, overwrite, inputs)
         self._leftovers: list[Path] = []
         if overwrite and former is not None:
@@ -107,7 +107,7 @@ class Staging:
             OutputError: As making a `Staging` does.
         """
         folder = Path(folder)
-        Staging.settle(folder, names)
+        Staging.recover(folder, names)
         refuse_clashes(folder, names, overwrite, inputs)
         made: list[Path] = []
         try:
@@ -122,7 +122,7 @@ class Staging:
             _remove_folders(made)
 
     @staticmethod
-    def settle(folder: str | Path, names: Mapping[str, str]) -> None:
+    def recover(folder: str | Path, names: Mapping[str, str]) -> None:
         """Bring to its end what a run was killed at while it published these outputs.
 
         What is whole gets its final names; else all of it is taken back.
@@ -137,7 +137,7 @@ class Staging:
         try:
             lock = _take_lock(hidden)
             try:
-                if moves.settle(hidden):
+                if moves.recover(hidden):
                     shutil.rmtree(hidden, ignore_errors=True)
             finally:
                 lock.release()
@@ -151,31 +151,31 @@ class Staging:
 
     @staticmethod
     def places(folder: str | Path, names: Mapping[str, str]) -> dict[str, Path | None]:
-        """Say where outputs lie that are there, or will be after `settle`; nothing is touched.
+        """Say where outputs lie that are there, or will be after `recover`; nothing is touched.
 
         Returns:
-            Key -> the final path, or the one in the hidden folder from where `settle` would move
-            it; None for what `settle` would take back.
+            Key -> the final path, or the one in the hidden folder from where `recover` would move
+            it; None for what `recover` would take back.
 
         Raises:
             OutputError: Another run is making them.
         """
         folder = Path(folder)
         hidden = _hidden(folder, names)
-        _knock(hidden)
-        ending = moves.foresee(hidden)
+        _refuse_if_locked(hidden)
+        recovery = moves.plan_recovery(hidden)
         places: dict[str, Path | None] = {}
         for key, name in names.items():
-            if ending is not None and ending.whole and name in ending.rest:
+            if recovery is not None and recovery.whole and name in recovery.rest:
                 places[key] = hidden / name
-            elif ending is not None and not ending.whole and name in ending.unwanted:
+            elif recovery is not None and not recovery.whole and name in recovery.unwanted:
                 places[key] = None
             else:
                 places[key] = folder / name
         return places
 
     @staticmethod
-    def foresee(
+    def check_without_writing(
         folder: str | Path,
         names: Mapping[str, str],
         *,
@@ -236,7 +236,7 @@ class Staging:
             for path in staged.values():
                 # A full disk may show only now; better before the first move than after.
                 moves.sync(path)
-            moves.begin(
+            moves.write_note(
                 self._hidden,
                 self._names.values(),
                 overwrite=self._overwrite,
@@ -252,8 +252,8 @@ class Staging:
             moves.sync_folder(self._folder)
         except BaseException as error:
             for key in published:
-                moves.take_back(staged[key], final[key])
-            moves.forget(self._hidden)
+                moves.undo(staged[key], final[key])
+            moves.remove_note(self._hidden)
             if isinstance(error, FileExistsError):
                 raise WriteError(
                     "another run has written it meanwhile",
@@ -339,7 +339,7 @@ def _take_lock(hidden: Path) -> FileLock:
     return lock
 
 
-def _knock(hidden: Path) -> None:
+def _refuse_if_locked(hidden: Path) -> None:
     """Refuse outputs that another run is making; a lock that is there is tried, none is made."""
     with contextlib.suppress(OSError):
         if (hidden / _LOCK).exists():

@@ -4,7 +4,7 @@ import pytest
 from affine import Affine
 
 from rsclip.errors import collect_warnings
-from rsclip.run.pixel_size import warn_of_pixel_size
+from rsclip.run.pixel_size_warning import warn_of_pixel_size
 from rsclip.scene.scene import Scene
 
 

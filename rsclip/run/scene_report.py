@@ -10,7 +10,7 @@ from rsclip.methods.segmenter import parse_device
 from rsclip.model import model_outline
 from rsclip.run.job import open_scene
 from rsclip.run.memory import estimate_memory_mb
-from rsclip.run.pixel_size import warn_of_pixel_size
+from rsclip.run.pixel_size_warning import warn_of_pixel_size
 from rsclip.scene.scene import gdal_env
 from rsclip.scene.stretch import fit
 

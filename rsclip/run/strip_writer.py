@@ -12,7 +12,7 @@ from rsclip.run.checkpoint import Checkpoint, State
 from rsclip.scene.scene import Scene
 from rsclip.types import Window
 
-__all__ = ["MASK", "RowWriter", "Sink"]
+__all__ = ["MASK", "RowWriter", "StripWriter"]
 
 MASK = "mask"
 
@@ -33,7 +33,7 @@ class RowWriter(Protocol):
         """Yield what was written, when all rows are: number of the first row, (C, n, W)."""
 
 
-class Sink:
+class StripWriter:
     """Put nodata into label strips, count them and hand them to the writers.
 
     Args:
