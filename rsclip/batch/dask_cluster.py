@@ -70,9 +70,10 @@ class Cluster:
         # Filled by threads of the client: futures that have ended, and progress.
         events: queue.SimpleQueue[Any] = queue.SimpleQueue()
         begun: dict[str, tuple[Any, Task]] = {}
+        batch = uuid.uuid4().hex
 
         def begin(task: Task) -> None:
-            future = self._submit(task, root)
+            future = self._submit(task, root, batch)
             begun[future.key] = future, task
             future.add_done_callback(events.put)
 
@@ -115,10 +116,10 @@ class Cluster:
                         self._client.cancel([future for future, _ in begun.values()], force=True)
                 self.close()
 
-    def _submit(self, task: Task, root: Path) -> Any:
-        # A key of another batch must not be taken for ours.
+    def _submit(self, task: Task, root: Path, batch: str) -> Any:
+        # Another batch, or the first try, must not have the same key.
         key = f"rsclip-{task.name}-{uuid.uuid4().hex}"
-        return self._client.submit(_run, task, str(root), self._loader, key=key, pure=False)
+        return self._client.submit(_run, task, str(root), self._loader, batch, key=key, pure=False)
 
     def _outcome(self, future: Any, task: Task) -> Outcome | None:
         """Return the outcome; None where the cluster has dropped the task."""
@@ -179,14 +180,17 @@ class Cluster:
 
 # State of a worker process, which does one scene at a time: threads would share one model.
 _one_scene = threading.Lock()
-_models: dict[Any, Models] = {}
+# Of one batch only: for the next one, files of the same names may hold other classes and weights.
+_models: dict[str, Models] = {}
 
 
-def _run(task: Task, root: str, loader: ModelLoader | None) -> Outcome:
+def _run(task: Task, root: str, loader: ModelLoader | None, batch: str) -> Outcome:
     with _one_scene:
         progress = _Progress()
-        models = _models.setdefault(loader, Models(loader))
-        return run_scene(task, root, models, progress, worker=progress.name)
+        if batch not in _models:
+            _models.clear()
+            _models[batch] = Models(loader)
+        return run_scene(task, root, _models[batch], progress, worker=progress.name)
 
 
 class _Progress:

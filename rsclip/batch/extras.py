@@ -5,8 +5,8 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from rsclip.batch import catalogue, merged_polygons, mosaic
-from rsclip.batch.manifest import TABLE, Manifest, is_table, read_extras
+from rsclip.batch import catalogue, mosaic
+from rsclip.batch.manifest import POLYGONS, TABLE, Manifest, is_table, read_extras
 from rsclip.batch.tasks import Outcome, Task
 from rsclip.batch.worker import as_our_error
 from rsclip.errors import OptionError, OutputError, RsclipError
@@ -88,7 +88,9 @@ class Extras:
         """
 
         def polygons() -> list[Path]:
-            return merged_polygons.merge_polygons(root, outcomes, note, claim)
+            from rsclip.batch.merged_polygons import merge_polygons
+
+            return merge_polygons(root, outcomes, note, claim)
 
         def mosaics() -> list[Path]:
             return mosaic.write_mosaics(root, outcomes, note, claim)
@@ -102,7 +104,7 @@ class Extras:
         unwritten: list[RsclipError] = []
         for wanted, names, write in (
             (self.mosaic, _MOSAICS, mosaics),
-            (self.merge_polygons, re.compile(re.escape(merged_polygons.NAME)), polygons),
+            (self.merge_polygons, re.compile(re.escape(POLYGONS)), polygons),
             (self.stac_catalog, re.compile(re.escape(catalogue.NAME)), catalogued),
         ):
             if not wanted:
@@ -127,7 +129,7 @@ class Extras:
         return written, unwritten
 
     def _in_the_way(self, root: Path) -> list[Path]:
-        names = [merged_polygons.NAME] * self.merge_polygons + [catalogue.NAME] * self.stac_catalog
+        names = [POLYGONS] * self.merge_polygons + [catalogue.NAME] * self.stac_catalog
         found = [root / name for name in names if (root / name).exists()]
         if self.mosaic and root.is_dir():
             found += [path for path in sorted(root.iterdir()) if _MOSAICS.fullmatch(path.name)]
@@ -136,5 +138,9 @@ class Extras:
 
 def _is_own(path: Path) -> bool:
     """Say whether a batch wrote a file: the user may have put another in its place."""
-    kinds = {merged_polygons.NAME: merged_polygons.is_own, catalogue.NAME: catalogue.is_own}
-    return kinds.get(path.name, mosaic.is_own)(path)
+    if path.name == POLYGONS:
+        # It loads geopandas, which takes most of a second.
+        from rsclip.batch.merged_polygons import is_own
+
+        return is_own(path)
+    return catalogue.is_own(path) if path.name == catalogue.NAME else mosaic.is_own(path)

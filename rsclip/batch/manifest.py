@@ -29,6 +29,7 @@ from rsclip.version import __version__
 
 __all__ = [
     "MANIFEST",
+    "POLYGONS",
     "TABLE",
     "Manifest",
     "is_table",
@@ -39,6 +40,8 @@ __all__ = [
 
 MANIFEST = "manifest.jsonl"
 TABLE = "manifest.csv"
+POLYGONS = "polygons.gpkg"
+"""The merged polygons."""
 
 _EXTRAS = "extras"
 _VERSION_KEY = "rsclip_manifest"

@@ -13,23 +13,23 @@ import pyproj
 from pyogrio.errors import DataLayerError, DataSourceError
 
 from rsclip.batch.lonlat import to_lonlat
+from rsclip.batch.manifest import POLYGONS
 from rsclip.batch.mosaic import finished
 from rsclip.batch.tasks import Outcome
 from rsclip.errors import RsclipError, WriteError
 from rsclip.files import new_file
 from rsclip.outputs.files.disk import write_error
 from rsclip.outputs.polygonize import read_polygons, read_polygons_crs
+from rsclip.outputs.polygons.formats import LAYER
 from rsclip.outputs.polygons.gpkg_style import embed_style
-from rsclip.outputs.polygons.vector_file import LAYER
 from rsclip.run.resume import has_journal
 from rsclip.words.legend import Legend
 
 if TYPE_CHECKING:
     import geopandas
 
-__all__ = ["NAME", "is_own", "merge_polygons"]
+__all__ = ["is_own", "merge_polygons"]
 
-NAME = "polygons.gpkg"
 _MARK = "Polygons of a batch, by rsclip"
 
 
@@ -55,7 +55,7 @@ def merge_polygons(
     Raises:
         WriteError: It cannot be written, or is open, or polygons of an earlier one cannot be read.
     """
-    path = root / NAME
+    path = root / POLYGONS
     placed: list[tuple[Outcome, Path, pyproj.CRS]] = []
     unread = 0
     for outcome, _ in finished(root, outcomes):
@@ -76,7 +76,7 @@ def merge_polygons(
     if unread:
         _keep_earlier(path)
     if not placed:
-        note(f"no {NAME}: no scene has polygons")
+        note(f"no {POLYGONS}: no scene has polygons")
         return []
     if has_journal(path):
         raise WriteError(
@@ -106,7 +106,7 @@ def merge_polygons(
             legends = [_legend(root, outcome) for outcome in merged]
             if legends[0] is not None and all(item == legends[0] for item in legends):
                 embed_style(draft, legends[0])
-            claim([NAME])
+            claim([POLYGONS])
     except (OSError, DataSourceError, DataLayerError, RuntimeError) as error:
         raise write_error(error, path) from error
     return [path]
@@ -150,7 +150,7 @@ def is_own(path: Path) -> bool:
 
 
 def _left_out(outcome: Outcome, reason: object) -> str:
-    return f"{outcome.task.name}: not in {NAME}: {' '.join(str(reason).split())}"
+    return f"{outcome.task.name}: not in {POLYGONS}: {' '.join(str(reason).split())}"
 
 
 def _legend(root: Path, outcome: Outcome) -> Legend | None:

@@ -105,9 +105,12 @@ def run_batch(
     )  # fmt: skip
     extras = Extras(mosaic, merge_polygons, stac_catalog)
     with Manifest(root) as manifest:
-        # A single process finds the finished scenes as it comes to them.
-        many = dask is not None or jobs > 1
-        finished, rest = find_finished_tasks(planned, root) if many else ([], planned)
+        finished: list[Outcome] = []
+        rest = planned
+        # A single process finds the finished scenes as it comes to them. Whole files are read
+        # here rather than in worker processes, which take longer to start; a cluster shares that.
+        if dask is not None or jobs > 1:
+            finished, rest = find_finished_tasks(planned, root, checksums=dask is None)
         executor = choose_executor(rest, jobs, dask, model_loader, listener)
         workers = max(1, min(executor.workers, len(rest)))
         files: list[Path] = []
@@ -388,7 +391,7 @@ def _check(tasks: Sequence[Task], root: Path) -> set[str]:
 
 
 def plan_tasks(tasks: Sequence[Task], root: Path, *, dask: str | None = None) -> list[ScenePlan]:
-    """Return a plan for every scene; nothing is written.
+    """Return a plan for every scene, in their order; nothing is written.
 
     One window is timed, on the first scene that can be read.
 
@@ -405,9 +408,11 @@ def plan_tasks(tasks: Sequence[Task], root: Path, *, dask: str | None = None) ->
 
         check_scheduler(dask)
     models = Models()
+    finished, rest = find_finished_tasks(tasks, root)
+    done = {outcome.task.name for outcome in finished}
     plans: list[ScenePlan] = []
     second = None
-    for _, group in groupby(tasks, key=_kind):
+    for _, group in groupby(rest, key=_kind):
         same = list(group)
         config = same[0].config()
         made = plan_scenes(
@@ -421,7 +426,10 @@ def plan_tasks(tasks: Sequence[Task], root: Path, *, dask: str | None = None) ->
         timed = [plan.window_seconds for plan in made if plan.windows]
         second = timed[0] if second is None and timed else second
         plans += made
-    return plans
+    others = iter(plans)
+    return [
+        ScenePlan(task.source, "finished") if task.name in done else next(others) for task in tasks
+    ]
 
 
 def _kind(task: Task) -> tuple[str, str, str]:

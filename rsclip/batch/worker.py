@@ -7,7 +7,7 @@ import time
 import warnings
 from collections.abc import Generator, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from rsclip.batch.tasks import Listener, Outcome, Problem, Status, Task
 from rsclip.config import SegmentConfig
@@ -35,6 +35,8 @@ __all__ = [
 _OF_THE_SCENE = ("bidx", "gsd")
 # A list may name classes for each scene: so many sets of classes are kept, with encoded words.
 _KEPT = 4
+
+_T = TypeVar("_T")
 
 
 class Models:
@@ -66,7 +68,7 @@ class Models:
         if key not in self._classes:
             with held_warnings():
                 self._classes[key] = ClassesRead.read(task.spec(), config.background)
-        return self._classes[key]
+        return _last_used(self._classes, key)
 
     def load(self, legend: Legend, config: SegmentConfig) -> Model:
         """Return the model for classes and settings; a `ModelLoader`.
@@ -76,18 +78,14 @@ class Models:
         """
         settings = config.replace(**dict.fromkeys(_OF_THE_SCENE)).to_dict()
         key = json.dumps([legend.to_dict(), settings], sort_keys=True, default=str)
-        loaded = self._models.pop(key, None)
-        if loaded is None:
+        if key not in self._models:
             try:
                 with held_warnings() as said:
-                    loaded = self._load(legend, config), said
+                    self._models[key] = self._load(legend, config), said
             except InputError as error:
                 self.broken = error
                 raise
-        self._models[key] = loaded
-        model, self.notes = loaded
-        for old in list(self._models)[:-_KEPT]:
-            del self._models[old]
+        model, self.notes = _last_used(self._models, key)
         return model
 
     def backbone(self, config: SegmentConfig) -> "Backbone":
@@ -112,6 +110,14 @@ class Models:
         return model
 
 
+def _last_used(cache: dict[str, _T], key: str) -> _T:
+    """Return a value of a cache, of which only the few that were used last are kept."""
+    value = cache[key] = cache.pop(key)
+    for old in list(cache)[:-_KEPT]:
+        del cache[old]
+    return value
+
+
 def run_scene(
     task: Task, root: str | Path, models: Models, progress: Progress | None = None, worker: str = ""
 ) -> Outcome:
@@ -128,7 +134,6 @@ def run_scene(
         InputError: The model cannot be used, or the classes are wrong: no fault of the scene.
     """
     began = time.monotonic()
-    # A worker does other scenes before, and on a cluster other batches.
     models.notes, models.broken = [], None
     config = task.config()
     classes = models.classes(task, config)
@@ -163,13 +168,14 @@ def run_scene(
 
 
 def find_finished_tasks(
-    tasks: Sequence[Task], root: str | Path
+    tasks: Sequence[Task], root: str | Path, *, checksums: bool = True
 ) -> tuple[list[Outcome], list[Task]]:
     """Separate tasks that are known to be finished, without a model, from the others.
 
     Args:
         tasks: Tasks.
         root: The batch's output folder.
+        checksums: Look at tasks with `checksum` too, whose files are read whole.
 
     Returns:
         The outcomes of the finished tasks, and the other tasks.
@@ -184,8 +190,7 @@ def find_finished_tasks(
         config = task.config()
         classes = models.classes(task, config)
         result = None
-        # A checksum reads whole files: workers share that.
-        if not config.checksum:
+        if checksums or not config.checksum:
             with held_warnings() as said:
                 result = find_finished(task.source, classes, task.output_dir(root), config)
         if result is None:

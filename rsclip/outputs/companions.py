@@ -7,9 +7,8 @@ from typing import Any
 
 from rsclip.config import SegmentConfig
 from rsclip.outputs.files.staging import OutputPlaces, Staging
-from rsclip.outputs.polygonize import add_polygons
+from rsclip.outputs.polygons.formats import vector_names
 from rsclip.outputs.polygons.gpkg_style import embed_style
-from rsclip.outputs.polygons.vector_file import vector_names
 from rsclip.outputs.rasters.cog import CogWriter
 from rsclip.outputs.rasters.pam import write_pam
 from rsclip.outputs.rasters.scores import SCORES, score_writer
@@ -138,6 +137,9 @@ def write_companions(
         confidence = _score_path(staging, names, "confidence")
         # Added to a finished run that kept no scores, polygons have no mean of them.
         scores = confidence if confidence.exists() else None
+        # It loads geopandas, which a run that has nothing to do need not wait for.
+        from rsclip.outputs.polygonize import add_polygons
+
         add_polygons(staging, names, legend.names, config, scores)
         if names["polygons"].endswith(".gpkg"):
             embed_style(staging.path("polygons"), legend)

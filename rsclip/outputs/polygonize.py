@@ -17,11 +17,9 @@ from rsclip.errors import OptionError, OutputError, warn
 from rsclip.geo.measure import Measure
 from rsclip.outputs.files.disk import write_error
 from rsclip.outputs.files.staging import OutputPlaces, Staging
-from rsclip.outputs.polygons.gpkg_style import embed_style
-from rsclip.outputs.polygons.vector_file import (
+from rsclip.outputs.polygons.formats import (
     LAYER,
     VECTOR_FORMATS,
-    VectorWriter,
     check_path,
     check_place,
     has_prj,
@@ -29,6 +27,8 @@ from rsclip.outputs.polygons.vector_file import (
     long_names,
     vector_names,
 )
+from rsclip.outputs.polygons.gpkg_style import embed_style
+from rsclip.outputs.polygons.vector_file import VectorWriter
 from rsclip.outputs.styles.qml import polygons_qml, write_text
 from rsclip.scene.gdal import GDAL_ERRORS
 from rsclip.scene.scene import gdal_env

@@ -13,7 +13,7 @@ from rsclip.labelling.refinement import parse_dilations
 from rsclip.labelling.windows import plan_grid
 from rsclip.outputs.companions import kept_scores, output_names
 from rsclip.outputs.files.staging import Staging, check_reach
-from rsclip.outputs.polygons.vector_file import check_length, check_path, check_place, has_prj
+from rsclip.outputs.polygons.formats import check_length, check_path, check_place, has_prj
 from rsclip.run.encoder import Model, ModelLoader, load_model
 from rsclip.run.request import describe_request, is_same_request
 from rsclip.run.resume import (

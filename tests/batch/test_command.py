@@ -203,3 +203,31 @@ def test_a_worker_killed_in_the_middle_of_a_scene(tmp_path, tiny_model):
         one, other = (rasterio.open(path / f"s{index}_mask.tif") for path in (alone, shared))
         np.testing.assert_array_equal(one.read(), other.read())
     assert max(outcome.tries for outcome in read_manifest(shared)) == 2
+
+
+@pytest.mark.parametrize(
+    "options", [[], ["--jobs", "2"], ["--checksum", "--jobs", "2"], ["--dry-run"]], ids=" ".join
+)
+def test_a_finished_batch_needs_no_model_and_no_worker(tmp_path, options, rsclip):
+    scene = tmp_path / "in" / "a.tif"
+    scene.parent.mkdir()
+    write_raster(scene, np.full((3, 64, 64), 90, "uint8"))
+    arguments = ["batch", scene.parent, "--classes", WORDS, "--model", "nano", "--overlap", "0",
+                 "--checksum", "-o", tmp_path / "out", "--quiet"]  # fmt: skip
+    assert rsclip(*arguments).exit_code == 0
+    code = """
+import atexit, multiprocessing.context as context, sys
+def refuse(self): raise AssertionError("a worker was started")
+context.SpawnProcess.start = refuse
+atexit.register(lambda: print({"torch", "open_clip", "geopandas"} & set(sys.modules)))
+from rsclip_cli.main import main
+main()
+"""
+    arguments.remove("--checksum")
+    done = subprocess.run(
+        [sys.executable, "-c", code, *map(str, arguments), *options],
+        capture_output=True, text=True, timeout=300,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.endswith("set()\n")
+    assert ("finished before" in done.stdout) == ("--dry-run" in options)

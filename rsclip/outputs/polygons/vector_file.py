@@ -5,11 +5,9 @@ import errno
 import json
 import math
 import os
-import re
 import shutil
 import warnings
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,36 +17,18 @@ import pyogrio
 import pyproj
 import shapely
 from pyogrio.errors import DataLayerError, DataSourceError, FeatureError, GeometryError
-from pyproj.exceptions import CRSError, ProjError
 from rasterio.crs import CRS
 
-from rsclip.errors import OutputError, WriteError, warn
-from rsclip.outputs.files.disk import HIDDEN_PREFIX, write_error
+from rsclip.errors import WriteError, warn
+from rsclip.outputs.files.disk import write_error
+from rsclip.outputs.polygons.formats import FORMATS, LAYER, SHORT_NAMES, kind_of
 from rsclip.outputs.polygons.geojson import decimals, keep_polygons, within_turn
 from rsclip.vectors.features import Features
 
-__all__ = [
-    "LAYER",
-    "VECTOR_FORMATS",
-    "VectorWriter",
-    "check_length",
-    "check_path",
-    "check_place",
-    "has_prj",
-    "kind_of",
-    "long_names",
-    "vector_names",
-]
-
-LAYER = "polygons"
+__all__ = ["VectorWriter"]
 
 # Many programs count the bytes of a .shp or .dbf in 31 bits.
 _SHAPEFILE_LIMIT = 2**31 - 1
-_SHORT_NAMES = {
-    "perimeter_m": "perim_m",
-    "perimeter_px": "perim_px",
-    "mean_confidence": "mean_conf",
-}
 # Bytes of a record: two texts, four numbers.
 _DBF_RECORD = 2 * 80 + 4 * 24
 # FlatGeobuf makes a temporary file first, SQLite a journal; files have more bytes than the
@@ -58,10 +38,6 @@ _FEATURE_BYTES = 160
 # Beyond this GDAL builds the index on the disk.
 _INDEX_OPTION = "OGR_GPKG_MAX_RAM_USAGE_RTREE"
 _INDEX_BYTES = 100_000_000
-# SQLite takes these for letters of a URL.
-# SQLITE_MAX_PATHNAME, less what it adds for its journals ("-journal").
-_SQLITE_PATH = 500
-_DECODED = re.compile(r"%[0-9A-Fa-f]{2}")
 # What GDAL says of points for which it finds no longitude and latitude.
 _OFF_EARTH = (
     "eprojection failed",
@@ -79,148 +55,6 @@ _ERRORS = (
     pa.ArrowException,
     RuntimeError,
 )
-
-
-@dataclass(frozen=True, slots=True)
-class _Format:
-    driver: str | None
-    geometry: str
-    parts: tuple[str, ...] = ()  # further files, by suffix
-    options: Mapping[str, str] | None = None  # of the layer
-    about: Mapping[str, str] | None = None  # of the file
-
-
-# Suffix, which is also the option's value.
-_FORMATS: Mapping[str, _Format] = {
-    # Older programs warn of version 1.4, which has nothing more for polygons.
-    "gpkg": _Format("GPKG", "geom", about={"VERSION": "1.3"}),
-    "geojson": _Format("GeoJSON", "geometry", (), {"RFC7946": "YES"}),
-    "fgb": _Format("FlatGeobuf", "geometry"),
-    "shp": _Format(
-        "ESRI Shapefile", "geometry", ("shx", "dbf", "prj", "cpg"), {"ENCODING": "UTF-8"}
-    ),
-    "parquet": _Format(None, "geometry"),
-}
-
-
-VECTOR_FORMATS = tuple(_FORMATS)
-"""Suffixes of the vector formats."""
-
-
-def kind_of(path: str | Path) -> str:
-    """Return the format that a file's ending names, in lower case and without the point."""
-    return Path(path).suffix.lower().removeprefix(".")
-
-
-def long_names(kind: str) -> dict[str, str]:
-    """Return field name in a file -> full name, where a format has shorter ones."""
-    return {short: name for name, short in _SHORT_NAMES.items()} if kind == "shp" else {}
-
-
-def vector_names(stem: str, kind: str, *, placed: bool = True) -> dict[str, str]:
-    """Return key -> file name of the polygons of a scene.
-
-    Args:
-        stem: What stands before the suffix, such as "scene_polygons".
-        kind: One of `VECTOR_FORMATS`.
-        placed: A Shapefile has a `.prj`, by `has_prj`.
-    """
-    names = {"polygons": f"{stem}.{kind}"}
-    for part in _FORMATS[kind].parts:
-        if part == "prj" and not placed:
-            continue
-        names[f"polygons_{part}"] = f"{stem}.{part}"
-    if kind != "gpkg":
-        names["polygons_style"] = f"{stem}.qml"
-    return names
-
-
-def has_prj(crs: CRS | None) -> bool:
-    """Whether GDAL writes a CRS beside a Shapefile: it has no form for a geocentric one."""
-    return bool(crs) and not _is_geocentric(crs)
-
-
-def check_place(kind: str, crs: CRS | None, where: object) -> None:
-    """Refuse a format that has no form for a scene's coordinates.
-
-    Raises:
-        OutputError: GeoJSON, which is in longitude and latitude, of a scene without a CRS or with
-            one from which no way leads there.
-    """
-    if kind != "geojson" or (crs and _leads_to_degrees(crs)):
-        return
-    what = "its CRS cannot be turned into them" if crs else "the raster has no CRS"
-    raise OutputError(
-        f"GeoJSON is in longitude and latitude (RFC 7946), and {what}",
-        where=where,
-        remedy="Choose another --vector-format, such as gpkg, or give the raster a"
-        f"{'nother' if crs else ''} CRS.",
-    )
-
-
-def _leads_to_degrees(crs: CRS) -> bool:
-    try:
-        pyproj.Transformer.from_crs(pyproj.CRS.from_user_input(crs.to_wkt()), "EPSG:4326")
-    except (CRSError, ProjError):
-        return False
-    return not _is_geocentric(crs)
-
-
-def _is_geocentric(crs: CRS) -> bool:
-    try:
-        return bool(pyproj.CRS.from_user_input(crs.to_wkt()).is_geocentric)
-    except CRSError:
-        return False
-
-
-def check_path(path: str | Path, kind: str) -> None:
-    """Refuse a file or folder that pyogrio would take for part of a URL; warn of what SQLite would.
-
-    Args:
-        path: Of the file, or of the folder it will be in.
-        kind: One of `VECTOR_FORMATS`, or "none".
-
-    Raises:
-        OutputError: There is ";" or "!" in its path.
-    """
-    if kind in ("none", "parquet"):
-        return
-    for letter in ";!":
-        if letter in os.fspath(path):
-            raise OutputError(
-                f"vector files cannot be written where the path has {letter!r} in it",
-                where=path,
-                remedy="Choose another folder (-o), or --vector-format none or parquet.",
-            )
-    full = str(Path(path).absolute())
-    if kind == "gpkg" and (code := _DECODED.search(full)):
-        warn(
-            f"QGIS opens no GeoPackage where the path has {code[0]!r} in it ({full}): choose "
-            "another folder (-o), or --vector-format fgb"
-        )
-
-
-def check_length(folder: str | Path, stem: str, kind: str) -> None:
-    """Refuse a GeoPackage whose path is too long for SQLite while it is being written.
-
-    Args:
-        folder: The output folder.
-        stem: What the outputs' names begin with.
-        kind: One of `VECTOR_FORMATS`, or "none".
-
-    Raises:
-        OutputError: The path in the folder of unfinished work has too many bytes.
-    """
-    if kind != "gpkg":
-        return
-    path = Path(folder).absolute() / f"{HIDDEN_PREFIX}{stem}_run.json" / f"{stem}_polygons.gpkg"
-    if len(os.fsencode(path)) >= _SQLITE_PATH:
-        raise OutputError(
-            f"the path of the GeoPackage would be longer than the {_SQLITE_PATH} bytes that SQLite "
-            "takes",
-            where=folder,
-            remedy="Choose a shorter folder (-o), or --vector-format fgb.",
-        )
 
 
 class VectorWriter:
@@ -247,7 +81,7 @@ class VectorWriter:
     ) -> None:
         self._path = Path(path)
         self._kind = kind_of(path)
-        self._format = _FORMATS[self._kind]
+        self._format = FORMATS[self._kind]
         self._options = dict(self._format.options or {})
         self._turn = None
         if self._kind == "geojson":
@@ -267,7 +101,7 @@ class VectorWriter:
             "scene": pa.string(),
         }
         if self._kind == "shp":
-            self._fields = {_SHORT_NAMES.get(k, k): v for k, v in self._fields.items()}
+            self._fields = {SHORT_NAMES.get(k, k): v for k, v in self._fields.items()}
         self._count = 0
         self._seen: set[int] = set()
         self._bytes = 100
