@@ -59,7 +59,7 @@ class Earth:
 
     def at(self, cols: Float, rows: Float) -> tuple[Float, Float]:
         """Return longitude and latitude in radians, NaN where there is no ground."""
-        x, y = self._transform * (cols, rows)
+        x, y = self._transform @ (cols, rows)
         lon, lat = (np.asarray(part, np.float64) for part in self._to_base.transform(x, y))
         on = np.isfinite(lon) & np.isfinite(lat)
         on &= np.abs(lat) * self._unit <= math.pi / 2 + _POLE

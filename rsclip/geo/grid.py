@@ -31,7 +31,7 @@ def pixel_size_m(crs: CRS | None, transform: Affine, shape: Shape) -> tuple[floa
         return None
     row, col = shape[0] / 2, shape[1] / 2
     ends = [(col, row - 0.5), (col, row + 0.5), (col - 0.5, row), (col + 0.5, row)]
-    points = [transform * end for end in ends]
+    points = [transform @ end for end in ends]
     sizes = _geodesic(crs, points) or _planar(crs, points)
     if sizes is None or not all(math.isfinite(size) and size > 0 for size in sizes):
         return None
@@ -102,7 +102,7 @@ def north_angle(crs: CRS | None, transform: Affine, shape: Shape) -> float | Non
         if base is None:
             return None
         to_degrees = pyproj.Transformer.from_crs(own, base, always_xy=True)
-        lon, lat = to_degrees.transform(*(transform * centre))
+        lon, lat = to_degrees.transform(*(transform @ centre))
         # Beyond a pole lies south: step back from it instead.
         step = _STEP_DEGREES if lat < 90 - _STEP_DEGREES else -_STEP_DEGREES
         x, y = to_degrees.transform(lon, lat + step, direction="INVERSE")
@@ -110,7 +110,7 @@ def north_angle(crs: CRS | None, transform: Affine, shape: Shape) -> float | Non
         return None
     if not all(math.isfinite(value) for value in (lon, lat, x, y)):
         return None
-    col, row = ~transform * (x, y)
+    col, row = ~transform @ (x, y)
     right, up = (col - centre[0]) * sizes[1], (centre[1] - row) * sizes[0]
     if step < 0:
         right, up = -right, -up

@@ -116,7 +116,7 @@ class Scene:
         rows, cols = (a / b for a, b in zip(self.shape, self.working_shape, strict=True))
         self._file_scale: tuple[float, float] = (rows, cols)
         self.scale = self._file_scale
-        self.working_transform = self.transform * Affine.scale(cols, rows)
+        self.working_transform = self.transform @ Affine.scale(cols, rows)
         if resample_output == "working":
             # From here on the working grid passes for the scene's own.
             self.shape, self.transform, self.scale = (

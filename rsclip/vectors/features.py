@@ -184,7 +184,7 @@ class Finisher:
         if not len(outlines.owner):
             return np.empty(0, np.object_)
         x, y = outlines.points.T
-        moved = np.column_stack(self._transform * (x, y))
+        moved = np.column_stack(self._transform @ (x, y))
         if self._transform.determinant < 0:
             # Clockwise as seen: backwards, ring by ring.
             lengths = np.diff(outlines.offsets)

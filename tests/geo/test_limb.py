@@ -26,7 +26,7 @@ WORLDS = {
                    (404, 804), EARTH),
     "lobes": ("+proj=igh +ellps=WGS84", from_origin(-20.1e6, 8.8e6, 5e4, 5e4), (352, 804), EARTH),
     "geostationary": (GEOS, from_origin(-5.6e6, 5.6e6, 25e3, 25e3), (448, 448), CAP),
-    "turned": ("ESRI:54009", Affine.rotation(20) * Affine(1e5, 0, -20e6, 0, -1e5, 20e6),
+    "turned": ("ESRI:54009", Affine.rotation(20) @ Affine(1e5, 0, -20e6, 0, -1e5, 20e6),
                (400, 400), EARTH),
 }  # fmt: skip
 
@@ -42,7 +42,7 @@ def centres_on_earth(name):
     """Return which pixels' centres have a place that leads back to them."""
     crs, transform, shape, _ = WORLDS[name]
     rows, cols = np.indices(shape) + 0.5
-    x, y = transform * (cols, rows)
+    x, y = transform @ (cols, rows)
     there = pyproj.Transformer.from_crs(crs, pyproj.CRS(crs).geodetic_crs, always_xy=True)
     back = there.transform(*there.transform(x, y), direction="INVERSE")
     return (abs(back[0] - x) < 1) & (abs(back[1] - y) < 1)

@@ -16,15 +16,15 @@ FEET = 'LOCAL_CS["Site",UNIT["foot",0.3048],AXIS["Easting",EAST],AXIS["Northing"
 def test_areas_and_north_of_a_rotated_pole_are_those_of_the_true_place(corner):
     crs, transform = CRS.from_user_input(ROTATED), Affine(1e-3, 0, corner[0], 0, -1e-3, corner[1])
     to_true = pyproj.Transformer.from_crs(ROTATED, "EPSG:4326", always_xy=True)
-    place = [to_true.transform(*(transform * each)) for each in ((0, 0), (9, 0), (9, 6), (0, 6))]
+    place = [to_true.transform(*(transform @ each)) for each in ((0, 0), (9, 0), (9, 6), (0, 6))]
     right = abs(pyproj.Geod(ellps="WGS84").polygon_area_perimeter(*zip(*place, strict=True))[0])
     ground = GroundArea.measure(crs, transform, (6, 9))
     rows = ground.rows(0, 6)
     got = rows.sum() * (9 if rows.shape[1] == 1 else 1)
     assert got == pytest.approx(right, rel=1e-5)
-    lon, lat = to_true.transform(*(transform * (4.5, 3)))
+    lon, lat = to_true.transform(*(transform @ (4.5, 3)))
     # From the centre the bearing of "up" in the image is what north is turned against.
-    up = to_true.transform(*(transform * (4.5, 2)))
+    up = to_true.transform(*(transform @ (4.5, 2)))
     bearing = pyproj.Geod(ellps="WGS84").inv(lon, lat, *up)[0]
     assert north_angle(crs, transform, (6, 9)) == pytest.approx(-bearing, abs=0.05)
 

@@ -20,7 +20,7 @@ def geodesic(crs, transform, shape):
     along = np.linspace(0, 1, 400, endpoint=False)
     cols = np.concatenate([along * width, along * 0 + width, (1 - along) * width, along * 0])
     rows = np.concatenate([along * 0, along * height, along * 0 + height, (1 - along) * height])
-    x, y = transform * (cols, rows)
+    x, y = transform @ (cols, rows)
     lon, lat = pyproj.Transformer.from_crs(crs, 4326, always_xy=True).transform(x, y)
     return abs(GEOD.polygon_area_perimeter(lon, lat)[0])
 

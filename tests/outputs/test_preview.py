@@ -93,7 +93,7 @@ def test_without_the_file_it_is_drawn_anew(finished):
 @pytest.mark.parametrize("angle", [0, 30, -75, 160])
 def test_north_turns_with_the_grid(angle):
     # Turning the grid clockwise by an angle turns north in the image the other way.
-    transform = Affine.translation(5e5, 5e6) * Affine.rotation(-angle) * Affine.scale(2, -2)
+    transform = Affine.translation(5e5, 5e6) @ Affine.rotation(-angle) @ Affine.scale(2, -2)
     assert north_angle(UTM, transform, (100, 100)) == pytest.approx(-angle, abs=0.01)
 
 

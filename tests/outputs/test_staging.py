@@ -1,5 +1,6 @@
 """Outputs appear whole, together, or not at all."""
 
+import contextlib
 import errno
 import os
 import subprocess
@@ -111,29 +112,6 @@ def test_old_outputs_stay_when_the_new_ones_fail(tmp_path):
     assert listing(tmp_path) == set(NAMES.values())
 
 
-@pytest.mark.parametrize("stop_at", [0, 1, 2])
-@pytest.mark.parametrize("error", [OSError(errno.EIO, "input/output error"), KeyboardInterrupt()])
-def test_no_record_stands_beside_outputs_of_another_run(tmp_path, monkeypatch, stop_at, error):
-    deliver(tmp_path)
-    moved = []
-    replace = Path.replace
-
-    def fail(self, target):
-        if len(moved) == stop_at:
-            raise error
-        moved.append(target)
-        assert not (tmp_path / "a_run.json").exists()
-        return replace(self, target)
-
-    monkeypatch.setattr(Path, "replace", fail)
-    with pytest.raises((WriteError, KeyboardInterrupt)):
-        deliver(tmp_path, "new", overwrite=True)
-    left = listing(tmp_path)
-    assert "a_run.json" not in left
-    assert left == set(list(NAMES.values())[stop_at:2])
-    assert all("old" in (tmp_path / name).read_text() for name in left)
-
-
 @pytest.mark.parametrize(
     ("module", "move", "overwrite"), [(Path, "replace", True), (os, "link", False)]
 )
@@ -221,6 +199,9 @@ def deadly(source, target, **options):
         move(source, target, **options)
 
 moves.move = deadly
+if overwrite:
+    # Earlier outputs are set aside first.
+    move, os.replace = os.replace, deadly
 former = ['a_old.csv'] if overwrite else []
 with staging.Staging(sys.argv[1], names, overwrite=overwrite, former=former) as made:
     for key in names:
@@ -238,8 +219,10 @@ def die_publishing(folder, count, *, overwrite, after=True):
 
 
 @pytest.mark.parametrize("after", [False, True])
-@pytest.mark.parametrize("overwrite", [False, True])
-@pytest.mark.parametrize("count", [1, 2, 3])
+@pytest.mark.parametrize(
+    ("count", "overwrite"),
+    [(1, False), (2, False), (3, False), *((count, True) for count in range(1, 7))],
+)
 def test_a_kill_among_the_moves_is_brought_to_its_end(tmp_path, count, overwrite, after):
     if overwrite:
         deliver(tmp_path)
@@ -254,6 +237,68 @@ def test_a_kill_among_the_moves_is_brought_to_its_end(tmp_path, count, overwrite
         Staging.check(tmp_path, NAMES)
     deliver(tmp_path, "newer", overwrite=True)
     assert (tmp_path / "a_mask.tif").read_text() == "newer mask"
+
+
+class Failing:
+    """Calls that change a folder fail from one on, all of them or that one alone."""
+
+    def __init__(self, monkeypatch, first, error, *, alone):
+        self.count, self._range = 0, range(first, first + 1 if alone else 10**6)
+        for name in ("replace", "unlink", "link", "mkdir", "fsync"):
+            monkeypatch.setattr(os, name, self._failing(getattr(os, name), error))
+
+    def _failing(self, call, error):
+        def called(*args, **options):
+            self.count += 1
+            if self.count - 1 in self._range:
+                raise error
+            return call(*args, **options)
+
+        return called
+
+
+@pytest.mark.parametrize(
+    ("error", "alone"),
+    [
+        (OSError(errno.EIO, "Input/output error"), True),
+        (OSError(errno.EIO, "Input/output error"), False),
+        (KeyboardInterrupt(), True),
+    ],
+    ids=["an error", "errors from then on", "an interrupt"],
+)
+@pytest.mark.parametrize("keys", [tuple(NAMES), ("names", "record")], ids=["all", "added"])
+def test_a_failing_move_loses_no_earlier_output(tmp_path, keys, error, alone):
+    """Each change of the folder fails in turn: the earlier outputs are whole, or the new ones."""
+    names = {key: NAMES[key] for key in keys}
+    earlier = {NAMES[key]: f"old {key}" for key in NAMES}
+    newer = {**earlier, **{name: f"new {key}" for key, name in names.items()}}
+    seen = []
+    for first in range(100):
+        folder = tmp_path / str(first)
+        deliver(folder)
+        with pytest.MonkeyPatch.context() as monkeypatch, contextlib.ExitStack() as stack:
+            staging = stack.enter_context(Staging(folder, names, overwrite=True, former=None))
+            for key in names:
+                staging.path(key).write_text(f"new {key}")
+            failing = Failing(monkeypatch, first, error, alone=alone)
+            stack.enter_context(contextlib.suppress(WriteError, KeyboardInterrupt))
+            staging.publish()
+        hidden = folder / ".rsclip-a_run.json"
+        told = Staging.places(folder, NAMES)
+        foreseen = {path.name: path.read_text() for path in told.values()}
+        if alone:
+            assert not hidden.exists()
+        Staging.recover(folder, names)
+        found = {name: (folder / name).read_text() for name in NAMES.values()}
+        assert found in (earlier, newer)
+        assert found == foreseen
+        seen.append(found == newer)
+        if failing.count <= first:
+            break
+    # One more than can fail, and that one succeeds.
+    assert first > 2 * len(names)
+    assert seen[-1]
+    assert not all(seen)
 
 
 @pytest.mark.parametrize("make", [Staging, Staging.check])

@@ -79,7 +79,7 @@ def test_south_up(make_scene, tiny_model, tmp_path):
     with rasterio.open(upright) as source:
         profile, pixels = source.profile, source.read()
     transform = profile["transform"]
-    bottom = transform * (0, profile["height"])
+    bottom = transform @ (0, profile["height"])
     profile["transform"] = rasterio.Affine(transform.a, 0, bottom[0], 0, -transform.e, bottom[1])
     down = tmp_path / "down.tif"
     with rasterio.open(down, "w", **profile) as target:

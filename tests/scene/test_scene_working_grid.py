@@ -17,7 +17,7 @@ ROTATED = Affine(0.4, 0.3, 5e5, 0.3, -0.4, 5e6)
 
 def corners(transform, shape):
     height, width = shape
-    return np.array([transform * xy for xy in [(0, 0), (width, 0), (0, height), (width, height)]])
+    return np.array([transform @ xy for xy in [(0, 0), (width, 0), (0, height), (width, height)]])
 
 
 @pytest.mark.parametrize("transform", [NORTH_UP, SOUTH_UP, ROTATED])

@@ -2,23 +2,26 @@
 
 A kill between two of the moves leaves some outputs without the others and without their record.
 A note of them is written when all are whole, before the first move; it lies in the hidden folder,
-whose lock the caller holds.
+whose lock the caller holds. Outputs of an earlier run are set aside there, and go with the folder
+when the new ones are in place; where a move fails, they get their places back.
 """
 
 import contextlib
 import json
 import os
-from collections.abc import Iterable
+import shutil
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 __all__ = [
     "Recovery",
+    "earlier",
     "move",
     "plan_recovery",
     "recover",
-    "remove_note",
+    "set_aside",
     "sync",
     "sync_folder",
     "undo",
@@ -26,6 +29,7 @@ __all__ = [
 ]
 
 _NOTE = "publishing.json"
+_EARLIER = "earlier"
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,13 +40,13 @@ class Recovery:
         whole: All outputs get their final names; else those that have them lose them again.
         rest: Names of the outputs that are still in the hidden folder, or gone.
         unwanted: Names of the files beside it that are removed.
-        mark: The mark of completeness.
+        restored: Names of earlier outputs that get their places back.
     """
 
     whole: bool
     rest: tuple[str, ...]
     unwanted: tuple[str, ...]
-    mark: str
+    restored: tuple[str, ...]
 
 
 def write_note(
@@ -64,17 +68,12 @@ def write_note(
         "files": {name: _look(hidden / name) for name in names},
         "leftovers": {path.name: _look(path) for path in leftovers},
     }
+    shutil.rmtree(hidden / _EARLIER, ignore_errors=True)
     # Half a note is none, and before the note is on the disk nothing is moved.
     with (hidden / _NOTE).open("w", encoding="utf-8") as file:
         json.dump(note, file)
         file.flush()
         os.fsync(file.fileno())
-
-
-def remove_note(hidden: Path) -> None:
-    """Remove the note: what it names was taken back."""
-    with contextlib.suppress(OSError):
-        (hidden / _NOTE).unlink(missing_ok=True)
 
 
 def plan_recovery(hidden: Path) -> Recovery | None:
@@ -88,13 +87,12 @@ def plan_recovery(hidden: Path) -> Recovery | None:
         return None
     overwrite, files, leftovers = plan
     folder = hidden.parent
-    moved = {name for name, look in files.items() if _look(folder / name) == look}
-    rest = [name for name in files if name not in moved]
-    free = [name for name in rest if overwrite or not os.path.lexists(folder / name)]
-    whole = free == rest and all(_look(hidden / name) == files[name] for name in rest)
-    *_, mark = files
-    old = [name for name, look in leftovers.items() if _look(folder / name) == look]
-    return Recovery(whole, tuple(rest), tuple(old if whole else moved), mark)
+    moved = _unchanged(folder, files)
+    rest = tuple(name for name in files if name not in moved)
+    free = overwrite or not any(os.path.lexists(folder / name) for name in rest)
+    if free and rest == _unchanged(hidden, {name: files[name] for name in rest}):
+        return Recovery(True, rest, _unchanged(folder, leftovers), ())
+    return Recovery(False, rest, moved, _restorable(hidden, files, moved))
 
 
 def recover(hidden: Path) -> bool:
@@ -102,22 +100,60 @@ def recover(hidden: Path) -> bool:
 
     Returns:
         All outputs are there: the hidden folder has served.
+
+    Raises:
+        OSError: A file cannot be moved; the note stays, and a later call goes on.
     """
     recovery = plan_recovery(hidden)
     if recovery is None:
         return False
     folder = hidden.parent
-    if recovery.whole:
-        if recovery.mark in recovery.rest:
-            # An earlier run's, which the moves to come would make untrue.
-            (folder / recovery.mark).unlink(missing_ok=True)
-        for name in recovery.rest:
-            (hidden / name).replace(folder / name)
+    if not recovery.whole:
+        _take_back(hidden, recovery.unwanted, recovery.restored)
+        return False
+    # An earlier run's mark of completeness, which the moves to come would make untrue.
+    for name in recovery.rest[-1:]:
+        (folder / name).unlink(missing_ok=True)
+    for name in recovery.rest:
+        (hidden / name).replace(folder / name)
     for name in recovery.unwanted:
         with contextlib.suppress(OSError):
             (folder / name).unlink(missing_ok=True)
     (hidden / _NOTE).unlink()
-    return recovery.whole
+    return True
+
+
+def undo(hidden: Path) -> bool:
+    """Take back what was moved, and put back what was set aside for it.
+
+    Returns:
+        It is done; else the note stays, by which `recover` does it.
+    """
+    plan = _read(hidden / _NOTE)
+    try:
+        if plan is not None:
+            moved = _unchanged(hidden.parent, plan[1])
+            _take_back(hidden, moved, _restorable(hidden, plan[1], moved))
+    except OSError:
+        return False
+    return True
+
+
+def earlier(hidden: Path, name: str) -> Path:
+    """Return where an earlier output lies while the new ones are moved."""
+    return hidden / _EARLIER / name
+
+
+def set_aside(hidden: Path, names: Iterable[str]) -> None:
+    """Move earlier outputs into the hidden folder, their mark of completeness first.
+
+    Raises:
+        OSError: One cannot be moved.
+    """
+    (hidden / _EARLIER).mkdir(exist_ok=True)
+    for name in reversed([*names]):
+        with contextlib.suppress(FileNotFoundError):
+            (hidden.parent / name).replace(earlier(hidden, name))
 
 
 def move(source: Path, target: Path, *, overwrite: bool) -> None:
@@ -139,13 +175,6 @@ def move(source: Path, target: Path, *, overwrite: bool) -> None:
         source.unlink()
 
 
-def undo(source: Path, target: Path) -> None:
-    """Remove what was moved: some outputs without the others are worth nothing."""
-    with contextlib.suppress(OSError):
-        if not source.exists() or source.samefile(target):
-            target.unlink()
-
-
 def sync(path: Path) -> None:
     """Bring a file to the disk."""
     with path.open("r+b") as file:
@@ -161,6 +190,28 @@ def sync_folder(folder: Path) -> None:
             os.fsync(handle)
         finally:
             os.close(handle)
+
+
+def _take_back(hidden: Path, moved: Iterable[str], restored: Iterable[str]) -> None:
+    for name in moved:
+        (hidden.parent / name).unlink(missing_ok=True)
+    for name in restored:
+        earlier(hidden, name).replace(hidden.parent / name)
+    (hidden / _NOTE).unlink()
+
+
+def _restorable(hidden: Path, names: Iterable[str], moved: Container[str]) -> tuple[str, ...]:
+    """Return the names of earlier outputs whose place is free, or will be; the mark last."""
+    return tuple(
+        name
+        for name in names
+        if os.path.lexists(earlier(hidden, name))
+        and (name in moved or not os.path.lexists(hidden.parent / name))
+    )
+
+
+def _unchanged(folder: Path, looks: Mapping[str, Any]) -> tuple[str, ...]:
+    return tuple(name for name, look in looks.items() if _look(folder / name) == look)
 
 
 def _look(path: Path) -> list[int] | None:

@@ -82,7 +82,7 @@ class Staging:
         if overwrite and former is not None:
             self._leftovers = find_leftovers(self._folder, self._names, former, inputs)
         self._hidden = _hidden(self._folder, self._names)
-        self._keep = False
+        self._keep = self._moving = False
         self._made: list[Path] = []
         try:
             self._made = [*_make_folder(self._folder), *_make_folder(self._hidden)]
@@ -168,6 +168,8 @@ class Staging:
         for key, name in names.items():
             if recovery is not None and recovery.whole and name in recovery.rest:
                 places[key] = hidden / name
+            elif recovery is not None and name in recovery.restored:
+                places[key] = moves.earlier(hidden, name)
             elif recovery is not None and not recovery.whole and name in recovery.unwanted:
                 places[key] = None
             else:
@@ -226,16 +228,16 @@ class Staging:
 
         Raises:
             WriteError: An output was not written, cannot be moved, or (without `overwrite`) exists
-                by now: none of this run is left.
+                by now: none of this run is left, and what was there before is there again.
         """
-        staged = {key: self.path(key) for key in self._names}
         final = {key: self._folder / name for key, name in self._names.items()}
-        published: list[str] = []
-        folder = self._folder
+        at = self._folder
         try:
-            for path in staged.values():
+            for key in self._names:
                 # A full disk may show only now; better before the first move than after.
-                moves.sync(path)
+                moves.sync(self.path(key))
+            # Whatever happens from here on, the note tells how it is mended.
+            self._moving = True
             moves.write_note(
                 self._hidden,
                 self._names.values(),
@@ -243,26 +245,28 @@ class Staging:
                 leftovers=self._leftovers,
             )
             if self._overwrite:
-                *_, mark = final.values()
-                mark.unlink(missing_ok=True)
-            for key, path in staged.items():
-                # Listed first, so that an interrupt right after the move still takes it back.
-                published.append(key)
-                moves.move(path, final[key], overwrite=self._overwrite)
+                moves.set_aside(self._hidden, self._names.values())
+            for key, at in final.items():
+                moves.move(self.path(key), at, overwrite=self._overwrite)
             moves.sync_folder(self._folder)
         except BaseException as error:
-            for key in published:
-                moves.undo(staged[key], final[key])
-            moves.remove_note(self._hidden)
+            self._moving = self._moving and not moves.undo(self._hidden)
             if isinstance(error, FileExistsError):
                 raise WriteError(
                     "another run has written it meanwhile",
-                    where=final[published[-1]],
+                    where=at,
                     remedy="That one stays; no output of this run was left behind.",
                 ) from error
             if isinstance(error, OSError):
-                raise write_error(error, final[published[-1]] if published else folder) from error
+                told = write_error(error, at)
+                if self._moving:
+                    told.remedy = (
+                        "Run the same again when files can be moved in this folder: what stood "
+                        "here before is put back first."
+                    )
+                raise told from error
             raise
+        self._moving = False
         for path in self._leftovers:
             with contextlib.suppress(OSError):
                 path.unlink()
@@ -277,9 +281,9 @@ class Staging:
 
     def close(self) -> None:
         """Remove the hidden folder with all that is in it but work to be kept."""
-        if self._keep:
+        if self._keep and not self._moving:
             self._remove_drafts()
-        else:
+        elif not self._moving:
             shutil.rmtree(self._hidden, ignore_errors=True)
         self._lock.release()
         self._remove_made()

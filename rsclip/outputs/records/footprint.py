@@ -94,7 +94,7 @@ def _outline(
     none, all_, back = along * 0, along * 0 + 1, 1 - along
     cols = width * np.concatenate([none, along, all_, back, [0]])
     rows = height * np.concatenate([along, all_, back, none, [0]])
-    lon, lat = to_degrees.transform(*(transform * (cols, rows)))
+    lon, lat = to_degrees.transform(*(transform @ (cols, rows)))
     if not (np.isfinite(lon).all() and np.isfinite(lat).all()):
         raise ValueError("off the Earth")
     lon = np.degrees(np.unwrap(np.radians(lon)))
@@ -118,7 +118,7 @@ def _pole(
     for pole in (90.0, -90.0):
         x, y = to_degrees.transform(0.0, pole, direction="INVERSE")
         if np.isfinite(x) and np.isfinite(y):
-            col, row = ~transform * (x, y)
+            col, row = ~transform @ (x, y)
             if 0 <= col <= shape[1] and 0 <= row <= shape[0]:
                 return pole
     return float(np.copysign(90, lat.mean()))

@@ -238,7 +238,7 @@ def _reference(crs: CRS | None) -> ET.Element:
 def _extent(transform: Affine, shape: Shape) -> tuple[float, float, float, float]:
     """Return (left, bottom, right, top) of a grid that may be rotated."""
     height, width = shape
-    corners = [transform * corner for corner in ((0, 0), (width, 0), (0, height), (width, height))]
+    corners = [transform @ corner for corner in ((0, 0), (width, 0), (0, height), (width, height))]
     x, y = zip(*corners, strict=True)
     return min(x), min(y), max(x), max(y)
 

@@ -78,7 +78,7 @@ def test_another_crs_is_reprojected_and_said(truth, tmp_path):
         transform, width, height = rasterio.warp.calculate_default_transform(
             dataset.crs, "EPSG:4326", dataset.width, dataset.height, *dataset.bounds
         )
-        fine = transform * rasterio.Affine.scale(0.25)
+        fine = transform @ rasterio.Affine.scale(0.25)
         target = np.full((height * 4, width * 4), 255, np.uint8)
         reproject(rasterio.band(dataset, 1), target, dst_transform=fine, dst_crs="EPSG:4326",
                   dst_nodata=255, resampling=Resampling.nearest)  # fmt: skip
@@ -432,7 +432,7 @@ def test_damaged_labels_are_one_message(truth, tmp_path, at):
 def test_the_coarse_truth_shows_small_polygons(make_scene, tmp_path):
     scene = make_scene(shape=(3000, 2400), count=1)
     with rasterio.open(scene) as dataset:
-        x, y = dataset.transform * (1500.0, 2000.0)
+        x, y = dataset.transform @ (1500.0, 2000.0)
     small = [shapely.box(x, y - 0.6, x + 0.6, y), shapely.box(x - 900, y, x - 890, y + 10)]
     path = write_polygons(tmp_path / "t.gpkg", scene, {"class": ["road", "water"]}, small)
     with Scene.open(scene) as opened, open_labels(path, opened, load_legend("road, water")) as them:
