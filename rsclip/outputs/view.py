@@ -18,9 +18,9 @@ from PIL import Image
 
 from rsclip.errors import InputError, OutputError, RsclipError, warn
 from rsclip.outputs.files.staging import Staging
-from rsclip.outputs.page import FINDINGS, PAGE, SCENE
 from rsclip.outputs.pictures.preview import draw_preview
 from rsclip.outputs.styles.qml import write_text
+from rsclip.outputs.view_page import FINDINGS, PAGE, SCENE
 from rsclip.version import __version__
 
 __all__ = ["ViewedScene", "build_view"]

@@ -8,7 +8,7 @@ from rsclip.errors import OptionError
 from rsclip.geo.measure import Measure
 from rsclip.vectors.features import Outlines
 from rsclip.vectors.orthogonal import square_off
-from rsclip.vectors.smoothing import Reshaper
+from rsclip.vectors.simplifying import Reshaper
 from rsclip.vectors.stream import Reshape
 from rsclip.words.legend import UNCLASSIFIED
 

@@ -2,15 +2,12 @@
 
 import json
 import os
-import re
-import shutil
 import subprocess
 from pathlib import Path
 
 import numpy as np
 import pytest
 import rasterio
-from PIL import Image
 from rasterio.transform import Affine
 
 import rsclip as library
@@ -79,38 +76,3 @@ def in_qgis():
         return json.loads(lines[-1][5:])
 
     return run
-
-
-@pytest.fixture(scope="session")
-def chromium():
-    found = shutil.which("chromium") or shutil.which("chromium-browser")
-    if found is None:
-        pytest.skip("Chromium is not installed (Debian: apt-get install chromium)")
-    return found
-
-
-@pytest.fixture
-def look_at(chromium, tmp_path):
-    """Return a function that opens a page in Chromium and returns the picture, (1000, height).
-
-    The page must ask for nothing but itself.
-    """
-
-    def look(page, height=1400, *, dark=False):
-        picture, log = tmp_path / "page.png", tmp_path / "net.json"
-        command = [
-            chromium, "--headless", "--no-sandbox", "--disable-gpu",
-            f"--window-size=1000,{height}", f"--user-data-dir={tmp_path / 'profile'}",
-            f"--log-net-log={log}", "--virtual-time-budget=3000",
-            "--disable-background-networking", "--disable-component-update", "--no-first-run",
-            f"--screenshot={picture}",
-            *(["--blink-settings=preferredColorScheme=0"] if dark else []), page.as_uri(),
-        ]  # fmt: skip
-        subprocess.run(command, capture_output=True, timeout=90, check=True)
-        # Addresses of the browser's own asking are no matter of the page.
-        asked = set(re.findall(r'"url":"(https?://[^"]+)"', log.read_text(errors="replace")))
-        assert not {url for url in asked if "google" not in url and "gvt1" not in url}
-        with Image.open(picture) as shot:
-            return shot.convert("RGB")
-
-    return look

@@ -9,7 +9,7 @@ from rasterio.transform import Affine
 
 from rsclip.geo.grid import north_angle
 from rsclip.outputs.pictures import lettering
-from rsclip.outputs.pictures.furniture import Entry, legend_layout, round_length
+from rsclip.outputs.pictures.legend_and_scale import Entry, legend_layout, round_length
 from rsclip.outputs.pictures.preview import MAX_SIDE, render_preview
 from rsclip.outputs.rasters.mask import MaskWriter
 from rsclip.scene.scene import Scene

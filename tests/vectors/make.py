@@ -6,7 +6,7 @@ from rasterio.transform import Affine
 
 from rsclip.geo.measure import Measure
 from rsclip.vectors.features import Finisher
-from rsclip.vectors.smoothing import Reshaper
+from rsclip.vectors.simplifying import Reshaper
 from rsclip.vectors.stream import Stream, Strip
 
 PLACES = {

@@ -1,1 +1,1 @@
-"""Pictures for people: previews, contact sheets, matrices."""
+"""Pictures for people: previews, comparisons side by side, matrices."""

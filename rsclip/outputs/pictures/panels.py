@@ -1,4 +1,4 @@
-"""Pictures of a scene and of its classes, small enough for a sheet.
+"""Pictures of a scene and of its classes, small enough to look at whole.
 
 Read decimated, so that a scene of 40,000 pixels a side takes no more memory than one of 2,000.
 """
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from rasterio.io import DatasetReader
 
-from rsclip.outputs.pictures.furniture import Entry
+from rsclip.outputs.pictures.legend_and_scale import Entry
 from rsclip.outputs.pictures.lettering import legible
 from rsclip.scene.scene import Scene
 from rsclip.scene.stretch import Radiometry

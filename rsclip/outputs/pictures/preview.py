@@ -11,8 +11,8 @@ from PIL import Image
 
 from rsclip.errors import RsclipError, SceneError
 from rsclip.outputs.files.disk import write_error
+from rsclip.outputs.pictures.layout import MAX_SIDE, Ground, draw_layout, fit_panel
 from rsclip.outputs.pictures.panels import EMPTY, class_entries, image_panel, mask_panel
-from rsclip.outputs.pictures.sheet import MAX_SIDE, Ground, draw_sheet, fit_panel
 from rsclip.scene.scene import Scene, gdal_env
 from rsclip.scene.stretch import Radiometry, fit
 from rsclip.words.legend import UNCLASSIFIED, Legend
@@ -80,7 +80,7 @@ def render_preview(
         overlay = np.where(classified[..., None], mixed, image)
         panels = [("image", image), ("classes over the image", overlay)]
     columns = 1 if wide else len(panels)
-    return draw_sheet(title, panels, columns, ground, class_entries(legend, shares))
+    return draw_layout(title, panels, columns, ground, class_entries(legend, shares))
 
 
 def draw_preview(

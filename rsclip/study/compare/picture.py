@@ -8,6 +8,7 @@ import rasterio
 from numpy.typing import NDArray
 from PIL import Image
 
+from rsclip.outputs.pictures.layout import MOST_COLUMNS, Ground, draw_layout, fit_panel
 from rsclip.outputs.pictures.panels import (
     EMPTY,
     Panel,
@@ -16,7 +17,6 @@ from rsclip.outputs.pictures.panels import (
     image_panel,
     mask_panel,
 )
-from rsclip.outputs.pictures.sheet import MOST_COLUMNS, Ground, draw_sheet, fit_panel
 from rsclip.scene.scene import Scene
 from rsclip.scene.stretch import Radiometry
 from rsclip.types import Shape
@@ -72,7 +72,7 @@ def draw_comparison(
         with rasterio.open(path) as dataset:
             colours, labels = mask_panel(dataset, legend, panel)
         panels.append((caption, _filled(colours, labels != legend.nodata)))
-    return draw_sheet(title, panels, columns, ground, class_entries(legend, shares, noted=False))
+    return draw_layout(title, panels, columns, ground, class_entries(legend, shares, noted=False))
 
 
 def _arrange(ground: Ground, count: int) -> tuple[int, Shape]:
@@ -82,7 +82,7 @@ def _arrange(ground: Ground, count: int) -> tuple[int, Shape]:
         rows = -(-count // columns)
         return fit_panel(ground, columns, max(_HEIGHT // rows - _CAPTIONS, _CAPTIONS))
 
-    # Of equally large panels, those in more columns: a lower sheet.
+    # Of equally large panels, those in more columns: a lower picture.
     best = max(
         range(1, min(count, MOST_COLUMNS) + 1), key=lambda columns: (panel(columns), columns)
     )

@@ -2,7 +2,7 @@
 
 from string import Template
 
-from rsclip.outputs.page import STYLE
+from rsclip.outputs.view_page import STYLE
 
 __all__ = ["PAGE"]
 

@@ -1,4 +1,4 @@
-"""A sheet: panels in columns under a title, with scale, north and legend below."""
+"""A picture laid out: panels in columns under a title, with scale, north and legend below."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from PIL import Image, ImageDraw
 from rasterio.io import DatasetReader
 
 from rsclip.geo.grid import north_angle, pixel_size_m
-from rsclip.outputs.pictures.furniture import (
+from rsclip.outputs.pictures.legend_and_scale import (
     INK,
     Entry,
     draw_legend,
@@ -20,10 +20,10 @@ from rsclip.outputs.pictures.lettering import font_for, legible, shortened, wrap
 from rsclip.outputs.pictures.panels import Panel
 from rsclip.types import Shape
 
-__all__ = ["GAP", "MAX_SIDE", "MOST_COLUMNS", "Ground", "draw_sheet", "fit_panel"]
+__all__ = ["GAP", "MAX_SIDE", "MOST_COLUMNS", "Ground", "draw_layout", "fit_panel"]
 
 MAX_SIDE = 2000
-"""Pixels of a sheet's longer side, at most."""
+"""Pixels of the longer side of a picture, at most."""
 GAP = 28
 """Pixels around and between panels."""
 _LEAST_WIDTH = 760
@@ -33,7 +33,7 @@ _CAPTION = 34
 _CAPTION_LINE = 27
 _CAPTION_LINES = 5
 _ARROW = 54
-_FURNITURE = 124
+_BELOW_PANELS = 124
 # A panel's share of the width at least: captions must not meet.
 _LEAST_COLUMN = 260
 MOST_COLUMNS = (MAX_SIDE - GAP) // (_LEAST_COLUMN + GAP)
@@ -84,14 +84,14 @@ def fit_panel(ground: Ground, columns: int, height: int) -> Shape:
     return max(round(tall * factor), _THINNEST), max(round(wide * factor), _THINNEST)
 
 
-def draw_sheet(
+def draw_layout(
     title: str,
     panels: Sequence[tuple[str, Panel]],
     columns: int,
     ground: Ground,
     entries: Sequence[Entry],
 ) -> Image.Image:
-    """Draw a sheet, at most `MAX_SIDE` pixels a side if the panels leave the room.
+    """Draw panels under a title, at most `MAX_SIDE` pixels a side if the panels leave the room.
 
     Args:
         title: Above the panels.
@@ -107,7 +107,7 @@ def draw_sheet(
     room = column if columns > 1 else content
     captions = [wrapped(text, _LETTERS, room, _CAPTION_LINES) for text, _ in panels]
     stack = [captions[start : start + columns] for start in range(0, len(panels), columns)]
-    below = GAP + _TITLE + 16 + sum(panel[0] + _above(row) for row in stack) + _FURNITURE
+    below = GAP + _TITLE + 16 + sum(panel[0] + _above(row) for row in stack) + _BELOW_PANELS
     rows = min(_LEGEND_ROWS, max((MAX_SIDE - below - GAP) // 32 - 1, 3))
     layout = legend_layout(entries, content, rows, _LETTERS)
     size = content + 2 * GAP, below + layout.height + GAP
@@ -124,9 +124,9 @@ def draw_sheet(
         _LETTERS,
     )
     if ground.north is not None:
-        place = picture.width - GAP - _ARROW, y + _FURNITURE // 2 + 4
+        place = picture.width - GAP - _ARROW, y + _BELOW_PANELS // 2 + 4
         draw_north(picture, place, ground.north, _ARROW)
-    draw_legend(picture, (GAP, y + _FURNITURE), layout)
+    draw_legend(picture, (GAP, y + _BELOW_PANELS), layout)
     return picture
 
 
