@@ -8,11 +8,14 @@ from typing import Any, Self
 import click
 
 from rsclip.batch.tasks import Listener, Outcome, Task
+from rsclip_cli.table import show_time
 
 __all__ = ["LiveView"]
 
 # More bars than this push everything else off the screen.
 _MOST_BARS = 16
+# A log gets a line at least so often.
+_PLAIN_SECONDS = 60.0
 
 
 class LiveView(Listener):
@@ -23,10 +26,10 @@ class LiveView(Listener):
         # A service may run without any standard error.
         self._terminal = not quiet and sys.stderr is not None and sys.stderr.isatty()
         self._scenes = self._ended = self._worked = 0
-        self._began = time.monotonic()
+        self._began = self._last = time.monotonic()
         self._overall: Any = None
         self._bars: dict[str, Any] = {}
-        # Worker -> name of the scene it has begun; "" where it rests.
+        # Worker -> name of the scene it has begun; "" while it is idle.
         self._scene_of: dict[str, str] = {}
 
     def __enter__(self) -> Self:
@@ -56,8 +59,9 @@ class LiveView(Listener):
     def start(self, worker: str, task: Task) -> None:
         """Give a worker's bar to its new scene."""
         if not self._terminal:
+            self._scene_of[worker] = task.name
             return
-        # A scene that another one lost: that one is gone, or rests.
+        # A scene that another worker has lost: that one is gone, or idle.
         for other in [key for key, name in self._scene_of.items() if name == task.name]:
             self._rest(other)
         if worker not in self._bars and not self._add_bar(worker):
@@ -71,13 +75,15 @@ class LiveView(Listener):
         if bar is not None:
             bar.total = total
             bar.update(done - bar.n)
+        elif not self._terminal and time.monotonic() - self._last >= _PLAIN_SECONDS:
+            self._say(f"{self._scene_of.get(worker, worker)}: {done} of {total} windows")
 
     def note(self, text: str) -> None:
-        """Say it."""
+        """Show a warning."""
         self._say(f"Warning: {text}")
 
     def end(self, outcome: Outcome) -> None:
-        """Count a scene; say how it ended. On a terminal, only what went wrong is said."""
+        """Count a scene and show how it ended; on a terminal, only if it failed."""
         self._ended += 1
         self._worked += outcome.status == "done"
         if self._overall is not None:
@@ -102,7 +108,7 @@ class LiveView(Listener):
         self._bars[worker].reset(total=0)
 
     def _add_bar(self, worker: str) -> bool:
-        """Give a new worker a bar: one of its own, or that of one that rests, if there is any."""
+        """Give a new worker a bar: one of its own, or that of an idle worker, if there is any."""
         if len(self._bars) < _MOST_BARS:
             from tqdm import tqdm
 
@@ -123,9 +129,10 @@ class LiveView(Listener):
         if not (left and self._worked):
             return ""
         seconds = (time.monotonic() - self._began) / self._worked * left
-        return f"about {_time(seconds)} left"
+        return f"about {show_time(seconds)} left"
 
     def _say(self, text: str, *, errors_too: bool = False) -> None:
+        self._last = time.monotonic()
         if self._quiet and not errors_too:
             return
         if self._terminal:
@@ -135,11 +142,3 @@ class LiveView(Listener):
             tqdm.write(text, file=sys.stderr)
         else:
             click.echo(text, err=True)
-
-
-def _time(seconds: float) -> str:
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    if seconds < 5400:
-        return f"{seconds / 60:.0f} min"
-    return f"{seconds / 3600:.1f} h"

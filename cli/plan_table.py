@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from rsclip_cli.table import show_time
+
 if TYPE_CHECKING:
     from rsclip.run.plan import ScenePlan
 
@@ -49,18 +51,12 @@ def show_plan(plans: "Sequence[ScenePlan]", as_json: bool, jobs: int = 1) -> Non
     for plan in plans:
         note = plan.reason or _NOTES[plan.status]
         click.echo(
-            f"{plan.windows:>9,} {_time(plan.seconds):>9} {plan.memory_mb:>5} MB "
+            f"{plan.windows:>9,} {show_time(plan.seconds):>9} {plan.memory_mb:>5} MB "
             f"{plan.disk_mb:>6,.0f} MB  {plan.scene}" + (f"  ({note})" if note else "")
         )
     at_once = f", {len(largest)} at a time" if len(largest) > 1 else ""
     scenes = f"{len(plans)} scene{'s' * (len(plans) != 1)}"
     click.echo(
-        f"{len(new)} of {scenes} to do{at_once}: about {_time(total['seconds'])} of work, "
+        f"{len(new)} of {scenes} to do{at_once}: about {show_time(total['seconds'])} of work, "
         f"{total['memory_mb']:,} MB of memory, {total['disk_mb']:,.0f} MB of disk"
     )
-
-
-def _time(seconds: float) -> str:
-    if seconds < 100:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:,.0f} min" if seconds < 6000 else f"{seconds / 3600:,.1f} h"

@@ -7,12 +7,14 @@ import sys
 import time
 import traceback
 import warnings
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import click
 
 from rsclip.errors import RsclipError, RsclipWarning
+from rsclip_cli.table import show_time
 
 __all__ = ["DownloadLines", "ProgressLine", "fail", "guard"]
 
@@ -101,15 +103,21 @@ def fail(error: RsclipError, *, verbose: bool = False) -> None:
 class ProgressLine:
     """Windows done, rate and time left: a bar on a terminal, plain lines otherwise.
 
-    One object serves scene after scene: it begins anew when the count does.
+    One object serves scene after scene: it begins anew when the count does, or with `next_scene`.
+
+    Args:
+        quiet: Show nothing.
+        scenes: Names of several scenes in their order; without them, no scene is named.
     """
 
-    def __init__(self, *, quiet: bool) -> None:
+    def __init__(self, *, quiet: bool, scenes: Sequence[str] = ()) -> None:
         self._quiet = quiet
         # A service may run without any standard error.
         self._terminal = sys.stderr is not None and sys.stderr.isatty()
+        self._names = deque(scenes)
         self._bar: Any = None
         self._done = 0
+        self._first: int | None = None
         self._began = self._last = time.monotonic()
 
     def __call__(self, done: int, total: int) -> None:
@@ -118,6 +126,9 @@ class ProgressLine:
             return
         if done < self._done:
             self.close()
+        if self._first is None:
+            # The model was loaded before, and a resumed scene has windows of an earlier run.
+            self._first, self._began = done, time.monotonic()
         self._done = done
         if self._terminal:
             self._draw(done, total)
@@ -131,14 +142,21 @@ class ProgressLine:
         if self._bar is not None:
             self._bar.close()
             self._bar = None
-        self._done = 0
-        self._began = self._last = time.monotonic()
+        self._done, self._first = 0, None
+        self._last = time.monotonic()
+
+    def next_scene(self) -> None:
+        """Begin anew for the next of several scenes."""
+        self.close()
+        if self._names:
+            self._names.popleft()
 
     def _draw(self, done: int, total: int) -> None:
         if self._bar is None:
             from tqdm import tqdm
 
-            self._bar = tqdm(total=total, desc="windows", unit="win", leave=False)
+            name = self._names[0] if self._names else "windows"
+            self._bar = tqdm(total=total, initial=done, desc=name, unit="win", leave=False)
         self._bar.update(done - self._bar.n)
 
     def _print(self, done: int, total: int) -> None:
@@ -146,12 +164,12 @@ class ProgressLine:
         if now - self._last < _PLAIN_SECONDS and done < total:
             return
         self._last = now
-        rate = done / max(now - self._began, 1e-9)
-        line = f"{done} of {total} windows"
-        # Windows without data are passed at once: without one that took time there is no estimate.
-        if done and now - self._began >= _ESTIMATE_SECONDS:
-            left = (total - done) / rate
-            line += f", {rate:.1f} a second, {left:.0f} s left"
+        line = f"{self._names[0]}: " if self._names else ""
+        line += f"{done} of {total} windows"
+        seconds, counted = now - self._began, done - (self._first or 0)
+        if counted and seconds >= _ESTIMATE_SECONDS:
+            rate = counted / seconds
+            line += f", {rate:.1f} a second, {show_time((total - done) / rate)} left"
         click.echo(line, err=True)
 
 

@@ -55,6 +55,7 @@ def command(
     """
     with guard(quiet=quiet, verbose=verbose):
         from rsclip.run.segment import Failure, segment_scenes
+        from rsclip.scene.source import stem_of
 
         config = gather_config(config_file, flags)
         protect = [config_file] if config_file else []
@@ -65,12 +66,13 @@ def command(
                 plan_scenes(scenes, classes, output_dir, config=config, protect=protect), as_json
             )
             return
-        progress = ProgressLine(quiet=quiet)
+        names = [stem_of(scene) for scene in scenes] if len(scenes) > 1 else []
+        progress = ProgressLine(quiet=quiet, scenes=names)
         outcomes, failures = [], []
         for outcome in segment_scenes(
             scenes, classes, output_dir, config=config, progress=progress, protect=protect
         ):
-            progress.close()
+            progress.next_scene()
             if isinstance(outcome, Failure):
                 failures.append(outcome.error)
                 fail(outcome.error, verbose=verbose)

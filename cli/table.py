@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import click
 
-__all__ = ["print_table"]
+__all__ = ["print_table", "show_time"]
 
 _GAP = "  "
 _LEAST = 24
@@ -23,3 +23,10 @@ def print_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
         click.echo((start + first).rstrip())
         for line in more:
             click.echo(" " * indent + line)
+
+
+def show_time(seconds: float) -> str:
+    """Return a time in the unit that suits it: "90 s", "12 min", "3.5 h"."""
+    if seconds < 100:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:,.0f} min" if seconds < 6000 else f"{seconds / 3600:,.1f} h"
