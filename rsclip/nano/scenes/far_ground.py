@@ -97,11 +97,12 @@ def forest(canvas: Canvas, mask: Mask, metres: float) -> None:
     """Canopy: crowns at 2 m, grain at 10 m, nearly even at 30 m; stands differ in colour."""
     rng, shape = canvas.rng, whole(canvas)
     crown = grain_of(canvas, 3 + 5 * rng.random(), metres)
-    grain = np.float32(min(0.35, 0.06 + 0.7 * rng.random() / metres))
-    bumps = canvas.cut(crown, shape)
+    grain = np.float32(min(0.35, 0.015 + (0.05 + 0.7 / metres) * rng.random()))
+    bumps = canvas.cut(crown, shape) + canvas.cut(max(0, crown - 1), shape) * np.float32(0.6)
     shade = 1 + emboss(canvas, bumps, 1.2 if crown == 0 else SCALES[crown] / 2.5) * grain
     shade += bumps * (grain * np.float32(0.4)) + canvas.cut(0, shape) * (grain * np.float32(0.4))
-    shade += canvas.cut(2, shape) * np.float32(0.05) + canvas.cut(3, shape) * np.float32(0.05)
+    uneven = np.float32(0.06 * rng.random())
+    shade += canvas.cut(2, shape) * uneven + canvas.cut(3, shape) * uneven
     cover(canvas, mask, FOREST, tone(rng, t.FORESTS), np.maximum(shade, np.float32(0.25)))
     stand = np.clip(rough(canvas, 3) * 1.5, 0, 1) * np.float32(0.7 * rng.random())
     for _ in range(1 if metres > 4 else 2):
@@ -211,8 +212,8 @@ def water(canvas: Canvas, mask: Mask, metres: float, shore: Array | None = None)
     """Nearly even water: plumes of sediment, swell, glint, light shallows along `shore` pixels."""
     rng, shape = canvas.rng, whole(canvas)
     body = tone(rng, t.WATER_TONES, 0.25)
-    shade = 1 + canvas.cut(-1, shape) * np.float32(0.01 + 0.05 * rng.random() ** 2)
-    if rng.random() < 0.35:
+    shade = 1 + canvas.cut(-1, shape) * np.float32(0.004 + 0.04 * rng.random() ** 3)
+    if rng.random() < 0.3:
         fetch, side = canvas.axes(canvas.whole(), canvas.palette.wind_angle)
         bent = fetch + canvas.cut(3, shape) * np.float32(1.2)
         swell = wave(bent / np.float32(3 + 9 * rng.random()) + side / np.float32(60))

@@ -64,7 +64,7 @@ def parcels(canvas: Canvas, size: float, strips: int, bend: float) -> Parcels:
 def _season(rng: np.random.Generator, kind: int, count: int) -> Colour:
     """Colours (count, 4) that the parcels of a class have in this scene."""
     if kind == CROPLAND:
-        green = rng.random()
+        green = rng.random() ** 1.4
         some = [t.GREEN_CROPS if rng.random() < green else t.BARE_CROPS for _ in range(count)]
         return np.stack([tone(rng, colours) for colours in some])
     table: Mapping[int, tuple[tuple[float, float, float, float], ...]] = {
@@ -98,8 +98,8 @@ def mosaic(
     colours *= 1 + np.float32(0.08) * rng.standard_normal((lots.count, 1), np.float32)
     ids = lots.ids
     # How much each class's grain, rows and spots show.
-    grain = np.full(256, 0.03, np.float32)
-    grain[[FOREST, ORCHARD, GREENHOUSE]] = (0.14, 0.10, 0.12)
+    grain = np.full(256, 0.005 + 0.035 * rng.random() ** 1.5, np.float32)
+    grain[[FOREST, ORCHARD, GREENHOUSE]] = (0.03 + 0.09 * rng.random(), 0.10, 0.12)
     spots = np.full(256, 0.05, np.float32)
     rows = (0.10 * rng.random(lots.count) ** 2).astype(np.float32)
     rows[kinds == FOREST] = 0

@@ -292,22 +292,25 @@ def shore(canvas: Canvas, metres: float) -> None:
 
 
 def surf(canvas: Canvas, inland: Array, metres: float) -> None:
-    """Broken lines of foam along the shore, over water and the edge of the sand."""
+    """Broken lines and sheets of foam along the shore, like lace where pixels are small."""
     rng, shape = canvas.rng, far.whole(canvas)
     reach = np.float32(max(1.5, (10 + 250 * rng.random() ** 2) / metres))
     lines = int(rng.integers(0, 5))
     foam = np.zeros(shape, np.float32)
-    lace = canvas.cut(1, shape) * 0.5 + canvas.cut(2, shape) * 0.5
+    coarse = far.grain_of(canvas, 4.0, metres)
+    knots = canvas.cut(max(0, coarse - 1), shape) * np.float32(0.5) + canvas.cut(coarse, shape)
+    lace = np.clip(1.25 - np.abs(knots) * np.float32(0.5 + 0.8 * rng.random()), 0, 1)
     for number in range(lines):
         middle = -reach * np.float32((number + 0.3 * rng.random()) / max(1, lines))
-        width = reach * np.float32(0.08 + 0.25 * rng.random())
+        width = reach * np.float32(0.08 + 0.3 * rng.random())
         bent = inland - middle + canvas.cut(3, shape) * reach * np.float32(0.12)
-        broken = np.clip(canvas.cut(3, shape) * 0.8 + lace + 0.7, 0, 1)
+        broken = np.clip(canvas.cut(3, shape) * 0.8 + canvas.cut(2, shape) * 0.4 + 0.7, 0, 1)
         foam = np.maximum(foam, np.clip(1.3 - np.abs(bent) / width, 0, 1) * broken)
-    foam *= inland < 0.5
-    canvas.blend(
-        canvas.whole(), np.array(t.FOAM, np.float32), foam * np.float32(0.4 + 0.6 * rng.random())
-    )
+    if lines and rng.random() < 0.4:
+        sheet = np.clip(1 + inland / reach, 0, 1) * np.float32(rng.random())
+        foam = np.maximum(foam, sheet)
+    weight = foam * lace * (inland < 0.5) * np.float32(0.4 + 0.6 * rng.random())
+    canvas.blend(canvas.whole(), np.array(t.FOAM, np.float32), weight)
 
 
 def desert(canvas: Canvas, metres: float) -> None:

@@ -19,7 +19,7 @@ from rsclip.nano.scenes.tones import tone, tones
 
 # Where there are many houses, larger pixels would cost much time.
 _DENSE = ("village", "old-quarter", "town", "suburb", "industrial", "resort", "coast")
-_DENSE_SPAN, _SPAN = (0.2, 0.6), (0.25, 1.0)
+_DENSE_SPAN, _SPAN = (0.1, 0.6), (0.2, 1.0)
 
 
 def dull(rng: np.random.Generator, palette: Palette) -> Palette:
@@ -34,7 +34,7 @@ def dull(rng: np.random.Generator, palette: Palette) -> Palette:
         grass=grass,
         grass_dry=tone(rng, t.MEADOWS[2:]) * lift,
         crops=tuple(tone(rng, crops) * lift for _ in range(4)),
-        trees=tuple(tone(rng, t.FORESTS) * lift for _ in range(3)),
+        trees=tuple(tones(rng, t.FORESTS, int(rng.integers(2, 7)), 0.3) * lift),
         water=water,
         shallow=water * np.float32(0.6) + soil * np.float32(0.3),
         sand=tone(rng, t.SAND_TONES),
@@ -52,10 +52,14 @@ def _hut(canvas: Canvas, x: float, y: float, angle: float) -> None:
     patch = canvas.rect(x, y, angle, half_u, half_v)
     if around is None or patch is None or not canvas.free(around):
         return
-    if rng.random() < 0.75:
+    if rng.random() < 0.6:
         draw_ridged(canvas, patch, angle, 2.5 + rng.random())
     else:
         draw_flat(canvas, patch, 3 + 3 * rng.random())
+    if rng.random() < 0.5:  # rust and dirt, sheet by sheet
+        sheets = np.floor(patch.u / np.float32(0.8 + rng.random())).astype(np.int32) & 31
+        worn = rng.random(32).astype(np.float32)[sheets] * np.float32(0.6 * rng.random())
+        canvas.blend(patch, tone(rng, t.METAL_ROOFS[4:7]), worn)
     canvas.lock(patch)
 
 

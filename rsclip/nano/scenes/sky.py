@@ -78,22 +78,22 @@ def picture(rng: np.random.Generator, refl: Array, noise: Array) -> npt.NDArray[
     A fixed linear scale, `segment`'s own percentile stretch of 12-bit numbers, or a camera's
     exposure and gamma; before that haze, the optics' blur and noise.
     """
-    clear = rng.random() < 0.3
-    air = _AIR[:3] * np.float32(0.4 * rng.random() if clear else 1.8 * rng.random())
+    clear = rng.random() < 0.35
+    air = _AIR[:3] * np.float32(0.4 * rng.random() if clear else 0.5 + 1.6 * rng.random())
     seen = refl * (1 - air) + air
     grey = np.float32(0.3 * rng.random() ** 2)
     seen += (seen.mean(axis=0) - seen) * grey
-    sigma = 0.3 + 0.7 * rng.random() ** 1.5
+    sigma = 0.35 + 1.0 * rng.random() ** 1.2
     seen = ndimage.gaussian_filter(seen, (0, sigma, sigma), truncate=2.5)
-    grain = np.float32(0.001 + 0.006 * rng.random() ** 2)
+    grain = np.float32(0.0003 + 0.004 * rng.random() ** 2)
     for band in range(3):
         seen[band] += np.roll(noise, (7 * band, 21 * band), (0, 1)) * grain
     way = rng.random()
     balance = (1 + 0.08 * (2 * rng.random((3, 1, 1)) - 1)).astype(np.float32)
-    if way < 0.35:
+    if way < 0.4:
         gain = min(2.2 + 1.6 * rng.random(), 0.75 / float(seen.mean()))
         shown = seen * balance * np.float32(gain)
-    elif way < 0.65:
+    elif way < 0.67:
         scale = np.float32(2500 + 3000 * rng.random())
         numbers = np.clip(seen * scale + 60, 0, FULL_RANGE).astype(np.uint16)
         # The scene is a part of a larger one, whose other ground takes part in the stretch.

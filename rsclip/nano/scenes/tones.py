@@ -12,6 +12,8 @@ FORESTS: tuple[Quad, ...] = (
     (0.05, 0.07, 0.04, 0.26),
     (0.04, 0.07, 0.03, 0.32),
     (0.06, 0.09, 0.05, 0.34),
+    (0.03, 0.055, 0.035, 0.24),
+    (0.035, 0.05, 0.035, 0.20),
     (0.09, 0.09, 0.06, 0.24),
     (0.13, 0.10, 0.06, 0.24),
     (0.11, 0.10, 0.08, 0.18),
@@ -122,6 +124,9 @@ HALL_ROOFS: tuple[Quad, ...] = (
 )
 METAL_ROOFS: tuple[Quad, ...] = (
     (0.44, 0.45, 0.45, 0.44),
+    (0.46, 0.50, 0.50, 0.46),
+    (0.40, 0.43, 0.46, 0.42),
+    (0.52, 0.53, 0.50, 0.50),
     (0.34, 0.33, 0.31, 0.34),
     (0.32, 0.20, 0.14, 0.34),
     (0.24, 0.16, 0.12, 0.27),
@@ -141,7 +146,7 @@ CLOUD: Quad = (0.80, 0.81, 0.83, 0.78)
 FOAM: Quad = (0.62, 0.64, 0.65, 0.50)
 
 
-def tone(rng: np.random.Generator, colours: tuple[Quad, ...], amount: float = 0.2) -> Colour:
+def tone(rng: np.random.Generator, colours: tuple[Quad, ...], amount: float = 0.14) -> Colour:
     """A colour somewhere between two of the colours; (4,) float32."""
     first = np.array(colours[rng.integers(len(colours))], np.float32)
     second = np.array(colours[rng.integers(len(colours))], np.float32)
@@ -149,7 +154,7 @@ def tone(rng: np.random.Generator, colours: tuple[Quad, ...], amount: float = 0.
 
 
 def tones(
-    rng: np.random.Generator, colours: tuple[Quad, ...], count: int, amount: float = 0.2
+    rng: np.random.Generator, colours: tuple[Quad, ...], count: int, amount: float = 0.14
 ) -> Colour:
     """`count` such colours, (count, 4) float32."""
     return np.stack([tone(rng, colours, amount) for _ in range(count)])
