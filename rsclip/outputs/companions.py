@@ -13,6 +13,7 @@ from rsclip.outputs.rasters.cog import CogWriter
 from rsclip.outputs.rasters.pam import write_pam
 from rsclip.outputs.rasters.scores import SCORES, score_writer
 from rsclip.outputs.records.areas import write_areas
+from rsclip.outputs.records.record import warnings_of
 from rsclip.outputs.records.stac import write_stac
 from rsclip.outputs.styles.qgz import ImageLayer, relative_source, write_project
 from rsclip.outputs.styles.qml import polygons_qml, score_qml, write_mask_qml, write_text
@@ -167,7 +168,9 @@ def write_companions(
 
         shares = {item["name"]: item["share"] for item in record["results"]}
         mask = staging.path("mask")
-        picture = render_preview(mask, legend, scene.stem, shares, scene, radiometry)
+        picture = render_preview(
+            mask, legend, scene.stem, shares, scene, radiometry, warnings_of(record)
+        )
         write_preview(staging.path("preview"), picture)
     if "stac" in wanted:
         write_stac(staging.path("stac"), scene, legend, record, names)

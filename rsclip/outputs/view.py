@@ -4,13 +4,9 @@ The page holds everything itself and asks the network for nothing (its content s
 forbids it), so that it can be mailed, archived and opened years later.
 """
 
-import base64
-import html
 import io
 import json
-import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,10 +16,9 @@ from rsclip.errors import InputError, OutputError, RsclipError, warn
 from rsclip.outputs.files.staging import Staging
 from rsclip.outputs.pictures.preview import draw_preview
 from rsclip.outputs.styles.qml import write_text
-from rsclip.outputs.view_page import FINDINGS, PAGE, SCENE
-from rsclip.version import __version__
+from rsclip.outputs.view_page import ViewedScene, describe_results, render_view
 
-__all__ = ["ViewedScene", "build_view"]
+__all__ = ["build_view"]
 
 _RECORD_END = "_run.json"
 _MARK = '<meta name="generator" content="rsclip'
@@ -32,23 +27,6 @@ _QUALITY = 84
 _DAMAGE = (KeyError, TypeError, ValueError, AttributeError, IndexError, OverflowError)
 # Pillow's, on files that are no whole pictures.
 _JUNK = (OSError, SyntaxError, ValueError, Image.DecompressionBombError)
-
-
-@dataclass(frozen=True, slots=True)
-class ViewedScene:
-    """A scene on the page.
-
-    Attributes:
-        stem: What its outputs begin with.
-        record: Its run record.
-        picture: The preview as WebP, or None where there is nothing to draw from.
-        findings: HTML of areas and facts, or None where the record is damaged.
-    """
-
-    stem: str
-    record: Mapping[str, Any]
-    picture: bytes | None
-    findings: str | None
 
 
 def build_view(
@@ -97,8 +75,9 @@ def build_view(
     names = {"page": target.name}
     with Staging(target.parent, names, overwrite=True, inputs=inputs) as staging:
         # Names of files may hold what is no letter at all.
-        page = _page(folder, scenes).encode("utf-8", "backslashreplace").decode()
-        write_text(staging.path("page"), page)
+        page = render_view(folder.resolve().name or "rsclip", scenes)
+        text = page.encode("utf-8", "backslashreplace").decode()
+        write_text(staging.path("page"), text)
         path = staging.publish()["page"]
     return path, scenes
 
@@ -127,7 +106,7 @@ def _read(path: Path) -> ViewedScene | None:
         warn(f"{path}: not a run record: left out")
         return None
     try:
-        findings = _findings(record)
+        findings = describe_results(record)
     except _DAMAGE as error:
         warn(f"{stem}: its run record is damaged ({_said(error)}): areas and facts are left out")
         findings = None
@@ -165,90 +144,3 @@ def _said(error: Exception) -> str:
     text = " ".join(str(error).split())
     # The text of these is the key alone.
     return f"no entry {text}" if isinstance(error, KeyError) else text
-
-
-def _page(folder: Path, scenes: Sequence[ViewedScene]) -> str:
-    title = html.escape(folder.resolve().name or "rsclip")
-    links = "".join(
-        f'<li><a href="#scene-{index}">{html.escape(scene.stem)}</a></li>'
-        for index, scene in enumerate(scenes, 1)
-    )
-    body = "".join(_scene(index, scene, len(scenes)) for index, scene in enumerate(scenes, 1))
-    count = "1 scene" if len(scenes) == 1 else f"{len(scenes)} scenes"
-    return PAGE.substitute(title=title, version=__version__, count=count, links=links, scenes=body)
-
-
-def _scene(index: int, scene: ViewedScene, count: int) -> str:
-    picture = '<p class="none">No picture: neither mask nor preview can be read.</p>'
-    if scene.picture is not None:
-        data = base64.b64encode(scene.picture).decode("ascii")
-        text = html.escape(f"{scene.stem}: image, classes over it, legend, scale and north")
-        picture = f'<img src="data:image/webp;base64,{data}" alt="{text}" loading="lazy">'
-    nav = []
-    if index > 1:
-        nav.append(f'<a href="#scene-{index - 1}" rel="prev">previous</a>')
-    if index < count:
-        nav.append(f'<a href="#scene-{index + 1}" rel="next">next</a>')
-    findings = scene.findings
-    if findings is None:
-        findings = '<p class="none">The run record is damaged: no areas, no facts.</p>'
-    return SCENE.substitute(
-        index=index,
-        stem=html.escape(scene.stem),
-        nav=" ".join(nav),
-        picture=picture,
-        findings=findings,
-        record=html.escape(json.dumps(scene.record, indent=2, ensure_ascii=False)),
-    )
-
-
-def _findings(record: Mapping[str, Any]) -> str:
-    """Return areas and facts as HTML; any error of a mapping means that the record is damaged."""
-    hectares = sum(item.get("m2") or 0 for item in record["results"]) / 1e4
-    # Four significant digits of the whole, so that the points stand below one another.
-    decimals = min(max(4 - math.ceil(math.log10(hectares)), 0), 6) if hectares > 0 else 0
-    return FINDINGS.substitute(
-        rows="".join(_row(item, record, decimals) for item in _by_share(record["results"])),
-        facts="".join(
-            f"<dt>{name}</dt><dd>{html.escape(value)}</dd>" for name, value in _facts(record)
-        ),
-    )
-
-
-def _by_share(results: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-    return sorted(results, key=lambda item: (-item["pixels"], item["value"]))
-
-
-def _row(item: Mapping[str, Any], record: Mapping[str, Any], decimals: int) -> str:
-    colours = {each["value"]: each["colour"] for each in record["classes"]["classes"]}
-    colour = colours[item["value"]] if item["value"] else "#808080"
-    area, confidence = item.get("m2"), item.get("mean_confidence")
-    cells = [
-        f"{item['pixels']:,}",
-        "" if area is None else f"{area / 1e4:,.{decimals}f}",
-        f"{item['share']:.2%}",
-        "" if confidence is None else f"{confidence:.0%}",
-    ]
-    return (
-        f'<tr><th scope="row"><span class="swatch" style="background:{html.escape(colour)}">'
-        f"</span>{html.escape(item['name'])}</th>"
-        + "".join(f"<td>{cell}</td>" for cell in cells)
-        + "</tr>"
-    )
-
-
-def _facts(record: Mapping[str, Any]) -> list[tuple[str, str]]:
-    scene, model, windows = record["scene"], record["model"], record.get("windows", {})
-    height, width = scene["shape"]
-    crs = scene.get("crs")
-    facts = [
-        ("Scene", str(scene["source"])),
-        ("Size", f"{width:,} x {height:,} pixels"),
-        ("CRS", crs.split('"')[1] if crs and '"' in crs else "none"),
-        ("Model", f"{model.get('name')}, {model.get('method', '')}".rstrip(", ")),
-        ("Weights (SHA-256)", str(model.get("weights_sha256") or "unknown")),
-        ("Windows", f"{windows.get('total', 0):,}, {windows.get('skipped', 0):,} without data"),
-        ("Run", f"{record.get('started', '')}, {record.get('seconds', {}).get('total', 0):,.0f} s"),
-        ("rsclip", str(record.get("software", {}).get("rsclip", ""))),
-    ]
-    return facts

@@ -79,6 +79,7 @@ def add_outputs(
             **({name: chosen[name] for name in SHAPE_OPTIONS} if "polygons" in new else {}),
         }
         radiometry = fit(scene, config.stretch)
+        record["warnings"] = list(dict.fromkeys([*record.get("warnings", ()), *warnings]))
         write_companions(
             places, names, folder, scene, radiometry, legend, record, config, only=new
         )  # fmt: skip

@@ -1,5 +1,7 @@
 """Previews: sizes, colours, north and scale at any scene."""
 
+import shutil
+
 import numpy as np
 import pytest
 import rasterio
@@ -7,6 +9,8 @@ from PIL import Image
 from rasterio.crs import CRS
 from rasterio.transform import Affine
 
+import rsclip as library
+from rsclip.errors import RsclipWarning
 from rsclip.geo.grid import north_angle
 from rsclip.outputs.pictures import lettering
 from rsclip.outputs.pictures.legend_and_scale import Entry, legend_layout, round_length
@@ -22,7 +26,7 @@ UTM = CRS.from_epsg(32633)
 
 @pytest.fixture
 def render(tmp_path):
-    def run(shape, transform=None, crs="EPSG:32633", classes=("a", "b", "c"), title="scene"):
+    def run(shape, transform=None, crs="EPSG:32633", classes=("a", "b", "c"), warnings=()):
         transform = transform or Affine(0.5, 0, 5e5, 0, -0.5, 5e6)
         legend = load_legend(classes)
         labels = np.ones(shape, "uint8")
@@ -40,7 +44,9 @@ def render(tmp_path):
             writer.finish()
         shares = {name: float((labels == value).mean()) for value, name in legend.names.items()}
         with Scene.open(scene) as opened:
-            picture = render_preview(tmp_path / "m.tif", legend, title, shares, opened, fit(opened))
+            picture = render_preview(
+                tmp_path / "m.tif", legend, "scene", shares, opened, fit(opened), warnings
+            )
         return picture, legend
 
     return run
@@ -129,6 +135,34 @@ def test_letters_that_no_font_has_give_way_to_english(monkeypatch):
         assert lettering.legible(name, "?") == name
     assert lettering.legible("道路", "road (2)") == "road (2)"
     lettering._font_of.cache_clear()
+
+
+BANNER = (255, 244, 214)
+
+
+def test_warnings_of_the_run_stand_in_a_banner(make_scene, tmp_path):
+    scene, classes, out = make_scene(), ["water", "quokka"], tmp_path / "out"
+    with pytest.warns(RsclipWarning, match="nano has not learned"):
+        done = library.segment(scene, classes, out, model="nano", preview=True)
+    drawn = np.asarray(done.preview())
+    assert (drawn == BANNER).all(axis=2).sum() > 10_000
+    # The same banner where the preview is asked for later.
+    shutil.rmtree(out)
+    with pytest.warns(RsclipWarning, match="nano has not learned"):
+        library.segment(scene, classes, out, model="nano")
+    later = library.segment(scene, classes, out, model="nano", preview=True, resume=True)
+    np.testing.assert_array_equal(np.asarray(later.preview()), drawn)
+
+
+@pytest.mark.parametrize("shape", [(300, 300), (60, 4000), (4000, 60)])
+def test_many_warnings_leave_the_picture_in_its_bounds(render, shape):
+    few, _ = render(shape, warnings=["道路 is not known"])
+    many, _ = render(shape, warnings=["word after word " * 60] * 20)
+    plain, _ = render(shape)
+    assert max(many.size) <= MAX_SIDE
+    assert plain.height < few.height < many.height
+    assert BANNER not in {colour for _, colour in plain.getcolors(1 << 24)}
+    assert BANNER in {colour for _, colour in many.getcolors(1 << 24)}
 
 
 def test_unclassified_pixels_show_the_image(tmp_path):

@@ -1,7 +1,10 @@
 """The page of a folder, and what Chromium makes of it."""
 
+import html
 import json
+import re
 import shutil
+import subprocess
 from html.parser import HTMLParser
 
 import pytest
@@ -49,7 +52,8 @@ def test_the_page_holds_everything_itself(rsclip, folder):
     for address in page.addresses:
         assert not address.startswith("#") or address[1:] in ["", *page.ids]
     assert page.tags.count("img") == 2
-    assert page.tags.count("table") == 2
+    # The totals of both scenes come first.
+    assert page.tags.count("table") == 3
     assert "script" not in page.tags
     assert "url(" not in text
     assert "@import" not in text
@@ -114,8 +118,10 @@ def test_one_damaged_record_does_not_hide_the_rest(rsclip, folder, damage):
     text = (folder / "index.html").read_text(encoding="utf-8")
     page = Collector()
     page.feed(text)
-    assert page.tags.count("table") == 1
-    assert page.tags.count("section") == 2
+    # The totals, and the table of the scene that is whole.
+    assert page.tags.count("table") == 2
+    assert page.tags.count("section") == 3
+    assert "1, not in these totals" in text
     assert "The run record is damaged" in text
     for name in page.ids:
         assert page.ids.count(name) == 1
@@ -130,7 +136,7 @@ def test_odd_records_do_not_hide_the_rest(rsclip, folder):
     assert done.exit_code == 0, done.output
     assert "deep_run.json: not a run record" in done.stderr
     text = (folder / "index.html").read_text(encoding="utf-8")
-    assert text.count("<table") == 2
+    assert text.count("<table") == 3
     assert "udcff" in text
 
 
@@ -143,7 +149,7 @@ def test_damaged_settings_cost_the_picture_only(rsclip, folder):
     assert "other: no preview" in done.stderr
     page = Collector()
     page.feed((folder / "index.html").read_text(encoding="utf-8"))
-    assert (page.tags.count("img"), page.tags.count("table")) == (1, 2)
+    assert (page.tags.count("img"), page.tags.count("table")) == (1, 3)
 
 
 def test_a_cut_record_is_left_out(rsclip, folder):
@@ -177,6 +183,76 @@ def test_the_page_goes_into_folders_that_are_not_there_yet(rsclip, folder, tmp_p
     done = rsclip("view", folder, "-o", target.parent)
     assert done.exit_code == 0, done.output
     assert (target.parent / "index.html").is_file()
+
+
+def _cells(text):
+    """Return the rows of the first table, as lists of text."""
+    table = re.search(r"<tbody>(.*?)</tbody>", text, re.DOTALL).group(1)
+    rows = [re.findall(r"<t[hd].*?</t[hd]>", row) for row in table.split("</tr>")[:-1]]
+    return {
+        row[0]: row[1:] for row in ([re.sub("<.*?>", "", cell) for cell in row] for row in rows)
+    }
+
+
+def test_totals_are_the_sums_over_the_scenes(folder):
+    path = folder / "other_run.json"
+    record = json.loads(path.read_text(encoding="utf-8"))
+    results = record["results"]
+    for item in results:
+        item["m2"] *= 3
+    path.write_text(json.dumps(record), encoding="utf-8")
+    text = build_view(folder)[0].read_text(encoding="utf-8")
+    rows = _cells(text)
+    ground = sum(item["m2"] for item in results)
+    for item in results:
+        pixels, hectares, share, scenes = rows[html.escape(item["name"])]
+        assert pixels == f"{2 * item['pixels']:,}"
+        assert float(hectares) == pytest.approx(item["m2"] * 4 / 3 / 1e4, abs=1e-3)
+        assert share == f"{item['m2'] / ground:.2%}"
+        assert scenes == ("2" if item["pixels"] else "0")
+    # Without the area of a pixel the shares are of the pixels.
+    for item in results:
+        item["m2"] = None
+    path.write_text(json.dumps(record), encoding="utf-8")
+    text = build_view(folder)[0].read_text(encoding="utf-8")
+    assert "1: their pixels have no known size" in text
+    for item in results:
+        assert _cells(text)[html.escape(item["name"])][2] == f"{item['share']:.2%}"
+
+
+def test_one_scene_has_no_totals(folder):
+    (folder / "other_run.json").unlink()
+    assert "All scenes" not in build_view(folder)[0].read_text(encoding="utf-8")
+
+
+def test_warnings_stand_above_the_pictures(folder):
+    path = folder / "other_run.json"
+    record = json.loads(path.read_text(encoding="utf-8"))
+    record["warnings"] = [f"{record['scene']['source']}: a <block> is\nunread", "few words"]
+    path.write_text(json.dumps(record), encoding="utf-8")
+    before, other = build_view(folder)[0].read_text(encoding="utf-8").split('id="scene-1"')
+    totals = before.split('id="totals"')[1]
+    assert '<li>a &lt;block&gt; is unread (<a href="#scene-1">other</a>)</li>' in totals
+    assert "<strong>2 warnings</strong>" in totals
+    other, scene = other.split('id="scene-2"')
+    banner = other[: other.index("<img")]
+    assert "<li>a &lt;block&gt; is unread</li><li>few words</li>" in banner
+    assert 'class="warning"' not in scene
+
+
+def test_on_a_phone_the_page_does_not_scroll_sideways(chromium, folder, tmp_path):
+    page, _ = build_view(folder)
+    frame = tmp_path / "phone.html"
+    said = "document.title = this.contentDocument.documentElement.scrollWidth"
+    frame.write_text(
+        f'<iframe src="{page.as_uri()}" width=390 height=844 onload="{said}"></iframe>'
+    )
+    done = subprocess.run(
+        [chromium, "--headless", "--no-sandbox", "--disable-gpu", "--allow-file-access-from-files",
+         f"--user-data-dir={tmp_path / 'profile'}", "--dump-dom", frame.as_uri()],
+        capture_output=True, text=True, timeout=90, check=True,
+    )  # fmt: skip
+    assert 300 < int(re.search(r"<title>(\d+)</title>", done.stdout).group(1)) <= 390
 
 
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])

@@ -33,6 +33,11 @@ _CAPTION = 34
 _CAPTION_LINE = 27
 _CAPTION_LINES = 5
 _ARROW = 54
+_WARNING_LINES = 3
+_MOST_WARNINGS = 4
+_WARNING_GROUND, _WARNING_EDGE = (255, 244, 214), (217, 142, 4)
+_PADDING = 12
+_NO_FONT = "see the run record (no font here has its letters)"
 _BELOW_PANELS = 124
 # A panel's share of the width at least: captions must not meet.
 _LEAST_COLUMN = 260
@@ -90,6 +95,7 @@ def draw_layout(
     columns: int,
     ground: Ground,
     entries: Sequence[Entry],
+    warnings: Sequence[str] = (),
 ) -> Image.Image:
     """Draw panels under a title, at most `MAX_SIDE` pixels a side if the panels leave the room.
 
@@ -100,6 +106,8 @@ def draw_layout(
         columns: Panels side by side.
         ground: What the panels show.
         entries: Of the legend, in order of importance.
+        warnings: Stand in a banner under the title. Of more than four, and of those longer than
+            three lines, the end is left out.
     """
     panel: Shape = panels[0][1].shape[0], panels[0][1].shape[1]
     column = max(panel[1], _LEAST_COLUMN) if columns > 1 else panel[1]
@@ -107,13 +115,19 @@ def draw_layout(
     room = column if columns > 1 else content
     captions = [wrapped(text, _LETTERS, room, _CAPTION_LINES) for text, _ in panels]
     stack = [captions[start : start + columns] for start in range(0, len(panels), columns)]
-    below = GAP + _TITLE + 16 + sum(panel[0] + _above(row) for row in stack) + _BELOW_PANELS
+    banner = _banner_lines(warnings, content - 2 * _PADDING)
+    above = GAP + _TITLE + 16 + _banner_height(banner)
+    below = above + sum(panel[0] + _above(row) for row in stack) + _BELOW_PANELS
     rows = min(_LEGEND_ROWS, max((MAX_SIDE - below - GAP) // 32 - 1, 3))
     layout = legend_layout(entries, content, rows, _LETTERS)
     size = content + 2 * GAP, below + layout.height + GAP
     picture = Image.new("RGB", size, (255, 255, 255))
     images = [pixels for _, pixels in panels]
-    y = _draw_panels(picture, title, list(zip(captions, images, strict=True)), columns, column)
+    title = shortened(legible(title, "scene"), _TITLE, content)
+    draw = ImageDraw.Draw(picture)
+    draw.text((GAP, GAP), title, fill=INK, font=font_for(title, _TITLE))
+    _draw_banner(draw, (GAP, GAP + _TITLE + 16, GAP + content), banner)
+    y = _draw_panels(picture, above, list(zip(captions, images, strict=True)), columns, column)
     per_pixel = ground.shape[1] / panel[1]
     draw_scale(
         picture,
@@ -132,17 +146,13 @@ def draw_layout(
 
 def _draw_panels(
     picture: Image.Image,
-    title: str,
+    y: int,
     panels: Sequence[tuple[Sequence[str], Panel]],
     columns: int,
     column: int,
 ) -> int:
-    """Draw title, captions (in lines) and panels; return the row below them."""
+    """Draw captions (in lines) and panels from row y on; return the row below them."""
     draw = ImageDraw.Draw(picture)
-    inner = picture.width - 2 * GAP
-    title = shortened(legible(title, "scene"), _TITLE, inner)
-    draw.text((GAP, GAP), title, fill=INK, font=font_for(title, _TITLE))
-    y = GAP + _TITLE + 16
     for start in range(0, len(panels), columns):
         row = panels[start : start + columns]
         y += _above([lines for lines, _ in row])
@@ -155,6 +165,32 @@ def _draw_panels(
             picture.paste(Image.fromarray(pixels), (x, y))
         y += int(row[0][1].shape[0])
     return y
+
+
+def _banner_lines(warnings: Sequence[str], width: int) -> list[str]:
+    lines: list[str] = []
+    for text in warnings[:_MOST_WARNINGS]:
+        lines += wrapped(f"Warning: {legible(text, _NO_FONT)}", _LETTERS, width, _WARNING_LINES)
+    hidden = len(warnings) - _MOST_WARNINGS
+    return [*lines, f"and {hidden} more in the run record"] if hidden > 0 else lines
+
+
+def _banner_height(lines: Sequence[str]) -> int:
+    return len(lines) * _CAPTION_LINE + 2 * _PADDING + 12 if lines else 0
+
+
+def _draw_banner(
+    draw: ImageDraw.ImageDraw, place: tuple[int, int, int], lines: Sequence[str]
+) -> None:
+    """Draw lines of warnings in a box; `place` is (left, top, right)."""
+    if not lines:
+        return
+    left, top, right = place
+    bottom = top + len(lines) * _CAPTION_LINE + 2 * _PADDING
+    draw.rectangle((left, top, right, bottom), fill=_WARNING_GROUND, outline=_WARNING_EDGE, width=2)
+    for row, text in enumerate(lines):
+        at = left + _PADDING, top + _PADDING + row * _CAPTION_LINE
+        draw.text(at, text, fill=INK, font=font_for(text, _LETTERS))
 
 
 def _above(captions: Sequence[Sequence[str]]) -> int:

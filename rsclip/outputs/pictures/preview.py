@@ -1,7 +1,7 @@
 """`<stem>_preview.png`: the image, the classes over it, legend, scale and north in one picture."""
 
 import contextlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +13,7 @@ from rsclip.errors import RsclipError, SceneError
 from rsclip.outputs.files.disk import write_error
 from rsclip.outputs.pictures.layout import MAX_SIDE, Ground, draw_layout, fit_panel
 from rsclip.outputs.pictures.panels import EMPTY, class_entries, image_panel, mask_panel
+from rsclip.outputs.records.record import warnings_of
 from rsclip.scene.scene import Scene, gdal_env
 from rsclip.scene.stretch import Radiometry, fit
 from rsclip.words.legend import UNCLASSIFIED, Legend
@@ -47,6 +48,7 @@ def render_preview(
     shares: Mapping[str, float],
     scene: Scene | None = None,
     radiometry: Radiometry | None = None,
+    warnings: Sequence[str] = (),
 ) -> Image.Image:
     """Draw a scene's preview, at most `MAX_SIDE` pixels a side.
 
@@ -57,6 +59,7 @@ def render_preview(
         shares: Class name -> share (0 to 1) of the valid pixels; the largest come first.
         scene: The open scene; without it the classes stand alone.
         radiometry: The scene's stretch.
+        warnings: Of the run; they stand in a banner.
 
     Raises:
         ReadError: The scene cannot be read.
@@ -80,7 +83,7 @@ def render_preview(
         overlay = np.where(classified[..., None], mixed, image)
         panels = [("image", image), ("classes over the image", overlay)]
     columns = 1 if wide else len(panels)
-    return draw_layout(title, panels, columns, ground, class_entries(legend, shares))
+    return draw_layout(title, panels, columns, ground, class_entries(legend, shares), warnings)
 
 
 def draw_preview(
@@ -128,4 +131,4 @@ def draw_preview(
                 raise
             scene = None
         title = Scene.stem_of(str(about["source"]))
-        return render_preview(mask, legend, title, shares, scene, radiometry)
+        return render_preview(mask, legend, title, shares, scene, radiometry, warnings_of(record))

@@ -13,7 +13,7 @@ import numpy as np
 from rsclip.config import HOW_OPTIONS
 from rsclip.outputs.files.disk import write_error
 
-__all__ = ["provenance_tags", "to_plain", "write_record"]
+__all__ = ["provenance_tags", "to_plain", "warnings_of", "write_record"]
 
 
 def write_record(path: str | Path, record: Mapping[str, Any]) -> None:
@@ -65,6 +65,12 @@ def provenance_tags(record: Mapping[str, Any]) -> dict[str, str]:
         "RSCLIP_SETTINGS": _compact(given) if given else None,
     }
     return {key: str(value) for key, value in tags.items() if value}
+
+
+def warnings_of(record: Mapping[str, Any]) -> list[str]:
+    """Return the warnings of a run, each in one line, without the name of its scene in front."""
+    source = f"{record['scene']['source']}: "
+    return [" ".join(text.removeprefix(source).split()) for text in record.get("warnings") or ()]
 
 
 def to_plain(value: Any) -> Any:

@@ -18,14 +18,14 @@ from PIL import Image
 from rsclip.methods.lastblock import ATTENTIONS
 from rsclip.outputs.files.disk import write_error
 from rsclip.outputs.files.staging import Staging
+from rsclip.outputs.page import render_page
 from rsclip.outputs.records.record import to_plain
 from rsclip.outputs.styles.qml import write_text
 from rsclip.study.diagnose.layers import PARTS, LayerStatistics
-from rsclip.study.diagnose.page import PAGE
+from rsclip.study.diagnose.page import FOOTER, STYLE
 from rsclip.study.diagnose.plots import bar_chart, line_chart
 from rsclip.study.diagnose.sweeps import NORMALISED, Score
 from rsclip.types import BoolArray, FloatArray, Window
-from rsclip.version import __version__
 from rsclip.words.legend import UNCLASSIFIED, Legend
 
 __all__ = ["NAMES", "Picture", "write_report", "write_tables"]
@@ -141,17 +141,19 @@ def write_report(
     sections.append(("record", "How it was made", _record(record)))
     model = record["model"]
     count = len(record["windows"])
-    page = PAGE.substitute(
-        version=__version__,
-        title=html.escape(f"{model['name']} on {Path(record['source']).name or record['source']}"),
-        subtitle=f"{model['depth']} layers, {count} window{'s' * (count != 1)}",
-        links="".join(f'<li><a href="#{key}">{name}</a></li>' for key, name, _ in sections),
-        sections="".join(
+    columns = len(pictures[0].labels) + 1 + (pictures[0].truth is not None) if pictures else 1
+    page = render_page(
+        f"{model['name']} on {Path(record['source']).name or record['source']}",
+        f"{model['depth']} layers, {count} window{'s' * (count != 1)}",
+        "study",
+        [(key, name) for key, name, _ in sections],
+        "".join(
             f'<section id="{key}" aria-labelledby="name-{key}"><h2 id="name-{key}">{name}</h2>'
             f"{body}</section>"
             for key, name, body in sections
         ),
-        columns=len(pictures[0].labels) + 1 + (pictures[0].truth is not None) if pictures else 1,
+        FOOTER,
+        style=STYLE.substitute(columns=columns),
     )
     write_text(staging.path("report"), page)
 
