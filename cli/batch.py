@@ -165,7 +165,7 @@ def _facts(report: "Report") -> dict[str, Any]:
                 "outputs": dict(outcome.outputs),
                 "shares": dict(outcome.shares),
                 "seconds": outcome.seconds,
-                "warnings": list(outcome.warnings),
+                "warnings": outcome.all_warnings,
                 "error": outcome.problem.message if outcome.problem else None,
             }
             for outcome in report.outcomes

@@ -359,7 +359,7 @@ def _line(outcome: Outcome) -> dict[str, Any]:
         "ended": outcome.ended,
         "worker": outcome.worker,
         "tries": outcome.tries,
-        "warnings": list(outcome.warnings),
+        "warnings": outcome.all_warnings,
         "error": problem and {"kind": problem.kind, "message": problem.message},
     }
 

@@ -111,6 +111,11 @@ class Outcome:
     problem: Problem | None = None
 
     @property
+    def all_warnings(self) -> list[str]:
+        """Warnings of the model, the classes and the scene, each once: as in the run record."""
+        return list(dict.fromkeys((*self.notes, *self.warnings)))
+
+    @property
     def refused(self) -> bool:
         """It failed because outputs of another run are in its way; they are still good."""
         return self.problem is not None and self.problem.kind == ExistsError.__name__
@@ -151,8 +156,9 @@ class Report:
 
     @property
     def warnings(self) -> int:
-        """How many warnings the scenes have."""
-        return sum(len(outcome.warnings) for outcome in self.outcomes)
+        """How many warnings were shown: those of scenes, and each of model or classes once."""
+        notes = {text for outcome in self.outcomes for text in outcome.notes}
+        return len(notes) + sum(len(outcome.warnings) for outcome in self.outcomes)
 
 
 class Listener:

@@ -69,7 +69,10 @@ def test_one_bad_scene_stops_no_other(folder, tmp_path, memory):
     (failed,) = report.failed
     assert failed.problem.kind == "SceneError"
     assert str(folder / "north/bad.tif") in failed.problem.message
-    assert read_manifest(out) == [outcome.replace(notes=()) for outcome in report.outcomes]
+    assert read_manifest(out) == [
+        outcome.replace(notes=(), warnings=tuple(outcome.all_warnings))
+        for outcome in report.outcomes
+    ]
     assert memory.ended == list(statuses(report))
     assert (out / "manifest.csv").read_text().count("\n") == 5
 
@@ -519,3 +522,50 @@ def test_a_name_that_is_not_utf8_fails_alone(folder, tmp_path):
         each for each in read_manifest(out / "manifest.jsonl") if each.task.name == "caf\udce9"
     ]
     assert failed.status == "failed"
+
+
+def test_warnings_of_model_and_classes_are_counted_and_kept(folder, tmp_path, memory):
+    """Those of every scene in the manifest, as in its run record; in the summary each once."""
+
+    def model(legend, config):
+        warnings.warn("a small model", RsclipWarning, stacklevel=1)
+        return workers.plain(legend, config)
+
+    out = tmp_path / "out"
+    options = {"recursive": True, "listener": memory, "model_loader": model}
+    report = run_batch([folder], "roads.yaml, water", out, **options)
+    ends = [outcome for outcome in read_manifest(out) if outcome.status == "done"]
+    assert len(ends) == 3
+    for outcome in ends:
+        assert "a small model" in outcome.warnings
+        assert any("looks like a file" in text for text in outcome.warnings)
+    shown = [
+        text for text in memory.notes if "a small model" in text or "looks like a file" in text
+    ]
+    assert len(shown) == len(set(shown)) == 2
+    assert report.warnings == len(shown) + sum(len(each.warnings) for each in report.outcomes)
+    again = run_batch([folder], "roads.yaml, water", out, **options)
+    assert again.count("skipped") == 3
+    kept = {outcome.task.name: outcome for outcome in read_manifest(out)}
+    assert all(set(each.warnings) <= set(kept[each.task.name].warnings) for each in ends)
+    assert "a small model" in (out / "manifest.csv").read_text()
+
+
+def test_a_retry_that_allows_unread_blocks_suits_the_next_nightly_run(folder, tmp_path):
+    """The nightly batch does not give the option, and finds its scenes done."""
+    out, scene = tmp_path / "out", folder / "north/bad.tif"
+    pixels = np.random.default_rng(3).integers(0, 255, (3, 128, 128), dtype="uint8")
+    scene.unlink()
+    write_raster(scene, pixels, tiled=True, blockxsize=64, blockysize=64, compress="deflate")
+    content = bytearray(scene.read_bytes())
+    # In the middle of a block of pixels.
+    content[len(content) // 2 : len(content) // 2 + 200] = bytes(200)
+    scene.write_bytes(content)
+    assert statuses(run(folder, out))["north/bad"] == "failed"
+    config = SegmentConfig(resume=True, on_read_error="nodata")
+    retry = run_batch([], retry_failed=out, config=config, model_loader=workers.plain)
+    assert statuses(retry) == {"north/bad": "done"}
+    assert json.loads((out / "north/bad_run.json").read_text())["unreadable"]
+    nightly = run(folder, out)
+    assert [nightly.count(status) for status in ("done", "skipped", "failed")] == [0, 4, 0]
+    assert all(outcome.status == "skipped" for outcome in read_manifest(out))

@@ -4,6 +4,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import rasterio.shutil
+from rasterio.drivers import raster_driver_extensions
+from rasterio.errors import RasterioError
 
 from rsclip.batch import run_batch
 from rsclip.batch.manifest import Manifest
@@ -206,3 +209,27 @@ def test_photographs_without_a_place_on_earth_are_segmented(tmp_path):
     write_raster(folder / "DJI_0001.JPG", pixels, driver="JPEG", crs=None, transform=None)
     report = run_batch([folder], "bright, dark", tmp_path / "out", model_loader=workers.plain)
     assert [outcome.status for outcome in report.outcomes] == ["done"]
+
+
+def test_a_folder_takes_every_raster_format_of_gdal(folder):
+    """Found by GDAL's own list, and read: one file of each format that can be written here."""
+    (folder / "a.tif").unlink()
+    pixels = np.full((1, 16, 16), 7, "uint8")
+    written = []
+    for name in ("vrt", "jp2", "img", "bil", "ntf", "rsw", "pgm", "webp", "mrf"):
+        path = folder / f"{name}.{name}"
+        driver = raster_driver_extensions().get(name)
+        if driver is None:
+            continue
+        count = 3 if name == "webp" else 1
+        source = folder / ".source.tif"
+        write_raster(source, np.repeat(pixels, count, axis=0))
+        try:
+            rasterio.shutil.copy(source, path, driver=driver)
+            written.append((path.name, ""))
+        except (RasterioError, SystemError):  # a driver that only reads
+            path.unlink(missing_ok=True)
+    assert len(written) > 4
+    for name in ("a.aux.xml", "notes.rst", "paper.pdf", "bil.hdr", "plan.gpkg", "b.txt"):
+        (folder / name).touch()
+    assert sorted(found(folder)) == sorted(written)
