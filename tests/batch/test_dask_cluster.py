@@ -12,6 +12,7 @@ import pytest
 
 from rsclip.batch import run_batch
 from rsclip.batch.manifest import read_manifest
+from rsclip.errors import ModelError
 from tests.batch import workers
 from tests.batch.conftest import CLASSES, Memory
 from tests.batch.test_batch import masks, statuses
@@ -126,7 +127,6 @@ def test_a_scene_that_kills_every_worker_fails_alone(tmp_path, fuse, cluster):
     folder.mkdir()
     scenes(folder, 3)
     write_raster(folder / "dark.tif", np.ones((3, 64, 64), "uint8"))
-    began = time.monotonic()
     report = run_batch(
         [folder], CLASSES, tmp_path / "out", model_loader=workers.deadly,
         dask=cluster.scheduler_address,
@@ -134,7 +134,6 @@ def test_a_scene_that_kills_every_worker_fails_alone(tmp_path, fuse, cluster):
     assert statuses(report)["dark"] == "failed"
     assert "several workers were lost" in report.failed[0].problem.message
     assert report.count("done") == 3
-    assert time.monotonic() - began < 120
 
 
 def test_a_scheduler_that_goes_away_fails_no_scene(folder, tmp_path, scheduler):
@@ -187,3 +186,27 @@ def test_a_scheduler_that_goes_away_is_told_once(tmp_path, scheduler, tiny_model
         subprocess.run([*map(str, command), "-o", str(target)], check=True, capture_output=True)
     assert masks(out) == masks(tmp_path / "alone")
     assert {outcome.status for outcome in read_manifest(out)} <= {"done", "skipped"}
+
+
+def test_workers_keep_nothing_of_another_batch(folder, tmp_path, fuse, cluster):
+    """No error, warning, class file or weights: the next batch may have others of the same name."""
+    (folder / "north/bad.tif").unlink()
+    told, classes = tmp_path / "fuse", tmp_path / "classes.yaml"
+    options = {"recursive": True, "dask": cluster.scheduler_address}
+
+    def batch(out):
+        return run_batch([folder], classes, tmp_path / out, model_loader=workers.told, **options)
+
+    classes.write_text("classes: [bright, dark]")
+    told.write_text("broken")
+    with pytest.raises(ModelError, match="no such model"):
+        batch("broken")
+    for name, words in (("first", "bright, dark"), ("second", "dark, grey, bright")):
+        told.write_text(name)
+        classes.write_text(f"classes: [{words}]")
+        report = batch(name)
+        assert report.count("done") == 3
+        assert {outcome.notes for outcome in report.outcomes} == {(name,)}
+        assert {tuple(outcome.shares)[1:] for outcome in report.outcomes} == {
+            tuple(words.split(", "))
+        }

@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 
 from rsclip.batch.processes import _end_with_parent
+from rsclip.errors import warn
 from tests.run.stub import StubEncoder, loader
 
 
@@ -41,6 +42,15 @@ def broken(legend, config):
     from rsclip.errors import ModelError
 
     raise ModelError("no such model", where="--model", remedy="Choose another.")
+
+
+def told(legend, config):
+    """A model that warns of what a file says, or is broken if it says so."""
+    text = Path(os.environ["RSCLIP_TEST_FUSE"]).read_text()
+    if text == "broken":
+        return broken(legend, config)
+    warn(text)
+    return plain(legend, config)
 
 
 def threads(legend, config):
