@@ -212,7 +212,7 @@ def water(canvas: Canvas, mask: Mask, metres: float, shore: Array | None = None)
     """Nearly even water: plumes of sediment, swell, glint, light shallows along `shore` pixels."""
     rng, shape = canvas.rng, whole(canvas)
     body = tone(rng, t.WATER_TONES, 0.25)
-    shade = 1 + canvas.cut(-1, shape) * np.float32(0.004 + 0.04 * rng.random() ** 3)
+    shade = 1 + canvas.cut(-1, shape) * np.float32(0.003 + 0.03 * rng.random() ** 4)
     if rng.random() < 0.3:
         fetch, side = canvas.axes(canvas.whole(), canvas.palette.wind_angle)
         bent = fetch + canvas.cut(3, shape) * np.float32(1.2)
@@ -237,6 +237,36 @@ def water(canvas: Canvas, mask: Mask, metres: float, shore: Array | None = None)
             tone(rng, t.WATER_TONES[-1:]),
             np.clip(0.4 + 0.4 * broad(canvas), 0, 1) * mask,
         )
+
+
+def white_caps(canvas: Canvas, mask: Mask, part: float) -> None:
+    """White caps on a small share of the water."""
+    shape = whole(canvas)
+    caps = share(canvas.cut(0, shape) + canvas.cut(3, shape) * np.float32(0.5), part)
+    weight = (caps & mask) * np.float32(0.1 + 0.4 * canvas.rng.random())
+    canvas.blend(canvas.whole(), np.array(t.FOAM, np.float32), weight)
+
+
+def surf(canvas: Canvas, inland: Array, metres: float) -> None:
+    """Broken lines and sheets of foam along the shore, like lace where pixels are small."""
+    rng, shape = canvas.rng, whole(canvas)
+    reach = np.float32(max(1.5, (10 + 250 * rng.random() ** 2) / metres))
+    lines = int(rng.integers(0, 5))
+    foam = np.zeros(shape, np.float32)
+    coarse = grain_of(canvas, 4.0, metres)
+    knots = canvas.cut(max(0, coarse - 1), shape) * np.float32(0.5) + canvas.cut(coarse, shape)
+    lace = np.clip(1.25 - np.abs(knots) * np.float32(0.5 + 0.8 * rng.random()), 0, 1)
+    for number in range(lines):
+        middle = -reach * np.float32((number + 0.3 * rng.random()) / max(1, lines))
+        width = reach * np.float32(0.08 + 0.3 * rng.random())
+        bent = inland - middle + canvas.cut(3, shape) * reach * np.float32(0.12)
+        broken = np.clip(canvas.cut(3, shape) * 0.8 + canvas.cut(2, shape) * 0.4 + 0.7, 0, 1)
+        foam = np.maximum(foam, np.clip(1.3 - np.abs(bent) / width, 0, 1) * broken)
+    if lines and rng.random() < 0.4:
+        sheet = np.clip(1 + inland / reach, 0, 1) * np.float32(rng.random())
+        foam = np.maximum(foam, sheet)
+    weight = foam * lace * (inland < 0.5) * np.float32(0.4 + 0.6 * rng.random())
+    canvas.blend(canvas.whole(), np.array(t.FOAM, np.float32), weight)
 
 
 def wetland(canvas: Canvas, mask: Mask, metres: float) -> None:

@@ -23,8 +23,8 @@ from rsclip.nano.scenes.classes import (
 from rsclip.nano.scenes.far_built import town, works
 from rsclip.nano.scenes.far_parcels import mosaic, pivots
 from rsclip.nano.scenes.layout import Curve, Frame, make_curve
-from rsclip.nano.scenes.noise import Array, wave
-from rsclip.nano.scenes.tones import tone
+from rsclip.nano.scenes.noise import value_noise, wave
+from rsclip.nano.scenes.tones import tone, tones
 
 Recipe = Callable[[Canvas, float], None]
 
@@ -85,7 +85,7 @@ def _blobs(canvas: Canvas, part: float) -> Mask:
     return far.share(far.broad(canvas, 60 + 120 * canvas.rng.random()), part)
 
 
-def _settlements(canvas: Canvas, metres: float, part: float) -> None:
+def _villages(canvas: Canvas, metres: float, part: float) -> None:
     """Villages or towns on a share of the scene."""
     rng = canvas.rng
     green = float(rng.random())
@@ -101,7 +101,7 @@ def fields(canvas: Canvas, metres: float) -> None:
     if rng.random() < 0.6:
         far.forest(canvas, _blobs(canvas, 0.02 + 0.2 * rng.random()), metres)
     if rng.random() < 0.4:
-        _settlements(canvas, metres, 0.02 + 0.08 * rng.random())
+        _villages(canvas, metres, 0.02 + 0.08 * rng.random())
     if rng.random() < 0.3:
         _river(canvas, metres)
     _roads(canvas, metres)
@@ -210,8 +210,32 @@ def paddies(canvas: Canvas, metres: float) -> None:
     if rng.random() < 0.6:
         _river(canvas, metres)
     if rng.random() < 0.5:
-        _settlements(canvas, metres, 0.02 + 0.05 * rng.random())
+        _villages(canvas, metres, 0.02 + 0.05 * rng.random())
     _roads(canvas, metres, 2)
+
+
+def terraces(canvas: Canvas, metres: float) -> None:
+    """Fields in steps along the contours of hills, under water in part, with woods above."""
+    rng, shape = canvas.rng, far.whole(canvas)
+    height = value_noise(rng, shape, 90 + 90 * rng.random())
+    height += value_noise(rng, shape, 40.0) * np.float32(0.3)
+    steps = height * np.float32((6 + 14 * rng.random()) / max(1.0, (metres / 8) ** 0.5))
+    number = np.floor(steps).astype(np.int32)
+    # Walls across the steps part the fields of one step.
+    across = canvas.axes(canvas.whole(), np.pi * rng.random())[0] / np.float32(30)
+    field = (number * 37 + np.floor(across + number * 0.37).astype(np.int32) * 11) & 255
+    colours = tones(rng, t.GREEN_CROPS if rng.random() < 0.6 else t.BARE_CROPS, 256)
+    wet = rng.random(256) < 0.5 * rng.random()
+    colours[wet] = tone(rng, t.WATER_TONES[3:8])
+    wall = np.clip(np.minimum(steps - number, number + 1 - steps) * 6, 0.6, 1)
+    canvas.labels[:] = np.where(wet[field], WATER, CROPLAND)
+    for band in range(4):
+        canvas.refl[band] = colours[field, band] * wall
+    far.forest(canvas, far.share(height + far.rough(canvas, 3) * 0.2, 0.4 * rng.random()), metres)
+    if rng.random() < 0.5:
+        _villages(canvas, metres, 0.02 + 0.04 * rng.random())
+    _roads(canvas, metres, 2)
+    _shade(canvas, 0.2 * rng.random(), metres)
 
 
 def _lakes(canvas: Canvas, metres: float, part: float) -> None:
@@ -246,7 +270,7 @@ def rivers(canvas: Canvas, metres: float) -> None:
     for _ in range(int(rng.integers(1, 4))):
         _river(canvas, metres, max(1.5, (20 + 400 * rng.random() ** 2) / metres))
     if rng.random() < 0.4:
-        _settlements(canvas, metres, 0.03 + 0.1 * rng.random())
+        _villages(canvas, metres, 0.03 + 0.1 * rng.random())
     _roads(canvas, metres, 2)
 
 
@@ -256,15 +280,7 @@ def sea(canvas: Canvas, metres: float) -> None:
     if canvas.rng.random() < 0.3:
         far.rock(canvas, _blobs(canvas, 0.01 + 0.03 * canvas.rng.random()), metres)
     if canvas.rng.random() < 0.3:
-        _foam(canvas, _all(canvas), 0.004 + 0.02 * canvas.rng.random())
-
-
-def _foam(canvas: Canvas, mask: Mask, part: float) -> None:
-    """White caps on a small share of the water."""
-    shape = far.whole(canvas)
-    caps = far.share(canvas.cut(0, shape) + canvas.cut(3, shape) * np.float32(0.5), part)
-    weight = (caps & mask) * np.float32(0.1 + 0.4 * canvas.rng.random())
-    canvas.blend(canvas.whole(), np.array(t.FOAM, np.float32), weight)
+        far.white_caps(canvas, _all(canvas), 0.004 + 0.02 * canvas.rng.random())
 
 
 def shore(canvas: Canvas, metres: float) -> None:
@@ -286,31 +302,9 @@ def shore(canvas: Canvas, metres: float) -> None:
     under = canvas.refl * np.float32(0.35 + 0.3 * rng.random())
     canvas.refl += (under - canvas.refl) * wet
     far.water(canvas, inland <= 0, metres, -inland)
-    surf(canvas, inland, metres)
+    far.surf(canvas, inland, metres)
     if rng.random() < 0.3:
-        _foam(canvas, inland < -3, 0.005)
-
-
-def surf(canvas: Canvas, inland: Array, metres: float) -> None:
-    """Broken lines and sheets of foam along the shore, like lace where pixels are small."""
-    rng, shape = canvas.rng, far.whole(canvas)
-    reach = np.float32(max(1.5, (10 + 250 * rng.random() ** 2) / metres))
-    lines = int(rng.integers(0, 5))
-    foam = np.zeros(shape, np.float32)
-    coarse = far.grain_of(canvas, 4.0, metres)
-    knots = canvas.cut(max(0, coarse - 1), shape) * np.float32(0.5) + canvas.cut(coarse, shape)
-    lace = np.clip(1.25 - np.abs(knots) * np.float32(0.5 + 0.8 * rng.random()), 0, 1)
-    for number in range(lines):
-        middle = -reach * np.float32((number + 0.3 * rng.random()) / max(1, lines))
-        width = reach * np.float32(0.08 + 0.3 * rng.random())
-        bent = inland - middle + canvas.cut(3, shape) * reach * np.float32(0.12)
-        broken = np.clip(canvas.cut(3, shape) * 0.8 + canvas.cut(2, shape) * 0.4 + 0.7, 0, 1)
-        foam = np.maximum(foam, np.clip(1.3 - np.abs(bent) / width, 0, 1) * broken)
-    if lines and rng.random() < 0.4:
-        sheet = np.clip(1 + inland / reach, 0, 1) * np.float32(rng.random())
-        foam = np.maximum(foam, sheet)
-    weight = foam * lace * (inland < 0.5) * np.float32(0.4 + 0.6 * rng.random())
-    canvas.blend(canvas.whole(), np.array(t.FOAM, np.float32), weight)
+        far.white_caps(canvas, inland < -3, 0.005)
 
 
 def desert(canvas: Canvas, metres: float) -> None:
@@ -329,7 +323,7 @@ def desert(canvas: Canvas, metres: float) -> None:
     ground = canvas.labels != SAND
     far.dots(canvas, ground, int(canvas.labels[0, 0]), tone(rng, t.SHRUBS), 0.08 * rng.random(), 30)
     if rng.random() < 0.15:
-        _settlements(canvas, metres, 0.02 + 0.05 * rng.random())
+        _villages(canvas, metres, 0.02 + 0.05 * rng.random())
     _roads(canvas, metres, 1)
     _shade(canvas, 0.25 * rng.random() ** 2, metres)
 
@@ -418,6 +412,7 @@ LANDSCAPES: Mapping[str, tuple[Recipe, float]] = {
     "groves": (orchards, 1.0),
     "irrigated": (irrigated, 0.6),
     "paddies": (paddies, 0.6),
+    "terraces": (terraces, 0.4),
     "lakes": (lakes, 0.8),
     "rivers": (rivers, 1.0),
     "sea": (sea, 0.4),

@@ -1,4 +1,4 @@
-"""Scenes at 0.2 to 1.2 m a pixel as real places look: dull colours, villages, old quarters."""
+"""Scenes at 0.1 to 1 m a pixel as real places look: dull colours, villages, old quarters."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace

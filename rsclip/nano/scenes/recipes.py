@@ -55,7 +55,7 @@ def _fill_cells(canvas: Canvas, grid: Grid, margin: float, mix: Mapping[str, flo
             FILLERS[name](canvas, grid, index, free)
 
 
-def _settle(
+def _street_blocks(
     canvas: Canvas, mix: Mapping[str, float], wide: Range, tall: Range, street: float, bend: float
 ) -> None:
     """Street blocks over everything that is not locked yet."""
@@ -112,7 +112,7 @@ def town(canvas: Canvas) -> None:
         "site": 0.5,
         "baths": 0.6,
     }
-    _settle(canvas, mix, (50, 90), (38, 60), 3.6 + 1.5 * rng.random(), 10 * rng.random())
+    _street_blocks(canvas, mix, (50, 90), (38, 60), 3.6 + 1.5 * rng.random(), 10 * rng.random())
 
 
 def suburb(canvas: Canvas) -> None:
@@ -123,7 +123,9 @@ def suburb(canvas: Canvas) -> None:
     if rng.random() < 0.25:
         add_railway(canvas)
     mix = {"houses": 5.0, "villas": 4.0, "park": 1.0, "baths": 0.6, "car park": 0.5, "site": 0.4}
-    _settle(canvas, mix, (70, 130), (42, 62), 3.5 + 1.2 * rng.random(), 18 + 14 * rng.random())
+    _street_blocks(
+        canvas, mix, (70, 130), (42, 62), 3.5 + 1.2 * rng.random(), 18 + 14 * rng.random()
+    )
 
 
 def industrial(canvas: Canvas) -> None:
@@ -134,7 +136,7 @@ def industrial(canvas: Canvas) -> None:
     if rng.random() < 0.5:
         add_road(canvas, 6 + rng.random())
     mix = {"halls": 7.0, "car park": 1.5, "soil": 0.8, "grass": 0.6, "solar": 0.6, "sand": 0.3}
-    _settle(canvas, mix, (70, 120), (55, 85), 4.5 + 1.5 * rng.random(), 4 * rng.random())
+    _street_blocks(canvas, mix, (70, 120), (55, 85), 4.5 + 1.5 * rng.random(), 4 * rng.random())
 
 
 def railyard(canvas: Canvas) -> None:
@@ -149,7 +151,7 @@ def railyard(canvas: Canvas) -> None:
     if rng.random() < 0.5:
         add_road(canvas)
     mix = {"halls": 3.0, "car park": 1.5, "soil": 1.5, "grass": 1.0, "wood": 0.7, "houses": 1.0}
-    _settle(canvas, mix, (60, 100), (45, 75), 4 + rng.random(), 5.0)
+    _street_blocks(canvas, mix, (60, 100), (45, 75), 4 + rng.random(), 5.0)
 
 
 def farmland(canvas: Canvas) -> None:
@@ -200,7 +202,7 @@ def horticulture(canvas: Canvas) -> None:
         "soil": 0.4,
         "car park": 0.3,
     }
-    _settle(canvas, mix, (60, 130), (45, 85), 3.5 + rng.random(), 4.0)
+    _street_blocks(canvas, mix, (60, 130), (45, 85), 3.5 + rng.random(), 4.0)
 
 
 def solar_park(canvas: Canvas) -> None:
@@ -240,7 +242,7 @@ def coast(canvas: Canvas) -> None:
     kind = rng.random()
     if kind < 0.6:
         mix = {"baths": 3.0, "villas": 2.0, "flats": 2.0, "car park": 1.2, "park": 1.0, "sand": 0.5}
-        _settle(canvas, mix, (55, 95), (45, 65), 3.6 + rng.random(), 8.0)
+        _street_blocks(canvas, mix, (55, 95), (45, 65), 3.6 + rng.random(), 8.0)
     else:
         if rng.random() < 0.7:
             add_road(canvas)
@@ -262,7 +264,7 @@ def resort(canvas: Canvas) -> None:
         "sand": 0.9,
         "park": 0.6,
     }
-    _settle(canvas, mix, (60, 110), (50, 85), 3.6 + rng.random(), 14.0)
+    _street_blocks(canvas, mix, (60, 110), (50, 85), 3.6 + rng.random(), 14.0)
 
 
 def river(canvas: Canvas) -> None:

@@ -90,10 +90,10 @@ def picture(rng: np.random.Generator, refl: Array, noise: Array) -> npt.NDArray[
         seen[band] += np.roll(noise, (7 * band, 21 * band), (0, 1)) * grain
     way = rng.random()
     balance = (1 + 0.08 * (2 * rng.random((3, 1, 1)) - 1)).astype(np.float32)
-    if way < 0.4:
-        gain = min(2.2 + 1.6 * rng.random(), 0.75 / float(seen.mean()))
+    if way < 0.45:
+        gain = min(2.6 + 1.1 * rng.random(), 0.75 / float(seen.mean()))
         shown = seen * balance * np.float32(gain)
-    elif way < 0.67:
+    elif way < 0.7:
         scale = np.float32(2500 + 3000 * rng.random())
         numbers = np.clip(seen * scale + 60, 0, FULL_RANGE).astype(np.uint16)
         # The scene is a part of a larger one, whose other ground takes part in the stretch.

@@ -1,4 +1,4 @@
-"""Scenes of every landscape and pixel size from 0.2 to 30 m, for training."""
+"""Scenes of every landscape and pixel size from 0.1 to 30 m, for training."""
 
 from collections.abc import Mapping
 from typing import Any

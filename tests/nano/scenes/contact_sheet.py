@@ -53,8 +53,8 @@ def classes_sheet() -> Image.Image:
 
 
 def varied_sheet() -> Image.Image:
-    """Every landscape at a pixel size of its seed, then six near kinds, one to one."""
-    near = ("village", "old-quarter", "farmland", "river", "suburb", "village")
+    """Every landscape at a pixel size of its seed, then five near kinds, one to one."""
+    near = ("village", "old-quarter", "farmland", "river", "suburb")
     side, cells = 150, []
     for number, kind in enumerate((*LANDSCAPES, *near)):
         gsd = None if kind in near else (2.5, 5.0, 10.0, 10.0, 20.0, 10.0)[number % 6]
