@@ -340,7 +340,9 @@ def _begun(content: bytes) -> bool:
 
 def _no_manifest(path: Path) -> InputError:
     return InputError(
-        "not a manifest of rsclip", where=path, remedy="Choose another output folder (-o)."
+        "not a manifest of rsclip",
+        where=path,
+        remedy="Check the path, or choose another output folder (-o).",
     )
 
 

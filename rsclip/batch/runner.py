@@ -185,7 +185,7 @@ def plan_batch(
             output_dir = path if path.is_dir() else path.parent
     else:
         if output_dir is None:
-            raise OptionError("no output folder", where="-o", remedy="Name one.")
+            raise OptionError("no output folder", remedy="Give one with -o.")
         entries = find_scenes(inputs, output_dir, recursive=recursive)
         tasks = [_task(entry, classes, layer) for entry in entries]
     root = expand(output_dir).absolute()

@@ -5,7 +5,7 @@ import functools
 import glob
 import os
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -146,18 +146,19 @@ def _of_folder(root: Path, given: str, output_dir: Path, recursive: bool) -> lis
         if path.suffix.lower() not in _PICTURES or path.with_suffix("") not in scenes
     ]
     if not found:
-        what = "no scene in this folder" if files else "the folder is empty"
         deeper = not recursive and any(
             path.suffix.lower() in raster_suffixes() for path in _walk(root, True)
         )
-        raise InputError(
-            what,
-            where=given,
-            remedy="There are some in the folders in it: use --recursive."
-            if deeper
-            else "Files count whose suffix is of one of GDAL's raster formats, such as .tif; a "
-            "pattern or a list may name others.",
-        )
+        if deeper:
+            remedy = "Its subfolders have scenes: use --recursive."
+        elif files:
+            remedy = (
+                "No file has a suffix of GDAL's raster formats; name files by a pattern or a list."
+            )
+        else:
+            remedy = "Check the path."
+        what = "no scene in this folder" if files or deeper else "the folder is empty"
+        raise InputError(what, where=given, remedy=remedy)
     return [_below(path, root, given) for path in found]
 
 
@@ -300,16 +301,22 @@ def _folder(named: str | None, layout: str, given: str) -> str:
 
 
 def _settings(line: Mapping[str, str], given: str) -> dict[str, Any]:
+    readers: dict[str, Callable[[str], Any]] = {
+        "bidx": lambda text: [int(part) for part in re.split(r"[,\s/]+", text)],
+        "gsd": float,
+    }
     settings: dict[str, Any] = {}
-    try:
-        if "bidx" in line:
-            settings["bidx"] = [int(part) for part in re.split(r"[,\s/]+", line["bidx"])]
-        if "gsd" in line:
-            settings["gsd"] = float(line["gsd"])
-    except ValueError as error:
-        raise OptionError(
-            f"bands or gsd are not numbers: {error}", where=given, remedy="Such as 4,1,2 and 0.5."
-        ) from error
+    for name, read in readers.items():
+        try:
+            if name in line:
+                settings[name] = read(line[name])
+        except ValueError as error:
+            what, such = ("gsd", "0.5") if name == "gsd" else ("bands", "4,1,2")
+            raise OptionError(
+                f"{what} {line[name]!r}: not a number",
+                where=given,
+                remedy=f"Write {what} as {such}.",
+            ) from error
     return settings
 
 

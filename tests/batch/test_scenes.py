@@ -135,7 +135,7 @@ def test_a_table_may_name_classes_bands_gsd_and_folder(folder, separator):
         ("classes\nx\n", "no column `scene`"),
         ("scene,path\na.tif,b.tif\n", "is named twice"),
         ("scene,bands\na.tif,3,2,1\n", "4 cells, the header 2"),
-        ("scene,bands\na.tif,red\n", "bands or gsd"),
+        ("scene,bands\na.tif,red\n", "bands 'red': not a number"),
         ("scene,folder\na.tif,../up\n", "not below the output folder"),
         ("scene\n", "names no scene"),
         ("scene\nx.tif\na.tif\ny/z.tif\n", "2 files are missing: line 2: x.tif; line 4: y/z.tif"),
