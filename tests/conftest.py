@@ -40,7 +40,7 @@ def tiny_model(tmp_path_factory) -> str:
     import torch
     from safetensors.torch import save_file
 
-    from rsclip.model.compat import import_open_clip
+    from rsclip.model.open_clip_import import import_open_clip
     from tests.data.parity.recipe import seeded_weights
 
     open_clip = import_open_clip()

@@ -6,7 +6,7 @@ from dataclasses import fields
 from typing import Any
 
 from rsclip.errors import ModelError
-from rsclip.model.compat import import_open_clip
+from rsclip.model.open_clip_import import import_open_clip
 
 __all__ = ["check_config", "check_model"]
 

@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.nn import functional as F  # noqa: N812 (torch's own name)
 
 from rsclip.errors import ModelError, warn
-from rsclip.model.compat import import_open_clip
+from rsclip.model.open_clip_import import import_open_clip
 
 __all__ = [
     "count_tokens",

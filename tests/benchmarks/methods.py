@@ -16,7 +16,7 @@ import numpy as np
 import rsclip
 from rsclip.methods import METHODS
 from rsclip.methods.segmenter import Segmenter
-from rsclip.model.compat import import_open_clip
+from rsclip.model.open_clip_import import import_open_clip
 
 # As `rsclip compare` runs them.
 TOGETHER = (("clearclip", "sclip", "scclip"), tuple(METHODS))

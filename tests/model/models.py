@@ -4,7 +4,7 @@ import copy
 
 import torch
 
-from rsclip.model.compat import import_open_clip
+from rsclip.model.open_clip_import import import_open_clip
 from tests.data.parity.recipe import seeded_weights
 
 open_clip = import_open_clip()

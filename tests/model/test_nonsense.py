@@ -11,10 +11,10 @@ from safetensors.torch import load_file, save_file
 
 from rsclip.errors import ModelError
 from rsclip.model import load_backbone
-from rsclip.model.digest import tensors_sha256
 from rsclip.model.text import tokenizer_facts
 from rsclip.model.weights import bundle
 from rsclip.model.weights.registry import read_registry
+from rsclip.model.weights_hash import tensors_sha256
 from rsclip.words.legend import load_legend
 
 

@@ -6,7 +6,7 @@ import torch
 
 import rsclip
 from rsclip.errors import ModelError, OptionError
-from rsclip.model import compat
+from rsclip.model import open_clip_import
 from tests.model.models import open_clip, tiny_clip, tiny_config
 
 RESNET = {"layers": [1, 1, 1, 1], "width": 8, "image_size": 32, "patch_size": None}
@@ -124,12 +124,12 @@ def test_only_the_known_failure_of_torchvision_is_mended(monkeypatch):
     def fail(name):
         raise RuntimeError("operator torchvision::nms does not exist" if known else "other")
 
-    monkeypatch.setattr(compat.importlib, "import_module", fail)
-    monkeypatch.setattr(compat, "_libraries", [])
+    monkeypatch.setattr(open_clip_import.importlib, "import_module", fail)
+    monkeypatch.setattr(open_clip_import, "_libraries", [])
     known = False
     with pytest.raises(RuntimeError, match="other"):
-        compat.import_open_clip()
-    assert not compat._libraries
+        open_clip_import.import_open_clip()
+    assert not open_clip_import._libraries
     known = True
     with pytest.raises(ModelError, match="torchvision release"):
-        compat.import_open_clip()
+        open_clip_import.import_open_clip()

@@ -4,7 +4,7 @@ import sys
 import numpy as np
 import pytest
 
-from rsclip.model.compat import import_open_clip
+from rsclip.model.open_clip_import import import_open_clip
 
 import_open_clip()
 import torch  # noqa: E402

@@ -13,7 +13,7 @@ import rasterio
 import torch
 from safetensors.torch import save_file
 
-from rsclip.model.compat import import_open_clip
+from rsclip.model.open_clip_import import import_open_clip
 from tests.data.parity.recipe import seeded_weights
 
 # Patch, trained window, QuickGELU, mean: three kinds that open_clip's towers come in.

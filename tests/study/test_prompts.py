@@ -10,7 +10,7 @@ import pytest
 from rsclip.config import SegmentConfig
 from rsclip.errors import OutputError, RsclipWarning
 from rsclip.model import load_backbone
-from rsclip.model.compat import import_open_clip
+from rsclip.model.open_clip_import import import_open_clip
 from rsclip.model.text import count_tokens, rare_words
 from rsclip.study.prompts import ClosePair, report_prompts, write_matrix
 from rsclip.words.class_sets import describe_sets

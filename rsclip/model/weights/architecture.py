@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 from rsclip.errors import ModelError
 from rsclip.fields import nearest
 from rsclip.files import read_text
-from rsclip.model.compat import import_open_clip
+from rsclip.model.open_clip_import import import_open_clip
 from rsclip.model.weights.names import CONFIG_NAME, DEFAULT, NANO, ModelName
 from rsclip.model.weights.origin import cached_file, origin_of, pretrained
 from rsclip.model.weights.registry import checked_gsd_range, checkpoints

@@ -18,9 +18,9 @@ from torch import Tensor
 
 from rsclip.errors import ModelError, OutputError
 from rsclip.files import new_file
-from rsclip.model.digest import tensors_sha256
 from rsclip.model.text import tokenizer_facts
 from rsclip.model.weights.architecture import Architecture, checked
+from rsclip.model.weights_hash import tensors_sha256
 from rsclip.words.vocabulary import checked_vocabulary
 
 __all__ = ["Bundle", "read_bundle", "verify_tensors", "write_bundle"]
@@ -39,7 +39,7 @@ class Bundle:
     Attributes:
         name: The model as it was named when it was bundled.
         architecture: What to build.
-        weights_sha256: Hash over the tensors, see `digest.tensors_sha256`.
+        weights_sha256: Hash over the tensors, see `weights_hash.tensors_sha256`.
         vocabulary: The words that a small model has learned, or None.
         facts: Everything, licence and source included.
     """

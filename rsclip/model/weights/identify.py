@@ -8,7 +8,7 @@ from typing import Any
 
 from rsclip.errors import ModelError
 from rsclip.model.checks import check_config
-from rsclip.model.compat import import_open_clip
+from rsclip.model.open_clip_import import import_open_clip
 from rsclip.model.weights.architecture import Architecture, architecture_of, refuse_open_activation
 from rsclip.model.weights.names import DEFAULT, parse_name
 

@@ -11,8 +11,8 @@ from rsclip.errors import ModelError, warn
 from rsclip.files import expand
 from rsclip.model.backbone import Backbone
 from rsclip.model.checks import check_config
-from rsclip.model.compat import import_open_clip
 from rsclip.model.memory import enough_memory, is_memory_error
+from rsclip.model.open_clip_import import import_open_clip
 from rsclip.model.outline import ModelOutline
 from rsclip.model.weights.architecture import (
     Architecture,

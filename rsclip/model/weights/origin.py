@@ -13,7 +13,7 @@ from typing import Any
 from rsclip.errors import ModelError
 from rsclip.fields import nearest
 from rsclip.files import cache_folder
-from rsclip.model.compat import import_open_clip
+from rsclip.model.open_clip_import import import_open_clip
 from rsclip.model.weights.files import file_sha256
 from rsclip.model.weights.names import CONFIG_NAME, ModelName
 from rsclip.model.weights.registry import licence_of
