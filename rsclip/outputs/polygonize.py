@@ -5,7 +5,7 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from tempfile import TemporaryDirectory, gettempdir
 from typing import TYPE_CHECKING, Any
 
 import pyarrow.parquet as pq
@@ -28,12 +28,12 @@ from rsclip.outputs.polygons.formats import (
     vector_names,
 )
 from rsclip.outputs.polygons.gpkg_style import embed_style
-from rsclip.outputs.polygons.vector_file import VectorWriter
+from rsclip.outputs.polygons.vector_file import VectorWriter, frame_of
 from rsclip.outputs.styles.qml import polygons_qml, write_text
 from rsclip.scene.gdal import GDAL_ERRORS
 from rsclip.scene.scene import gdal_env
 from rsclip.scene.source import stem_of
-from rsclip.vectors.features import Finisher
+from rsclip.vectors.features import Features, Finisher
 from rsclip.vectors.label_raster import LabelRaster
 from rsclip.vectors.shaping import Shaping, find_values
 from rsclip.vectors.stream import Stream
@@ -76,9 +76,12 @@ def polygonize(
         InputError: The raster holds no labels, or an option is wrong.
         RunError: A read or a write failed.
     """
-    with TemporaryDirectory() as folder:
-        path = write_polygons(mask, Path(folder) / "p.gpkg", confidence=confidence, **options)
-        return read_polygons(path)
+    config = _config(options)
+    with _opened(mask, confidence, config) as (labels, classes):
+        with _sieved(labels, config.sieve, Path(gettempdir())):
+            measure = Measure(labels.crs, labels.transform, labels.shape)
+            found = [*_features(labels, measure, classes, config)]
+        return frame_of(found, classes, _scene_of(mask), labels.crs, on_ground=measure.on_ground)
 
 
 def write_polygons(
@@ -106,7 +109,7 @@ def write_polygons(
         RunError: A read or a write failed; nothing is left under a final name.
     """
     config = _config(options)
-    stem = stem_of(mask).removesuffix("_mask")
+    stem = _scene_of(mask)
     output = Path(f"{stem}_polygons.gpkg" if output is None else output)
     kind = kind_of(output)
     if kind not in VECTOR_FORMATS:
@@ -117,9 +120,7 @@ def write_polygons(
         )
     check_path(output, kind)
     inputs = [path for path in (mask, confidence) if path is not None]
-    with gdal_env(), LabelRaster(mask, confidence) as labels:
-        said = {value: name for value, name in labels.names().items() if value != UNCLASSIFIED}
-        find_values(config.orthogonal, said)
+    with _opened(mask, confidence, config) as (labels, said):
         check_place(kind, labels.crs, mask)
         names = vector_names(output.stem, kind, placed=has_prj(labels.crs))
         if kind != "shp":
@@ -197,6 +198,18 @@ def _write(
 ) -> set[int]:
     """Write all polygons and return the values they have."""
     measure = Measure(labels.crs, labels.transform, labels.shape)
+    height, width = labels.shape
+    pixel = min(measure.pixel_size(width / 2, height / 2))
+    writer = VectorWriter(
+        path, classes, scene, labels.crs, on_ground=measure.on_ground, pixel=pixel
+    )
+    return writer.write(_features(labels, measure, classes, config))
+
+
+def _features(
+    labels: LabelRaster, measure: Measure, classes: Mapping[int, str], config: SegmentConfig
+) -> Iterator[Features]:
+    """Yield the polygons that each strip finishes."""
     shaping = Shaping.plan(config, measure, classes)
     stream = Stream(labels.shape[1], labels.silent, units=shaping.units, reshape=shaping.reshape)
     finisher = Finisher(
@@ -207,13 +220,23 @@ def _write(
         min_area=config.min_area,
         redraw=shaping.redraw,
     )
-    height, width = labels.shape
-    pixel = min(measure.pixel_size(width / 2, height / 2))
-    writer = VectorWriter(
-        path, classes, scene, labels.crs, on_ground=measure.on_ground, pixel=pixel
-    )
-    found = stream.run(labels.strips(measure.ground, shaped=shaping.reshape is not None))
-    return writer.write(finisher.finish(item) for item in found)
+    strips = labels.strips(measure.ground, shaped=shaping.reshape is not None)
+    yield from map(finisher.finish, stream.run(strips))
+
+
+@contextlib.contextmanager
+def _opened(
+    mask: str | Path, confidence: str | Path | None, config: SegmentConfig
+) -> Iterator[tuple[LabelRaster, dict[int, str]]]:
+    """Open a label raster and yield it with its class names, without that of unclassified."""
+    with gdal_env(), LabelRaster(mask, confidence) as labels:
+        names = {value: name for value, name in labels.names().items() if value != UNCLASSIFIED}
+        find_values(config.orthogonal, names)
+        yield labels, names
+
+
+def _scene_of(mask: str | Path) -> str:
+    return stem_of(mask).removesuffix("_mask")
 
 
 def _stays(style: Path, mask: str | Path, config: SegmentConfig) -> bool:

@@ -12,6 +12,7 @@ import pytest
 import rasterio
 import rasterio.shutil
 import shapely
+from geopandas.testing import assert_geodataframe_equal
 from rasterio.features import rasterize, sieve
 
 import rsclip as library
@@ -233,6 +234,23 @@ def test_the_command_line_equals_the_library(rsclip, tmp_path, mask):
     other = library.polygonize(mask, **options)
     assert shapes_of(one) == shapes_of(other)
     assert one.area_m2.min() >= 2
+
+
+@pytest.mark.parametrize("place", ["utm", "rotated", None])
+@pytest.mark.parametrize("scored", [False, True])
+def test_polygons_in_memory_equal_those_of_a_file_and_need_none(
+    tmp_path, monkeypatch, labels, place, scored
+):
+    mask = write_labels(tmp_path / "town_mask.tif", labels, place)
+    confidence = write_labels(tmp_path / "score.tif", labels * 20, place) if scored else None
+    path = library.write_polygons(mask, tmp_path / "a.gpkg", confidence=confidence)
+    expected = read_polygons(path)
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "nowhere"))
+    frame = library.polygonize(mask, confidence=confidence)
+    assert len(frame) > 20
+    assert frame.mean_confidence.notna().all() == scored
+    assert frame.crs == expected.crs
+    assert_geodataframe_equal(frame, expected)
 
 
 def test_the_default_name_is_the_masks_stem(rsclip, tmp_path, mask, monkeypatch):

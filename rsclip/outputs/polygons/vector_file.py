@@ -7,10 +7,11 @@ import math
 import os
 import shutil
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pyogrio
@@ -25,7 +26,10 @@ from rsclip.outputs.polygons.formats import FORMATS, LAYER, SHORT_NAMES, kind_of
 from rsclip.outputs.polygons.geojson import decimals, keep_polygons, within_turn
 from rsclip.vectors.features import Features
 
-__all__ = ["VectorWriter"]
+if TYPE_CHECKING:
+    import geopandas
+
+__all__ = ["VectorWriter", "frame_of"]
 
 # Many programs count the bytes of a .shp or .dbf in 31 bits.
 _SHAPEFILE_LIMIT = 2**31 - 1
@@ -91,15 +95,7 @@ class VectorWriter:
         self._names = names
         self._scene = scene
         self._crs = crs
-        unit = ("m2", "m") if on_ground else ("px", "px")
-        self._fields = {
-            "class_id": pa.int32(),
-            "class_name": pa.string(),
-            f"area_{unit[0]}": pa.float64(),
-            f"perimeter_{unit[1]}": pa.float64(),
-            "mean_confidence": pa.float64(),
-            "scene": pa.string(),
-        }
+        self._fields = _fields(on_ground)
         if self._kind == "shp":
             self._fields = {SHORT_NAMES.get(k, k): v for k, v in self._fields.items()}
         self._count = 0
@@ -163,9 +159,7 @@ class VectorWriter:
     def _table(self, features: Features) -> pa.RecordBatch:
         size = len(features)
         self._count += size
-        values = set(features.class_id.tolist())
-        self._seen |= values
-        names = {value: self._names.get(value, str(value)) for value in values}
+        self._seen.update(features.class_id.tolist())
         geometry = features.geometry
         if self._turn:
             geometry = within_turn(geometry, self._turn)
@@ -173,16 +167,7 @@ class VectorWriter:
         self._given += sum(map(len, wkb)) + size * _FEATURE_BYTES
         if self._kind == "shp":
             self._weigh(features)
-        confidence = features.mean_confidence
-        columns = [
-            pa.array(features.class_id, pa.int32()),
-            pa.array([names[value] for value in features.class_id.tolist()], pa.string()),
-            pa.array(features.area, pa.float64()),
-            pa.array(features.perimeter, pa.float64()),
-            pa.nulls(size, pa.float64()) if confidence is None else pa.array(confidence),
-            pa.array([self._scene] * size, pa.string()),
-            pa.array(wkb, pa.binary()),
-        ]
+        columns = [*_columns(features, self._names, self._scene), pa.array(wkb, pa.binary())]
         return pa.RecordBatch.from_arrays(columns, schema=self._schema())
 
     def _schema(self) -> pa.Schema:
@@ -268,6 +253,52 @@ class VectorWriter:
                 remedy="Choose --vector-format gpkg (or fgb, parquet), or fewer and smaller "
                 "outlines with --min-area, --sieve or --simplify.",
             )
+
+
+def frame_of(
+    batches: Iterable[Features],
+    names: Mapping[int, str],
+    scene: str,
+    crs: CRS | None,
+    *,
+    on_ground: bool,
+) -> "geopandas.GeoDataFrame":
+    """Return features in memory, with the columns of the files; arguments as `VectorWriter`'s."""
+    import geopandas
+
+    fields = pa.schema(_fields(on_ground))
+    parts = [features for features in batches if len(features)]
+    tables = [
+        pa.RecordBatch.from_arrays(_columns(part, names, scene), schema=fields) for part in parts
+    ]
+    geometry = np.concatenate([np.empty(0, object), *(part.geometry for part in parts)])
+    frame = pa.Table.from_batches(tables, fields).to_pandas()
+    return geopandas.GeoDataFrame(frame, geometry=geometry, crs=crs.to_wkt() if crs else None)
+
+
+def _fields(on_ground: bool) -> dict[str, pa.DataType]:
+    unit = ("m2", "m") if on_ground else ("px", "px")
+    return {
+        "class_id": pa.int32(),
+        "class_name": pa.string(),
+        f"area_{unit[0]}": pa.float64(),
+        f"perimeter_{unit[1]}": pa.float64(),
+        "mean_confidence": pa.float64(),
+        "scene": pa.string(),
+    }
+
+
+def _columns(features: Features, names: Mapping[int, str], scene: str) -> list[pa.Array]:
+    """Return the columns of `_fields`."""
+    size, confidence = len(features), features.mean_confidence
+    return [
+        pa.array(features.class_id, pa.int32()),
+        pa.array([names.get(value, str(value)) for value in features.class_id.tolist()]),
+        pa.array(features.area, pa.float64()),
+        pa.array(features.perimeter, pa.float64()),
+        pa.nulls(size, pa.float64()) if confidence is None else pa.array(confidence),
+        pa.array([scene] * size, pa.string()),
+    ]
 
 
 @contextlib.contextmanager
