@@ -3,8 +3,8 @@
 import contextlib
 import time
 import warnings
-from collections.abc import Generator, Mapping, Sequence
-from itertools import groupby
+from collections.abc import Mapping, Sequence
+from itertools import chain, groupby
 from pathlib import Path
 from shlex import quote
 from typing import Any, Literal
@@ -209,9 +209,8 @@ def _run(
     listener.begin(len(finished) + len(rest), workers)
     outcomes: list[Outcome] = []
     told: set[str] = set()
-    ending = _outcomes(executor, finished, rest, root, listener)
-    try:
-        for outcome in ending:
+    with contextlib.closing(executor(rest, root, listener)) as running:
+        for outcome in chain(finished, running):
             outcomes.append(outcome)
             try:
                 manifest.append(outcome)
@@ -229,20 +228,7 @@ def _run(
             if outcome.problem is not None and _FULL in outcome.problem.message:
                 listener.note("the disk is full: the batch ends; the other scenes are not begun")
                 break
-    finally:
-        ending.close()
     return outcomes
-
-
-def _outcomes(
-    executor: Executor,
-    finished: Sequence[Outcome],
-    rest: Sequence[Task],
-    root: Path,
-    listener: Listener,
-) -> Generator[Outcome, None, None]:
-    yield from finished
-    yield from executor(rest, root, listener)
 
 
 def _task(entry: Entry, classes: LegendSpec | None, layer: dict[str, Any]) -> Task:
