@@ -133,3 +133,18 @@ def test_what_has_no_place_in_geojson_is_told_as_that(tmp_path, crs, pixel):
         rsclip.write_polygons(mask, tmp_path / "a.geojson")
     assert "disk" not in str(told.value)
     assert [path.name for path in tmp_path.iterdir()] == ["m.tif"]
+
+
+def test_a_geojson_that_cannot_be_rewritten_stays_and_leaves_no_draft(tmp_path, monkeypatch):
+    path = tmp_path / "a.geojson"
+    feature = b'{ "type": "Feature", "geometry": { "type": "Point", "coordinates": [ 0, 0 ] } }'
+    before = b'{\n"features": [\n' + feature + b"\n]\n}\n"
+    path.write_bytes(before)
+
+    def refuse(_):
+        raise OSError("no room")
+
+    monkeypatch.setattr("rsclip.outputs.polygons.geojson._with_polygons", refuse)
+    with pytest.raises(OSError, match="no room"):
+        keep_polygons(path)
+    assert [each.read_bytes() for each in tmp_path.iterdir()] == [before]

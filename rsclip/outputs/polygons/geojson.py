@@ -10,6 +10,8 @@ import numpy as np
 import shapely
 from numpy.typing import NDArray
 
+from rsclip.files import new_file
+
 __all__ = ["decimals", "keep_polygons", "within_turn"]
 
 Polygons = NDArray[np.object_]
@@ -93,24 +95,24 @@ def keep_polygons(path: str | Path) -> int:
         kept = [_is_kept(line) for line in file if line.startswith(_FEATURE)]
     if all(kept):
         return len(kept)
-    draft = path.with_name(path.name + ".draft")
     count = 0
-    with path.open("rb") as file, draft.open("wb") as target:
-        between = b""
-        for line in file:
-            if not line.startswith(_FEATURE):
-                target.write((b"\n" if between else b"") + line)
-                between = b""
-                continue
-            feature = line.rstrip().removesuffix(b",")
-            if not _is_kept(line):
-                feature = _with_polygons(feature)
-            if not feature:
-                continue
-            count += 1
-            target.write(between + feature)
-            between = b",\n"
-    draft.replace(path)
+    # The file is closed before it is replaced.
+    with new_file(path, synced=False) as draft:  # noqa: SIM117
+        with path.open("rb") as file, draft.open("wb") as target:
+            between = b""
+            for line in file:
+                if not line.startswith(_FEATURE):
+                    target.write((b"\n" if between else b"") + line)
+                    between = b""
+                    continue
+                feature = line.rstrip().removesuffix(b",")
+                if not _is_kept(line):
+                    feature = _with_polygons(feature)
+                if not feature:
+                    continue
+                count += 1
+                target.write(between + feature)
+                between = b",\n"
     return count
 
 
