@@ -72,8 +72,8 @@ def test_variety_changes_a_share_of_the_scenes_and_leaves_the_others():
     varied = pool_scene(3, variety=1.0)
     np.testing.assert_array_equal(varied.image, generate_varied(3).image.transpose(1, 2, 0))
     np.testing.assert_array_equal(varied.labels, generate_varied(3).labels)
-    both = [np.array_equal(pool_scene(n, 0.5).image, pool_scene(n).image) for n in range(8)]
-    assert 0 < sum(both) < 8
+    both = [np.array_equal(pool_scene(n, 0.5).image, pool_scene(n).image) for n in range(2)]
+    assert both == [True, False]
 
 
 def test_more_classes_are_ignored_unless_asked_for():
