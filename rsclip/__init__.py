@@ -19,16 +19,19 @@ if TYPE_CHECKING:
     from rsclip.outputs.polygonize import polygonize, write_polygons
     from rsclip.run.segment import SegmentResult, segment
     from rsclip.study.compare import Comparison, compare
+    from rsclip.study.evaluate import Evaluation, evaluate
     from rsclip.words.legend import Legend, load_legend
 
 __all__ = [
     "Backbone",
     "Comparison",
+    "Evaluation",
     "Legend",
     "SegmentConfig",
     "SegmentResult",
     "__version__",
     "compare",
+    "evaluate",
     "load_legend",
     "load_model",
     "polygonize",
@@ -41,10 +44,12 @@ __all__ = [
 _HOMES = {
     "Backbone": "rsclip.model",
     "Comparison": "rsclip.study.compare",
+    "Evaluation": "rsclip.study.evaluate",
     "Legend": "rsclip.words.legend",
     "SegmentConfig": "rsclip.config",
     "SegmentResult": "rsclip.run.segment",
     "compare": "rsclip.study.compare",
+    "evaluate": "rsclip.study.evaluate",
     "load_legend": "rsclip.words.legend",
     "load_model": "rsclip.model:load_backbone",
     "polygonize": "rsclip.outputs.polygonize",

@@ -24,7 +24,17 @@ MAY_IMPORT = {
     "outputs": {"vectors", "scene", "geo", "words"},
     "run": {"outputs", "vectors", "labelling", "methods", "model", "scene", "geo", "words"},
     "nano": {"run", "outputs", "model", "scene", "words"},
-    "study": {"run", "outputs", "vectors", "labelling", "methods", "model", "scene", "words"},
+    "study": {
+        "run",
+        "outputs",
+        "vectors",
+        "labelling",
+        "methods",
+        "model",
+        "scene",
+        "geo",
+        "words",
+    },
     "batch": {"run", "outputs", "scene", "model", "methods", "words"},
 }
 # Ground files that use one another, and the public names, which reach everywhere.

@@ -1,21 +1,23 @@
-"""The truth that labels are compared with: a raster or polygons, read on a scene's own grid."""
+"""The truth that labels are compared with: a raster, polygons or points, on a scene's grid."""
 
 import warnings
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
 import numpy as np
+import shapely
 from rasterio.crs import CRS
 
 from rsclip.errors import LegendError, SceneError, warn
 from rsclip.scene.reading import open_raster
-from rsclip.scene.scene import Scene
 from rsclip.study.truth_classes import LabelClasses, names_nothing, names_unknown
 from rsclip.study.truth_grids import (
     COARSE,
     FAILURES,
     UNKNOWN,
+    Grid,
+    PointTruth,
     PolygonTruth,
     RasterTruth,
     Values,
@@ -52,9 +54,13 @@ class Labels:
         source: Gives legend values.
         classes: Legend values that the truth's own legend has.
         shape: (height, width) of the scene.
+        sparse: Single pixels are known, as points say.
     """
 
-    def __init__(self, source: _Source, classes: tuple[int, ...], shape: Shape) -> None:
+    def __init__(
+        self, source: _Source, classes: tuple[int, ...], shape: Shape, *, sparse: bool = False
+    ) -> None:
+        self.sparse = sparse
         self._source = source
         self._shape = shape
         self.classes = classes
@@ -88,7 +94,15 @@ class Labels:
         self.close()
 
 
-def open_labels(path: str | Path, scene: Scene, legend: Legend) -> Labels:
+def open_labels(
+    path: str | Path,
+    scene: Grid,
+    legend: Legend,
+    *,
+    mapping: Mapping[str, str | None] | None = None,
+    ignore: Collection[str] = (),
+    points: bool = False,
+) -> Labels:
     """Open the truth of a scene.
 
     Classes are matched by name or word, whatever the case, underscores or spaces at the ends;
@@ -100,29 +114,33 @@ def open_labels(path: str | Path, scene: Scene, legend: Legend) -> Labels:
     Args:
         path: A raster of class values, or a vector file of polygons with a column `class_name`,
             `class`, `name`, `label`, `class_id`, `value` or `DN`.
-        scene: An open scene.
+        scene: An open scene, or another grid.
         legend: Classes.
+        mapping: Value or name of a label -> class, as `LabelClasses` takes it.
+        ignore: Values and names of labels that do not count.
+        points: Take points too.
 
     Raises:
         SceneError: The file cannot be read, holds no labels, or does not overlap the scene.
-        LegendError: It has no class in common with the legend.
+        LegendError: It has no class in common with the legend, or one that a mapping lacks.
     """
+    classes = LabelClasses(legend, mapping, ignore)
     path = Path(path)
     if not path.is_file():
         raise SceneError("no such file of labels", where=path, remedy="Check the path.")
     try:
         open_raster(str(path)).close()
     except FAILURES as error:
-        return _open_vector(path, scene, legend, words_of(error))
+        return _open_vector(path, scene, legend, classes, words_of(error), points=points)
     with told(SceneError, "labels cannot be opened", path):
-        return _open_raster(path, scene, legend)
+        return _open_raster(path, scene, legend, classes)
 
 
-def _open_raster(path: Path, scene: Scene, legend: Legend) -> Labels:
-    classes = LabelClasses(legend)
+def _open_raster(path: Path, scene: Grid, legend: Legend, classes: LabelClasses) -> Labels:
     with LabelRaster(path) as raster:
         names = raster.names()
         crs = raster.crs
+    said = classes.said_values(names)
     # As with polygons: of such a place nothing is known. Names of nothing are of an empty entry.
     unknown = {
         value: UNKNOWN
@@ -132,22 +150,28 @@ def _open_raster(path: Path, scene: Scene, legend: Legend) -> Labels:
     names = {value: name for value, name in names.items() if value not in unknown}
     if 0 in names and classes.named(names[0]) is None and names_nothing(names[0]):
         del names[0]
-    if names:
+    if classes.strict:
+        own = said
+    elif names:
         found = {value: classes.named(name) for value, name in names.items()}
         own = {value: item for value, item in found.items() if item is not None}
         if not own:
             raise _nothing_common(path, legend, names.values())
-        own |= unknown
+        own |= {**unknown, **said}
     else:
-        own = {**classes.by_value, **unknown}
+        own = {**classes.by_value, **unknown, **said}
     source = RasterTruth(path, scene, own)
     labels = Labels(source, tuple(sorted({*own.values()} - {0, UNKNOWN})), scene.shape)
     try:
-        _check_raster(source, labels, path, scene, legend)
+        if classes.strict:
+            _check_mapping(source, own, path, scene)
+        _check_raster(source, labels, own, path, scene, legend)
     except BaseException:
         labels.close()
         raise
     _say_crs(path, crs, scene)
+    if classes.strict:
+        return labels
     if names:
         _say_left_out(path, [name for value, name in names.items() if value not in own])
     else:
@@ -157,7 +181,15 @@ def _open_raster(path: Path, scene: Scene, legend: Legend) -> Labels:
     return labels
 
 
-def _open_vector(path: Path, scene: Scene, legend: Legend, not_raster: str) -> Labels:
+def _open_vector(
+    path: Path,
+    scene: Grid,
+    legend: Legend,
+    classes: LabelClasses,
+    not_raster: str,
+    *,
+    points: bool,
+) -> Labels:
     import geopandas
 
     try:
@@ -175,23 +207,46 @@ def _open_vector(path: Path, scene: Scene, legend: Legend, not_raster: str) -> L
     if "geometry" not in frame.columns:
         raise SceneError("a table without geometries", where=path, remedy="Labels are polygons.")
     frame = frame[~(frame.geometry.isna() | frame.geometry.is_empty)]
-    kinds = sorted({*frame.geom_type} - {"Polygon", "MultiPolygon"})
-    if kinds:
-        raise SceneError(f"it holds {', '.join(kinds)}", where=path, remedy="Labels are polygons.")
-    values, left_out = _classes_of(frame, path, legend)
+    if points and {*frame.geom_type} <= {"Point", "MultiPoint"}:
+        frame = frame.explode(index_parts=False)
+    else:
+        points = False
+        kinds = sorted({*frame.geom_type} - {"Polygon", "MultiPolygon"})
+        if kinds:
+            held = f"it holds {', '.join(kinds)}"
+            raise SceneError(held, where=path, remedy="Labels are polygons.")
+    values, left_out = _classes_of(frame, path, legend, classes)
     frame, crs = _on_the_scene(frame, path, scene)
     # A polygon without a class says nothing of its place.
     told = values != UNKNOWN
-    source = PolygonTruth(np.asarray(frame.geometry)[told], values[told], scene)
-    if not source.overlaps():
-        raise _elsewhere(path)
+    place = _place_points if points else _place_polygons
+    source = place(path, np.asarray(frame.geometry)[told], values[told], scene)
     _say_crs(path, crs, scene)
     _say_left_out(path, left_out)
-    return Labels(source, tuple(sorted({*values.tolist()} - {0, UNKNOWN})), scene.shape)
+    found = tuple(sorted({*values.tolist()} - {0, UNKNOWN}))
+    return Labels(source, found, scene.shape, sparse=points)
+
+
+def _place_polygons(path: Path, shapes: Any, values: Values, scene: Grid) -> _Source:
+    source = PolygonTruth(shapes, values, scene)
+    if not source.overlaps():
+        raise _elsewhere(path)
+    return source
+
+
+def _place_points(path: Path, shapes: Any, values: Values, scene: Grid) -> _Source:
+    source = PointTruth(shapely.get_coordinates(shapes), values, scene)
+    if source.outside == len(values):
+        raise _elsewhere(path)
+    if source.outside:
+        warn(f"{path}: {source.outside} of {len(values)} points lie outside the map")
+    if source.shared:
+        warn(f"{path}: {source.shared} points lie on the pixel of another: the last one counts")
+    return source
 
 
 def _on_the_scene(
-    frame: "geopandas.GeoDataFrame", path: Path, scene: Scene
+    frame: "geopandas.GeoDataFrame", path: Path, scene: Grid
 ) -> tuple["geopandas.GeoDataFrame", CRS | None]:
     """Return the polygons in the scene's CRS, and the CRS that they came in."""
     if frame.crs is None or not scene.crs:
@@ -211,7 +266,7 @@ def _on_the_scene(
 
 
 def _classes_of(
-    frame: "geopandas.GeoDataFrame", path: Path, legend: Legend
+    frame: "geopandas.GeoDataFrame", path: Path, legend: Legend, classes: LabelClasses
 ) -> tuple[Values, list[str]]:
     """Return each polygon's legend value, and the names of classes that the legend lacks.
 
@@ -223,12 +278,21 @@ def _classes_of(
         raise LegendError(
             "no column tells the class", where=path, remedy=f"It is one of {', '.join(_COLUMNS)}."
         )
-    classes = LabelClasses(legend)
     for column in columns:
         entries = list(frame[column])
         values, numbers, others = np.full(len(entries), UNKNOWN, np.int32), False, []
+        ignored = 0
         for index, entry in enumerate(entries):
             if entry is None or entry != entry:
+                continue
+            said = classes.said(_written(entry))
+            if said is not None:
+                values[index] = said
+                ignored += said == UNKNOWN
+                continue
+            if classes.strict:
+                if not names_unknown(_written(entry)):
+                    others.append(_written(entry))
                 continue
             found = classes.named(entry) if isinstance(entry, str) else None
             if found is None:
@@ -239,10 +303,19 @@ def _classes_of(
                     continue
                 others.append(_written(entry))
             values[index] = found or 0
+        if ignored and ignored == len(entries):
+            raise _all_ignored(path)
         if (values > 0).any():
+            if classes.strict and others:
+                raise _outside_mapping(path, others)
             if numbers:
                 warn(f"{path}: column {column}: {classes.taken()}")
             return values, others
+    filled = [_written(entry) for name in columns for entry in frame[name].dropna()]
+    if all(map(names_unknown, filled)):
+        raise SceneError(
+            f"all {len(frame)} labels are blank", where=path, remedy="Fill in their classes first."
+        )
     raise _nothing_common(path, legend, map(_written, frame[columns[0]].dropna()))
 
 
@@ -267,6 +340,32 @@ def _nothing_common(path: Path, legend: Legend, names: Iterable[str]) -> LegendE
     )
 
 
+def _outside_mapping(path: Path, labels: Iterable[str]) -> LegendError:
+    return LegendError(
+        f"labels that the mapping lacks: {_listed(labels)}",
+        where=path,
+        remedy="Add them to the mapping: a class, `other`, or `ignore`.",
+    )
+
+
+def _all_ignored(path: Path) -> LegendError:
+    return LegendError("all labels are ignored", where=path, remedy="Check --ignore and --mapping.")
+
+
+def _check_mapping(source: RasterTruth, own: Mapping[int, int], path: Path, scene: Grid) -> None:
+    """Refuse values that a mapping lacks: every pixel is looked at."""
+    if not own:
+        raise LegendError(
+            "no label of the mapping is in the file", where=path, remedy="Check --mapping."
+        )
+    seen: set[Any] = set()
+    height, width = scene.shape
+    for row in range(0, height, _PROBE):
+        seen |= source.values(Window(row, 0, min(_PROBE, height - row), width))
+    if others := seen - {*own}:
+        raise _outside_mapping(path, [_written(value) for value in sorted(others)])
+
+
 def _elsewhere(path: Path) -> SceneError:
     return SceneError(
         "the labels do not overlap the scene", where=path, remedy="Check their CRS and place."
@@ -274,7 +373,12 @@ def _elsewhere(path: Path) -> SceneError:
 
 
 def _check_raster(
-    source: RasterTruth, labels: Labels, path: Path, scene: Scene, legend: Legend
+    source: RasterTruth,
+    labels: Labels,
+    own: Mapping[int, int],
+    path: Path,
+    scene: Grid,
+    legend: Legend,
 ) -> None:
     if (labels.coarse() > 0).any():
         return
@@ -286,12 +390,14 @@ def _check_raster(
         if (labels.read(window) > 0).any():
             return
         seen |= source.values(window)
+    if seen and all(own.get(value) == UNKNOWN for value in seen):
+        raise _all_ignored(path)
     if seen:
         raise _nothing_common(path, legend, [_written(value) for value in sorted(seen)])
     raise _elsewhere(path)
 
 
-def _say_crs(path: Path, crs: CRS | None, scene: Scene) -> None:
+def _say_crs(path: Path, crs: CRS | None, scene: Grid) -> None:
     if not scene.crs:
         return
     if not crs:

@@ -1,16 +1,19 @@
 """Which class of a legend a label means, by its name or its value: one rule for all files."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
-from rsclip.words.legend import Legend
+from rsclip.errors import LegendError
+from rsclip.study.truth_grids import UNKNOWN
+from rsclip.words.legend import UNCLASSIFIED, Legend
 
 __all__ = ["LabelClasses", "names_nothing", "names_unknown"]
 
 # Where these stand nobody has looked, or nothing was seen.
 _NOT_KNOWN = frozenset(("", "unlabelled", "unlabeled", "nodata", "no data"))
 _NOTHING = _NOT_KNOWN | {"0", "unclassified", "background", "none"}
+_OTHER = "other"
 _WHOLE = re.compile(r"\s*-?\d+(\.0*)?\s*")
 
 
@@ -22,12 +25,24 @@ class LabelClasses:
 
     Args:
         legend: Classes.
+        mapping: A label's value or name -> a class of the legend, "other" for none of them, or
+            None for a label that does not count. With it nothing else is taken for a class.
+        ignore: Values and names of labels that do not count.
 
     Attributes:
         by_value: A label's value -> legend value, 0 for background classes.
+        strict: There is a mapping.
+
+    Raises:
+        LegendError: The mapping leads to a class that the legend lacks.
     """
 
-    def __init__(self, legend: Legend) -> None:
+    def __init__(
+        self,
+        legend: Legend,
+        mapping: Mapping[str, str | None] | None = None,
+        ignore: Collection[str] = (),
+    ) -> None:
         self._by_name: dict[str, int] = {}
         for item in legend.classes:
             for word in (item.name, *item.words):
@@ -36,6 +51,31 @@ class LabelClasses:
         taken = taken or {item.value: item for item in legend.foreground}
         self.by_value: Mapping[int, int] = {value: item.value for value, item in taken.items()}
         self._taken = [f"{value} {item.name}" for value, item in taken.items()]
+        self.strict = mapping is not None
+        self._said = {_plain(key): self._target(name) for key, name in (mapping or {}).items()}
+        self._said |= dict.fromkeys(map(_plain, ignore), UNKNOWN)
+
+    def _target(self, name: str | None) -> int:
+        if name is None or _plain(name) in ("", "ignore"):
+            return UNKNOWN
+        found = self.named(name)
+        if found is None and _plain(name) not in (_OTHER, "unclassified"):
+            raise LegendError(
+                f"the map has no class {name!r}",
+                where="--mapping",
+                remedy="Name a class of the map, `other` for none of them, or `ignore`.",
+            )
+        return found or UNCLASSIFIED
+
+    def said(self, label: str) -> int | None:
+        """Return what the mapping or the ignored labels say of a label; None if nothing."""
+        return self._said.get(_plain(label))
+
+    def said_values(self, names: Mapping[int, str]) -> dict[int, int]:
+        """Return value -> legend value for what they say of a raster's values and names."""
+        found = {int(float(key)): to for key, to in self._said.items() if _WHOLE.fullmatch(key)}
+        by_name = {value: self.said(name) for value, name in names.items()}
+        return found | {value: to for value, to in by_name.items() if to is not None}
 
     def named(self, name: str) -> int | None:
         """Return the legend value of a name: 0 for background classes, None if there is none."""

@@ -3,7 +3,7 @@
 import contextlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import shapely
@@ -18,16 +18,18 @@ from rasterio.windows import Window as RasterioWindow
 from rsclip.errors import ReadError, RsclipError, SceneError
 from rsclip.scene.gdal import GDAL_ERRORS, reason
 from rsclip.scene.reading import open_raster
-from rsclip.scene.scene import Scene
 from rsclip.types import Shape, Window
 
 __all__ = [
     "COARSE",
     "FAILURES",
     "UNKNOWN",
+    "Grid",
+    "PointTruth",
     "PolygonTruth",
     "RasterTruth",
     "Values",
+    "pixels_of",
     "told",
     "transformable",
     "words_of",
@@ -39,6 +41,22 @@ COARSE = 1024
 FAILURES = (*GDAL_ERRORS, RuntimeError, ValueError, UnicodeError)
 
 Values = NDArray[np.int32]
+
+
+class Grid(Protocol):
+    """Where pixels lie: a scene, or a mask."""
+
+    @property
+    def crs(self) -> CRS | None:
+        """The CRS, or None."""
+
+    @property
+    def transform(self) -> Affine:
+        """From (column, row) to coordinates."""
+
+    @property
+    def shape(self) -> Shape:
+        """(height, width)."""
 
 
 class RasterTruth:
@@ -56,7 +74,7 @@ class RasterTruth:
         SceneError: It is not known where on the scene it lies.
     """
 
-    def __init__(self, path: Path, scene: Scene, own: Mapping[int, int]) -> None:
+    def __init__(self, path: Path, scene: Grid, own: Mapping[int, int]) -> None:
         self._path = path
         self._known = np.array(sorted(own), np.int64)
         self._meant = np.array([own[value] for value in sorted(own)], np.int32)
@@ -142,7 +160,7 @@ class PolygonTruth:
         scene: Open.
     """
 
-    def __init__(self, shapes: NDArray[Any], values: Values, scene: Scene) -> None:
+    def __init__(self, shapes: NDArray[Any], values: Values, scene: Grid) -> None:
         self._shapes = shapes
         self._values = values
         self._transform = scene.transform
@@ -181,6 +199,63 @@ class PolygonTruth:
 
     def close(self) -> None:
         """Close nothing: all is in memory."""
+
+
+class PointTruth:
+    """Points of labels on a scene's grid; only the pixels around them are known.
+
+    Args:
+        points: float (N, 2), x and y in the scene's CRS.
+        values: Their legend values.
+        scene: Open.
+
+    Attributes:
+        outside: Points that lie on no pixel of the scene.
+        shared: Points that lie on the pixel of another; the last one counts.
+    """
+
+    def __init__(self, points: NDArray[np.float64], values: Values, scene: Grid) -> None:
+        self._shape = scene.shape
+        rows, cols = pixels_of(points, scene)
+        inside = (rows >= 0) & (rows < scene.shape[0]) & (cols >= 0) & (cols < scene.shape[1])
+        order = np.argsort(rows[inside], kind="stable")
+        self._rows, self._cols = rows[inside][order], cols[inside][order]
+        self._values = values[inside][order]
+        self.outside = int((~inside).sum())
+        self.shared = len(order) - len(
+            {*zip(self._rows.tolist(), self._cols.tolist(), strict=True)}
+        )
+
+    def read(self, window: Window) -> Values:
+        """Return legend values of a window, int32 (h, w); `UNKNOWN` where there is no point."""
+        first, stop = np.searchsorted(self._rows, (window.row, window.row_stop))
+        rows, cols = self._rows[first:stop] - window.row, self._cols[first:stop] - window.col
+        within = (cols >= 0) & (cols < window.width)
+        labels: Values = np.full(window.shape, UNKNOWN, np.int32)
+        labels[rows[within], cols[within]] = self._values[first:stop][within]
+        return labels
+
+    def coarse(self, shape: Shape) -> Values:
+        """Return legend values of the whole, decimated to a shape."""
+        labels: Values = np.full(shape, UNKNOWN, np.int32)
+        scale = [small / large for small, large in zip(shape, self._shape, strict=True)]
+        places = (self._rows * scale[0]).astype(int), (self._cols * scale[1]).astype(int)
+        labels[places] = self._values
+        return labels
+
+    def close(self) -> None:
+        """Close nothing: all is in memory."""
+
+
+def pixels_of(
+    points: NDArray[np.float64], scene: Grid
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return row and column of the pixels around points, (N,) each; any number outside."""
+    inverse = ~scene.transform
+    x, y = points.T
+    cols = np.floor(inverse.a * x + inverse.b * y + inverse.c).astype(np.int64)
+    rows = np.floor(inverse.d * x + inverse.e * y + inverse.f).astype(np.int64)
+    return rows, cols
 
 
 def transformable(one: CRS | None, other: CRS | None) -> bool:

@@ -56,7 +56,8 @@ class LabelRaster:
         shape: (height, width).
         crs: Or None.
         transform: From pixels to coordinates.
-        silent: Labels that are no class.
+        nodata: Labels of pixels without data, one or none.
+        silent: Labels that are no class: 0 and those.
 
     Raises:
         SceneError: It cannot be opened, or does not hold labels.
@@ -85,9 +86,8 @@ class LabelRaster:
         self._odd = np.dtype(self._dataset.dtypes[0]) not in _PLAIN_TYPES
         # Any other mask than a value is read beside the labels.
         self._masked = self._odd or (not plain and MaskFlags.all_valid not in flags)
-        self.silent = {0, _NO_LABEL} if self._masked else {0}
-        if plain and not self._masked:
-            self.silent.add(int(nodata))
+        self.nodata = {_NO_LABEL} if self._masked else {int(nodata)} if plain else set()
+        self.silent = {0} | self.nodata
 
     def _check_confidence(self, path: str | Path) -> None:
         other = self._confidence
@@ -147,7 +147,7 @@ class LabelRaster:
         rows = self._rows(shaped=False)
         for top in range(0, height, rows):
             window = Window(0, top, width, min(rows, height - top))
-            yield top, self._labels(window).astype(dtype)
+            yield top, self.read(window).astype(dtype)
 
     def _rows(self, *, shaped: bool) -> int:
         """Return how many rows a strip has."""
@@ -174,7 +174,7 @@ class LabelRaster:
         for top in range(0, height, rows):
             count = min(rows, height - top)
             window = Window(0, top, width, count)
-            labels = self._labels(window)
+            labels = self.read(window)
             confidence = None if self._confidence is None else _read(self._confidence, window)
             if confidence is not None:
                 self._check_percent(labels, confidence)
@@ -192,9 +192,22 @@ class LabelRaster:
                 remedy="Give the confidence raster of the same run.",
             )
 
+    def read_confidence(self, window: Window) -> NDArray[Any]:
+        """Return the confidence of a rasterio window, uint8 (h, w), percent.
+
+        Raises:
+            ReadError: Pixels cannot be read.
+        """
+        return _read(self._confidence, window)
+
     def names(self) -> dict[int, str]:
         """Return value -> name as the file says, 0 too; empty where it says nothing."""
         return names_of(self._dataset)
+
+    def tags(self) -> dict[str, str]:
+        """Return the file's metadata items."""
+        tags: dict[str, str] = self._dataset.tags()
+        return tags
 
     def colours(self) -> dict[int, tuple[int, int, int]]:
         """Return value -> (r, g, b) of the colour table; empty without one."""
@@ -204,7 +217,13 @@ class LabelRaster:
             return {}
         return {value: colour[:3] for value, colour in table.items()}
 
-    def _labels(self, window: Window) -> NDArray[Any]:
+    def read(self, window: Window) -> NDArray[Any]:
+        """Return the labels of a rasterio window, (h, w), with what `nodata` holds where none are.
+
+        Raises:
+            ReadError: Pixels cannot be read.
+            SceneError: A value is no class value.
+        """
         if self._sieved is not None:
             return np.array(self._sieved[window.row_off : window.row_off + window.height])
         labels = _read(self._dataset, window)

@@ -1,4 +1,4 @@
-"""The cosines between classes as a picture."""
+"""A matrix of classes as a picture: cosines between them, or shares taken for one another."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -32,6 +32,7 @@ def render_matrix(
     title: str,
     low: float,
     limit: float,
+    note: str | None = None,
 ) -> Image.Image:
     """Draw a matrix of cosines; pairs above the limit are framed.
 
@@ -42,6 +43,7 @@ def render_matrix(
         title: Above it.
         low: The cosine drawn palest; 1 is darkest.
         limit: Cosine above which two classes are too close.
+        note: Stands below the title in place of what frames mean.
     """
     count = len(names)
     cell = _CELL if count <= _NUMBERED else _SMALL_CELL
@@ -49,7 +51,9 @@ def render_matrix(
     shown = [_short(legible(name, instead)) for name, instead in zip(names, plain, strict=True)]
     fonts = [font_for(name, size) for name in shown]
     label = int(max(font.getlength(name) for font, name in zip(fonts, shown, strict=True))) + 12
-    heading, note = font_for(title, _TITLE), f"framed: above {limit:.2f}, too close to tell apart"
+    heading = font_for(title, _TITLE)
+    ink = _CLOSE if note is None else _INK
+    note = note or f"framed: above {limit:.2f}, too close to tell apart"
     width = 2 * _MARGIN + max(
         label + count * cell,
         int(heading.getlength(title)),
@@ -59,7 +63,7 @@ def render_matrix(
     picture = Image.new("RGB", (width, top + count * cell + _MARGIN), _PAPER)
     draw = ImageDraw.Draw(picture)
     draw.text((_MARGIN, _MARGIN), title, _INK, heading)
-    draw.text((_MARGIN, _MARGIN + _TITLE + 12), note, _CLOSE, font_for(note, _LETTERS))
+    draw.text((_MARGIN, _MARGIN + _TITLE + 12), note, ink, font_for(note, _LETTERS))
     left = _MARGIN + label
     for index, (name, font) in enumerate(zip(shown, fonts, strict=True)):
         middle = top + index * cell + cell // 2

@@ -1,0 +1,137 @@
+"""`rsclip evaluate`: how good is a map?"""
+
+import json
+from typing import TYPE_CHECKING
+
+import click
+
+from rsclip_cli.options import output_options
+from rsclip_cli.report import guard
+from rsclip_cli.table import print_table
+
+if TYPE_CHECKING:
+    from rsclip.study.evaluate import Evaluation
+
+__all__ = ["command"]
+
+
+@click.command("evaluate")
+@click.argument("mask", metavar="MASK")
+@click.option(
+    "--labels",
+    metavar="FILE",
+    required=True,
+    help="The truth: a raster of class values, polygons or points.",
+)
+@click.option(
+    "-o",
+    "--output-dir",
+    metavar="DIR",
+    default=None,
+    help="Write tables, confusion, error map and page there  [default: print the table only].",
+)
+@click.option(
+    "--classes",
+    metavar="CLASSES",
+    default=None,
+    help="The mask's classes 1..N, where the mask has no names: words, a class file or set:NAME.",
+)
+@click.option(
+    "--mapping",
+    metavar="FILE",
+    default=None,
+    help="YAML or CSV: a label's value or name, and the mask's class, `other` or `ignore`.",
+)
+@click.option(
+    "--ignore",
+    metavar="LABEL",
+    multiple=True,
+    help="A value or name of labels that does not count; may be given again.",
+)
+@click.option("--aoi", metavar="AREA", default=None, help="Only pixels in this area count.")
+@click.option(
+    "--confidence",
+    metavar="FILE",
+    default=None,
+    help="Confidence raster (percent) of the same grid, for the calibration error.",
+)
+@click.option(
+    "--boundary",
+    metavar="DISTANCE",
+    default="2",
+    help="How far outlines may be apart: pixels, or metres as in 1.5m; 0: not counted.  "
+    "[default: 2]",
+)
+@click.option(
+    "--block",
+    metavar="PIXELS",
+    type=int,
+    default=None,
+    help="Side of the blocks that intervals are drawn from  "
+    "[default: a 32nd of the longer side, 32 or more].",
+)
+@click.option("--overwrite", is_flag=True, help="Replace outputs that exist.")
+@output_options
+def command(
+    mask: str,
+    labels: str,
+    output_dir: str | None,
+    classes: str | None,
+    mapping: str | None,
+    ignore: tuple[str, ...],
+    aoi: str | None,
+    confidence: str | None,
+    boundary: str,
+    block: int | None,
+    overwrite: bool,
+    quiet: bool,
+    verbose: bool,
+    as_json: bool,
+) -> None:
+    """Score MASK, of rsclip or any other tool, against labels.
+
+    IoU, F1, precision and recall of each class, mean IoU with and without the catch-all, boundary
+    F1, and 95 % intervals by block bootstrap. With -o also a confusion matrix, an error map for
+    QGIS and an HTML page.
+
+    \b
+    Exit codes: 0 done; 2 wrong before any pixel was read; 1 anything after.
+    """
+    with guard(quiet=quiet, verbose=verbose):
+        from rsclip.study.evaluate import evaluate
+
+        found = evaluate(
+            mask,
+            labels,
+            output_dir,
+            classes=classes,
+            mapping=mapping,
+            ignore=ignore,
+            aoi=aoi,
+            confidence=confidence,
+            boundary=None if boundary == "0" else boundary,
+            block=block,
+            overwrite=overwrite,
+        )
+        if as_json:
+            from rsclip.outputs.records.record import to_plain
+
+            outputs = {key: str(path) for key, path in found.paths.items()}
+            whole = to_plain({**found.to_dict(), "outputs": outputs})
+            click.echo(json.dumps(whole, indent=2, ensure_ascii=False))
+        elif not quiet:
+            _show(found)
+
+
+def _show(found: "Evaluation") -> None:
+    from rsclip.study.evaluate.tables import class_rows, notes, overall_rows
+
+    header, rows = class_rows(found)
+    print_table(header, rows)
+    click.echo()
+    print_table(["score", "%"], overall_rows(found))
+    click.echo()
+    for line in notes(found):
+        click.echo(line)
+    if found.paths:
+        click.echo(found.paths["page"])

@@ -1,0 +1,6 @@
+"""How good a map is: scores against labels, with intervals, tables, an error map and a page."""
+
+from rsclip.study.evaluate.result import Evaluation
+from rsclip.study.evaluate.run import evaluate
+
+__all__ = ["Evaluation", "evaluate"]

@@ -1,0 +1,136 @@
+"""`<stem>_evaluation.html`: an evaluation as one page that holds everything itself."""
+
+import base64
+import html
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+from rsclip.outputs.page import render_page
+from rsclip.outputs.records.record import to_plain
+from rsclip.outputs.styles.qml import write_text
+from rsclip.study.diagnose.page import STYLE
+from rsclip.study.diagnose.plots import bar_chart, line_chart
+from rsclip.study.evaluate.error_map import KINDS
+from rsclip.study.evaluate.result import Evaluation
+from rsclip.study.evaluate.tables import class_rows, notes, overall_rows
+
+__all__ = ["write_page"]
+
+
+def write_page(path: Path, found: Evaluation, errors: bytes) -> None:
+    """Write the page.
+
+    Args:
+        path: The file.
+        found: The evaluation.
+        errors: The error map as PNG.
+
+    Raises:
+        WriteError: It cannot be written.
+    """
+    sections = [
+        ("overall", "Scores", _scores(found)),
+        ("classes", "Classes", _classes(found)),
+        ("confusion", "Confusion", _confusion(found)),
+        ("errors", "Where it is wrong", _errors(errors)),
+    ]
+    if found.reliability is not None:
+        sections.append(("confidence", "Confidence", _reliability(found)))
+    sections.append(("record", "How it was made", _record(found)))
+    page = render_page(
+        f"How good is {Path(found.mask).name}?",
+        html.escape(f"Compared with {Path(found.labels).name}"),
+        "scores",
+        [(key, name) for key, name, _ in sections],
+        "".join(
+            f'<section id="{key}" aria-labelledby="name-{key}"><h2 id="name-{key}">{name}</h2>'
+            f"{body}</section>"
+            for key, name, body in sections
+        ),
+        "Every number stands in the CSV and JSON files beside this page.",
+        style=STYLE.substitute(columns=1),
+    )
+    write_text(path, page)
+
+
+def _scores(found: Evaluation) -> str:
+    warned = "".join(f'<p class="warning">{html.escape(text)}</p>' for text in found.warnings)
+    said = "".join(f"<p>{html.escape(text)}</p>" for text in notes(found))
+    return warned + _table(["score", "%"], [list(row) for row in overall_rows(found)]) + said
+
+
+def _classes(found: Evaluation) -> str:
+    shown = found.shown()
+    scores = found.classes
+    chart = bar_chart(
+        {key: [100 * float(scores[key][value]) for value in shown] for key in ("iou", "f1")},
+        [found.legend.names[value] for value in shown],
+        title="IoU and F1 of each class",
+        x="class",
+        y="%",
+    )
+    header, rows = class_rows(found)
+    return f'<div class="charts">{chart}</div>{_table(header, rows)}'
+
+
+def _confusion(found: Evaluation) -> str:
+    shown = found.shown()
+    names = [found.legend.names[value] for value in shown]
+    matrix = found.confusion.matrix
+    rows = [
+        [name, *(f"{int(count):,}" for count in matrix[value, shown])]
+        for name, value in zip(names, shown, strict=True)
+    ]
+    return "<p>Pixels; rows are true, columns as the map has them.</p>" + _table(["", *names], rows)
+
+
+def _errors(errors: bytes) -> str:
+    entries = "".join(
+        f'<li><span class="swatch" style="background:rgb{colour}"></span>{name}</li>'
+        for value, (name, colour) in KINDS.items()
+        if value
+    )
+    data = base64.b64encode(errors).decode("ascii")
+    return (
+        f'<img src="data:image/png;base64,{data}" alt="Map of right and wrong pixels">'
+        f'<ul class="legend">{entries}</ul><p>Grey: no label or no data. The error map beside this '
+        "page has a band for each class.</p>"
+    )
+
+
+def _reliability(found: Evaluation) -> str:
+    assert found.reliability is not None
+    _, confidence, right = (100 * found.reliability.bins()).T
+    chart = line_chart(
+        {"confidence": list(confidence), "right": list(right)},
+        [f"{10 * index}-{10 * index + 10}" for index in range(len(right))],
+        title="Mean confidence and share of right pixels",
+        x="confidence, %",
+        y="%",
+    )
+    return f'<div class="charts">{chart}</div>'
+
+
+def _record(found: Evaluation) -> str:
+    text = json.dumps(to_plain(found.to_dict()), indent=2, ensure_ascii=False)
+    return (
+        f"<dl><dt>Map</dt><dd>{html.escape(found.mask)}</dd>"
+        f"<dt>Labels</dt><dd>{html.escape(found.labels)}</dd></dl>"
+        "<details><summary>Record</summary>"
+        f'<pre tabindex="0" aria-label="Record">{html.escape(text)}</pre></details>'
+    )
+
+
+def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    head = "".join(f'<th scope="col">{html.escape(cell)}</th>' for cell in header)
+    body = "".join(
+        f'<tr><th scope="row">{html.escape(row[0])}</th>'
+        + "".join(f"<td>{html.escape(cell)}</td>" for cell in row[1:])
+        + "</tr>"
+        for row in rows
+    )
+    return (
+        f'<div class="wide"><table><thead><tr>{head}</tr></thead>'
+        f"<tbody>{body}</tbody></table></div>"
+    )

@@ -1,0 +1,156 @@
+"""An evaluation as CSV, as Markdown, and as a picture of its confusion."""
+
+import csv
+import math
+from pathlib import Path
+
+import numpy as np
+
+from rsclip.outputs.files.disk import write_error
+from rsclip.outputs.pictures.matrix import render_matrix
+from rsclip.outputs.pictures.preview import write_preview
+from rsclip.outputs.styles.qml import write_text
+from rsclip.study.evaluate.intervals import Interval
+from rsclip.study.evaluate.result import CLASS_SCORES, OVERALL_SCORES, Evaluation
+
+__all__ = [
+    "class_rows",
+    "draw_confusion",
+    "notes",
+    "overall_rows",
+    "write_markdown",
+    "write_scores",
+]
+
+
+def write_scores(path: Path, found: Evaluation) -> None:
+    """Write a line for each class: its scores, 0 to 1, each with the ends of its interval.
+
+    Raises:
+        WriteError: The file cannot be written.
+    """
+    scores = found.classes
+    header = ["class", "support"]
+    for key in scores:
+        header += [key, f"{key}_low", f"{key}_high"]
+    try:
+        with path.open("w", encoding="utf-8", newline="") as file:
+            writer = csv.writer(file, lineterminator="\n")
+            writer.writerow(header)
+            for value in found.shown():
+                line: list[object] = [found.legend.names[value], int(found.support[value])]
+                for key, column in scores.items():
+                    ends = found.class_interval(key, value) or (math.nan, math.nan)
+                    line += [_number(float(one)) for one in (column[value], *ends)]
+                writer.writerow(line)
+    except OSError as error:
+        raise write_error(error, path) from error
+
+
+def class_rows(found: Evaluation) -> tuple[list[str], list[list[str]]]:
+    """Return the header and a row for each class, in percent, as tables show them."""
+    scores = found.classes
+    header = ["class", *(CLASS_SCORES[key].partition(" (")[0] for key in scores), "pixels"]
+    rows = [
+        [
+            found.legend.names[value],
+            *(
+                percent(float(column[value]), found.class_interval(key, value))
+                for key, column in scores.items()
+            ),
+            f"{int(found.support[value]):,}",
+        ]
+        for value in found.shown()
+    ]
+    return header, rows
+
+
+def overall_rows(found: Evaluation) -> list[tuple[str, str]]:
+    """Return name and value of the map's scores, in percent."""
+    return [
+        (OVERALL_SCORES[key], percent(value, found.overall_intervals.get(key)))
+        for key, value in found.overall.items()
+    ]
+
+
+def notes(found: Evaluation) -> list[str]:
+    """Return what a reader must know to read the figures, a sentence each."""
+    count, side = found.blocks
+    lines = [
+        f"Scores are in percent of {int(found.support.sum()):,} labelled pixels.",
+        "The catch-all is " + ", ".join(found.legend.names[value] for value in found.other) + ".",
+    ]
+    if found.overall_intervals:
+        lines.append(
+            f"In brackets: 95 % intervals by bootstrap of {count} blocks of {side} x {side} "
+            "pixels, because pixels next to each other are not independent."
+        )
+    if found.boundaries is not None:
+        lines.append(f"Outlines may be {found.boundaries.tolerance:.3g} pixels apart.")
+    return lines
+
+
+def write_markdown(path: Path, found: Evaluation) -> None:
+    """Write the tables as Markdown.
+
+    Raises:
+        WriteError: The file cannot be written.
+    """
+    header, rows = class_rows(found)
+    shown = found.shown()
+    names = [_cell(found.legend.names[value]) for value in shown]
+    parts = [
+        f"# {_cell(Path(found.mask).name)} against {_cell(Path(found.labels).name)}",
+        _table(["score", "%"], [list(row) for row in overall_rows(found)]),
+        _table(header, rows),
+        "Pixels, rows true and columns as the map has them:",
+        _table(
+            ["", *names],
+            [
+                [name, *(f"{int(n):,}" for n in found.confusion.matrix[value, shown])]
+                for name, value in zip(names, shown, strict=True)
+            ],
+        ),
+        "\n".join(notes(found)),
+        *(f"Note: {text}" for text in found.warnings),
+    ]
+    write_text(path, "\n\n".join(parts) + "\n")
+
+
+def draw_confusion(path: Path, found: Evaluation) -> None:
+    """Write the confusion as a PNG: the shares of each true class.
+
+    Raises:
+        WriteError: The file cannot be written.
+    """
+    shown = found.shown()
+    matrix = found.confusion.matrix[np.ix_(shown, shown)]
+    shares = matrix / np.maximum(matrix.sum(1, keepdims=True), 1)
+    names = [found.legend.names[value] for value in shown]
+    plain = [f"class {value}" for value in shown]
+    title = f"Confusion of {Path(found.mask).name}"
+    note = "rows: true class; columns: share of its pixels that the map gives each class"
+    write_preview(path, render_matrix(shares, names, plain, title, 0.0, math.inf, note))
+
+
+def percent(value: float, interval: Interval | None = None) -> str:
+    """Return a score in percent with its interval; "-" for none."""
+    if math.isnan(value):
+        return "-"
+    text = f"{100 * value:.1f}"
+    return (
+        text if interval is None else f"{text} [{100 * interval[0]:.1f}, {100 * interval[1]:.1f}]"
+    )
+
+
+def _table(header: list[str], rows: list[list[str]]) -> str:
+    lines = [header, ["---", *["---:"] * (len(header) - 1)], *rows]
+    return "\n".join("| " + " | ".join(map(_cell, line)) + " |" for line in lines)
+
+
+def _cell(text: str) -> str:
+    return " ".join(text.replace("\\|", "|").replace("|", "\\|").split())
+
+
+def _number(value: float) -> str:
+    return "" if math.isnan(value) else f"{value:.6f}"
