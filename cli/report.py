@@ -14,6 +14,7 @@ from typing import Any
 import click
 
 from rsclip.errors import RsclipError, RsclipWarning
+from rsclip.wording import naming_flags
 from rsclip_cli.table import show_time
 
 __all__ = ["DownloadLines", "ProgressLine", "fail", "guard"]
@@ -53,7 +54,7 @@ def guard(
             # What `nohup` has switched off stays off.
             if signal.getsignal(number) is not signal.SIG_IGN:
                 signal.signal(number, interrupt)
-    with warnings.catch_warnings():
+    with naming_flags(), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         if verbose:
             # Deprecations are for developers of the libraries, not for those who run them.

@@ -26,6 +26,8 @@ from collections.abc import Iterator
 from contextvars import ContextVar
 from pathlib import Path
 
+from rsclip.wording import named
+
 __all__ = [
     "AreaError",
     "BatchError",
@@ -69,9 +71,9 @@ class RsclipError(Exception):
         super().__init__(str(self))
 
     def __str__(self) -> str:
-        """One message: where: what. Remedy."""
+        """One message: where: what. Remedy. Options are named as the user at hand writes them."""
         text = f"{self.where}: {self.what}" if self.where else self.what
-        return f"{text}. {self.remedy}" if self.remedy else text
+        return named(f"{text}. {self.remedy}" if self.remedy else text)
 
 
 class InputError(RsclipError):
@@ -144,6 +146,7 @@ def warn(text: str) -> None:
     Args:
         text: What the user should know, one line.
     """
+    text = named(text)
     for texts in _listeners.get():
         if text not in texts:
             texts.append(text)

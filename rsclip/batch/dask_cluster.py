@@ -17,6 +17,7 @@ from rsclip.batch.worker import Models, failed_outcome, run_scene
 from rsclip.errors import OptionError, RsclipError, RunError
 from rsclip.run.encoder import ModelLoader
 from rsclip.version import __version__
+from rsclip.wording import names_are_flags, naming_flags
 
 __all__ = ["Cluster"]
 
@@ -119,7 +120,9 @@ class Cluster:
     def _submit(self, task: Task, root: Path, batch: str) -> Any:
         # Another batch, or the first try, must not have the same key.
         key = f"rsclip-{task.name}-{uuid.uuid4().hex}"
-        return self._client.submit(_run, task, str(root), self._loader, batch, key=key, pure=False)
+        return self._client.submit(
+            _run, task, str(root), self._loader, batch, names_are_flags(), key=key, pure=False
+        )
 
     def _outcome(self, future: Any, task: Task) -> Outcome | None:
         """Return the outcome; None where the cluster has dropped the task."""
@@ -184,8 +187,8 @@ _one_scene = threading.Lock()
 _models: dict[str, Models] = {}
 
 
-def _run(task: Task, root: str, loader: ModelLoader | None, batch: str) -> Outcome:
-    with _one_scene:
+def _run(task: Task, root: str, loader: ModelLoader | None, batch: str, flags: bool) -> Outcome:
+    with _one_scene, naming_flags(flags):
         progress = _Progress()
         if batch not in _models:
             _models.clear()

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from rsclip.batch.tasks import Executor, Listener, Task
 from rsclip.run.encoder import ModelLoader
+from rsclip.wording import named
 
 __all__ = ["choose_executor"]
 
@@ -40,12 +41,14 @@ def choose_executor(
 
     device = tasks[0].config().device
     if shared := only_one(device):
-        listener.note(f"--jobs {jobs}: all workers would share {shared}, so only one is started")
+        listener.note(
+            named(f"--jobs={jobs}: all workers would share {shared}, so only one is started")
+        )
         return ProcessPool(1, loader=loader)
     gpus = gpus_for(device, workers)
     if gpus and workers > len(gpus):
         listener.note(
-            f"--jobs {jobs}: there are {len(gpus)} GPUs, and one worker per GPU is started"
+            named(f"--jobs={jobs}: there are {len(gpus)} GPUs, and one worker per GPU is started")
         )
         workers = len(gpus)
     return ProcessPool(workers, gpus, loader)

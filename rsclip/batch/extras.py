@@ -46,7 +46,7 @@ class Extras:
         """
         if self.merge_polygons and all(task.config().vector_format == "none" for task in tasks):
             raise OptionError(
-                "no scene has polygons with --vector-format none",
+                "no scene has polygons with --vector-format=none",
                 where="--merge-polygons",
                 remedy="Leave one of the two out.",
             )

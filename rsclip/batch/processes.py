@@ -20,6 +20,7 @@ from rsclip.batch.tasks import Listener, Outcome, Task
 from rsclip.batch.worker import Models, failed_outcome, run_scene
 from rsclip.errors import InputError, RsclipError, RunError
 from rsclip.run.encoder import ModelLoader
+from rsclip.wording import names_are_flags, naming_flags
 
 __all__ = ["ProcessPool", "gpus_for", "only_one"]
 
@@ -124,7 +125,10 @@ class _Worker:
         context = multiprocessing.get_context("spawn")
         self.pipe, theirs = context.Pipe()
         self.process: SpawnProcess = context.Process(
-            target=_work, args=(theirs, name, str(root), loader), name=name, daemon=True
+            target=_work,
+            args=(theirs, name, str(root), loader, names_are_flags()),
+            name=name,
+            daemon=True,
         )
         # Libraries read their thread counts as they load: before our code runs there.
         with _changed_environment(environment), _without_main():
@@ -194,7 +198,7 @@ def only_one(device: str) -> str | None:
     return None
 
 
-def _work(pipe: Connection, name: str, root: str, loader: ModelLoader | None) -> None:
+def _work(pipe: Connection, name: str, root: str, loader: ModelLoader | None, flags: bool) -> None:
     """Run a worker process: receive scenes and send outcomes, until None comes."""
     # Ctrl-C reaches the whole group of processes: the first one stops its workers itself.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -204,7 +208,8 @@ def _work(pipe: Connection, name: str, root: str, loader: ModelLoader | None) ->
     try:
         while (task := pipe.recv()) is not None:
             try:
-                pipe.send(run_scene(task, root, models, _Reporter(pipe), name))
+                with naming_flags(flags):
+                    pipe.send(run_scene(task, root, models, _Reporter(pipe), name))
             except InputError as error:
                 pipe.send(error)
                 return

@@ -185,7 +185,7 @@ def plan_batch(
             output_dir = path if path.is_dir() else path.parent
     else:
         if output_dir is None:
-            raise OptionError("no output folder", remedy="Give one with -o.")
+            raise OptionError("no output folder is named", remedy="Name one (-o).")
         entries = find_scenes(inputs, output_dir, recursive=recursive)
         tasks = [_task(entry, classes, layer) for entry in entries]
     root = expand(output_dir).absolute()
@@ -296,7 +296,7 @@ def _refuse_method_files(tasks: Sequence[Task], path: Path) -> None:
                 f"the manifest names a Python file as the method, {method!r}, and a retry would "
                 "run it",
                 where=path,
-                remedy=f"If you trust the file, name it yourself: --method {quote(method)}.",
+                remedy=f"If you trust the file, name it yourself: --method={quote(method)}.",
             )
 
 
@@ -345,7 +345,7 @@ def _check(tasks: Sequence[Task], root: Path) -> set[str]:
     """
     check_reach(root)
     if root.exists() and not root.is_dir():
-        raise OutputError("not a folder", where=root, remedy="Give -o a folder.")
+        raise OutputError("not a folder", where=root, remedy="Name a folder (-o).")
     seen: set[str] = set()
     inputs: set[str] = set()
     with warnings.catch_warnings():

@@ -94,7 +94,7 @@ def first_block(
     options: Any,
     depth: int,
     where: str = "--method",
-    give: str = "--method-option {}",
+    give: str = "--method-option={}",
 ) -> int:
     """Return the first block of a model whose entering tokens a method needs.
 

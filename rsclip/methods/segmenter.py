@@ -195,7 +195,7 @@ class Segmenter:
         if not np.isfinite(result).all():
             raise EncodeError(
                 "the encoder gave values that are not finite",
-                remedy="Use --precision bf16 or fp32: fp16 overflows in some models."
+                remedy="Use --precision=bf16 or fp32: fp16 overflows in some models."
                 if self._precision == "fp16"
                 else "The model's weights or the image hold NaN or infinity.",
             )
@@ -293,7 +293,7 @@ class Segmenter:
         return EncodeError(
             f"one window of {height} x {width} pixels does not fit the memory of {self.device} "
             f"({_first_line(error)})",
-            remedy="Use a smaller --window or model, or --device cpu."
+            remedy="Use a smaller --window or model, or --device=cpu."
             if self.device.type != "cpu"
             else "Use a smaller --window or model.",
         )

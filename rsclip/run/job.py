@@ -335,7 +335,7 @@ def _area(scene: Scene) -> str | None:
 def _warn_of_parquet() -> None:
     warn(
         "--qgis-project leaves the polygons out: many builds of QGIS cannot open GeoParquet "
-        "(--vector-format gpkg opens in all)"
+        "(--vector-format=gpkg opens in all)"
     )
 
 

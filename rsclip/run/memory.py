@@ -113,7 +113,7 @@ def batch_within(
         raise OptionError(
             f"about {needed(batch)} MB are needed even with one window at a time"
             + (", since a scene's file is cut into huge strips" if strips else ""),
-            where=f"--max-memory {limit}",
+            where=f"--max-memory={limit}",
             remedy="Write it anew in tiles (gdal_translate -co TILED=YES -co COMPRESS=DEFLATE)."
             if strips
             else "Allow more, or take a smaller model, a smaller --window or fewer classes.",

@@ -28,5 +28,5 @@ def warn_of_pixel_size(scene: Scene, gsd_range: tuple[float, float] | None) -> N
         return
     warn(
         f"{scene.source}: pixels of {coarsest:.3g} m, but the model was trained on {low:g} to "
-        f"{high:g} m: expect a poorer map, or work at --gsd {nearest:g}"
+        f"{high:g} m: expect a poorer map, or work at --gsd={nearest:g}"
     )

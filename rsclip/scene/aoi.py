@@ -188,7 +188,7 @@ def _from_file(path: Path, layer: str | None = None) -> tuple[Any, pyproj.CRS | 
             raise OptionError(
                 f"the file {what}: {', '.join(layers)}",
                 where=path,
-                remedy=f"Name one of them, as in --aoi {shlex.quote(f'{path}:{first}')}.",
+                remedy=f"Name one of them, as in --aoi={shlex.quote(f'{path}:{first}')}.",
             )
         frame = geopandas.read_file(path, layer=layer)
     except (OSError, ValueError, RuntimeError, shapely.errors.GEOSException) as error:

@@ -220,7 +220,7 @@ class Handles:
                 f"pixels cannot be read: {reason(error)}",
                 where=f"{self._source}, {window}{grid}",
                 remedy="The file may be damaged or cut short, or the connection may have failed; "
-                "--on-read-error nodata goes on without the blocks concerned.",
+                "--on-read-error=nodata goes on without the blocks concerned.",
             ) from error
 
 

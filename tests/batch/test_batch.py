@@ -132,7 +132,7 @@ def test_retry_runs_just_those_that_failed(folder, tmp_path):
     assert {item.task.name: item.status for item in read_manifest(out)}["north/bad"] == "done"
     with pytest.raises(InputError, match="no scene in this manifest has failed"):
         run_batch([], retry_failed=out)
-    with pytest.raises(OptionError, match="--retry-failed"):
+    with pytest.raises(OptionError, match="retry_failed"):
         run_batch([folder], CLASSES, out, retry_failed=out)
 
 
@@ -153,7 +153,7 @@ def test_a_manifest_alone_runs_no_python_file(folder, tmp_path, monkeypatch):
             line["settings"]["method"] = f"{mine}:MINE"
     path.write_text("".join(json.dumps(line) + "\n" for line in lines))
     (folder / "a.tif").replace(folder / "north/bad.tif")
-    with pytest.raises(OptionError, match=r"names a Python file.*--method '.*my methods.py:MINE'"):
+    with pytest.raises(OptionError, match=r"names a Python file.*method='.*my methods.py:MINE'"):
         run_batch([], retry_failed=out, model_loader=workers.plain)
     assert not (tmp_path / "ran").exists()
     # Named from another folder than the one that a later retry starts in.
@@ -434,7 +434,7 @@ def test_an_unreachable_cluster_is_refused(folder, tmp_path):
         run(folder, tmp_path / "out", dask="tcp://127.0.0.1:9")
     with pytest.raises(OptionError, match="no dask scheduler answers"):
         run(folder, tmp_path / "out", dask="nonsense://x")
-    with pytest.raises(OptionError, match="either --dask or --jobs"):
+    with pytest.raises(OptionError, match="either dask or jobs"):
         run(folder, tmp_path / "out", dask="tcp://127.0.0.1:9", jobs=2)
 
 

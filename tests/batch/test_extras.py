@@ -195,7 +195,7 @@ def test_one_file_over_all_that_fails_keeps_no_other_from_being_written(
 def test_no_polygons_are_merged_where_no_scene_has_any(scenes, tmp_path):
     out, memory = tmp_path / "out", Memory()
     none = SegmentConfig(resume=True, vector_format="none")
-    with pytest.raises(OptionError, match=r"--merge-polygons: .*--vector-format none"):
+    with pytest.raises(OptionError, match=r"merge_polygons=True: .*vector_format='none'"):
         run(scenes, out, config=none, merge_polygons=True)
     assert not out.exists()
     run(scenes, out, merge_polygons=True)

@@ -162,7 +162,7 @@ def test_nothing_to_do_is_said(folder, tmp_path):
         with pytest.raises(InputError, match=says):
             find_scenes([given], "nowhere")
     (folder / "a.tif").unlink()
-    with pytest.raises(InputError, match="use --recursive"):
+    with pytest.raises(InputError, match="use recursive=True"):
         find_scenes([folder], "nowhere")
     with pytest.raises(InputError, match="no scene was named"):
         find_scenes([], "nowhere")

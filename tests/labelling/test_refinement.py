@@ -160,7 +160,7 @@ def test_how_it_is_written():
     "text", ["crf", "pamr:", "pamr:0", "pamr:33", "pamr:1.5", "pamr:-1", "pamr:1,2,3,4,5,6,7", ""]
 )
 def test_what_is_no_refinement(text):
-    with pytest.raises(OptionError, match=r"--refine.*pamr:8,16"):
+    with pytest.raises(OptionError, match=r"refine.*pamr:8,16"):
         parse_dilations(text)
 
 

@@ -69,9 +69,9 @@ def test_stride_from_overlap(window, patch, overlap, stride):
 
 
 def test_a_window_off_the_patch_names_the_nearest():
-    with pytest.raises(OptionError, match=r"--window: 230 .* 16 pixels\. The nearest is 224\."):
+    with pytest.raises(OptionError, match=r"window: 230 .* 16 pixels\. The nearest is 224\."):
         Grid((500, 500), (230, 230), (112, 112), 16)
-    with pytest.raises(OptionError, match=r"--stride: 5 .* The nearest is 16\."):
+    with pytest.raises(OptionError, match=r"stride: 5 .* The nearest is 16\."):
         Grid((500, 500), (224, 224), (5, 5), 16)
 
 

@@ -73,9 +73,9 @@ def test_absent_weights_name_the_ways_out_at_once(hub):
     text = refused("ViT-B-16/openai")
     assert time.perf_counter() - start < 3
     assert "nothing is downloaded" in text
-    assert "--weights FILE" in text
+    assert "weights=FILE" in text
     assert "rsclip models bundle ViT-B-16/openai" in text
-    assert "--model nano" in text
+    assert "model='nano'" in text
     assert "\n" not in text
 
 
@@ -132,7 +132,7 @@ def test_the_config_beside_the_only_weights_of_a_folder_is_theirs(own_name, tiny
 
 def test_a_config_beside_several_weights_is_not_used_and_said_so(own_name, tiny_vit, weights):
     torch.save(weights, own_name.with_name("epoch_2.pt"))
-    with pytest.warns(RsclipWarning, match=r"config.json is not used: .*epoch_2.pt.*--model"):
+    with pytest.warns(RsclipWarning, match=r"config.json is not used: .*epoch_2.pt.*model="):
         backbone = load_backbone("tiny-vit/plain", own_name)
     assert backbone.facts()["activation"] == "GELU"
     with warnings.catch_warnings():
@@ -291,7 +291,7 @@ def test_broken_architecture_files(tmp_path, weights_file):
         path.write_text(content)
         assert reason in refused(path, weights_file)
     path.write_text(json.dumps(tiny_config()))
-    assert "--weights FILE" in refused(path)
+    assert "weights=FILE" in refused(path)
 
 
 @pytest.mark.parametrize(

@@ -132,7 +132,7 @@ def test_a_batch_too_large_is_halved_once_and_for_all(backbone, monkeypatch):
 
 def test_memory_for_not_even_one(backbone, monkeypatch):
     limited(monkeypatch, 0)
-    with pytest.raises(EncodeError, match=r"one window of 24 x 40 pixels.*smaller --window"):
+    with pytest.raises(EncodeError, match=r"one window of 24 x 40 pixels.*smaller window"):
         Segmenter(backbone, TEXT, device="cpu").similarities(IMAGES)
 
 

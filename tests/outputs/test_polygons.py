@@ -168,7 +168,7 @@ def test_neighbours_share_their_edges_in_a_whole_run(place, tmp_path):
 
 
 def test_a_class_that_is_not_there_stops_before_any_work(rsclip, make_scene, tiny_model, tmp_path):
-    with pytest.raises(OptionError, match=r"--orthogonal: no class is named 'hut'.*bright, dark"):
+    with pytest.raises(OptionError, match=r"orthogonal: no class is named 'hut'.*bright, dark"):
         run(make_scene(), tmp_path / "out", orthogonal="hut")
     for flag, value in (("--simplify", "-1"), ("--min-area", "-1"), ("--sieve", "0")):
         done = rsclip("segment", make_scene(), "--classes", "a, b", "--model", tiny_model,
@@ -183,7 +183,7 @@ def test_a_class_that_is_not_there_stops_before_any_work(rsclip, make_scene, tin
 
 def test_geojson_needs_a_crs_and_the_others_do_not(make_scene, tmp_path):
     scene = make_scene(crs=None)
-    with pytest.raises(OutputError, match=r"no CRS.*--vector-format"):
+    with pytest.raises(OutputError, match=r"no CRS.*vector_format"):
         run(scene, tmp_path / "out", vector_format="geojson")
     assert not (tmp_path / "out").exists()
     result = run(scene, tmp_path / "out", vector_format="shp")

@@ -134,7 +134,7 @@ def test_layers_of_a_project_lie_on_each_other(in_qgis, make_scene, tmp_path, ki
 
 
 def test_a_project_leaves_out_what_qgis_may_not_open(in_qgis, make_scene, tmp_path):
-    with pytest.warns(RsclipWarning, match=r"GeoParquet.*--vector-format gpkg"):
+    with pytest.warns(RsclipWarning, match=r"GeoParquet.*vector_format='gpkg'"):
         result = run(make_scene(), tmp_path / "out", vector_format="parquet")
     assert result.paths["polygons"].exists()
     said = in_qgis(LAYERS, result.paths["project"])

@@ -87,7 +87,7 @@ def test_outputs_that_exist_need_overwrite(tmp_path):
             make(tmp_path, NAMES)
         text = str(caught.value)
         assert "a_mask.tif, a_run.json" in text
-        assert "--overwrite" in text
+        assert "overwrite=True" in text
         assert "aux.xml" not in text
         assert caught.value.exit_code == 2
     with Staging(tmp_path, NAMES, overwrite=True) as staging:

@@ -94,7 +94,7 @@ def spoil(path, block, keep=0):
 
 
 def test_a_block_that_cannot_be_read_fails_the_scene(damaged, tmp_path):
-    with pytest.raises(ReadError, match=r"scene.tif, rows .*--on-read-error nodata"):
+    with pytest.raises(ReadError, match=r"scene.tif, rows .*on_read_error='nodata'"):
         run(damaged, tmp_path / "out", StubEncoder())
     assert not (tmp_path / "out").exists()
 
@@ -117,7 +117,7 @@ def photograph(make_scene):
 
 @pytest.mark.parametrize("gsd", [None, 1.0])
 def test_spoilt_jpeg_is_no_image(photograph, tmp_path, gsd):
-    with pytest.raises(ReadError, match=r"photo\.tif.* read: (?i:.*JPEG).*--on-read-error nodata"):
+    with pytest.raises(ReadError, match=r"photo\.tif.* read: (?i:.*JPEG).*on_read_error='nodata'"):
         run(photograph, tmp_path / "out", StubEncoder(), gsd=gsd)
     assert not (tmp_path / "out").exists()
 
@@ -215,7 +215,7 @@ def test_a_read_that_fails_once_is_tried_again(make_scene, tmp_path, monkeypatch
 
 
 def test_options_that_do_not_fit(make_scene, tmp_path):
-    with pytest.raises(OptionError, match="--on-read-error"):
+    with pytest.raises(OptionError, match="on_read_error"):
         run(make_scene(), tmp_path, StubEncoder(), on_read_error="skip")
 
 

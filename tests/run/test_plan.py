@@ -284,5 +284,5 @@ def test_sizes():
     assert parse_size("1500m") == 1500 * 2**20
     assert parse_size("2.5gb") == int(2.5 * 2**30)
     for text in ("", "two", "-1G", "0", "1X"):
-        with pytest.raises(OptionError, match="--max-memory"):
+        with pytest.raises(OptionError, match="max_memory"):
             parse_size(text)

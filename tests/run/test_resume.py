@@ -66,7 +66,7 @@ def test_goes_on_after_an_error_as_if_nothing_had_been(scene, tmp_path, calls):
     with pytest.raises(EncodeError) as caught:
         run(scene, out, StubEncoder(calls=calls, fail=fail))
     again = StubEncoder()
-    went_on = "--resume goes on" in str(caught.value)
+    went_on = "resume=True goes on" in str(caught.value)
     # What waited in the writer's queue when the error came is lost. Six batches are a row.
     assert went_on or calls < 5
     assert out.exists() == went_on
@@ -107,7 +107,7 @@ def test_finished_elsewhere_and_in_other_batches_is_finished(scene, tmp_path, ti
 
 def test_content_in_place_of_time_where_it_is_known(scene, tmp_path):
     run(scene, tmp_path, StubEncoder())
-    with pytest.warns(UserWarning, match="finished without --checksum"):
+    with pytest.warns(UserWarning, match="finished without checksum=True"):
         assert run(scene, tmp_path, StubEncoder(), checksum=True).status == "skipped"
     run(scene, tmp_path, StubEncoder(), checksum=True, resume=False, overwrite=True)
     os.utime(scene, ns=(1, 1))
@@ -246,7 +246,7 @@ def test_a_full_disk_keeps_what_was_done(make_scene, tmp_path):
         with rasterio.open(scene, "r+") as dataset:
             # Blocks of noise of the patch's size: a mask that does not compress.
             dataset.write(np.kron(pixels, np.ones((1, 8, 8), "uint8")))
-        with pytest.raises(WriteError, match=r"the disk is full.*--resume goes on from there"):
+        with pytest.raises(WriteError, match=r"the disk is full.*resume=True goes on from there"):
             run(scene, disk / "out", StubEncoder())
         subprocess.run(["mount", "-o", "remount,size=30m", str(disk)], check=True)
         encoder, total = StubEncoder(), StubEncoder()
@@ -268,7 +268,7 @@ def test_going_on_is_offered_where_there_is_something_to_go_on_from(scene, tmp_p
         run(scene, tmp_path / "out", StubEncoder(calls=calls, fail=interrupt))
     said = capsys.readouterr().err
     assert said.startswith("Interrupted: no half-made output was left behind.")
-    assert ("--resume goes on from there" in said) == (calls == 30)
+    assert ("resume=True goes on from there" in said) == (calls == 30)
     assert (tmp_path / "out").exists() == (calls == 30)
 
 

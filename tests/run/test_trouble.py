@@ -97,7 +97,7 @@ def test_a_disk_that_fills_between_windows(make_scene, tmp_path, capfd):
 def test_a_window_that_fits_no_scene_is_said_once(make_scene, tmp_path):
     scenes = [make_scene("first.tif"), make_scene("second.tif")]
     for options in ({"window": 60}, {"stretch": "foo"}, {"stretch": "range:0,inf"}):
-        with pytest.raises(OptionError, match=r"--window|--stretch"):
+        with pytest.raises(OptionError, match=r"window|stretch"):
             run(scenes, tmp_path / "out", StubEncoder(), **options)
     assert not (tmp_path / "out").exists()
 

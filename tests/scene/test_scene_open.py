@@ -71,7 +71,7 @@ def test_refusals_say_what_is_wrong(tmp_path, make, noise):
         with pytest.raises(OptionError, match="bands"):
             Scene.open(path, bidx=bands)
     for nodata in (-1, 256, 0.5, float("nan")):
-        with pytest.raises(OptionError, match=r"--nodata.*no value of uint8"):
+        with pytest.raises(OptionError, match=r"nodata.*no value of uint8"):
             Scene.open(path, nodata=nodata)
 
 

@@ -25,7 +25,7 @@ def fitted(path, stretch=None, **options):
      "range:5,5", "range:nan,1", "none:1", "percentile:2,98,99", "range:0,inf"],
 )  # fmt: skip
 def test_a_stretch_that_is_none_is_refused_with_examples(text):
-    with pytest.raises(OptionError, match=r"--stretch.*percentile:2,98"):
+    with pytest.raises(OptionError, match=r"stretch.*percentile:2,98"):
         parse_stretch(text)
 
 

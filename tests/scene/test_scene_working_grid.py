@@ -210,8 +210,8 @@ def test_palettes_keep_their_colours(make):
 
 @pytest.mark.filterwarnings("ignore::rsclip.errors.RsclipWarning")
 def test_what_cannot_be_scaled_is_refused(make, noise):
-    with pytest.raises(SceneError, match=r"--gsd needs.*gdal_edit\.py -a_srs"):
+    with pytest.raises(SceneError, match=r"gsd needs.*gdal_edit\.py -a_srs"):
         Scene.open(make(noise(1, 9, 9), crs=None), gsd=1)
     for gsd in (0.001, 0.005, 50, 60):
-        with pytest.raises(OptionError, match=r"--gsd.*100 times off"):
+        with pytest.raises(OptionError, match=r"gsd.*100 times off"):
             Scene.open(make(noise(1, 9, 9)), gsd=gsd)

@@ -515,7 +515,7 @@ def test_a_damaged_mask_leaves_nothing(tmp_path, kind):
 
 def test_a_shapefile_beyond_its_limit_says_so(tmp_path, mask, monkeypatch):
     monkeypatch.setattr(vectors, "_SHAPEFILE_LIMIT", 20_000)
-    with pytest.raises(WriteError, match=r"a\.shp: .*2 GB.*--vector-format gpkg"):
+    with pytest.raises(WriteError, match=r"a\.shp: .*2 GB.*vector_format='gpkg'"):
         library.write_polygons(mask, tmp_path / "out" / "a.shp")
     assert left(tmp_path) == ["town_mask.tif"]
 
@@ -617,7 +617,7 @@ def test_a_style_that_was_there_stays_and_the_polygons_come(tmp_path, mask):
     one = library.write_polygons(mask, tmp_path / "a.fgb")
     style = one.with_suffix(".qml")
     style.write_text("mine")
-    with pytest.warns(RsclipWarning, match=r"a\.qml was there before and stays: --overwrite"):
+    with pytest.warns(RsclipWarning, match=r"a\.qml was there before and stays: overwrite=True"):
         other = library.write_polygons(mask, tmp_path / "a.shp")
     assert other.exists()
     assert style.read_text() == "mine"

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -139,7 +140,8 @@ def check_against(architecture: Architecture, config_file: Path, name: str) -> N
             f"{name} stands for other settings than the config beside the weights states: "
             f"{'; '.join(found)}",
             where=config_file,
-            remedy=f"If the config is right, name its folder: --model {config_file.parent}.",
+            remedy="If the config is right, name its folder: "
+            f"--model={shlex.quote(str(config_file.parent))}.",
         )
 
 
@@ -185,13 +187,13 @@ def absent(name: ModelName) -> ModelError:
     ways = []
     if origin.repository or origin.url:
         ways.append(
-            f"fetch them here (rsclip models fetch {name.text}), or on a machine with network, and "
-            f"carry them over in one file (rsclip models bundle {name.text} -o FILE, then "
-            "--weights FILE)"
+            f"fetch them here (`rsclip models fetch {name.text}`), or on a machine with network, "
+            f"and carry them over in one file (`rsclip models bundle {name.text} -o FILE`, then "
+            "--weights=FILE)"
         )
-    local = "" if name.kind == "hub" else f"--model {name.text} "
-    ways.append(f"give a local file ({local}--weights FILE)")
-    ways.append(f"use the embedded model (--model {NANO})")
+    local = "" if name.kind == "hub" else f"--model={name.text} "
+    ways.append(f"give a local file ({local}--weights=FILE)")
+    ways.append(f"use the embedded model (--model={NANO})")
     numbered = "; or ".join(f"({number}) {way}" for number, way in enumerate(ways, 1))
     return ModelError(
         "the weights are not on this machine, and nothing is downloaded",

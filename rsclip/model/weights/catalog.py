@@ -141,7 +141,9 @@ def bundle_model(
     path = Path(output)
     if path.is_dir() or str(output).endswith(("/", os.sep)):
         raise OutputError(
-            "a folder, not a file", where=output, remedy="Such as -o FOLDER/model.safetensors."
+            "a folder, not a file",
+            where=output,
+            remedy="Name a file (-o), such as FOLDER/model.safetensors.",
         )
     # Before the work: a model takes its time to load.
     if not path.parent.is_dir():

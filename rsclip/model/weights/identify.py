@@ -47,7 +47,7 @@ def identify(shapes: Mapping[str, tuple[int, ...]], path: Path) -> tuple[str, Ar
         raise ModelError(
             f"no architecture of open_clip fits the file ({told})",
             where=path,
-            remedy="Give its config file: --model FILE.json (open_clip's form).",
+            remedy="Give its config file: --model=FILE.json (open_clip's form).",
         )
     # The shortest name is the plain one; "-quickgelu" twins have the same shapes.
     arch = min(fitting, key=len)

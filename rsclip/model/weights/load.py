@@ -1,5 +1,6 @@
 """Find a model by name or file, and load it. Nothing here reaches for the network."""
 
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -248,7 +249,8 @@ def _stated(path: Path, name: ModelName | None = None) -> Path | None:
     if name is None or name.kind not in ("folder", "config"):
         warn(
             f"{stated} is not used: beside {path.name} lies {others[0]}, and it does not say whose "
-            f"it is; if it is this file's, name its folder with --model {path.parent}"
+            "it is; if it is this file's, name its folder with "
+            f"--model={shlex.quote(str(path.parent))}"
         )
     return None
 
@@ -280,7 +282,7 @@ def _own_weights(name: ModelName) -> Path:
         raise ModelError(
             "an architecture alone has no weights",
             where=name.text,
-            remedy=f"Give them with --weights FILE{choice}.",
+            remedy=f"Give them with --weights=FILE{choice}.",
         )
     found = cached_weights(name)
     if found is None:

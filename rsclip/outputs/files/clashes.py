@@ -40,7 +40,7 @@ def refuse_clashes(
         OutputError: The first thing that is wrong; `ExistsError` for outputs that are there.
     """
     if folder.exists() and not folder.is_dir():
-        raise OutputError("not a folder", where=folder, remedy="Give -o a folder.")
+        raise OutputError("not a folder", where=folder, remedy="Name a folder (-o).")
     for name in (str(folder), *names.values()):
         plain = name.encode("utf-8", "backslashreplace").decode()
         if plain != name:

@@ -160,13 +160,13 @@ def check_path(path: str | Path, kind: str) -> None:
             raise OutputError(
                 f"vector files cannot be written where the path has {letter!r} in it",
                 where=path,
-                remedy="Choose another folder (-o), or --vector-format none or parquet.",
+                remedy="Choose another folder (-o), or --vector-format=none or parquet.",
             )
     full = str(Path(path).absolute())
     if kind == "gpkg" and (code := _DECODED.search(full)):
         warn(
             f"QGIS opens no GeoPackage where the path has {code[0]!r} in it ({full}): choose "
-            "another folder (-o), or --vector-format fgb"
+            "another folder (-o), or --vector-format=fgb"
         )
 
 
@@ -189,5 +189,5 @@ def check_length(folder: str | Path, stem: str, kind: str) -> None:
             f"the path of the GeoPackage would be longer than the {_SQLITE_PATH} bytes that SQLite "
             "takes",
             where=folder,
-            remedy="Choose a shorter folder (-o), or --vector-format fgb.",
+            remedy="Choose a shorter folder (-o), or --vector-format=fgb.",
         )

@@ -139,7 +139,7 @@ class VectorWriter:
                     "part of the scene lies beyond the edge of the Earth, where there is no "
                     "longitude and latitude for GeoJSON",
                     where=self._path.name,
-                    remedy="Choose --vector-format gpkg (or another in the scene's own CRS).",
+                    remedy="Choose --vector-format=gpkg (or another in the scene's own CRS).",
                 ) from error
             raise write_error(self._reason(error), self._path) from error
         return self._seen
@@ -250,7 +250,7 @@ class VectorWriter:
             raise WriteError(
                 "the polygons need more than 2 GB, where a Shapefile ends",
                 where=self._path.name,
-                remedy="Choose --vector-format gpkg (or fgb, parquet), or fewer and smaller "
+                remedy="Choose --vector-format=gpkg (or fgb, parquet), or fewer and smaller "
                 "outlines with --min-area, --sieve or --simplify.",
             )
 

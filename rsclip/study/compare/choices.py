@@ -2,6 +2,7 @@
 
 import dataclasses
 import re
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -39,7 +40,7 @@ class Choice:
         """
         # Options beside it stay: they are not repeated.
         give = "{} in it" if ":" in self.label else f"{self.method}:{{}}"
-        first_block(self.method, self.options, depth, f"--methods {self.label}", give)
+        first_block(self.method, self.options, depth, f"--methods={shlex.quote(self.label)}", give)
 
     def facts(self) -> dict[str, Any]:
         """Return what a record says of it."""
@@ -113,7 +114,7 @@ def _choice(text: str) -> Choice:
             )
         values[key] = value
     get_method(name, where="--methods")
-    options = parse_options(name, values, where=f"--methods {text}:")
+    options = parse_options(name, values, where=f"--methods={shlex.quote(text)}")
     label = ":".join([name, *(f"{key}={value}" for key, value in values.items())])
     # A minus sign stays: -0.3 is not 0.3.
     slug = re.sub(r"[^A-Za-z0-9._-]", "-", re.sub(r"\s+", "", label))

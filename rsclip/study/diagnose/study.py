@@ -3,6 +3,7 @@
 import contextlib
 import datetime
 import itertools
+import shlex
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -237,4 +238,4 @@ def _check(windows: int, seed: int, classes: LegendSpec | None, labels: str | Pa
             remedy="Give --classes: words, a class file or set:NAME.",
         )
     if labels is not None and not Path(labels).exists():
-        raise OptionError("no such file or folder", where=f"--labels {labels}")
+        raise OptionError("no such file or folder", where=f"--labels={shlex.quote(str(labels))}")
