@@ -74,7 +74,7 @@ def test_a_file_without_a_licence_is_refused(tmp_path):
 
 def test_a_missing_folder_or_set_is_refused_by_name(tmp_path, monkeypatch):
     monkeypatch.delenv(VARIABLE, raising=False)
-    with pytest.raises(InputError, match=f"--real, or set {VARIABLE}"):
+    with pytest.raises(InputError, match=f"real, or set {VARIABLE}"):
         find_folder()
     for of in SETS[1:]:
         (tmp_path / of.name).mkdir()
