@@ -54,6 +54,7 @@ VectorFormat = Literal["gpkg", "geojson", "fgb", "shp", "parquet", "none"]
 DEFAULT_OVERLAP = 0.5
 """Overlap of windows where neither it nor a stride is given."""
 DEFAULT_BLEND = "hann"
+DEFAULT_METHOD = "clearclip"
 DEFAULT_STRETCH = "percentile:2,98"
 """Stretch of scenes that are not 8-bit."""
 
@@ -129,7 +130,7 @@ class SegmentConfig:
         None, "Weights: a bundle, or a safetensors or state dict file.", "FILE"
     )
     method: str = _option(
-        "clearclip", "Dense method, or FILE.py:NAME; `rsclip methods` lists them.", "NAME"
+        DEFAULT_METHOD, "Dense method, or FILE.py:NAME; `rsclip methods` lists them.", "NAME"
     )
     method_option: Mapping[str, Any] = _option(
         {}, "Option of the method; repeatable. `rsclip methods NAME` explains them.", "NAME=VALUE"
@@ -296,7 +297,10 @@ def build_config(*layers: Mapping[str, Any]) -> SegmentConfig:
     """Merge layers of options, weakest first, into a checked configuration.
 
     Args:
-        layers: Mappings from option name (underscores) to value. A later layer wins.
+        layers: Mappings from option name (underscores) to value. A later layer wins. Options of
+            a method belong to the method of their layer, or where it names none to that of the
+            layers below it: where a later layer wants another one, they are left out and a
+            warning says so.
 
     Raises:
         OptionError: An unknown key, a wrong type or a value out of range.
@@ -315,8 +319,10 @@ def build_config(*layers: Mapping[str, Any]) -> SegmentConfig:
             if layer.get(one) is not None and layer.get(other) is None:
                 merged.pop(other, None)
         below = merged.get("method_option")
-        if below and None not in (layer.get("method"), merged.get("method")):
-            below = _options_that_stay(below, merged["method"], layer["method"])
+        if below and layer.get("method") is not None:
+            below = _options_that_stay(
+                below, merged.get("method") or DEFAULT_METHOD, layer["method"]
+            )
             merged["method_option"] = below
         merged.update(layer)
         if isinstance(below, Mapping) and isinstance(layer.get("method_option"), Mapping):
@@ -350,10 +356,11 @@ def read_config_file(path: str | Path) -> dict[str, Any]:
 
 def _options_that_stay(options: Any, method: Any, wanted: Any) -> Any:
     """Return a weaker layer's method options, or none where a stronger one wants another method."""
-    if method == wanted:
+    if method == wanted or not isinstance(options, Mapping):
         return options
     warn(
-        f"the options of {method} in the configuration do not apply to {wanted}: they are left out"
+        f"method options that were set for {method} do not apply to {wanted} and are left out: "
+        f"{', '.join(map(str, options))}; to use them, set the method and its options together"
     )
     return {}
 

@@ -112,7 +112,7 @@ def test_every_field_tells_its_purpose():
 
 def test_a_stronger_layers_method_takes_its_own_options_only():
     file = {"method": "scclip", "method_option": {"contamination": 0.1}}
-    with pytest.warns(RsclipWarning, match="options of scclip .* do not apply to clearclip"):
+    with pytest.warns(RsclipWarning, match="set for scclip do not apply to clearclip"):
         config = build_config(file, {"method": "clearclip"})
     assert config.method_option == {}
     with pytest.warns(RsclipWarning):
@@ -120,5 +120,15 @@ def test_a_stronger_layers_method_takes_its_own_options_only():
     assert config.method_option == {"bias_lambda": 1}
     config = build_config(file, {"method": "scclip", "method_option": {"beta": 0.3}})
     assert config.method_option == {"contamination": 0.1, "beta": 0.3}
-    config = build_config({"method_option": {"bias_lambda": 1}}, {"method": "sclip"})
-    assert config.method_option == {"bias_lambda": 1}
+
+
+def test_options_without_a_method_belong_to_the_method_below_them():
+    lone = {"method_option": {"contamination": 0.1}}
+    default = build_config().method
+    with pytest.warns(RsclipWarning, match=f"set for {default} do not apply to scclip .*contamin"):
+        assert build_config(lone, {"method": "scclip"}).method_option == {}
+    with pytest.warns(RsclipWarning, match="set for scclip do not apply to sclip"):
+        config = build_config({"method": "scclip"}, lone, {"method": "sclip"})
+    assert config.method_option == {}
+    assert build_config({"method": "scclip"}, lone).method_option == {"contamination": 0.1}
+    assert build_config(lone, {"method": default}).method_option == {"contamination": 0.1}
