@@ -7,6 +7,7 @@ import importlib.util
 import io
 import os
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -72,17 +73,19 @@ def expand(path: str | Path) -> Path:
 
 
 @contextlib.contextmanager
-def new_file(path: Path, *, synced: bool = True) -> Iterator[Path]:
+def new_file(path: Path, *, synced: bool = True, shared: bool = False) -> Iterator[Path]:
     """Give the path of a draft beside `path`, which becomes `path` once it was written whole.
 
     Args:
         path: The final name; a file of that name is replaced.
         synced: Bring the content to the disk before the file gets its name.
+        shared: Other threads or processes may write the same file now: each has its own draft.
 
     Raises:
         OSError: It cannot be written or renamed; the draft is gone then, and `path` as it was.
     """
-    draft = path.with_name(f".{path.name}.new")
+    owner = f".{os.getpid()}.{threading.get_ident()}" if shared else ""
+    draft = path.with_name(f".{path.name}{owner}.new")
     try:
         yield draft
         if synced:

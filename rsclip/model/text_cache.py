@@ -6,8 +6,6 @@ depends on. A file that is damaged is encoded anew; a folder that is not writabl
 
 import hashlib
 import json
-import os
-import threading
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -16,7 +14,7 @@ import torch
 from torch import Tensor
 
 from rsclip.errors import warn
-from rsclip.files import cache_folder
+from rsclip.files import cache_folder, new_file
 
 __all__ = ["TextCache"]
 
@@ -53,14 +51,14 @@ class TextCache:
         """Keep the feature of a set of prompts."""
         if self._folder is None:
             return
-        path = self._path(prompts)
-        # A part of one's own: another thread or process may keep the same feature just now.
-        part = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}")
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
-            with part.open("wb") as file:
+            target = self._path(prompts)
+            with (
+                new_file(target, synced=False, shared=True) as draft,
+                draft.open("wb") as file,
+            ):
                 np.save(file, feature.detach().cpu().numpy())
-            part.replace(path)
         except OSError as error:
             warn(
                 f"text features are not kept: {self._folder} is not writable "
