@@ -1,6 +1,7 @@
 """`rsclip evaluate`: how good is a map?"""
 
 import json
+import math
 from typing import TYPE_CHECKING
 
 import click
@@ -11,6 +12,8 @@ from rsclip_cli.table import print_table
 
 if TYPE_CHECKING:
     from rsclip.study.evaluate import Evaluation
+    from rsclip.study.sample import Assessment
+    from rsclip.study.sample.estimate import Estimate
 
 __all__ = ["command"]
 
@@ -20,8 +23,14 @@ __all__ = ["command"]
 @click.option(
     "--labels",
     metavar="FILE",
-    required=True,
+    default=None,
     help="The truth: a raster of class values, polygons or points.",
+)
+@click.option(
+    "--points",
+    metavar="FILE",
+    default=None,
+    help="Instead: a labelled sample (rsclip sample), for areas with intervals.",
 )
 @click.option(
     "-o",
@@ -74,7 +83,8 @@ __all__ = ["command"]
 @output_options
 def command(
     mask: str,
-    labels: str,
+    labels: str | None,
+    points: str | None,
     output_dir: str | None,
     classes: str | None,
     mapping: str | None,
@@ -94,10 +104,23 @@ def command(
     F1, and 95 % intervals by block bootstrap. With -o also a confusion matrix, an error map for
     QGIS and an HTML page.
 
+    With --points, accuracy and areas in hectares are estimated from the sample (Olofsson et al.
+    2014), with 95 % intervals.
+
     \b
     Exit codes: 0 done; 2 wrong before any pixel was read; 1 anything after.
     """
     with guard(quiet=quiet, verbose=verbose):
+        if (labels is None) == (points is None):
+            raise click.UsageError("Give either --labels or --points.")
+        if labels is None:
+            others = {"--mapping": mapping, "--ignore": ignore, "--aoi": aoi, "--block": block,
+                      "--confidence": confidence}  # fmt: skip
+            if given := [name for name, value in others.items() if value]:
+                raise click.UsageError(f"{', '.join(given)} cannot be used with --points.")
+            assert points is not None
+            _assess(mask, points, output_dir, classes, overwrite, quiet, as_json)
+            return
         from rsclip.study.evaluate import evaluate
 
         found = evaluate(
@@ -121,6 +144,57 @@ def command(
             click.echo(json.dumps(whole, indent=2, ensure_ascii=False))
         elif not quiet:
             _show(found)
+
+
+def _assess(
+    mask: str,
+    points: str,
+    output_dir: str | None,
+    classes: str | None,
+    overwrite: bool,
+    quiet: bool,
+    as_json: bool,
+) -> None:
+    from rsclip.study.sample import assess
+
+    found = assess(mask, points, output_dir, classes=classes, overwrite=overwrite)
+    if as_json:
+        from rsclip.outputs.records.record import to_plain
+
+        outputs = {key: str(path) for key, path in found.paths.items()}
+        whole = to_plain({**found.to_dict(), "outputs": outputs})
+        click.echo(json.dumps(whole, indent=2, ensure_ascii=False))
+    elif not quiet:
+        _show_areas(found)
+
+
+def _show_areas(found: "Assessment") -> None:
+    estimates, names = found.estimates, found.legend.names
+    rows = []
+    for value in found.shown():
+        area = found.area(value)
+        ground = "-" if area is None else f"{area.value:,.2f} +- {area.half:,.2f}"
+        scores = (estimates.user[value], estimates.producer[value], estimates.share[value])
+        rows.append([names[value], *map(_percent, scores), ground])
+    print_table(["class", "user's accuracy", "producer's accuracy", "share", "hectares"], rows)
+    click.echo(f"\nOverall accuracy: {_percent(estimates.overall)} %")
+    shown = found.shown()
+    click.echo("\nArea-adjusted confusion, % of the area; rows: map, columns: labelled")
+    table = [
+        [names[value], *(f"{100 * estimates.matrix[value, other]:.2f}" for other in shown)]
+        for value in shown
+    ]
+    print_table(["", *(names[value] for value in shown)], table)
+    click.echo(
+        f"\nFrom {int(found.counts.sum())} labelled points; accuracies and shares in percent, "
+        "+- half the 95 % interval (Olofsson et al. 2014)."
+    )
+
+
+def _percent(found: "Estimate") -> str:
+    if math.isnan(found.value):
+        return "-"
+    return f"{100 * found.value:.1f} +- {100 * found.half:.1f}"
 
 
 def _show(found: "Evaluation") -> None:

@@ -22,6 +22,7 @@ _COMMANDS = {
     "models": "List, fetch, describe and bundle models.",
     "polygonize": "Turn a mask into polygons.",
     "prompts": "Show how a model reads class words, and which are too close.",
+    "sample": "Draw points of a mask to label, for accuracy and areas with intervals.",
     "segment": "Segment scenes by class words into georeferenced masks.",
     "view": "Show a folder's results on one HTML page.",
 }

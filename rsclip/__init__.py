@@ -20,9 +20,11 @@ if TYPE_CHECKING:
     from rsclip.run.segment import SegmentResult, segment
     from rsclip.study.compare import Comparison, compare
     from rsclip.study.evaluate import Evaluation, evaluate
+    from rsclip.study.sample import Assessment, assess, plan_sample, sample
     from rsclip.words.legend import Legend, load_legend
 
 __all__ = [
+    "Assessment",
     "Backbone",
     "Comparison",
     "Evaluation",
@@ -30,11 +32,14 @@ __all__ = [
     "SegmentConfig",
     "SegmentResult",
     "__version__",
+    "assess",
     "compare",
     "evaluate",
     "load_legend",
     "load_model",
+    "plan_sample",
     "polygonize",
+    "sample",
     "segment",
     "similarity",
     "wrap",
@@ -42,17 +47,21 @@ __all__ = [
 ]
 
 _HOMES = {
+    "Assessment": "rsclip.study.sample",
     "Backbone": "rsclip.model",
     "Comparison": "rsclip.study.compare",
     "Evaluation": "rsclip.study.evaluate",
     "Legend": "rsclip.words.legend",
     "SegmentConfig": "rsclip.config",
     "SegmentResult": "rsclip.run.segment",
+    "assess": "rsclip.study.sample",
     "compare": "rsclip.study.compare",
     "evaluate": "rsclip.study.evaluate",
     "load_legend": "rsclip.words.legend",
     "load_model": "rsclip.model:load_backbone",
+    "plan_sample": "rsclip.study.sample",
     "polygonize": "rsclip.outputs.polygonize",
+    "sample": "rsclip.study.sample",
     "segment": "rsclip.run.segment",
     "similarity": "rsclip.methods.similarity",
     "wrap": "rsclip.model",

@@ -32,7 +32,7 @@ from rsclip.words.legend import Legend
 if TYPE_CHECKING:
     import geopandas
 
-__all__ = ["Labels", "open_labels"]
+__all__ = ["Labels", "classes_of", "on_the_grid", "open_labels", "read_vector"]
 
 _COLUMNS = ("class_name", "class", "name", "label", "class_id", "value", "dn")
 _PROBE = 256
@@ -190,23 +190,7 @@ def _open_vector(
     *,
     points: bool,
 ) -> Labels:
-    import geopandas
-
-    try:
-        with warnings.catch_warnings():
-            # What GDAL warns of damaged features is of no use without their number.
-            warnings.simplefilter("ignore")
-            frame = geopandas.read_file(path)
-    except Exception as error:
-        # pyogrio, shapely and numpy each have their own errors for damaged files.
-        raise SceneError(
-            f"neither a raster nor a vector file of labels ({not_raster}; {words_of(error)})",
-            where=path,
-            remedy="Labels are a raster of class values, or polygons.",
-        ) from error
-    if "geometry" not in frame.columns:
-        raise SceneError("a table without geometries", where=path, remedy="Labels are polygons.")
-    frame = frame[~(frame.geometry.isna() | frame.geometry.is_empty)]
+    frame = read_vector(path, not_raster)
     if points and {*frame.geom_type} <= {"Point", "MultiPoint"}:
         frame = frame.explode(index_parts=False)
     else:
@@ -215,8 +199,8 @@ def _open_vector(
         if kinds:
             held = f"it holds {', '.join(kinds)}"
             raise SceneError(held, where=path, remedy="Labels are polygons.")
-    values, left_out = _classes_of(frame, path, legend, classes)
-    frame, crs = _on_the_scene(frame, path, scene)
+    values, left_out = classes_of(frame, path, legend, classes)
+    frame, crs = on_the_grid(frame, path, scene)
     # A polygon without a class says nothing of its place.
     told = values != UNKNOWN
     place = _place_points if points else _place_polygons
@@ -245,7 +229,37 @@ def _place_points(path: Path, shapes: Any, values: Values, scene: Grid) -> _Sour
     return source
 
 
-def _on_the_scene(
+def read_vector(path: Path, not_raster: str) -> "geopandas.GeoDataFrame":
+    """Read the features of a file that have a geometry.
+
+    Args:
+        path: The file.
+        not_raster: Why it is no raster, for the message.
+
+    Raises:
+        SceneError: It cannot be read, or holds no geometries.
+    """
+    import geopandas
+
+    try:
+        with warnings.catch_warnings():
+            # What GDAL warns of damaged features is of no use without their number.
+            warnings.simplefilter("ignore")
+            frame = geopandas.read_file(path)
+    except Exception as error:
+        # pyogrio, shapely and numpy each have their own errors for damaged files.
+        raise SceneError(
+            f"neither a raster nor a vector file of labels ({not_raster}; {words_of(error)})",
+            where=path,
+            remedy="Labels are a raster of class values, or polygons.",
+        ) from error
+    if "geometry" not in frame.columns:
+        raise SceneError("a table without geometries", where=path, remedy="Labels are polygons.")
+    frame = frame[~(frame.geometry.isna() | frame.geometry.is_empty)]
+    return frame
+
+
+def on_the_grid(
     frame: "geopandas.GeoDataFrame", path: Path, scene: Grid
 ) -> tuple["geopandas.GeoDataFrame", CRS | None]:
     """Return the polygons in the scene's CRS, and the CRS that they came in."""
@@ -265,7 +279,7 @@ def _on_the_scene(
         return frame.to_crs(scene.crs.to_wkt()), crs
 
 
-def _classes_of(
+def classes_of(
     frame: "geopandas.GeoDataFrame", path: Path, legend: Legend, classes: LabelClasses
 ) -> tuple[Values, list[str]]:
     """Return each polygon's legend value, and the names of classes that the legend lacks.

@@ -8,7 +8,7 @@ from rsclip.outputs.files.disk import write_error
 from rsclip.outputs.styles.qml import Coloured, polygons_qml
 from rsclip.outputs.styles.sld import polygons_sld
 
-__all__ = ["embed_style"]
+__all__ = ["embed_qml", "embed_style"]
 
 # As QGIS creates it.
 _TABLE = """
@@ -41,6 +41,16 @@ def embed_style(path: str | Path, legend: Coloured, layer: str = "polygons") -> 
         ValueError: The GeoPackage has no such layer.
         WriteError: The file cannot be written.
     """
+    embed_qml(path, layer, polygons_qml(legend), polygons_sld(legend, layer))
+
+
+def embed_qml(path: str | Path, layer: str, qml: str, sld: str = "") -> None:
+    """Give a layer of a GeoPackage a QGIS style as its default, and an SLD where there is one.
+
+    Raises:
+        ValueError: The GeoPackage has no such layer.
+        WriteError: The file cannot be written.
+    """
     try:
         with contextlib.closing(sqlite3.connect(path)) as database, database:
             found = database.execute(
@@ -56,7 +66,7 @@ def embed_style(path: str | Path, legend: Coloured, layer: str = "polygons") -> 
                 "INSERT INTO layer_styles (f_table_catalog, f_table_schema, f_table_name, "
                 "f_geometry_column, styleName, styleQML, styleSLD, useAsDefault, description, "
                 "owner) VALUES ('', '', ?, ?, 'classes', ?, ?, 1, 'Classes of rsclip', '')",
-                (layer, found[0], polygons_qml(legend), polygons_sld(legend, layer)),
+                (layer, found[0], qml, sld),
             )
             database.execute(_REGISTER)
             if database.execute(

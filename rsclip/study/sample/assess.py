@@ -1,0 +1,238 @@
+"""`assess`: what a labelled sample says of a map: accuracy and areas, with their intervals."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rsclip.errors import LegendError, SceneError, collect_warnings, warn
+from rsclip.outputs.files.staging import Staging
+from rsclip.outputs.records.record import write_record
+from rsclip.scene.gdal import GDAL_ERRORS
+from rsclip.scene.scene import gdal_env
+from rsclip.scene.source import stem_of
+from rsclip.study.evaluate.masks import Mask
+from rsclip.study.sample.draw import DESIGN, SAMPLE, STRATA, THIN, stratify
+from rsclip.study.sample.estimate import Estimate, Estimates, estimate
+from rsclip.study.truth_points import read_points
+from rsclip.types import Window
+from rsclip.version import __version__
+from rsclip.words.legend import Legend, LegendSpec
+
+__all__ = ["Assessment", "assess"]
+
+
+@dataclass(frozen=True)
+class Assessment:
+    """Accuracy and areas of a map, estimated from a sample.
+
+    Arrays by class are by legend value: 0 for unclassified, then 1..N.
+
+    Attributes:
+        mask: The map as it was named.
+        points: The sample as it was named.
+        legend: Classes of the map.
+        counts: int64 (K, K) labelled points, rows as the map has them, columns as labelled.
+        estimates: Area-adjusted accuracy and shares.
+        hectares: The map's ground; None where it has no place on Earth.
+        strata: Name -> labelled points.
+        warnings: What was said on the way.
+        paths: Key -> file that was written.
+    """
+
+    mask: str
+    points: str
+    legend: Legend
+    counts: NDArray[np.int64]
+    estimates: Estimates
+    hectares: float | None
+    strata: Mapping[str, int]
+    warnings: list[str]
+    paths: Mapping[str, Path] = field(default_factory=dict)
+
+    def shown(self) -> list[int]:
+        """Return the legend values that are in the map's points or in the labels."""
+        return [v for v in self.legend.names if self.counts[v].any() or self.counts[:, v].any()]
+
+    def area(self, value: int) -> Estimate | None:
+        """Return a class's area in hectares; None where the map has no place on Earth."""
+        if self.hectares is None:
+            return None
+        share = self.estimates.share[value]
+        return Estimate(share.value * self.hectares, share.error * self.hectares)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain values, ready for JSON."""
+        shown, names = self.shown(), self.legend.names
+        pick = np.ix_(shown, shown)
+        return {
+            "software": {"rsclip": __version__},
+            "mask": self.mask,
+            "points": self.points,
+            "estimators": "Olofsson et al. 2014; Stehman 2014 where strata are not the classes",
+            "intervals": "95 %, as value and half width",
+            "hectares": self.hectares,
+            "strata": dict(self.strata),
+            "overall_accuracy": _plain(self.estimates.overall),
+            "classes": [
+                {
+                    "name": names[value],
+                    "users_accuracy": _plain(self.estimates.user[value]),
+                    "producers_accuracy": _plain(self.estimates.producer[value]),
+                    "share": _plain(self.estimates.share[value]),
+                    "hectares": _plain(self.area(value)),
+                }
+                for value in shown
+            ],
+            "confusion": {
+                "classes": [names[value] for value in shown],
+                "rows": "map",
+                "columns": "labelled",
+                "points": self.counts[pick],
+                "area_shares": self.estimates.matrix[pick],
+            },
+            "warnings": self.warnings,
+        }
+
+
+def assess(
+    mask: str | Path,
+    points: str | Path,
+    output_dir: str | Path | None = None,
+    *,
+    classes: LegendSpec | None = None,
+    overwrite: bool = False,
+) -> Assessment:
+    """Estimate a map's accuracy and its classes' areas from labelled sample points.
+
+    Args:
+        mask: The map.
+        points: What `sample` drew, labelled since; or other points with a column of labels: these
+            are taken for a simple random sample, stratified by the map's classes afterwards.
+        output_dir: Where `<stem>_areas_from_sample.json` goes; None: nowhere.
+        classes: The mask's classes, as `evaluate` takes them.
+        overwrite: Replace it if it exists.
+
+    Raises:
+        InputError: A file is wrong, no point is labelled, or points lie where the map has no data.
+        RunError: A read or a write failed.
+    """
+    path = Path(points)
+    with gdal_env(), collect_warnings() as said, Mask(mask, classes) as opened:
+        values, rows, cols, order = read_points(path, opened, opened.legend)
+        mapped = np.array(
+            [
+                opened.read(Window(int(row), int(col), 1, 1))[0, 0]
+                for row, col in zip(rows, cols, strict=True)
+            ],
+            np.int64,
+        )
+        if (missing := int((mapped < 0).sum())) > 0:
+            raise SceneError(
+                f"{missing} points lie where the map has no data", where=path,
+                remedy="Give the map that the sample was drawn from.",
+            )  # fmt: skip
+        blank = values < 0
+        if blank.any():
+            warn(
+                f"{path}: {int(blank.sum())} of {len(values)} points have no label yet: what is "
+                "said holds if they are blank by chance alone"
+            )
+        index, names, weights, hectares = _strata(path, opened, mapped, order)
+        index, mapped, reference = (
+            each[~blank].astype(np.int64) for each in (index, mapped, values)
+        )
+        units = np.bincount(index, minlength=len(names))
+        _check_units(path, names, units)
+        count = len(opened.legend.names)
+        counts = np.zeros((count, count), np.int64)
+        np.add.at(counts, (mapped, reference), 1)
+        found = Assessment(
+            str(mask), str(points), opened.legend, counts,
+            estimate(index, mapped, reference, weights, count), hectares,
+            dict(zip(names, units.tolist(), strict=True)), list(said),
+        )  # fmt: skip
+        if output_dir is None:
+            return found
+        stem = stem_of(mask).removesuffix("_mask")
+        files = {"record": f"{stem}_areas_from_sample.json"}
+        with Staging(output_dir, files, overwrite=overwrite, inputs=[mask, points]) as staging:
+            write_record(staging.path("record"), found.to_dict())
+            return Assessment(
+                found.mask, found.points, found.legend, found.counts, found.estimates,
+                found.hectares, found.strata, found.warnings, staging.publish(),
+            )  # fmt: skip
+
+
+def _strata(
+    path: Path, mask: Mask, mapped: NDArray[np.int64], order: NDArray[np.int64]
+) -> tuple[NDArray[np.int64], list[str], NDArray[np.float64], float | None]:
+    """Return each point's stratum, the strata's names and shares of the area, and the hectares."""
+    import pyogrio
+
+    try:
+        layers = {str(name) for name, _ in pyogrio.list_layers(path)}
+        drawn = {SAMPLE, DESIGN, STRATA} <= layers
+        if drawn:
+            design = pyogrio.read_dataframe(path, layer=DESIGN)
+            table = pyogrio.read_dataframe(path, layer=STRATA)
+    except (*GDAL_ERRORS, pyogrio.errors.DataSourceError, ValueError) as error:
+        raise SceneError(f"the sample cannot be read: {error}", where=path) from error
+    if not drawn:
+        warn(f"{path}: taken for a simple random sample, stratified by the map's classes")
+        strata = stratify(mask)
+        position = {item.value: at for at, item in enumerate(strata)}
+        index = np.array([position[int(value)] for value in mapped], np.int64)
+        names = [item.name for item in strata]
+        pixels = np.array([item.pixels for item in strata], float)
+        ground = [item.hectares for item in strata]
+    else:
+        names = [str(name) for name in table["stratum"]]
+        own = dict(zip(design["point"], design["stratum"], strict=True))
+        known = dict(zip(design["point"], design["map_class"], strict=True))
+        if any(number not in own for number in order.tolist()):
+            raise SceneError(
+                "points were added since the sample was drawn", where=path,
+                remedy="Take them out: where they lie was not left to chance.",
+            )  # fmt: skip
+        index = np.array([names.index(own[number]) for number in order.tolist()], np.int64)
+        now = [mask.legend.names[int(value)] for value in mapped]
+        if any(known[number] != name for number, name in zip(order.tolist(), now, strict=True)):
+            warn(f"{path}: the sample was drawn from another map: what is said holds, but widely")
+        pixels = table["pixels"].to_numpy(float)
+        ground = [
+            None if value != value else float(value) for value in table["hectares"].astype(float)
+        ]
+    known_ground = [value for value in ground if value is not None]
+    if len(known_ground) < len(ground):
+        return index, names, pixels / pixels.sum(), None
+    total = math.fsum(known_ground)
+    return index, names, np.array(known_ground) / total, total
+
+
+def _check_units(path: Path, names: list[str], units: NDArray[np.int64]) -> None:
+    empty = [name for name, count in zip(names, units.tolist(), strict=True) if not count]
+    if empty:
+        raise LegendError(
+            f"no point is labelled in {', '.join(empty)}: nothing can be said of that part",
+            where=path,
+            remedy="Label some of its points, or draw a larger sample.",
+        )
+    thin = [
+        f"{name} ({count})"
+        for name, count in zip(names, units.tolist(), strict=True)
+        if count < THIN
+    ]
+    if thin:
+        warn(
+            f"{path}: few labelled points in {', '.join(thin)}: the intervals say little of them; "
+            f"{THIN} or more are needed"
+        )
+
+
+def _plain(found: Estimate | None) -> dict[str, float] | None:
+    return None if found is None else {"value": found.value, "half": found.half}

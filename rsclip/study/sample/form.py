@@ -1,0 +1,56 @@
+"""How QGIS shows a sample: points that tell no class, and a form with the classes as a list."""
+
+import xml.etree.ElementTree as ET
+
+from rsclip.words.legend import Legend
+
+__all__ = ["sample_qml"]
+
+_DOCTYPE = "<!DOCTYPE qgis PUBLIC 'http://mrcc.com/qgis.dtd' 'SYSTEM'>\n"
+_MARK = {
+    "color": "255,255,255,0", "name": "square", "outline_color": "255,0,120,255",
+    "outline_style": "solid", "outline_width": "0.6", "outline_width_unit": "MM", "size": "4",
+    "size_unit": "MM",
+}  # fmt: skip
+
+
+def sample_qml(legend: Legend) -> str:
+    """Return the style of a sample's points for QGIS 3.22 and later.
+
+    Args:
+        legend: Classes; 0 is offered as "unclassified", for none of them.
+    """
+    root = ET.Element("qgis", version="3.22.0-Białowieża", styleCategories="Symbology|Fields|Forms")
+    renderer = ET.SubElement(root, "renderer-v2", type="singleSymbol", forceraster="0")
+    symbol = ET.SubElement(
+        ET.SubElement(renderer, "symbols"), "symbol", type="marker", name="0", alpha="1"
+    )
+    layer = ET.SubElement(symbol, "layer", {"class": "SimpleMarker"}, enabled="1", locked="0")
+    options = ET.SubElement(layer, "Option", type="Map")
+    for key, value in _MARK.items():
+        ET.SubElement(options, "Option", name=key, value=value, type="QString")
+        # QGIS before 3.24 reads these.
+        ET.SubElement(layer, "prop", k=key, v=value)
+    fields = ET.SubElement(root, "fieldConfiguration")
+    _widget(fields, "fid", "Hidden")
+    _widget(fields, "point", "TextEdit")
+    choice = ET.SubElement(_widget(fields, "label", "ValueMap"), "Option", type="List", name="map")
+    names = [item.name for item in legend.foreground]
+    for name in [*names, legend.names[0]]:
+        pair = ET.SubElement(choice, "Option", type="Map")
+        ET.SubElement(pair, "Option", type="QString", name=name, value=name)
+    _widget(fields, "comment", "TextEdit")
+    editable = ET.SubElement(root, "editable")
+    for name in ("fid", "point", "label", "comment"):
+        ET.SubElement(editable, "field", name=name, editable=str(int(name in ("label", "comment"))))
+    ET.SubElement(root, "previewExpression").text = '"point"'
+    ET.SubElement(root, "layerGeometryType").text = "0"
+    ET.indent(root, " ")
+    return _DOCTYPE + ET.tostring(root, encoding="unicode") + "\n"
+
+
+def _widget(fields: ET.Element, name: str, kind: str) -> ET.Element:
+    """Add a field with its widget; return what holds the widget's options."""
+    field = ET.SubElement(fields, "field", name=name, configurationFlags="None")
+    config = ET.SubElement(ET.SubElement(field, "editWidget", type=kind), "config")
+    return ET.SubElement(config, "Option", type="Map")
