@@ -312,7 +312,7 @@ def test_what_is_refused(pair, tmp_path):
     with pytest.raises(AreaError, match="no label lies in the area"):
         library.evaluate(mask_path, truth_path, aoi=f"{5e5},{5e6 - 29},{5e5 + 5},{5e6 - 21}")
     for bad in ("x", "-1", "2km", "0m", "500"):
-        with pytest.raises(OptionError, match="^boundary"):
+        with pytest.raises(OptionError, match=r"^boundary"):
             library.evaluate(mask_path, truth_path, boundary=bad)
     with pytest.raises(OptionError, match="no side of a block"):
         library.evaluate(mask_path, truth_path, block=0)
