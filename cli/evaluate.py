@@ -2,16 +2,16 @@
 
 import json
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from rsclip_cli.options import output_options
+from rsclip_cli.options import config_file_option, gather_config, output_options
 from rsclip_cli.report import guard
 from rsclip_cli.table import print_table
 
 if TYPE_CHECKING:
-    from rsclip.study.evaluate import Evaluation
+    from rsclip.study.evaluate import Evaluation, Trial
     from rsclip.study.sample import Assessment
     from rsclip.study.sample.estimate import Estimate
 
@@ -19,7 +19,7 @@ __all__ = ["command"]
 
 
 @click.command("evaluate")
-@click.argument("mask", metavar="MASK")
+@click.argument("mask", metavar="MASK|SCENE")
 @click.option(
     "--labels",
     metavar="FILE",
@@ -79,6 +79,15 @@ __all__ = ["command"]
     help="Side of the blocks that intervals are drawn from  "
     "[default: a 32nd of the longer side, 32 or more].",
 )
+@click.option("--gsd", metavar="METRES,...", default=None, help="Try a SCENE at these pixel sizes.")
+@click.option("--models", metavar="MODEL,...", default=None, help="Try a SCENE by these models.")
+@click.option(
+    "--methods",
+    metavar="METHOD,...",
+    default=None,
+    help="Try a SCENE by these methods, as in clearclip,gem:blocks=4, or all.",
+)
+@config_file_option
 @click.option("--overwrite", is_flag=True, help="Replace outputs that exist.")
 @output_options
 def command(
@@ -93,6 +102,10 @@ def command(
     confidence: str | None,
     boundary: str,
     block: int | None,
+    gsd: str | None,
+    models: str | None,
+    methods: str | None,
+    config_file: str | None,
     overwrite: bool,
     quiet: bool,
     verbose: bool,
@@ -107,6 +120,9 @@ def command(
     With --points, accuracy and areas in hectares are estimated from the sample (Olofsson et al.
     2014), with 95 % intervals.
 
+    With --gsd, --models or --methods, a SCENE is segmented into --classes by every combination of
+    them, all else as --config says, and one table shows which is best. No mask is kept.
+
     \b
     Exit codes: 0 done; 2 wrong before any pixel was read; 1 anything after.
     """
@@ -114,12 +130,26 @@ def command(
         if (labels is None) == (points is None):
             raise click.UsageError("Give either --labels or --points.")
         if labels is None:
-            others = {"--mapping": mapping, "--ignore": ignore, "--aoi": aoi, "--block": block,
-                      "--confidence": confidence}  # fmt: skip
+            others = {"--gsd": gsd, "--models": models, "--methods": methods,
+                      "--config": config_file, "--mapping": mapping, "--ignore": ignore,
+                      "--aoi": aoi, "--block": block, "--confidence": confidence}  # fmt: skip
             if given := [name for name, value in others.items() if value]:
                 raise click.UsageError(f"{', '.join(given)} cannot be used with --points.")
             assert points is not None
             _assess(mask, points, output_dir, classes, overwrite, quiet, as_json)
+            return
+        scoring = {"mapping": mapping, "ignore": ignore, "aoi": aoi, "block": block,
+                   "boundary": None if boundary == "0" else boundary}  # fmt: skip
+        if gsd or models or methods or config_file:
+            if classes is None:
+                raise click.UsageError("Give --classes: the scene is segmented first.")
+            if output_dir or confidence:
+                raise click.UsageError("-o and --confidence are for masks, not for trials.")
+            trials = _try(
+                mask, labels, classes, _metres(gsd), _listed(models), methods or (),
+                gather_config(config_file, {}), **scoring,
+            )  # fmt: skip
+            _show_trials(trials, quiet=quiet, as_json=as_json)
             return
         from rsclip.study.evaluate import evaluate
 
@@ -128,13 +158,9 @@ def command(
             labels,
             output_dir,
             classes=classes,
-            mapping=mapping,
-            ignore=ignore,
-            aoi=aoi,
             confidence=confidence,
-            boundary=None if boundary == "0" else boundary,
-            block=block,
             overwrite=overwrite,
+            **scoring,
         )
         if as_json:
             from rsclip.outputs.records.record import to_plain
@@ -144,6 +170,58 @@ def command(
             click.echo(json.dumps(whole, indent=2, ensure_ascii=False))
         elif not quiet:
             _show(found)
+
+
+def _try(
+    scene: str,
+    labels: str,
+    classes: str,
+    gsd: list[float],
+    models: list[str],
+    methods: Any,
+    config: Any,
+    **scoring: Any,
+) -> "list[Trial]":
+    from rsclip.study.evaluate import try_settings
+
+    return try_settings(
+        scene, labels, classes, gsd=gsd, models=models, methods=methods, config=config, **scoring
+    )
+
+
+def _metres(text: str | None) -> list[float]:
+    try:
+        return [float(part) for part in _listed(text)]
+    except ValueError:
+        raise click.BadParameter(
+            f"{text!r} is not a list of metres such as 0.3,0.5,1.", param_hint="--gsd"
+        ) from None
+
+
+def _listed(text: str | None) -> list[str]:
+    return [part.strip() for part in (text or "").split(",") if part.strip()]
+
+
+def _show_trials(trials: "list[Trial]", *, quiet: bool, as_json: bool) -> None:
+    if as_json:
+        from rsclip.outputs.records.record import to_plain
+
+        found = [
+            {"gsd": each.gsd, "model": each.model, "method": each.method, **each.scores.to_dict()}
+            for each in trials
+        ]
+        click.echo(json.dumps(to_plain({"trials": found}), indent=2, ensure_ascii=False))
+    elif not quiet:
+        from rsclip.study.evaluate.tables import notes, overall_rows
+
+        names = [name for name, _ in overall_rows(trials[0].scores)]
+        rows = [
+            ["own" if each.gsd is None else f"{each.gsd:g}", each.model, each.method,
+             *(value for _, value in overall_rows(each.scores))]
+            for each in trials
+        ]  # fmt: skip
+        print_table(["metres", "model", "method", *names], rows)
+        click.echo("\n" + "\n".join(notes(trials[0].scores)))
 
 
 def _assess(

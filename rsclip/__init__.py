@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from rsclip.outputs.polygonize import polygonize, write_polygons
     from rsclip.run.segment import SegmentResult, segment
     from rsclip.study.compare import Comparison, compare
-    from rsclip.study.evaluate import Evaluation, evaluate
+    from rsclip.study.evaluate import Evaluation, evaluate, try_settings
     from rsclip.study.sample import Assessment, assess, plan_sample, sample
     from rsclip.words.legend import Legend, load_legend
 
@@ -42,6 +42,7 @@ __all__ = [
     "sample",
     "segment",
     "similarity",
+    "try_settings",
     "wrap",
     "write_polygons",
 ]
@@ -64,6 +65,7 @@ _HOMES = {
     "sample": "rsclip.study.sample",
     "segment": "rsclip.run.segment",
     "similarity": "rsclip.methods.similarity",
+    "try_settings": "rsclip.study.evaluate",
     "wrap": "rsclip.model",
     "write_polygons": "rsclip.outputs.polygonize",
 }

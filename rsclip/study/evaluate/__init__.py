@@ -2,5 +2,6 @@
 
 from rsclip.study.evaluate.result import Evaluation
 from rsclip.study.evaluate.run import evaluate
+from rsclip.study.evaluate.sweep import Trial, try_settings
 
-__all__ = ["Evaluation", "evaluate"]
+__all__ = ["Evaluation", "Trial", "evaluate", "try_settings"]
