@@ -443,14 +443,14 @@ def test_mean_confidence_is_that_of_the_pixels(tmp_path, mask, labels):
 @pytest.mark.parametrize(
     ("options", "error", "message"),
     [
-        ({"simplify": -1}, OptionError, "--simplify.*from 0 to"),
-        ({"min_area": -0.5}, OptionError, "--min-area.*from 0 to"),
-        ({"simplify": float("nan")}, OptionError, "--simplify"),
+        ({"simplify": -1}, OptionError, "simplify.*from 0 to"),
+        ({"min_area": -0.5}, OptionError, "min_area.*from 0 to"),
+        ({"simplify": float("nan")}, OptionError, "simplify"),
         ({"orthogonal": "house"}, OptionError, "no class is named 'house'"),
         ({"orthogonal": ["1", "house"]}, OptionError, "no class is named 'house'"),
-        ({"orthogonal": [1]}, OptionError, "--orthogonal.*names"),
+        ({"orthogonal": [1]}, OptionError, "orthogonal.*names"),
         ({"orthogonal": "0"}, OptionError, "no class is named '0'"),
-        ({"sieve": 0}, OptionError, "--sieve.*takes a .*number"),
+        ({"sieve": 0}, OptionError, "sieve.*takes a .*number"),
         ({"overlap": 0.5}, OptionError, "unknown option `overlap`"),
     ],
 )
