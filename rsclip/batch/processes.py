@@ -4,9 +4,9 @@ import contextlib
 import multiprocessing
 import multiprocessing.connection
 import os
+import pickle
 import signal
 import sys
-import threading
 import time
 import types
 from collections import deque
@@ -16,6 +16,7 @@ from multiprocessing.context import SpawnProcess
 from pathlib import Path
 from typing import Any
 
+from rsclip.batch.orphans import run_watched
 from rsclip.batch.tasks import Listener, Outcome, Task
 from rsclip.batch.worker import Models, failed_outcome, run_scene
 from rsclip.errors import InputError, RsclipError, RunError
@@ -27,8 +28,6 @@ __all__ = ["ProcessPool", "gpus_for", "only_one"]
 _TRIES = 2
 _THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS")
 _VISIBLE = "CUDA_VISIBLE_DEVICES"
-# How long a worker outlives the first process at most.
-_GRACE_SECONDS = 1.5
 _REPORT_SECONDS = 0.2
 # How long a worker may take after SIGTERM to save its finished rows.
 _STOP_SECONDS = 10.0
@@ -125,8 +124,8 @@ class _Worker:
         context = multiprocessing.get_context("spawn")
         self.pipe, theirs = context.Pipe()
         self.process: SpawnProcess = context.Process(
-            target=_work,
-            args=(theirs, name, str(root), loader, names_are_flags()),
+            target=run_watched,
+            args=(theirs, pickle.dumps((_work, name, str(root), loader, names_are_flags()))),
             name=name,
             daemon=True,
         )
@@ -203,7 +202,6 @@ def _work(pipe: Connection, name: str, root: str, loader: ModelLoader | None, fl
     # Ctrl-C reaches the whole group of processes: the first one stops its workers itself.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, _stop)
-    threading.Thread(target=_end_with_parent, daemon=True).start()
     models = Models(loader)
     try:
         while (task := pipe.recv()) is not None:
@@ -215,19 +213,8 @@ def _work(pipe: Connection, name: str, root: str, loader: ModelLoader | None, fl
                 return
     except (EOFError, BrokenPipeError, ConnectionResetError, KeyboardInterrupt):
         # The first process is gone. On the way here the scene's finished rows were saved.
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
         sys.exit(1)
-
-
-def _end_with_parent() -> None:
-    """Wait for the end of the process that started this one, then end this one."""
-    parent = multiprocessing.parent_process()
-    if parent is None:
-        return
-    multiprocessing.connection.wait([parent.sentinel])
-    os.kill(os.getpid(), signal.SIGTERM)
-    # A window of a large model may take longer; the rows finished before it are on the disk.
-    time.sleep(_GRACE_SECONDS)
-    os._exit(1)
 
 
 def _stop(*_: object) -> None:

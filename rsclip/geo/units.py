@@ -23,8 +23,17 @@ def metres_per_unit(crs: CRS) -> float:
     Raises:
         ValueError: Its unit is no length.
     """
-    axes = pyproj.CRS.from_user_input(crs.to_wkt()).axis_info
+    own = pyproj.CRS.from_user_input(crs.to_wkt())
+    axes = own.axis_info
     # A unit that is not given counts as none.
-    if crs.is_geographic or not axes or not axes[0].unit_conversion_factor:
+    if crs.is_geographic or not axes or not axes[0].unit_conversion_factor or _is_angle(own):
         raise ValueError("no unit of length")
     return float(axes[0].unit_conversion_factor)
+
+
+def _is_angle(own: pyproj.CRS) -> bool:
+    """Say whether a local CRS is one of angles or plain numbers: their units have factors too."""
+    axes = own.to_json_dict().get("coordinate_system", {}).get("axis", [])
+    unit = axes[0].get("unit", "metre") if axes else "metre"
+    kind = unit["type"] if isinstance(unit, dict) else unit
+    return kind not in ("metre", "LinearUnit")

@@ -80,3 +80,27 @@ def test_killed_batches_go_on_to_the_same_bits(make_scene, tmp_path):
     ]
     assert len(frames[0]) > 3
     assert frames[0].equals(frames[1])
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGKILL")
+def test_workers_that_still_load_end_with_a_killed_batch(make_scene, tmp_path):
+    psutil = pytest.importorskip("psutil")
+    folder = tmp_path / "in"
+    folder.mkdir()
+    for name in "ab":
+        make_scene(shape=(64, 64)).rename(folder / f"{name}.tif")
+    command = "from rsclip_cli.main import cli; cli()"
+    options = ["-o", str(tmp_path / "out"), *OPTIONS, "--jobs", "2"]
+    running = subprocess.Popen(
+        [sys.executable, "-c", command, "batch", str(folder), *options],
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    first = psutil.Process(running.pid)
+    while len(workers := first.children()) < 3 and running.poll() is None:
+        time.sleep(0.01)
+    running.kill()
+    said = running.communicate()[1]
+    # Twice the seconds that are promised: a busy machine starts Python slowly.
+    assert not psutil.wait_procs(workers, timeout=4)[1]
+    assert "Traceback" not in said

@@ -7,7 +7,7 @@ import threading
 import time
 from pathlib import Path
 
-from rsclip.batch.processes import _end_with_parent
+from rsclip.batch.orphans import _end_with_parent
 from rsclip.errors import warn
 from tests.run.stub import StubEncoder, loader
 

@@ -7,6 +7,7 @@ from rasterio.transform import Affine
 
 from rsclip.geo.area import GroundArea
 from rsclip.geo.grid import north_angle, pixel_size_m
+from rsclip.geo.units import metres_per_unit
 
 ROTATED = "+proj=ob_tran +o_proj=longlat +o_lon_p=0 +o_lat_p=39.25 +lon_0=18 +datum=WGS84 +type=crs"
 FEET = 'LOCAL_CS["Site",UNIT["foot",0.3048],AXIS["Easting",EAST],AXIS["Northing",NORTH]]'
@@ -34,3 +35,18 @@ def test_a_local_crs_is_measured_in_its_unit():
     assert pixel_size_m(crs, transform, (8, 8)) == pytest.approx((0.6096, 0.6096))
     ground = GroundArea.measure(crs, transform, (8, 8))
     assert ground.rows(0, 1).ravel()[0] == pytest.approx(0.6096**2)
+
+
+def test_a_local_crs_of_angles_has_no_length():
+    crs = CRS.from_wkt('LOCAL_CS["Site",UNIT["degree",0.0174532925199433]]')
+    transform = Affine(2, 0, 0, 0, -2, 0)
+    assert pixel_size_m(crs, transform, (8, 8)) is None
+    assert GroundArea.measure(crs, transform, (8, 8)) is None
+
+
+@pytest.mark.parametrize(
+    "text", ["+proj=utm +zone=33 +units=km +towgs84=1,2,3", "EPSG:5554", "EPSG:32633"]
+)
+def test_compound_and_bound_crs_keep_their_unit(text):
+    crs = CRS.from_user_input(text)
+    assert metres_per_unit(crs) == (1000 if "km" in text else 1)
