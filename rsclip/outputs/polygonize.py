@@ -20,6 +20,7 @@ from rsclip.outputs.files.staging import OutputPlaces, Staging
 from rsclip.outputs.polygons.formats import (
     LAYER,
     VECTOR_FORMATS,
+    check_length,
     check_path,
     check_place,
     has_prj,
@@ -119,6 +120,7 @@ def write_polygons(
             remedy=f"Choose one of {', '.join('.' + name for name in VECTOR_FORMATS)}.",
         )
     check_path(output, kind)
+    check_length(output, kind)
     inputs = [path for path in (mask, confidence) if path is not None]
     with _opened(mask, confidence, config) as (labels, said):
         check_place(kind, labels.crs, mask)

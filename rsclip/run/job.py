@@ -154,7 +154,8 @@ class Job:
                 _warn_of_parquet()
         stems = _unique_stems(scenes)
         for stem in stems:
-            check_length(output_dir, stem, settings.vector_format)
+            polygons = Path(output_dir, f"{stem}_polygons.gpkg")
+            check_length(polygons, settings.vector_format, f"{stem}_run.json")
         sources = [
             Source.look(name, stem, settings) for name, stem in zip(scenes, stems, strict=True)
         ]

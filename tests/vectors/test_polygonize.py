@@ -639,3 +639,13 @@ def test_a_geopackage_that_qgis_could_not_open_is_warned_of(tmp_path, mask):
     folder = tmp_path / "a%20b"
     with pytest.warns(RsclipWarning, match=r"QGIS opens no GeoPackage.*'%20'.*fgb"):
         assert library.write_polygons(mask, folder / "a.gpkg").exists()
+
+
+def test_a_geopackage_too_long_for_sqlite_is_refused_before_the_work(tmp_path, mask):
+    folder = tmp_path.joinpath(*["é" * 60] * 4)
+    folder.mkdir(parents=True)
+    with pytest.raises(OutputError, match="that SQLite takes"):
+        library.write_polygons(mask, output=folder / "a.gpkg")
+    with pytest.raises(OutputError, match="that SQLite takes"):
+        library.sample(mask, 9, output=folder / "a.gpkg")
+    assert not list(folder.iterdir())

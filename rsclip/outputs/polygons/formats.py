@@ -170,21 +170,23 @@ def check_path(path: str | Path, kind: str) -> None:
         )
 
 
-def check_length(folder: str | Path, stem: str, kind: str) -> None:
+def check_length(path: Path, kind: str, last: str | None = None) -> None:
     """Refuse a GeoPackage whose path is too long for SQLite while it is being written.
 
     Args:
-        folder: The output folder.
-        stem: What the outputs' names begin with.
+        path: The final one.
         kind: One of `VECTOR_FORMATS`, or "none".
+        last: Name of the last output, after which the folder of unfinished work is named; that of
+            the GeoPackage by default.
 
     Raises:
         OutputError: The path in the folder of unfinished work has too many bytes.
     """
     if kind != "gpkg":
         return
-    path = Path(folder).absolute() / f"{HIDDEN_PREFIX}{stem}_run.json" / f"{stem}_polygons.gpkg"
-    if len(os.fsencode(path)) >= _SQLITE_PATH:
+    folder = path.parent.absolute()
+    draft = folder / f"{HIDDEN_PREFIX}{last or path.name}" / path.name
+    if len(os.fsencode(draft)) >= _SQLITE_PATH:
         raise OutputError(
             f"the path of the GeoPackage would be longer than the {_SQLITE_PATH} bytes that SQLite "
             "takes",

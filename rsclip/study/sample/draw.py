@@ -12,6 +12,7 @@ from rsclip.errors import OptionError, OutputError, SceneError, warn
 from rsclip.geo.area import GroundArea
 from rsclip.outputs.files.disk import write_error
 from rsclip.outputs.files.staging import Staging
+from rsclip.outputs.polygons.formats import check_length
 from rsclip.outputs.polygons.gpkg_style import embed_qml
 from rsclip.scene.gdal import GDAL_ERRORS
 from rsclip.scene.scene import gdal_env
@@ -92,6 +93,7 @@ def sample(
     path = Path(f"{stem}_sample.gpkg" if output is None else output)
     if path.suffix.lower() != ".gpkg":
         raise OutputError("a sample is a GeoPackage", where=path, remedy="End its name in .gpkg.")
+    check_length(path, "gpkg")
     _check_strata(strata, confidence)
     inputs = [item for item in (mask, confidence) if item is not None]
     with gdal_env(), Mask(mask, classes, confidence) as opened:
