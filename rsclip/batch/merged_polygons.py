@@ -21,6 +21,7 @@ from rsclip.files import new_file
 from rsclip.outputs.files.disk import write_error
 from rsclip.outputs.polygonize import read_polygons, read_polygons_crs
 from rsclip.outputs.polygons.formats import LAYER
+from rsclip.outputs.polygons.frame_crs import FrameCRS
 from rsclip.outputs.polygons.gpkg_style import embed_style
 from rsclip.run.resume import has_journal
 from rsclip.words.legend import Legend
@@ -126,6 +127,8 @@ def _keep_earlier(path: Path) -> None:
 
 def _append(frame: "geopandas.GeoDataFrame", draft: Path) -> None:
     kind = "MultiPolygon" if len(frame) == 0 else "Unknown"
+    if frame.crs is not None:
+        frame = frame.set_crs(FrameCRS(frame.crs.to_wkt()), allow_override=True)
     with warnings.catch_warnings():
         # GDAL warns of the draft's name, which does not end in .gpkg.
         warnings.filterwarnings("ignore", message=".*extension", category=RuntimeWarning)

@@ -13,6 +13,7 @@ from rsclip.geo.area import GroundArea
 from rsclip.outputs.files.disk import write_error
 from rsclip.outputs.files.staging import Staging
 from rsclip.outputs.polygons.formats import check_length
+from rsclip.outputs.polygons.frame_crs import FrameCRS
 from rsclip.outputs.polygons.gpkg_style import embed_qml
 from rsclip.scene.gdal import GDAL_ERRORS
 from rsclip.scene.scene import gdal_env
@@ -253,7 +254,7 @@ def _write(
     points = geopandas.GeoDataFrame(
         {"point": number, "label": blank, "comment": blank},
         geometry=geopandas.points_from_xy(x, y),
-        crs=mask.crs.to_wkt() if mask.crs else None,
+        crs=FrameCRS(mask.crs.to_wkt()) if mask.crs else None,
     )
     mapped = [
         mask.legend.names[int(mask.read(Window(int(row), int(col), 1, 1))[0, 0])]

@@ -253,3 +253,15 @@ def test_the_commands(made, tmp_path, rsclip):
     blank = rsclip("evaluate", path, "--points", drawn)
     assert blank.exit_code == 2
     assert blank.stderr.count("Error:") == 1
+
+
+def test_a_mask_about_a_rotated_pole_is_sampled(tmp_path):
+    rotated = "+proj=ob_tran +o_proj=longlat +o_lon_p=0 +o_lat_p=39.25 +lon_0=18 +type=crs"
+    path = tmp_path / "a_mask.tif"
+    with rasterio.open(
+        path, "w", driver="GTiff", width=8, height=8, count=1, dtype="uint8", crs=rotated,
+        transform=Affine(1e-5, 0, 20, 0, -1e-5, 10),
+    ) as made:  # fmt: skip
+        made.write(np.ones((1, 8, 8), "uint8"))
+    points = pyogrio.read_dataframe(library.sample(path, 4, output=tmp_path / "s.gpkg"))
+    assert points.crs.is_derived
