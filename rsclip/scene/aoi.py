@@ -167,7 +167,7 @@ def _parse(text: str) -> tuple[Any, pyproj.CRS | None]:
                 raise OptionError(f"{body!r} is no box", where=_WHERE, remedy=_FORMS)
             return shapely.box(left, min(bottom, top), right, max(bottom, top)), own
         area = shapely.from_wkt(body)
-    except (ValueError, shapely.errors.GEOSException):
+    except (ValueError, NotImplementedError, shapely.errors.GEOSException):
         what = "no such file" if _FILE.search(body) else "is no area"
         raise OptionError(f"{text!r}: {what}", where=_WHERE, remedy=_FORMS) from None
     _check(area, text)

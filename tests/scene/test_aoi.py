@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from rasterio import Affine
 
 from rsclip.errors import OptionError
-from rsclip.scene.aoi import Aoi, read_aoi
+from rsclip.scene.aoi import Aoi, check_aoi, read_aoi
 from rsclip.types import Window
 
 UTM = rasterio.crs.CRS.from_epsg(32633)
@@ -134,3 +134,8 @@ def test_files_that_hold_no_area(tmp_path):
     for name in ("text.txt", "empty.geojson", "points.gpkg"):
         with pytest.raises(OptionError, match=r"cannot be read|no areas|polygons are needed"):
             read_aoi(str(tmp_path / name), UTM, NORTH_UP, SHAPE)
+
+
+def test_a_curved_area_is_refused():
+    with pytest.raises(OptionError, match="is no area"):
+        check_aoi("MULTISURFACE(CURVEPOLYGON((0 0,0 1,1 1,0 0)))")
