@@ -137,3 +137,14 @@ def test_every_package_but_nano_reaches_the_wheel():
         ".".join(path.parent.relative_to(ROOT).parts) for path in ROOT.glob("rsclip/**/__init__.py")
     }
     assert listed == {name for name in there if not name.startswith("rsclip.nano")}
+
+
+def test_one_place_opens_rasters():
+    """So that none warns of a missing georeference; training (nano) has files of its own."""
+    folder = ROOT / "rsclip"
+    opening = {
+        path.relative_to(folder).as_posix()
+        for path in folder.rglob("*.py")
+        if "rasterio.open(" in path.read_text(encoding="utf-8") and "nano" not in path.parts
+    }
+    assert opening == {"scene/gdal.py"}

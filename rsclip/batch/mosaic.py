@@ -7,15 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import rasterio
 from rasterio.crs import CRS
-from rasterio.errors import RasterioError
 from rasterio.transform import Affine
 
 from rsclip.batch.tasks import Outcome
-from rsclip.errors import WriteError
+from rsclip.errors import ReadError, WriteError
 from rsclip.files import new_file
 from rsclip.outputs.files.disk import write_error
+from rsclip.scene.gdal import guarded, open_dataset
 from rsclip.scene.scene import gdal_env
 from rsclip.version import __version__
 
@@ -86,8 +85,8 @@ def write_mosaics(
         for outcome, path in finished(root, outcomes):
             try:
                 mask, reason = _read(path)
-            except RasterioError as error:
-                mask, reason = None, " ".join(str(error).split())
+            except ReadError as error:
+                mask, reason = None, error.what
                 unread.append(path)
             if mask is None:
                 note(f"{outcome.task.name}: not in the mosaic: {reason}")
@@ -128,7 +127,7 @@ def is_own(path: Path) -> bool:
 
 def _read(path: Path) -> tuple[_Mask | None, str]:
     try:
-        with rasterio.open(path) as dataset:
+        with guarded(path, ReadError, what="it cannot be read"), open_dataset(path) as dataset:
             transform = dataset.transform
             if not dataset.crs:
                 return None, "it has no CRS"

@@ -9,14 +9,13 @@ import math
 import numpy as np
 import pyproj
 from numpy.typing import NDArray
-from pyproj.exceptions import CRSError, ProjError
 from rasterio.crs import CRS
 from rasterio.transform import Affine
 
 from rsclip.errors import warn
 from rsclip.geo.earth import Earth, authalic, on_sphere, quads, sphere_scale
 from rsclip.geo.limb import Edge
-from rsclip.geo.units import geodetic_base, metres_per_unit
+from rsclip.geo.units import PROJ_ERRORS, geodetic_base, metres_per_unit, to_pyproj
 from rsclip.types import Shape
 
 __all__ = ["GroundArea"]
@@ -49,7 +48,7 @@ class GroundArea:
         self._shape = shape
         self._exact: Metres2 | None = None
         self._edge: Edge | None = None
-        own = pyproj.CRS.from_user_input(crs.to_wkt())
+        own = to_pyproj(crs)
         base = geodetic_base(own)
         geod = base.get_geod() if base is not None else None
         if base is None or geod is None:
@@ -86,7 +85,7 @@ class GroundArea:
             return None
         try:
             return cls(crs, transform, shape)
-        except (CRSError, ProjError, ValueError):
+        except PROJ_ERRORS:
             return None
 
     def rows(self, start: int, stop: int) -> Metres2:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from rasterio.crs import CRS
 from rasterio.transform import Affine
 
-from rsclip.geo.units import geodetic_base
+from rsclip.geo.units import geodetic_base, to_pyproj
 
 __all__ = ["Earth", "authalic", "on_sphere", "quads", "sphere_scale", "triangles"]
 
@@ -45,7 +45,7 @@ class Earth:
     """
 
     def __init__(self, crs: CRS, transform: Affine) -> None:
-        own = pyproj.CRS.from_user_input(crs.to_wkt())
+        own = to_pyproj(crs)
         base = geodetic_base(own)
         geod = None if base is None else base.get_geod()
         if base is None or geod is None:

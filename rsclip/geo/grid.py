@@ -4,11 +4,10 @@ import math
 
 import numpy as np
 import pyproj
-from pyproj.exceptions import CRSError, ProjError
 from rasterio.crs import CRS
 from rasterio.transform import Affine
 
-from rsclip.geo.units import geodetic_base, metres_per_unit
+from rsclip.geo.units import PROJ_ERRORS, geodetic_base, metres_per_unit, to_pyproj
 from rsclip.types import Shape
 
 __all__ = ["north_angle", "pixel_size_m", "utm_zone"]
@@ -40,7 +39,7 @@ def pixel_size_m(crs: CRS | None, transform: Affine, shape: Shape) -> tuple[floa
 
 def _geodesic(crs: CRS, points: list[tuple[float, float]]) -> tuple[float, float] | None:
     try:
-        own = pyproj.CRS.from_user_input(crs.to_wkt())
+        own = to_pyproj(crs)
         base = geodetic_base(own)
         if base is None:
             return None
@@ -53,7 +52,7 @@ def _geodesic(crs: CRS, points: list[tuple[float, float]]) -> tuple[float, float
         if geod is None:
             return None
         metres = geod.inv([lon[0], lon[2]], [lat[0], lat[2]], [lon[1], lon[3]], [lat[1], lat[3]])[2]
-    except (CRSError, ProjError):
+    except PROJ_ERRORS:
         return None
     return float(metres[0]), float(metres[1])
 
@@ -61,7 +60,7 @@ def _geodesic(crs: CRS, points: list[tuple[float, float]]) -> tuple[float, float
 def _planar(crs: CRS, points: list[tuple[float, float]]) -> tuple[float, float] | None:
     try:
         factor = metres_per_unit(crs)
-    except (CRSError, ValueError):
+    except PROJ_ERRORS:
         return None
     return (
         math.dist(points[0], points[1]) * factor,
@@ -97,7 +96,7 @@ def north_angle(crs: CRS | None, transform: Affine, shape: Shape) -> float | Non
         return None
     centre = shape[1] / 2, shape[0] / 2
     try:
-        own = pyproj.CRS.from_user_input(crs.to_wkt())
+        own = to_pyproj(crs)
         base = geodetic_base(own)
         if base is None:
             return None
@@ -106,7 +105,7 @@ def north_angle(crs: CRS | None, transform: Affine, shape: Shape) -> float | Non
         # Beyond a pole lies south: step back from it instead.
         step = _STEP_DEGREES if lat < 90 - _STEP_DEGREES else -_STEP_DEGREES
         x, y = to_degrees.transform(lon, lat + step, direction="INVERSE")
-    except (CRSError, ProjError):
+    except PROJ_ERRORS:
         return None
     if not all(math.isfinite(value) for value in (lon, lat, x, y)):
         return None

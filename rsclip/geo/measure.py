@@ -2,13 +2,12 @@
 
 import numpy as np
 from numpy.typing import NDArray
-from pyproj.exceptions import CRSError, ProjError
 from rasterio.crs import CRS
 from rasterio.transform import Affine
 
 from rsclip.geo.area import GroundArea
 from rsclip.geo.earth import Earth
-from rsclip.geo.units import metres_per_unit
+from rsclip.geo.units import PROJ_ERRORS, metres_per_unit
 from rsclip.types import Shape
 
 __all__ = ["Measure"]
@@ -173,7 +172,7 @@ def _metric(crs: CRS, transform: Affine, shape: Shape) -> Float:
     plane = factor * np.array([a * a + d * d, a * b + d * e, b * b + e * e])[:, None, None]
     try:
         metric = _geodesic_metric(Earth(crs, transform), shape)
-    except (CRSError, ProjError, ValueError):
+    except PROJ_ERRORS:
         return plane
     # Beyond the edge of the Earth there is no other length than the map's.
     return np.where(np.isnan(metric).any(axis=0), plane, metric)

@@ -1,9 +1,22 @@
-"""What a CRS is measured in: its true latitudes and longitudes, the length of its unit."""
+"""What a CRS is measured in, its true latitudes and longitudes, and the errors of PROJ."""
 
 import pyproj
+from pyproj.exceptions import ProjError
 from rasterio.crs import CRS
 
-__all__ = ["geodetic_base", "metres_per_unit"]
+__all__ = ["PROJ_ERRORS", "geodetic_base", "metres_per_unit", "to_pyproj"]
+
+# rasterio's own error of a CRS is a ValueError.
+PROJ_ERRORS = (ProjError, ValueError)
+
+
+def to_pyproj(crs: CRS) -> pyproj.CRS:
+    """Return a CRS of rasterio's as one of pyproj's.
+
+    Raises:
+        One of PROJ_ERRORS: It cannot be put into words, or PROJ does not understand them.
+    """
+    return pyproj.CRS.from_user_input(crs.to_wkt())
 
 
 def geodetic_base(own: pyproj.CRS) -> pyproj.CRS | None:
@@ -23,7 +36,7 @@ def metres_per_unit(crs: CRS) -> float:
     Raises:
         ValueError: Its unit is no length.
     """
-    own = pyproj.CRS.from_user_input(crs.to_wkt())
+    own = to_pyproj(crs)
     axes = own.axis_info
     # A unit that is not given counts as none.
     if crs.is_geographic or not axes or not axes[0].unit_conversion_factor or _is_angle(own):

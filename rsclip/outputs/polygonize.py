@@ -13,7 +13,7 @@ import pyogrio
 import pyproj
 
 from rsclip.config import POLYGON_OPTIONS, SegmentConfig, build_config
-from rsclip.errors import OptionError, OutputError, warn
+from rsclip.errors import OptionError, OutputError, ReadError, warn
 from rsclip.geo.measure import Measure
 from rsclip.outputs.files.disk import write_error
 from rsclip.outputs.files.staging import OutputPlaces, Staging
@@ -31,7 +31,7 @@ from rsclip.outputs.polygons.formats import (
 from rsclip.outputs.polygons.gpkg_style import embed_style
 from rsclip.outputs.polygons.vector_file import VectorWriter, frame_of
 from rsclip.outputs.styles.qml import polygons_qml, write_text
-from rsclip.scene.gdal import GDAL_ERRORS
+from rsclip.scene.gdal import GDAL_ERRORS, guarded
 from rsclip.scene.scene import gdal_env
 from rsclip.scene.source import stem_of
 from rsclip.vectors.features import Features, Finisher
@@ -175,9 +175,11 @@ def read_polygons(path: str | Path) -> "geopandas.GeoDataFrame":
 
     kind = kind_of(path)
     if kind == "parquet":
-        return geopandas.read_parquet(path)
+        with guarded(path, ReadError):
+            return geopandas.read_parquet(path)
     layer = {"layer": LAYER} if kind == "gpkg" else {}
-    return geopandas.read_file(path, **layer).rename(columns=long_names(kind))
+    with guarded(path, ReadError):
+        return geopandas.read_file(path, **layer).rename(columns=long_names(kind))
 
 
 def read_polygons_crs(path: str | Path) -> pyproj.CRS | None:

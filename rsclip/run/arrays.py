@@ -11,9 +11,9 @@ import numpy as np
 import rasterio
 import rasterio.shutil
 from affine import Affine
-from rasterio.errors import RasterioError
 
-from rsclip.errors import OptionError, SceneError
+from rsclip.errors import OptionError
+from rsclip.scene.gdal import GDAL_ERRORS, guarded, open_dataset, reason
 
 if TYPE_CHECKING:
     import xarray
@@ -114,14 +114,14 @@ def _write(
             ) from error
     try:
         place = {} if crs is None else {"crs": rasterio.crs.CRS.from_user_input(crs)}
-    except (RasterioError, ValueError) as error:
+    except GDAL_ERRORS as error:
         raise OptionError(
-            f"{crs!r} does not fit: {error}", where="crs", remedy='Such as "EPSG:32633".'
+            f"{crs!r} does not fit: {reason(error)}", where="crs", remedy='Such as "EPSG:32633".'
         ) from error
     if transform is not None:
         place["transform"] = transform
     count, height, width = bands.shape
-    with rasterio.open(
+    with open_dataset(
         path, "w", driver="GTiff", count=count, height=height, width=width, tiled=True,
         dtype=bands.dtype.name, nodata=nodata, BIGTIFF="IF_SAFER", **place,
     ) as dataset:  # fmt: skip
@@ -138,7 +138,7 @@ def _write_masks(bands: Any, path: Path) -> None:
         # Read with masked=True, a nodata value has made them: it holds where every band has it.
         masks = np.broadcast_to(masks.all(axis=0), masks.shape)
     count, height, width = masks.shape
-    with rasterio.open(
+    with open_dataset(
         f"{path}.msk", "w", driver="GTiff", count=count, height=height, width=width, tiled=True,
         dtype="uint8", compress="deflate", photometric="minisblack",
     ) as dataset:  # fmt: skip
@@ -188,8 +188,6 @@ def _of_dataset(scene: Any, folder: Path) -> Path:
     if type(scene) is rasterio.io.DatasetReader and Path(scene.name).is_file():
         return Path(scene.name)
     path = folder / f"{Path(scene.name).stem or _NAME}.tif"
-    try:
+    with guarded(scene.name, what="the open dataset cannot be read"):
         rasterio.shutil.copy(scene, path, driver="GTiff", BIGTIFF="IF_SAFER")
-    except (RasterioError, OSError) as error:
-        raise SceneError(f"the open dataset cannot be read: {error}", where=scene.name) from error
     return path

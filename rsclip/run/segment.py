@@ -7,10 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Unpack
 
 import numpy as np
-import rasterio
 
 from rsclip.config import POLYGON_OPTIONS, SegmentConfig, build_config
-from rsclip.errors import OptionError, RsclipError, RunError, collect_warnings, warn
+from rsclip.errors import OptionError, ReadError, RsclipError, RunError, collect_warnings, warn
 from rsclip.keywords import SegmentKeywords
 from rsclip.outputs.companions import open_scores, output_names, write_companions
 from rsclip.outputs.files.staging import Staging
@@ -25,6 +24,7 @@ from rsclip.run.pipeline import Progress, SceneRun
 from rsclip.run.pixel_size_warning import warn_of_pixel_size
 from rsclip.run.provenance import describe_outcome, describe_run
 from rsclip.run.resume import former_outputs, known_by_content, output_facts
+from rsclip.scene.gdal import guarded, open_dataset
 from rsclip.scene.scene import Scene, gdal_env
 from rsclip.words.legend import Legend
 
@@ -82,8 +82,12 @@ class SegmentResult:
         return self.paths["record"]
 
     def mask(self) -> np.ndarray:
-        """Read the labels: legend.dtype (H, W)."""
-        with rasterio.open(self.mask_path) as dataset:
+        """Read the labels: legend.dtype (H, W).
+
+        Raises:
+            ReadError: The mask is gone, or cannot be read.
+        """
+        with guarded(self.mask_path, ReadError), open_dataset(self.mask_path) as dataset:
             labels: np.ndarray = dataset.read(1)
         return labels
 

@@ -11,13 +11,13 @@ from typing import Any
 import numpy as np
 import pyproj
 import shapely
-from pyproj.exceptions import CRSError, ProjError
 from rasterio.crs import CRS
 from rasterio.features import geometry_mask
 from rasterio.transform import Affine
 
 from rsclip.errors import AreaError, OptionError
 from rsclip.files import expand
+from rsclip.scene.gdal import GDAL_ERRORS
 from rsclip.types import BoolArray, Shape, Window
 
 __all__ = ["Aoi", "check_aoi", "read_aoi"]
@@ -191,7 +191,7 @@ def _from_file(path: Path, layer: str | None = None) -> tuple[Any, pyproj.CRS | 
                 remedy=f"Name one of them, as in --aoi={shlex.quote(f'{path}:{first}')}.",
             )
         frame = geopandas.read_file(path, layer=layer)
-    except (OSError, ValueError, RuntimeError, shapely.errors.GEOSException) as error:
+    except (*GDAL_ERRORS, shapely.errors.GEOSException) as error:
         reason = " ".join(str(error).split())
         # pyogrio knows the kinds of surfaces by their number in WKB only.
         for number, name in _SURFACES.items():
@@ -220,7 +220,7 @@ def _crs(text: str) -> pyproj.CRS:
     name = text.strip().upper().replace("SRID=", "EPSG:")
     try:
         return pyproj.CRS.from_user_input(name)
-    except CRSError:
+    except GDAL_ERRORS:
         raise OptionError(f"{text!r} is no CRS", where=_WHERE, remedy=_FORMS) from None
 
 
@@ -230,7 +230,7 @@ def _reproject(area: Any, own: pyproj.CRS, target: pyproj.CRS) -> Any:
     try:
         change = pyproj.Transformer.from_crs(own, target, always_xy=True)
         moved = shapely.transform(fine, lambda xy: np.column_stack(change.transform(*xy.T)))
-    except ProjError as error:
+    except GDAL_ERRORS as error:
         raise OptionError(f"it cannot be reprojected: {error}", where=_WHERE) from error
     if not np.isfinite(shapely.get_coordinates(moved)).all():
         raise OptionError("it has no place in the scene's CRS", where=_WHERE, remedy=_FORMS)

@@ -10,6 +10,7 @@ import logging
 import os
 import re
 import threading
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -18,28 +19,46 @@ import rasterio
 import rasterio._base
 import rasterio._err
 import rasterio.env
-from pyproj.exceptions import ProjError
 from rasterio._err import CPLE_BaseError
 from rasterio.crs import CRS
-from rasterio.errors import CRSError, RasterioError, RasterioIOError
+from rasterio.errors import NotGeoreferencedWarning, RasterioError, RasterioIOError
 
 from rsclip.errors import RsclipError, SceneError
 
-__all__ = ["GDAL_ERRORS", "guarded", "quiet_libtiff", "reason", "refusing_spoilt_data"]
+__all__ = [
+    "GDAL_ERRORS",
+    "guarded",
+    "open_dataset",
+    "quiet_libtiff",
+    "reason",
+    "refusing_spoilt_data",
+]
 
-# The last four come of damaged or foreign files: text that is not UTF-8, numbers that are out of
-# range, a C function that failed without an exception set.
+# Errors of pyproj and pyogrio are RuntimeErrors. Damaged or foreign files raise the last two:
+# numbers that are out of range, a C function that failed without an exception set.
 GDAL_ERRORS = (
     RasterioError,
-    CRSError,
     CPLE_BaseError,
-    ProjError,
     OSError,
-    UnicodeError,
     ValueError,
+    RuntimeError,
     OverflowError,
     SystemError,
 )
+
+# Filters of warnings belong to all threads: one opens at a time.
+_open_lock = threading.Lock()
+
+
+def open_dataset(source: object, mode: str = "r", **options: Any) -> Any:
+    """Open a raster with rasterio, without its warning of one that has no georeference.
+
+    Raises:
+        One of GDAL_ERRORS: It cannot be opened.
+    """
+    with _open_lock, warnings.catch_warnings():
+        warnings.simplefilter("ignore", NotGeoreferencedWarning)
+        return rasterio.open(source, mode, **options)
 
 
 @contextlib.contextmanager

@@ -4,20 +4,24 @@ import contextlib
 import os
 import threading
 import time
-import warnings
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeVar
 
 import numpy as np
 import rasterio
 from numpy.typing import NDArray
-from rasterio.errors import NotGeoreferencedWarning
 from rasterio.io import DatasetReader
 from rasterio.windows import Window as RasterioWindow
 
 from rsclip.config import OnReadError
 from rsclip.errors import ReadError
-from rsclip.scene.gdal import GDAL_ERRORS, guarded, reason, refusing_spoilt_data
+from rsclip.scene.gdal import (
+    GDAL_ERRORS,
+    guarded,
+    open_dataset,
+    reason,
+    refusing_spoilt_data,
+)
 from rsclip.scene.source import is_remote
 from rsclip.types import BoolArray, Shape, Window
 
@@ -230,12 +234,10 @@ def open_raster(source: str, **options: Any) -> DatasetReader:
     if is_remote(source) and "GDAL_DISABLE_READDIR_ON_OPEN" not in os.environ:
         # Masks and overviews beside the file are then asked for by name, not by listing a folder.
         settings["GDAL_DISABLE_READDIR_ON_OPEN"] = "TRUE"
-    with _open_lock, warnings.catch_warnings():
-        warnings.simplefilter("ignore", NotGeoreferencedWarning)
-        with rasterio.Env(**settings) if settings else contextlib.nullcontext():
-            dataset: DatasetReader = rasterio.open(source, **options)
-            # Found here, under these settings, and remembered by GDAL.
-            _ = dataset.mask_flag_enums if dataset.count else ()
+    with rasterio.Env(**settings) if settings else contextlib.nullcontext():
+        dataset: DatasetReader = open_dataset(source, **options)
+        # Found here, under these settings, and remembered by GDAL.
+        _ = dataset.mask_flag_enums if dataset.count else ()
     return dataset
 
 

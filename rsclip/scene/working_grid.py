@@ -6,7 +6,6 @@ from typing import Any
 from xml.etree.ElementTree import Element, SubElement, tostring
 
 import numpy as np
-import rasterio
 from numpy.typing import NDArray
 from rasterio.dtypes import dtype_rev, typename_fwd
 from rasterio.enums import ColorInterp, MaskFlags, Resampling
@@ -17,7 +16,7 @@ from rasterio.windows import Window as RasterioWindow
 
 from rsclip.errors import OptionError, ReadError, SceneError
 from rsclip.scene.bands import Bands
-from rsclip.scene.gdal import GDAL_ERRORS, refusing_spoilt_data
+from rsclip.scene.gdal import GDAL_ERRORS, open_dataset, refusing_spoilt_data
 from rsclip.scene.reading import Handles, inside, pieces, whole
 from rsclip.scene.validity import Validity
 from rsclip.types import BoolArray, Shape, Window
@@ -238,7 +237,7 @@ def _with_one_alpha(dataset: DatasetReader, validity: Validity) -> DatasetReader
         _band(root, band, dataset.dtypes[band - 1], [(dataset.name, str(band))])
     alpha = _band(root, dataset.count + 1, "uint8", tell, "mul" if len(tell) > 1 else None)
     SubElement(alpha, "ColorInterp").text = "Alpha"
-    joined: DatasetReader = rasterio.open(_text(root))
+    joined: DatasetReader = open_dataset(_text(root))
     return joined
 
 

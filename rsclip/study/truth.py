@@ -10,20 +10,18 @@ import shapely
 from rasterio.crs import CRS
 
 from rsclip.errors import LegendError, SceneError, warn
+from rsclip.scene.gdal import GDAL_ERRORS, guarded, reason
 from rsclip.scene.reading import open_raster
 from rsclip.study.truth_classes import LabelClasses, names_nothing, names_unknown
 from rsclip.study.truth_grids import (
     COARSE,
-    FAILURES,
     UNKNOWN,
     Grid,
     PointTruth,
     PolygonTruth,
     RasterTruth,
     Values,
-    told,
     transformable,
-    words_of,
 )
 from rsclip.types import Shape, Window
 from rsclip.vectors.label_raster import LabelRaster
@@ -130,9 +128,9 @@ def open_labels(
         raise SceneError("no such file of labels", where=path, remedy="Check the path.")
     try:
         open_raster(str(path)).close()
-    except FAILURES as error:
-        return _open_vector(path, scene, legend, classes, words_of(error), points=points)
-    with told(SceneError, "labels cannot be opened", path):
+    except GDAL_ERRORS as error:
+        return _open_vector(path, scene, legend, classes, reason(error), points=points)
+    with guarded(path, SceneError, what="labels cannot be opened"):
         return _open_raster(path, scene, legend, classes)
 
 
@@ -249,7 +247,7 @@ def read_vector(path: Path, not_raster: str) -> "geopandas.GeoDataFrame":
     except Exception as error:
         # pyogrio, shapely and numpy each have their own errors for damaged files.
         raise SceneError(
-            f"neither a raster nor a vector file of labels ({not_raster}; {words_of(error)})",
+            f"neither a raster nor a vector file of labels ({not_raster}; {reason(error)})",
             where=path,
             remedy="Labels are a raster of class values, or polygons.",
         ) from error
@@ -265,7 +263,7 @@ def on_the_grid(
     """Return the polygons in the scene's CRS, and the CRS that they came in."""
     if frame.crs is None or not scene.crs:
         return frame, None
-    with told(SceneError, "the labels' CRS cannot be read", path):
+    with guarded(path, SceneError, what="the labels' CRS cannot be read"):
         crs = CRS.from_user_input(frame.crs.to_wkt())
     if not transformable(crs, scene.crs):
         raise SceneError(
@@ -275,7 +273,7 @@ def on_the_grid(
         )
     if crs == scene.crs:
         return frame, crs
-    with told(SceneError, "the polygons cannot be brought to the scene's CRS", path):
+    with guarded(path, SceneError, what="the polygons cannot be brought to the scene's CRS"):
         return frame.to_crs(scene.crs.to_wkt()), crs
 
 

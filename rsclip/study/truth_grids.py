@@ -1,7 +1,6 @@
 """A raster and polygons of labels, read on a scene's grid."""
 
-import contextlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -15,14 +14,13 @@ from rasterio.transform import Affine
 from rasterio.vrt import WarpedVRT
 from rasterio.windows import Window as RasterioWindow
 
-from rsclip.errors import ReadError, RsclipError, SceneError
-from rsclip.scene.gdal import GDAL_ERRORS, reason
+from rsclip.errors import ReadError, SceneError
+from rsclip.scene.gdal import guarded
 from rsclip.scene.reading import open_raster
 from rsclip.types import Shape, Window
 
 __all__ = [
     "COARSE",
-    "FAILURES",
     "UNKNOWN",
     "Grid",
     "PointTruth",
@@ -30,16 +28,11 @@ __all__ = [
     "RasterTruth",
     "Values",
     "pixels_of",
-    "told",
     "transformable",
-    "words_of",
 ]
 
 UNKNOWN = -1
 COARSE = 1024
-# Of damaged headers GDAL's bindings raise the last two, and pyproj's errors are RuntimeErrors.
-FAILURES = (*GDAL_ERRORS, RuntimeError, ValueError, UnicodeError)
-
 Values = NDArray[np.int32]
 
 
@@ -130,7 +123,7 @@ class RasterTruth:
         return {*np.unique(values[valid]).tolist()}
 
     def _raw(self, **what: Any) -> tuple[NDArray[Any], NDArray[np.bool_]]:
-        with told(ReadError, "labels cannot be read", self._path):
+        with guarded(self._path, ReadError, what="labels cannot be read"):
             values, valid = self._grid.read(1, **what), self._grid.dataset_mask(**what) > 0
         # NaN says nothing, declared as nodata or not.
         return values, valid & ~np.isnan(values)
@@ -270,20 +263,6 @@ def transformable(one: CRS | None, other: CRS | None) -> bool:
 
 def _on_earth(crs: CRS) -> bool:
     return bool(crs.is_geographic or crs.is_projected)
-
-
-@contextlib.contextmanager
-def told(kind: type[RsclipError], what: str, path: Path) -> Iterator[None]:
-    """Turn what GDAL and PROJ raise into one error of ours."""
-    try:
-        yield
-    except FAILURES as error:
-        raise kind(f"{what}: {words_of(error)}", where=path, remedy="Is the file whole?") from error
-
-
-def words_of(error: BaseException) -> str:
-    """Return what GDAL, or whoever raised, says."""
-    return reason(error) if isinstance(error, GDAL_ERRORS) else str(error)
 
 
 def _box(transform: Affine, shape: Shape) -> Any:

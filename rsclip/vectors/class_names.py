@@ -5,7 +5,6 @@ that GDAL writes of the raster holds both as XML, and that is read.
 """
 
 import json
-import warnings
 import xml.etree.ElementTree as ET
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -14,8 +13,6 @@ from typing import Any
 
 import pyogrio
 import rasterio.shutil
-from pyogrio.errors import DataLayerError, DataSourceError
-from rasterio.errors import NotGeoreferencedWarning
 
 from rsclip.errors import warn
 from rsclip.scene.gdal import GDAL_ERRORS
@@ -61,8 +58,7 @@ def _tagged(dataset: Any) -> dict[int, str]:
 
 def _of_gdal(dataset: Any) -> dict[int, str]:
     try:
-        with TemporaryDirectory() as folder, warnings.catch_warnings():
-            warnings.simplefilter("ignore", NotGeoreferencedWarning)
+        with TemporaryDirectory() as folder:
             path = Path(folder) / "names.vrt"
             rasterio.shutil.copy(dataset, path, driver="VRT")
             root = _parsed(path.read_bytes(), dataset.name)
@@ -152,7 +148,7 @@ def _of_arcgis(dataset: Any) -> dict[int, str]:
         return {}
     try:
         about, _, _, columns = pyogrio.raw.read(path, read_geometry=False)
-    except (DataLayerError, DataSourceError, OSError, ValueError):
+    except GDAL_ERRORS:
         return {}
     titles = [str(title) for title in about["fields"]]
     texts = [index for index, column in enumerate(columns) if column.dtype == object]

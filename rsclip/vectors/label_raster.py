@@ -1,22 +1,19 @@
 """A label raster, read in strips, with the names it carries."""
 
-import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
-import rasterio
 from numpy.typing import NDArray
 from rasterio.crs import CRS
 from rasterio.enums import MaskFlags
-from rasterio.errors import NotGeoreferencedWarning
 from rasterio.transform import Affine
 from rasterio.windows import Window
 
 from rsclip.errors import ReadError, SceneError
 from rsclip.geo.area import GroundArea
-from rsclip.scene.gdal import GDAL_ERRORS
+from rsclip.scene.gdal import GDAL_ERRORS, guarded, open_dataset, reason
 from rsclip.scene.source import open_error, stem_of
 from rsclip.types import Shape
 from rsclip.vectors.class_names import names_of
@@ -260,11 +257,9 @@ class LabelRaster:
 
 def _open(path: str | Path) -> Any:
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", NotGeoreferencedWarning)
-            return rasterio.open(path)
-    except (*GDAL_ERRORS, UnicodeEncodeError) as error:
-        raise open_error(str(path), str(error)) from error
+        return open_dataset(path)
+    except GDAL_ERRORS as error:
+        raise open_error(str(path), reason(error)) from error
 
 
 def _check(path: str, dataset: Any) -> None:
@@ -282,11 +277,7 @@ def _check(path: str, dataset: Any) -> None:
 
 
 def _read(dataset: Any, window: Window) -> NDArray[Any]:
-    try:
+    rows = f"rows {window.row_off}:{window.row_off + window.height} cannot be read"
+    with guarded(dataset.name, ReadError, what=rows, remedy="Is the file whole?"):
         pixels: NDArray[Any] = dataset.read(1, window=window)
-    except GDAL_ERRORS as error:
-        rows = f"rows {window.row_off}:{window.row_off + window.height}"
-        raise ReadError(
-            f"{rows} cannot be read: {error}", where=dataset.name, remedy="Is the file whole?"
-        ) from error
     return pixels

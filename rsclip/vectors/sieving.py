@@ -5,7 +5,6 @@ what it leaves is merged here, the smallest region first, and a region that grew
 """
 
 import heapq
-import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,11 +13,11 @@ from typing import Any
 import numpy as np
 import rasterio
 from numpy.typing import NDArray
-from rasterio.errors import NotGeoreferencedWarning
 from rasterio.features import sieve
 from rasterio.io import DatasetReader
 from rasterio.windows import Window
 
+from rsclip.scene.gdal import open_dataset
 from rsclip.types import Shape
 from rsclip.vectors.components import connect, find_runs
 
@@ -44,15 +43,12 @@ def sieve_labels(labels: Path, valid: Path, sieved: Path, pixels: int) -> NDArra
         sieved: The scratch file; the caller removes it.
         pixels: The least size of a region that stays.
     """
-    with warnings.catch_warnings():
-        # Without a place on Earth there is nothing to warn of: these files go again.
-        warnings.simplefilter("ignore", NotGeoreferencedWarning)
-        with rasterio.open(labels) as source, rasterio.open(valid) as mask:
-            out = np.memmap(sieved, source.dtypes[0], "w+", shape=source.shape)
-            # No region is larger than the raster, and GDAL refuses to look for one.
-            least = min(pixels, source.width * source.height)
-            sieve(rasterio.band(source, 1), least, out=out, mask=rasterio.band(mask, 1))
-            _merge_the_rest(out, mask, least)
+    with open_dataset(labels) as source, open_dataset(valid) as mask:
+        out = np.memmap(sieved, source.dtypes[0], "w+", shape=source.shape)
+        # No region is larger than the raster, and GDAL refuses to look for one.
+        least = min(pixels, source.width * source.height)
+        sieve(rasterio.band(source, 1), least, out=out, mask=rasterio.band(mask, 1))
+        _merge_the_rest(out, mask, least)
     return out
 
 
@@ -68,11 +64,9 @@ def write_scratch(path: Path, shape: Shape, dtype: Any, blocks: Blocks, **option
     """
     height, width = shape
     settings = {"driver": "GTiff", "dtype": dtype, "count": 1, "bigtiff": "IF_SAFER", **_LAYOUT}
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", NotGeoreferencedWarning)
-        with rasterio.open(path, "w", height=height, width=width, **settings, **options) as out:
-            for top, block in blocks:
-                out.write(block, 1, window=Window(0, top, width, len(block)))
+    with open_dataset(path, "w", height=height, width=width, **settings, **options) as out:
+        for top, block in blocks:
+            out.write(block, 1, window=Window(0, top, width, len(block)))
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,14 +6,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import rasterio
 from PIL import Image
 
-from rsclip.errors import RsclipError, SceneError
+from rsclip.errors import ReadError, RsclipError, SceneError
 from rsclip.outputs.files.disk import write_error
 from rsclip.outputs.pictures.layout import MAX_SIDE, Ground, draw_layout, fit_panel
 from rsclip.outputs.pictures.panels import EMPTY, class_entries, image_panel, mask_panel
 from rsclip.outputs.records.record import warnings_of
+from rsclip.scene.gdal import guarded, open_dataset
 from rsclip.scene.scene import Scene, gdal_env
 from rsclip.scene.stretch import Radiometry, fit
 from rsclip.words.legend import UNCLASSIFIED, Legend
@@ -62,10 +62,9 @@ def render_preview(
         warnings: Of the run; they stand in a banner.
 
     Raises:
-        ReadError: The scene cannot be read.
-        OSError: The mask cannot be read.
+        ReadError: The scene or the mask cannot be read.
     """
-    with rasterio.open(mask) as dataset:
+    with guarded(mask, ReadError), open_dataset(mask) as dataset:
         ground = Ground.of(dataset)
         wide = ground.extent[1] > _WIDE * ground.extent[0]
         height = _HEIGHT_ABOVE if wide else _HEIGHT_BESIDE

@@ -15,12 +15,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pyogrio
-import pyproj
 import shapely
 from pyogrio.errors import DataLayerError, DataSourceError, FeatureError, GeometryError
 from rasterio.crs import CRS
 
 from rsclip.errors import WriteError, warn
+from rsclip.geo.units import to_pyproj
 from rsclip.outputs.files.disk import write_error
 from rsclip.outputs.polygons.formats import FORMATS, LAYER, SHORT_NAMES, kind_of
 from rsclip.outputs.polygons.geojson import decimals, keep_polygons, within_turn
@@ -227,7 +227,7 @@ class VectorWriter:
 
     def _geo(self, bounds: list[tuple[float, ...]]) -> dict[str, Any]:
         """Return the metadata of GeoParquet 1.1."""
-        crs = pyproj.CRS.from_user_input(self._crs.to_wkt()).to_json_dict() if self._crs else None
+        crs = to_pyproj(self._crs).to_json_dict() if self._crs else None
         column: dict[str, Any] = {
             "encoding": "WKB",
             "geometry_types": ["Polygon"],

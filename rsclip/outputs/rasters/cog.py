@@ -17,7 +17,7 @@ from rasterio.transform import Affine
 from rasterio.windows import Window
 
 from rsclip.outputs.files.disk import write_error
-from rsclip.scene.gdal import GDAL_ERRORS, quiet_libtiff
+from rsclip.scene.gdal import GDAL_ERRORS, open_dataset, quiet_libtiff
 from rsclip.types import Shape
 
 __all__ = ["Bands", "CogWriter", "checksums_of"]
@@ -34,7 +34,6 @@ _ALL_FILES = 2.7
 # at 20,000 pixels a side the COG takes as long with 301 MB as with 167 MB.
 _COPY_SETTINGS = {"GDAL_CACHEMAX": 16 * 2**20, "GDAL_OVR_CHUNK_MAX_SIZE": 2_000_000}
 # SystemError: GDAL failed without a word, as the COG driver may on a full disk.
-_GDAL_ERRORS = (*GDAL_ERRORS, SystemError)
 
 ColourTable = Mapping[int, tuple[int, int, int, int]]
 
@@ -118,7 +117,7 @@ class CogWriter:
             # GDAL takes three or four bands of bytes for red, green, blue and alpha.
             profile |= {"photometric": "MINISBLACK", "alpha": "NO"}
         with self._guard():
-            self._dataset = rasterio.open(self._draft, "w", **profile)
+            self._dataset = open_dataset(self._draft, "w", **profile)
             self._dataset.update_tags(**tags)
             for band, text in enumerate(bands.descriptions, 1):
                 self._dataset.set_band_description(band, text)
@@ -172,7 +171,7 @@ class CogWriter:
         """
         self._close_whole()
         height, width = self._shape
-        with self._guard(), rasterio.open(self._draft) as draft:
+        with self._guard(), open_dataset(self._draft) as draft:
             for top in range(0, height, self._rows):
                 count = min(self._rows, height - top)
                 yield top, draft.read(window=Window(0, top, width, count))
@@ -201,7 +200,7 @@ class CogWriter:
             # Errors of the last writes can get lost in a close: only reading tells.
             if checksums_of(self._path, self._rows) != self._checksums:
                 raise OSError("what was written cannot be read back")
-            with rasterio.open(self._path) as made:
+            with open_dataset(self._path) as made:
                 if not _same_kind(self._crs, made.crs):
                     raise OSError(f"its CRS was read back as {made.crs}, not as {self._crs}")
         self._remove_draft()
@@ -222,7 +221,7 @@ class CogWriter:
         lookup[list(changes)] = list(changes.values())
         self._checksums = [0] * len(self._checksums)
         with self._guard():
-            self._dataset = rasterio.open(self._draft, "r+")
+            self._dataset = open_dataset(self._draft, "r+")
             for top in range(0, self._shape[0], self._rows):
                 height = min(self._rows, self._shape[0] - top)
                 for index in range(len(self._checksums)):
@@ -235,7 +234,7 @@ class CogWriter:
     def close(self) -> None:
         """Close and remove the temporary file; the COG, if finished, stays."""
         if self._dataset is not None:
-            with quiet_libtiff(), contextlib.suppress(*_GDAL_ERRORS):
+            with quiet_libtiff(), contextlib.suppress(*GDAL_ERRORS):
                 self._dataset.close()
             self._dataset = None
         self._remove_draft()
@@ -266,7 +265,7 @@ class CogWriter:
         try:
             with quiet_libtiff():
                 yield
-        except _GDAL_ERRORS as error:
+        except GDAL_ERRORS as error:
             raise write_error(error, self._path, needed=self._needed()) from error
 
     def _needed(self) -> int | None:
@@ -318,7 +317,7 @@ def checksums_of(path: Path, rows: int) -> list[int]:
         path: A raster.
         rows: As many rows as were added at once.
     """
-    with rasterio.open(path) as dataset:
+    with open_dataset(path) as dataset:
         levels = len(dataset.overviews(1))
         checksums = [0] * -(-dataset.width // _BLOCK)
         for top in range(0, dataset.height, _BLOCK):
@@ -330,7 +329,7 @@ def checksums_of(path: Path, rows: int) -> list[int]:
                 for row in range(0, height, rows):
                     _add_checksums(checksums, block[:, row : row + rows], index)
     for level in range(levels):
-        with rasterio.open(path, overview_level=level) as dataset:
+        with open_dataset(path, overview_level=level) as dataset:
             for _, window in dataset.block_windows(1):
                 dataset.read(window=window)
     return checksums

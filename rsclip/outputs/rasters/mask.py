@@ -4,13 +4,13 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
-import rasterio
 from numpy.typing import NDArray
 from rasterio.crs import CRS
 from rasterio.transform import Affine
 from rasterio.windows import Window
 
 from rsclip.outputs.rasters.cog import Bands, CogWriter, checksums_of
+from rsclip.scene.gdal import open_dataset
 from rsclip.types import Shape
 from rsclip.vectors.sieving import sieve_labels, write_scratch
 from rsclip.words.colours import NODATA_RGBA
@@ -70,7 +70,7 @@ class MaskWriter(CogWriter):
             with self._guard():
                 write_scratch(valid, self._shape, "uint8", self._valid(), nbits=1)
                 out = sieve_labels(self._draft, valid, sieved, pixels)
-                with rasterio.open(self._draft, "r+") as draft:
+                with open_dataset(self._draft, "r+") as draft:
                     for top in range(0, self._shape[0], self._rows):
                         rows = out[top : top + self._rows]
                         window = Window(0, top, self._shape[1], len(rows))

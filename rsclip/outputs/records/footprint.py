@@ -7,11 +7,11 @@ import numpy as np
 import pyproj
 import shapely
 from numpy.typing import NDArray
-from pyproj.exceptions import CRSError, ProjError
 from rasterio.crs import CRS
 from rasterio.transform import Affine
 
 from rsclip.geo.earth import Earth
+from rsclip.geo.units import PROJ_ERRORS, to_pyproj
 from rsclip.outputs.polygons.geojson import within_turn
 from rsclip.types import Shape
 
@@ -53,7 +53,7 @@ def footprint(crs: CRS | None, transform: Affine, shape: Shape) -> Footprint | N
     if not crs:
         return None
     try:
-        own = pyproj.CRS.from_user_input(crs.to_wkt())
+        own = to_pyproj(crs)
         if own.is_geocentric:
             return None
         to_degrees = pyproj.Transformer.from_crs(own, "EPSG:4326", always_xy=True)
@@ -63,7 +63,7 @@ def footprint(crs: CRS | None, transform: Affine, shape: Shape) -> Footprint | N
         if own.is_projected and not _on_earth(crs, transform, shape):
             return None
         pole = _pole(to_degrees, transform, shape, lon, lat)
-    except (CRSError, ProjError, ValueError):
+    except PROJ_ERRORS:
         return None
     # A grid that begins half a pixel beyond a pole ends there all the same.
     lat = lat.clip(-90, 90)

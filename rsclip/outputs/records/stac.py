@@ -11,11 +11,10 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-import pyproj
-from pyproj.exceptions import CRSError
 from rasterio.crs import CRS
 from rasterio.transform import Affine
 
+from rsclip.geo.units import PROJ_ERRORS, to_pyproj
 from rsclip.outputs.rasters.scores import NO_SCORE, SCORES
 from rsclip.outputs.records.footprint import footprint
 from rsclip.outputs.records.record import to_plain
@@ -182,11 +181,11 @@ def _projection(crs: CRS | None, transform: Affine, shape: Shape) -> dict[str, A
     code = wkt = None
     if crs:
         try:
-            own = pyproj.CRS.from_user_input(crs.to_wkt())
+            own = to_pyproj(crs)
             authority = own.to_authority(min_confidence=100)
             code = ":".join(authority) if authority else None
             wkt = own.to_wkt("WKT2_2019")
-        except CRSError:
+        except PROJ_ERRORS:
             wkt = crs.to_wkt()
     fields: dict[str, Any] = {
         "proj:code": code,

@@ -12,11 +12,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import pyproj
-from pyproj.exceptions import CRSError
 from rasterio.crs import CRS
 from rasterio.transform import Affine
 
+from rsclip.geo.units import PROJ_ERRORS, to_pyproj
 from rsclip.outputs.files.disk import write_error
 from rsclip.outputs.styles.qml import VERSION, categorised_renderer, paletted_pipe, rgb_pipe
 from rsclip.types import Shape
@@ -222,11 +221,11 @@ def _reference(crs: CRS | None) -> ET.Element:
         ET.SubElement(element, "authid")
         return element
     try:
-        own = pyproj.CRS.from_user_input(crs.to_wkt())
+        own = to_pyproj(crs)
         wkt = own.to_wkt("WKT2_2019")
         code = own.to_authority(min_confidence=100)
         name = own.name
-    except CRSError:
+    except PROJ_ERRORS:
         wkt, code, name = crs.to_wkt(), None, ""
     ET.SubElement(element, "wkt").text = wkt
     ET.SubElement(element, "authid").text = ":".join(code) if code else ""

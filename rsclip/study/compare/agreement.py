@@ -1,17 +1,16 @@
 """How masks of one scene agree with one another and with the truth, counted strip by strip."""
 
-import contextlib
 import itertools
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
-import rasterio
 from numpy.typing import NDArray
-from rasterio.errors import RasterioError
 from rasterio.windows import Window as RasterioWindow
 
 from rsclip.errors import ReadError
+from rsclip.scene.gdal import guarded, open_dataset
 from rsclip.study.metrics import Confusion
 from rsclip.study.truth import Labels
 from rsclip.types import Shape, Window
@@ -107,21 +106,19 @@ def count_agreement(
         ReadError: A mask or the truth cannot be read.
     """
     agreement = Agreement(list(masks), legend)
-    try:
-        with contextlib.ExitStack() as stack:
-            opened = [stack.enter_context(rasterio.open(path)) for path in masks.values()]
-            height, width = opened[0].shape
-            picture = _Coarse((height, width), coarse) if truth is not None else None
-            step = max(_PIXELS // width, 1)
-            for row in range(0, height, step):
-                window = Window(row, 0, min(step, height - row), width)
-                place = RasterioWindow(0, row, width, window.height)
-                known = truth.read(window) if truth is not None else None
-                agreement.add([each.read(1, window=place) for each in opened], known)
-                if picture is not None and known is not None:
-                    picture.add(row, known)
-    except RasterioError as error:
-        raise ReadError(f"a mask cannot be read again: {error}") from error
+    folder = next(iter(masks.values())).parent
+    with guarded(folder, ReadError, what="a mask cannot be read again"), ExitStack() as stack:
+        opened = [stack.enter_context(open_dataset(path)) for path in masks.values()]
+        height, width = opened[0].shape
+        picture = _Coarse((height, width), coarse) if truth is not None else None
+        step = max(_PIXELS // width, 1)
+        for row in range(0, height, step):
+            window = Window(row, 0, min(step, height - row), width)
+            place = RasterioWindow(0, row, width, window.height)
+            known = truth.read(window) if truth is not None else None
+            agreement.add([each.read(1, window=place) for each in opened], known)
+            if picture is not None and known is not None:
+                picture.add(row, known)
     if picture is not None:
         agreement.truth = picture.pixels
     return agreement

@@ -4,10 +4,10 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
-import rasterio
 from numpy.typing import NDArray
 from PIL import Image
 
+from rsclip.errors import ReadError
 from rsclip.outputs.pictures.layout import MOST_COLUMNS, Ground, draw_layout, fit_panel
 from rsclip.outputs.pictures.panels import (
     EMPTY,
@@ -17,6 +17,7 @@ from rsclip.outputs.pictures.panels import (
     image_panel,
     mask_panel,
 )
+from rsclip.scene.gdal import guarded, open_dataset
 from rsclip.scene.scene import Scene
 from rsclip.scene.stretch import Radiometry
 from rsclip.types import Shape
@@ -58,10 +59,10 @@ def draw_comparison(
         truth: int32 (h, w), the whole scene's: legend values, negative where unknown.
 
     Raises:
-        ReadError: The scene cannot be read.
-        OSError: A mask cannot be read.
+        ReadError: The scene or a mask cannot be read.
     """
-    with rasterio.open(next(iter(masks.values()))) as dataset:
+    first = next(iter(masks.values()))
+    with guarded(first, ReadError), open_dataset(first) as dataset:
         ground = Ground.of(dataset)
     count = 1 + (truth is not None) + len(masks)
     columns, panel = _arrange(ground, count)
@@ -69,7 +70,7 @@ def draw_comparison(
     if truth is not None:
         panels.append(("labels", _truth_panel(truth, legend, panel)))
     for caption, path in masks.items():
-        with rasterio.open(path) as dataset:
+        with guarded(path, ReadError), open_dataset(path) as dataset:
             colours, labels = mask_panel(dataset, legend, panel)
         panels.append((caption, _filled(colours, labels != legend.nodata)))
     return draw_layout(title, panels, columns, ground, class_entries(legend, shares, noted=False))
