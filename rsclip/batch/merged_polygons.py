@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 import pyogrio
 import pyproj
-from pyogrio.errors import DataLayerError, DataSourceError
 
 from rsclip.batch.lonlat import to_lonlat
 from rsclip.batch.manifest import POLYGONS
@@ -24,6 +23,7 @@ from rsclip.outputs.polygons.formats import LAYER
 from rsclip.outputs.polygons.frame_crs import FrameCRS
 from rsclip.outputs.polygons.gpkg_style import embed_style
 from rsclip.run.resume import has_journal
+from rsclip.scene.gdal import GDAL_ERRORS
 from rsclip.words.legend import Legend
 
 if TYPE_CHECKING:
@@ -108,7 +108,7 @@ def merge_polygons(
             if legends[0] is not None and all(item == legends[0] for item in legends):
                 embed_style(draft, legends[0])
             claim([POLYGONS])
-    except (OSError, DataSourceError, DataLayerError, RuntimeError) as error:
+    except GDAL_ERRORS as error:
         raise write_error(error, path) from error
     return [path]
 

@@ -174,23 +174,28 @@ def read_polygons(path: str | Path) -> "geopandas.GeoDataFrame":
     import geopandas
 
     kind = kind_of(path)
-    if kind == "parquet":
-        with guarded(path, ReadError):
-            return geopandas.read_parquet(path)
     layer = {"layer": LAYER} if kind == "gpkg" else {}
-    with guarded(path, ReadError):
+    with _reading(path):
+        if kind == "parquet":
+            return geopandas.read_parquet(path)
         return geopandas.read_file(path, **layer).rename(columns=long_names(kind))
 
 
 def read_polygons_crs(path: str | Path) -> pyproj.CRS | None:
     """Return the CRS of polygons that rsclip wrote, without reading them; None if there is none."""
-    if kind_of(path) == "parquet":
-        column = json.loads(pq.read_metadata(path).metadata[b"geo"])["columns"]["geometry"]
-        # GeoParquet: a column that names no CRS is in longitude and latitude.
-        crs = column.get("crs", "OGC:CRS84")
-    else:
-        crs = pyogrio.read_info(path, layer=LAYER if kind_of(path) == "gpkg" else None)["crs"]
-    return None if crs is None else pyproj.CRS.from_user_input(crs)
+    with _reading(path):
+        if kind_of(path) == "parquet":
+            column = json.loads(pq.read_metadata(path).metadata[b"geo"])["columns"]["geometry"]
+            # GeoParquet: a column that names no CRS is in longitude and latitude.
+            crs = column.get("crs", "OGC:CRS84")
+        else:
+            crs = pyogrio.read_info(path, layer=LAYER if kind_of(path) == "gpkg" else None)["crs"]
+        return None if crs is None else pyproj.CRS.from_user_input(crs)
+
+
+def _reading(path: str | Path) -> contextlib.AbstractContextManager[None]:
+    remedy = "The file may be damaged; `ogrinfo` shows what GDAL makes of it."
+    return guarded(path, ReadError, remedy=remedy)
 
 
 def _write(

@@ -1,5 +1,6 @@
 """Scenes that Python holds: arrays, open datasets and xarray objects, given to a run as files."""
 
+import contextlib
 import shutil
 import tempfile
 import weakref
@@ -12,7 +13,7 @@ import rasterio
 import rasterio.shutil
 from affine import Affine
 
-from rsclip.errors import OptionError
+from rsclip.errors import OptionError, WriteError
 from rsclip.scene.gdal import GDAL_ERRORS, guarded, open_dataset, reason
 
 if TYPE_CHECKING:
@@ -57,6 +58,7 @@ def as_file(
         OptionError: It is something else, its shape or type does not fit, or a dataset or
             DataArray comes with a `transform` or `crs` besides its own.
         SceneError: An open dataset cannot be copied.
+        WriteError: The temporary folder takes no file.
     """
     if isinstance(scene, np.ndarray):
         return _write(scene, folder / f"{_NAME}.tif", transform, crs, None)
@@ -121,7 +123,7 @@ def _write(
     if transform is not None:
         place["transform"] = transform
     count, height, width = bands.shape
-    with open_dataset(
+    with _writing(path), open_dataset(
         path, "w", driver="GTiff", count=count, height=height, width=width, tiled=True,
         dtype=bands.dtype.name, nodata=nodata, BIGTIFF="IF_SAFER", **place,
     ) as dataset:  # fmt: skip
@@ -131,6 +133,15 @@ def _write(
     return path
 
 
+def _writing(path: Path) -> contextlib.AbstractContextManager[None]:
+    return guarded(
+        path.parent,
+        WriteError,
+        what="the scene cannot be copied into the temporary folder",
+        remedy="Make room there, or name another folder in the environment variable TMPDIR.",
+    )
+
+
 def _write_masks(bands: Any, path: Path) -> None:
     """Write the masks of an array's bands beside its file, where they are read as in any file."""
     masks = np.ma.getmaskarray(bands)
@@ -138,7 +149,7 @@ def _write_masks(bands: Any, path: Path) -> None:
         # Read with masked=True, a nodata value has made them: it holds where every band has it.
         masks = np.broadcast_to(masks.all(axis=0), masks.shape)
     count, height, width = masks.shape
-    with open_dataset(
+    with _writing(path), open_dataset(
         f"{path}.msk", "w", driver="GTiff", count=count, height=height, width=width, tiled=True,
         dtype="uint8", compress="deflate", photometric="minisblack",
     ) as dataset:  # fmt: skip

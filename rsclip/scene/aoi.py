@@ -17,6 +17,7 @@ from rasterio.transform import Affine
 
 from rsclip.errors import AreaError, OptionError
 from rsclip.files import expand
+from rsclip.geo.units import to_pyproj
 from rsclip.scene.gdal import GDAL_ERRORS
 from rsclip.types import BoolArray, Shape, Window
 
@@ -120,7 +121,7 @@ def read_aoi(text: str, crs: CRS | None, transform: Affine, shape: Shape) -> Aoi
             "without a CRS, as WKT or a box; or give the scene its CRS, as with gdal_edit -a_srs.",
         )
     if own is not None and crs is not None:
-        area = _reproject(area, own, pyproj.CRS.from_user_input(crs.to_wkt()))
+        area = _reproject(area, own, to_pyproj(crs))
     return Aoi(area, transform, shape, digest)
 
 

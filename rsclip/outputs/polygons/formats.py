@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pyproj
-from pyproj.exceptions import CRSError, ProjError
 from rasterio.crs import CRS
 
 from rsclip.errors import OutputError, warn
+from rsclip.geo.units import PROJ_ERRORS, to_pyproj
 from rsclip.outputs.files.disk import HIDDEN_PREFIX
 
 __all__ = [
@@ -130,16 +130,16 @@ def check_place(kind: str, crs: CRS | None, where: object) -> None:
 
 def _leads_to_degrees(crs: CRS) -> bool:
     try:
-        pyproj.Transformer.from_crs(pyproj.CRS.from_user_input(crs.to_wkt()), "EPSG:4326")
-    except (CRSError, ProjError):
+        pyproj.Transformer.from_crs(to_pyproj(crs), "EPSG:4326")
+    except PROJ_ERRORS:
         return False
     return not _is_geocentric(crs)
 
 
 def _is_geocentric(crs: CRS) -> bool:
     try:
-        return bool(pyproj.CRS.from_user_input(crs.to_wkt()).is_geocentric)
-    except CRSError:
+        return bool(to_pyproj(crs).is_geocentric)
+    except PROJ_ERRORS:
         return False
 
 

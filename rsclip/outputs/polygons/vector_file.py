@@ -16,7 +16,6 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pyogrio
 import shapely
-from pyogrio.errors import DataLayerError, DataSourceError, FeatureError, GeometryError
 from rasterio.crs import CRS
 
 from rsclip.errors import WriteError, warn
@@ -24,6 +23,7 @@ from rsclip.geo.units import to_pyproj
 from rsclip.outputs.files.disk import write_error
 from rsclip.outputs.polygons.formats import FORMATS, LAYER, SHORT_NAMES, kind_of
 from rsclip.outputs.polygons.geojson import decimals, keep_polygons, within_turn
+from rsclip.scene.gdal import GDAL_ERRORS
 from rsclip.vectors.features import Features
 
 if TYPE_CHECKING:
@@ -50,15 +50,7 @@ _OFF_EARTH = (
     "Cannot reproject",
     "Failed to reproject",
 )
-_ERRORS = (
-    OSError,
-    DataLayerError,
-    DataSourceError,
-    FeatureError,
-    GeometryError,
-    pa.ArrowException,
-    RuntimeError,
-)
+_ERRORS = (*GDAL_ERRORS, pa.ArrowException)
 
 
 class VectorWriter:

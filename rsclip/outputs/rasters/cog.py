@@ -33,7 +33,6 @@ _ALL_FILES = 2.7
 # Every block is read once, so that a large cache and large chunks for overviews only fill memory:
 # at 20,000 pixels a side the COG takes as long with 301 MB as with 167 MB.
 _COPY_SETTINGS = {"GDAL_CACHEMAX": 16 * 2**20, "GDAL_OVR_CHUNK_MAX_SIZE": 2_000_000}
-# SystemError: GDAL failed without a word, as the COG driver may on a full disk.
 
 ColourTable = Mapping[int, tuple[int, int, int, int]]
 

@@ -6,13 +6,14 @@ from types import MappingProxyType
 from typing import Self
 
 import numpy as np
-import rasterio
 from numpy.typing import NDArray
 from PIL import Image
 
+from rsclip.errors import ReadError
 from rsclip.outputs.files.staging import Staging
 from rsclip.outputs.rasters.cog import Bands, CogWriter
 from rsclip.outputs.styles.qml import write_mask_qml
+from rsclip.scene.gdal import guarded, open_dataset
 from rsclip.study.evaluate.masks import Mask
 from rsclip.words.colours import RGB
 
@@ -96,7 +97,8 @@ class ErrorMap:
 
     def picture(self) -> bytes:
         """Return band 1 as a small PNG; call it after `finish`."""
-        with rasterio.open(self._staging.path("errors")) as dataset:
+        path = self._staging.path("errors")
+        with guarded(path, ReadError), open_dataset(path) as dataset:
             factor = min(1.0, _SIDE / max(dataset.shape))
             shape = [max(round(side * factor), 1) for side in dataset.shape]
             kinds = dataset.read(1, out_shape=tuple(shape))
