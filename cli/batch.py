@@ -2,6 +2,7 @@
 
 import functools
 import json
+import shlex
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -128,7 +129,10 @@ def command(
             refused = sum(outcome.refused for outcome in report.failed)
             scenes = _scenes(len(report.outcomes) + report.unfinished)
             what = f"{len(report.failed)} of {scenes} failed"
-            remedy = "It says why; `rsclip batch --retry-failed` with it runs them again."
+            remedy = (
+                "It says why; `rsclip batch --retry-failed "
+                f"{shlex.quote(str(report.manifest))}` runs them again."
+            )
             if report.unfinished:
                 # A retry runs failed scenes only, none that was not begun.
                 what += f", {report.unfinished} not begun"

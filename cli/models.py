@@ -1,6 +1,7 @@
 """`rsclip models`: list them, fetch one (nothing else downloads), describe one, carry one."""
 
 import json
+import shlex
 from typing import Any
 
 import click
@@ -142,11 +143,11 @@ def _lines(facts: dict[str, Any]) -> list[tuple[str, str]]:
     if facts["path"] is None and not facts.get("repository"):
         return [*lines, ("here", "no: give its weights with --weights FILE")]
     if facts["path"] is None:
-        return [*lines, ("here", f"no: rsclip models fetch {facts['name']}")]
+        return [*lines, ("here", f"no: `rsclip models fetch {shlex.quote(facts['name'])}`")]
     size = f"{facts['size'] / 2**20:.0f} MB"
     here = [("here", f"{facts['path']} ({size})"), ("SHA-256", facts["sha256"])]
     if facts["damaged"]:
-        here.append(("damaged", f"rsclip models fetch {facts['name']} mends it"))
+        here.append(("damaged", f"`rsclip models fetch {shlex.quote(facts['name'])}` mends it"))
     return [*lines, *here]
 
 

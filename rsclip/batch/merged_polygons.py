@@ -153,7 +153,8 @@ def is_own(path: Path) -> bool:
 
 
 def _left_out(outcome: Outcome, reason: object) -> str:
-    return f"{outcome.task.name}: not in {POLYGONS}: {' '.join(str(reason).split())}"
+    text = reason.what if isinstance(reason, RsclipError) else " ".join(str(reason).split())
+    return f"{outcome.task.name}: not in {POLYGONS}: {text}"
 
 
 def _legend(root: Path, outcome: Outcome) -> Legend | None:

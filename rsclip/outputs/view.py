@@ -6,6 +6,7 @@ forbids it), so that it can be mailed, archived and opened years later.
 
 import io
 import json
+import shlex
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -66,7 +67,8 @@ def build_view(
         raise InputError(
             f"no finished run (*{_RECORD_END})",
             where=folder,
-            remedy="Run `rsclip segment ... -o` with this folder first.",
+            remedy="Make one first: `rsclip segment SCENE --classes WORDS -o "
+            f"{shlex.quote(str(folder))}`.",
         )
     if target.suffix.lower() not in (".html", ".htm"):
         raise OutputError("not a name of a page", where=target, remedy="End it in .html.")

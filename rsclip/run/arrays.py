@@ -12,6 +12,7 @@ import numpy as np
 import rasterio
 import rasterio.shutil
 from affine import Affine
+from rasterio.dtypes import in_dtype_range
 
 from rsclip.errors import OptionError, WriteError
 from rsclip.scene.gdal import GDAL_ERRORS, guarded, open_dataset, reason
@@ -122,6 +123,9 @@ def _write(
         ) from error
     if transform is not None:
         place["transform"] = transform
+    if nodata is not None and not in_dtype_range(nodata, bands.dtype.name):
+        # No pixel can have it.
+        nodata = None
     count, height, width = bands.shape
     with _writing(path), open_dataset(
         path, "w", driver="GTiff", count=count, height=height, width=width, tiled=True,

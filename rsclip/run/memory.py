@@ -114,7 +114,8 @@ def batch_within(
             f"about {needed(batch)} MB are needed even with one window at a time"
             + (", since a scene's file is cut into huge strips" if strips else ""),
             where=f"--max-memory={limit}",
-            remedy="Write it anew in tiles (gdal_translate -co TILED=YES -co COMPRESS=DEFLATE)."
+            remedy="Write it anew in tiles: "
+            "`gdal_translate -co TILED=YES -co COMPRESS=DEFLATE SCENE NEW`."
             if strips
             else "Allow more, or take a smaller model, a smaller --window or fewer classes.",
         )

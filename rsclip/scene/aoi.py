@@ -118,10 +118,11 @@ def read_aoi(text: str, crs: CRS | None, transform: Affine, shape: Shape) -> Aoi
             "the area has a CRS, the scene has none",
             where=_WHERE,
             remedy="Give the area in the scene's coordinates (pixels, if it has no others) and "
-            "without a CRS, as WKT or a box; or give the scene its CRS, as with gdal_edit -a_srs.",
+            "without a CRS, as WKT or a box; or give the scene its CRS: "
+            "`gdal_edit.py -a_srs CRS SCENE`.",
         )
     if own is not None and crs is not None:
-        area = _reproject(area, own, to_pyproj(crs))
+        area = _reproject(area, own, crs)
     return Aoi(area, transform, shape, digest)
 
 
@@ -225,11 +226,11 @@ def _crs(text: str) -> pyproj.CRS:
         raise OptionError(f"{text!r} is no CRS", where=_WHERE, remedy=_FORMS) from None
 
 
-def _reproject(area: Any, own: pyproj.CRS, target: pyproj.CRS) -> Any:
+def _reproject(area: Any, own: pyproj.CRS, crs: CRS) -> Any:
     left, bottom, right, top = area.bounds
     fine = shapely.segmentize(area, max(right - left, top - bottom) / _PIECES)
     try:
-        change = pyproj.Transformer.from_crs(own, target, always_xy=True)
+        change = pyproj.Transformer.from_crs(own, to_pyproj(crs), always_xy=True)
         moved = shapely.transform(fine, lambda xy: np.column_stack(change.transform(*xy.T)))
     except GDAL_ERRORS as error:
         raise OptionError(f"it cannot be reprojected: {error}", where=_WHERE) from error

@@ -2,7 +2,6 @@
 
 import contextlib
 import math
-import shlex
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -14,6 +13,7 @@ from rasterio.io import DatasetReader
 from rsclip.errors import ReadError, warn
 from rsclip.scene.gdal import GDAL_ERRORS
 from rsclip.scene.reading import Handles
+from rsclip.scene.source import in_shell
 from rsclip.types import BoolArray, Shape, Window
 
 __all__ = ["Overviews", "Sampler", "reflect"]
@@ -104,7 +104,7 @@ class Sampler:
                 warn(
                     f"{self.source}: its overviews do not fit its pixels, so the pixels themselves "
                     "are read for the stretch and for pictures, which takes longer; "
-                    f"`gdaladdo -r average {shlex.quote(self.source)}` makes the overviews anew"
+                    f"`gdaladdo -r average {in_shell(self.source)}` makes the overviews anew"
                 )
         return self._spread(None, factor)[:2]
 

@@ -16,6 +16,7 @@ from rsclip.geo.grid import utm_zone
 
 __all__ = [
     "check_usable",
+    "in_shell",
     "is_remote",
     "is_there",
     "is_virtual",
@@ -171,25 +172,25 @@ def check_usable(source: str, dataset: DatasetReader) -> None:
     """
     if not dataset.count:
         _refuse_container(source, dataset)
-    stem, place = stem_of(source), shlex.quote(_gdal_name(source))
+    stem, place = stem_of(source), in_shell(source)
     if any(dtype.startswith("complex") for dtype in dataset.dtypes):
-        amplitude = shlex.quote(f"DERIVED_SUBDATASET:AMPLITUDE:{_gdal_name(source)}")
+        amplitude = in_shell(f"DERIVED_SUBDATASET:AMPLITUDE:{_gdal_name(source)}")
         raise SceneError(
             "its pixels are complex numbers, not an image",
             where=source,
             remedy="Make one of their amplitude first: "
-            f"gdal_translate {amplitude} {shlex.quote(stem + '_amplitude.tif')}",
+            f"gdal_translate {amplitude} {in_shell(stem + '_amplitude.tif')}",
         )
     if not np.isfinite(dataset.transform).all():
         raise SceneError(
             "its georeference holds what is no number",
             where=source,
-            remedy="Give it a new one: gdal_edit.py -a_ullr LEFT TOP RIGHT BOTTOM "
-            f"{place}, or -unsetgt for none.",
+            remedy=f"Remove it: `gdal_edit.py -unsetgt {place}`, or give it a new one: "
+            f"`gdal_edit.py -a_ullr LEFT TOP RIGHT BOTTOM {place}`.",
         )
     if not dataset.transform.is_identity:
         return
-    target = shlex.quote(f"{stem}_warped.tif")
+    target = in_shell(f"{stem}_warped.tif")
     gcps, gcp_crs = dataset.gcps
     if gcps:
         options = note = ""
@@ -242,6 +243,13 @@ def _refuse_container(source: str, dataset: DatasetReader) -> None:
         where=source,
         remedy=f"Name one of them: {shown}{more}.",
     )
+
+
+def in_shell(source: str | Path) -> str:
+    """Write a file's name or a URL as one word of a shell's command, as GDAL's tools take it."""
+    name = _gdal_name(str(source))
+    # A name that begins with a dash would be an option.
+    return shlex.quote(f"./{name}" if name.startswith("-") else name)
 
 
 def _gdal_name(source: str) -> str:

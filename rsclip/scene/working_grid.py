@@ -148,7 +148,7 @@ def working_shape(shape: Shape, size_m: tuple[float, float] | None, gsd: float) 
     if size_m is None:
         raise SceneError(
             "--gsd needs to know the pixel size in metres, and the scene's CRS does not tell it",
-            remedy="Leave --gsd away, or give the scene its CRS with `gdal_edit.py -a_srs`.",
+            remedy="Leave --gsd away, or give the scene its CRS: `gdal_edit.py -a_srs CRS SCENE`.",
         )
     for size in size_m:
         # A pixel size is measured: 100 times off may come out as 99.99.

@@ -1,5 +1,6 @@
 """The truth that labels are compared with: a raster, polygons or points, on a scene's grid."""
 
+import shlex
 import warnings
 from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
@@ -12,6 +13,7 @@ from rasterio.crs import CRS
 from rsclip.errors import LegendError, SceneError, warn
 from rsclip.scene.gdal import GDAL_ERRORS, guarded, reason
 from rsclip.scene.reading import open_raster
+from rsclip.scene.source import in_shell
 from rsclip.study.truth_classes import LabelClasses, names_nothing, names_unknown
 from rsclip.study.truth_grids import (
     COARSE,
@@ -269,7 +271,9 @@ def on_the_grid(
         raise SceneError(
             "the polygons' CRS and the scene's have no place on Earth in common",
             where=path,
-            remedy="Give the polygons the scene's CRS (ogr2ogr -a_srs).",
+            remedy="If their coordinates are the scene's, say so: `ogr2ogr -a_srs "
+            f"{shlex.quote(scene.crs.to_string())} {in_shell(path.stem + '_placed.gpkg')} "
+            f"{in_shell(path)}`.",
         )
     if crs == scene.crs:
         return frame, crs

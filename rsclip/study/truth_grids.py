@@ -1,5 +1,6 @@
 """A raster and polygons of labels, read on a scene's grid."""
 
+import shlex
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Protocol
@@ -17,6 +18,7 @@ from rasterio.windows import Window as RasterioWindow
 from rsclip.errors import ReadError, SceneError
 from rsclip.scene.gdal import guarded
 from rsclip.scene.reading import open_raster
+from rsclip.scene.source import in_shell
 from rsclip.types import Shape, Window
 
 __all__ = [
@@ -95,7 +97,7 @@ class RasterTruth:
                 f"the labels have {kind} and {self._dataset.shape} pixels, the scene has "
                 f"{scene.shape}: it is not known where they lie",
                 where=path,
-                remedy="Give them the scene's CRS (gdal_edit.py -a_srs), or its size.",
+                remedy=_placing(path, scene),
             )
 
     def read(self, window: Window) -> Values:
@@ -259,6 +261,16 @@ def transformable(one: CRS | None, other: CRS | None) -> bool:
         return True
     # GDAL takes any two local ones of a unit for the same.
     return bool(one.to_wkt() == other.to_wkt())
+
+
+def _placing(path: Path, scene: Grid) -> str:
+    if not scene.crs:
+        return "Give labels of the scene's size."
+    crs = shlex.quote(scene.crs.to_string())
+    return (
+        "If their coordinates are the scene's, say so: "
+        f"`gdal_edit.py -a_srs {crs} {in_shell(path)}`; or give labels of the scene's size."
+    )
 
 
 def _on_earth(crs: CRS) -> bool:

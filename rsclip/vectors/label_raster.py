@@ -14,7 +14,7 @@ from rasterio.windows import Window
 from rsclip.errors import ReadError, SceneError
 from rsclip.geo.area import GroundArea
 from rsclip.scene.gdal import GDAL_ERRORS, guarded, open_dataset, reason
-from rsclip.scene.source import open_error, stem_of
+from rsclip.scene.source import in_shell, open_error, stem_of
 from rsclip.types import Shape
 from rsclip.vectors.class_names import names_of
 from rsclip.vectors.sieving import sieve_labels, write_scratch
@@ -267,7 +267,8 @@ def _check(path: str, dataset: Any) -> None:
         raise SceneError(
             f"it has {dataset.count} bands, a mask has one",
             where=path,
-            remedy=f"Choose a band: gdal_translate -b 1 {path} {stem_of(path)}_band.tif",
+            remedy=f"Choose a band: gdal_translate -b 1 {in_shell(path)} "
+            f"{in_shell(stem_of(path) + '_band.tif')}",
         )
     kind = np.dtype(dataset.dtypes[0])
     if kind.kind not in "iuf":

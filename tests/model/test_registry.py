@@ -230,7 +230,7 @@ def test_info_says_that_weights_are_damaged(hub, rsclip, tmp_path):
     blob.write_bytes(blob.read_bytes()[:-1] + b"\x01")
     assert describe_model("ViT-B-16/openai")["damaged"] is True
     assert (
-        "rsclip models fetch ViT-B-16/openai mends it"
+        "`rsclip models fetch ViT-B-16/openai` mends it"
         in rsclip("models", "info", "ViT-B-16/openai").stdout
     )
 

@@ -11,7 +11,7 @@ import rasterio
 from rasterio.vrt import WarpedVRT
 
 import rsclip
-from rsclip.errors import OptionError
+from rsclip.errors import OptionError, WriteError
 from rsclip.keywords import SegmentKeywords
 from rsclip.run.arrays import as_file
 from rsclip.scene.scene import Scene
@@ -150,3 +150,24 @@ def test_an_array_masked_by_a_nodata_value_is_nodata_where_every_band_is(tmp_pat
         array, expected = dataset.read(masked=True), dataset.dataset_mask() > 0
     with Scene.open(as_file(array, tmp_path)) as scene:
         assert np.array_equal(scene.read(Window(0, 0, 20, 30))[1], expected)
+
+
+@pytest.mark.parametrize("masked", [False, True])
+def test_a_full_temporary_folder_is_named(small_disk, masked):
+    folder = small_disk(64)
+    pixels = np.random.default_rng(1).integers(0, 255, (3, 300, 300)).astype("uint8")
+    if masked:
+        folder = small_disk(300)
+        pixels = np.ma.masked_array(pixels, pixels % 2 == 0)
+    with pytest.raises(WriteError, match=r"temporary folder.*TMPDIR"):
+        as_file(pixels, folder)
+
+
+def test_a_nodata_value_that_no_pixel_can_have_is_none(tmp_path):
+    xarray = pytest.importorskip("xarray")
+    pytest.importorskip("rioxarray")
+    grid = {"y": [1.5, 0.5], "x": [0.5, 1.5]}
+    array = xarray.DataArray(np.ones((3, 2, 2), "uint8"), grid, ("band", "y", "x"))
+    with rasterio.open(as_file(array.rio.write_nodata(-9999), tmp_path)) as dataset:
+        assert dataset.nodata is None
+        assert dataset.read().all()

@@ -183,15 +183,15 @@ def differences(ours: Architecture, theirs: Architecture, *, shapes: bool = True
 
 def absent(name: ModelName) -> ModelError:
     """Return the error for weights that are not here, with the ways out."""
-    origin = origin_of(name)
+    origin, text = origin_of(name), shlex.quote(name.text)
     ways = []
     if origin.repository or origin.url:
         ways.append(
-            f"fetch them here (`rsclip models fetch {name.text}`), or on a machine with network, "
-            f"and carry them over in one file (`rsclip models bundle {name.text} -o FILE`, then "
+            f"fetch them here (`rsclip models fetch {text}`), or on a machine with network, "
+            f"and carry them over in one file (`rsclip models bundle {text} -o FILE`, then "
             "--weights=FILE)"
         )
-    local = "" if name.kind == "hub" else f"--model={name.text} "
+    local = "" if name.kind == "hub" else f"--model={text} "
     ways.append(f"give a local file ({local}--weights=FILE)")
     ways.append(f"use the embedded model (--model={NANO})")
     numbered = "; or ".join(f"({number}) {way}" for number, way in enumerate(ways, 1))

@@ -140,7 +140,7 @@ def _facts(text: str, path: Path) -> Mapping[str, Any]:
         raise ModelError(
             "the bundle's description of itself is incomplete",
             where=path,
-            remedy="Bundle the model anew with `rsclip models bundle`.",
+            remedy="Bundle the model anew with `rsclip models bundle NAME -o FILE`.",
         )
     return cast(Mapping[str, Any], facts)
 

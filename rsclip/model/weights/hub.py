@@ -24,7 +24,7 @@ _SNAPSHOTS = "snapshots"
 _ABSENT = ".no_exist"
 _OFFLINE = (
     "Without network: fetch on another machine and carry the model over in one file (`rsclip "
-    "models bundle`), or give a local file with --weights, or use --model=nano."
+    "models bundle NAME -o FILE`), or give a local file with --weights, or use --model=nano."
 )
 _SLOW = f"A slow server is waited for longer with HF_HUB_ETAG_TIMEOUT=9. {_OFFLINE}"
 # Both become part of a path.

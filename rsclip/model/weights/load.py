@@ -42,7 +42,7 @@ __all__ = ["ModelFiles", "find_model", "load_backbone", "model_outline", "paths_
 _LIMITS = (
     "using nano, the small model that comes with rsclip: trained on synthetic scenes, it knows "
     "land-cover words and little of real imagery.\n"
-    f"For a real CLIP: rsclip models fetch {DEFAULT}"
+    f"For a real CLIP: `rsclip models fetch {DEFAULT}`"
 )
 _WEIGHTS_SUFFIXES = (".safetensors", ".pt", ".pth", ".bin", ".ckpt")
 

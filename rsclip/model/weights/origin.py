@@ -5,6 +5,7 @@ Nothing here reaches for the network.
 
 import os
 import re
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -175,13 +176,13 @@ def verified_sha256(path: Path, name: str, pinned: str = "") -> str | None:
         raise ModelError(
             "the weights here do not have the SHA-256 that the model registry states",
             where=path,
-            remedy=f"Fetch them again: rsclip models fetch {name}.",
+            remedy=f"Fetch them again: `rsclip models fetch {shlex.quote(name)}`.",
         )
     if known is not None and file_sha256(path.resolve()) != known:
         raise ModelError(
             "the weights in the cache are damaged: their SHA-256 is not that of what was fetched",
             where=path.resolve(),
-            remedy=f"Fetch them again: rsclip models fetch {name}.",
+            remedy=f"Fetch them again: `rsclip models fetch {shlex.quote(name)}`.",
         )
     return known
 
