@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from rsclip.errors import LegendError, SceneError, collect_warnings, warn
 from rsclip.outputs.files.staging import Staging
 from rsclip.outputs.records.record import write_record
-from rsclip.scene.gdal import GDAL_ERRORS
+from rsclip.scene.gdal import guarded
 from rsclip.scene.scene import gdal_env
 from rsclip.scene.source import stem_of
 from rsclip.study.evaluate.masks import Mask
@@ -174,14 +174,12 @@ def _strata(
     """Return each point's stratum, the strata's names and shares of the area, and the hectares."""
     import pyogrio
 
-    try:
+    with guarded(path, SceneError, what="the sample cannot be read"):
         layers = {str(name) for name, _ in pyogrio.list_layers(path)}
         drawn = {SAMPLE, DESIGN, STRATA} <= layers
         if drawn:
             design = pyogrio.read_dataframe(path, layer=DESIGN)
             table = pyogrio.read_dataframe(path, layer=STRATA)
-    except (*GDAL_ERRORS, pyogrio.errors.DataSourceError, ValueError) as error:
-        raise SceneError(f"the sample cannot be read: {error}", where=path) from error
     if not drawn:
         warn(f"{path}: taken for a simple random sample, stratified by the map's classes")
         strata = stratify(mask)

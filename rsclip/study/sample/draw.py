@@ -274,6 +274,6 @@ def _write(
     try:
         for layer, frame in ((SAMPLE, points), (DESIGN, design), (STRATA, table)):
             pyogrio.write_dataframe(frame, path, layer=layer, driver="GPKG", append=path.exists())
-    except (*GDAL_ERRORS, pyogrio.errors.DataSourceError, OSError) as error:
+    except GDAL_ERRORS as error:
         raise write_error(error, path) from error
     embed_qml(path, SAMPLE, sample_qml(mask.legend))
