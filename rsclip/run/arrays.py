@@ -12,7 +12,6 @@ import numpy as np
 import rasterio
 import rasterio.shutil
 from affine import Affine
-from rasterio.dtypes import in_dtype_range
 
 from rsclip.errors import OptionError, WriteError
 from rsclip.scene.gdal import GDAL_ERRORS, guarded, open_dataset, reason
@@ -123,9 +122,6 @@ def _write(
         ) from error
     if transform is not None:
         place["transform"] = transform
-    if nodata is not None and not in_dtype_range(nodata, bands.dtype.name):
-        # No pixel can have it.
-        nodata = None
     count, height, width = bands.shape
     with _writing(path), open_dataset(
         path, "w", driver="GTiff", count=count, height=height, width=width, tiled=True,
@@ -188,7 +184,11 @@ def _of_xarray(scene: Any, folder: Path) -> Path:
             where="scene",
             remedy="Name its dimensions: array.rio.set_spatial_dims(x_dim=..., y_dim=...).",
         ) from error
-    nodata = ordered.rio.nodata
+    try:
+        nodata = ordered.rio.nodata
+    except (OverflowError, ValueError):
+        # No pixel of this type can have it.
+        nodata = None
     nodata = None if nodata is None else float(nodata)
     return _write(ordered.to_numpy(), folder / f"{_NAME}.tif", transform, crs, nodata)
 

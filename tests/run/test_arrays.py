@@ -163,11 +163,12 @@ def test_a_full_temporary_folder_is_named(small_disk, masked):
         as_file(pixels, folder)
 
 
-def test_a_nodata_value_that_no_pixel_can_have_is_none(tmp_path):
+@pytest.mark.parametrize("nodata", [-9999, 300, float("nan")])
+def test_a_nodata_value_that_no_pixel_can_have_is_none(tmp_path, nodata):
     xarray = pytest.importorskip("xarray")
     pytest.importorskip("rioxarray")
     grid = {"y": [1.5, 0.5], "x": [0.5, 1.5]}
     array = xarray.DataArray(np.ones((3, 2, 2), "uint8"), grid, ("band", "y", "x"))
-    with rasterio.open(as_file(array.rio.write_nodata(-9999), tmp_path)) as dataset:
+    with rasterio.open(as_file(array.assign_attrs(_FillValue=nodata), tmp_path)) as dataset:
         assert dataset.nodata is None
         assert dataset.read().all()
