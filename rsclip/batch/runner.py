@@ -28,7 +28,7 @@ from rsclip.errors import (
 from rsclip.files import expand
 from rsclip.outputs.companions import output_names
 from rsclip.outputs.files.staging import check_reach
-from rsclip.run.encoder import ModelLoader
+from rsclip.run.encoder import ModelLoader, within_memory
 from rsclip.run.job import Job
 from rsclip.run.plan import ScenePlan, plan_scenes
 from rsclip.scene.aoi import check_aoi
@@ -362,7 +362,7 @@ def _check(tasks: Sequence[Task], root: Path) -> set[str]:
             if config.aoi is not None:
                 check_aoi(config.aoi)
             job = Job.prepare([], task.spec(), root, config)
-            job.check_memory()
+            within_memory(job)
             inputs.update(job.inputs)
     for task in tasks:
         folder = task.output_dir(root)

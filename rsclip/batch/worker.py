@@ -13,9 +13,9 @@ from rsclip.batch.tasks import Listener, Outcome, Problem, Status, Task
 from rsclip.config import SegmentConfig
 from rsclip.errors import AreaError, InputError, RsclipError, RsclipWarning, RunError
 from rsclip.run.encoder import Model, ModelLoader, load_model
-from rsclip.run.job import ClassesRead
 from rsclip.run.pipeline import Progress
 from rsclip.run.segment import Failure, SegmentResult, find_finished, segment_scenes
+from rsclip.run.source import ClassesRead
 from rsclip.words.legend import Legend
 
 if TYPE_CHECKING:

@@ -8,16 +8,27 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from rsclip.config import SegmentConfig
-from rsclip.errors import collect_warnings, warn
+from rsclip.errors import RsclipError, collect_warnings, warn
 from rsclip.labelling.windows import WindowedModel, plan_grid
+from rsclip.run.job import Job
 from rsclip.types import FloatArray
 from rsclip.words.legend import Legend
 from rsclip.words.prompts import Query, class_queries, load_templates
 
 if TYPE_CHECKING:
-    from rsclip.model import Backbone
+    from rsclip.model import Backbone, ModelOutline
 
-__all__ = ["Encoder", "Model", "ModelLoader", "load_model", "warn_of_unknown_words"]
+__all__ = [
+    "Encoder",
+    "Model",
+    "ModelLoader",
+    "ModelOnDemand",
+    "load_for_job",
+    "load_model",
+    "outline_of",
+    "warn_of_unknown_words",
+    "within_memory",
+]
 
 
 class Encoder(WindowedModel, Protocol):
@@ -59,6 +70,88 @@ class Model:
 
 
 ModelLoader = Callable[[Legend, SegmentConfig], Model]
+
+
+class ModelOnDemand:
+    """The model, loaded for the first scene that is not finished; arguments as `load_for_job`.
+
+    Attributes:
+        error: Why it cannot be loaded: no scene's fault.
+        named: The settings say which model it is.
+    """
+
+    def __init__(self, job: Job, backbone: "Backbone | None", loader: ModelLoader | None) -> None:
+        self._job, self._backbone, self._loader = job, backbone, loader
+        self._model: Model | None = None
+        self.error: RsclipError | None = None
+        self.named = backbone is None
+
+    def get(self) -> Model:
+        """Return the model; errors as `load_for_job`."""
+        if self._model is None:
+            try:
+                self._model = load_for_job(self._job, self._backbone, self._loader)
+            except RsclipError as error:
+                self.error = error
+                raise
+        return self._model
+
+
+def load_for_job(
+    job: Job,
+    backbone: "Backbone | None" = None,
+    loader: ModelLoader | None = None,
+    *,
+    methods: int = 1,
+) -> Model:
+    """Load the model of a run, with a batch that keeps the memory limit.
+
+    Args:
+        job: What the run was asked for.
+        backbone: A ready model, in place of the configuration's.
+        loader: Builds the encoder in place of `load_model`.
+        methods: How many methods read each image.
+
+    Raises:
+        InputError: The model, its weights, or an option of it is wrong.
+    """
+    config = within_memory(job, backbone, methods=methods)
+    model = loader(job.legend, config) if loader else load_model(job.legend, config, backbone)
+    model.check_windows(config)
+    return model
+
+
+def within_memory(
+    job: Job, backbone: "Backbone | None" = None, *, methods: int = 1
+) -> SegmentConfig:
+    """Return a run's settings, with a batch that keeps the memory limit if there is one.
+
+    Raises:
+        OptionError: It is no size, or too small for any of the run's scenes.
+    """
+    config, scenes = job.settings, job.usable
+    if config.max_memory is None:
+        return config
+    # Imported here because a run of finished scenes loads no torch.
+    from rsclip.run.memory import batch_within
+
+    outline = outline_of(config, backbone)
+    widest = max((each.working_shape for each in scenes), key=lambda each: each[1],
+                 default=(1, 1))  # fmt: skip
+    queries = sum(len(item.words) + len(item.descriptions) for item in job.legend.classes)
+    grid = plan_grid(widest, outline, config)
+    batch = batch_within(
+        config.max_memory, grid, outline, queries * methods, config,
+        held_bytes=max((each.held_bytes for each in scenes), default=0),
+    )  # fmt: skip
+    return config.replace(batch_size=batch)
+
+
+def outline_of(config: SegmentConfig, backbone: "Backbone | None" = None) -> "ModelOutline":
+    """Return what is known of the model before it is loaded."""
+    from rsclip.model import model_outline
+
+    return model_outline(config.model, config.weights) if backbone is None else backbone.outline
 
 
 def load_model(

@@ -1,6 +1,5 @@
 """What a run would do, before it does it: windows, minutes, memory, disk, what is done already."""
 
-import dataclasses
 import itertools
 import statistics
 import time
@@ -16,10 +15,12 @@ from rsclip.errors import AreaError, ExistsError, RsclipError
 from rsclip.outputs.companions import kept_scores
 from rsclip.outputs.files.staging import Staging
 from rsclip.run.checkpoint import windows_done
-from rsclip.run.encoder import Model, ModelLoader
+from rsclip.run.encoder import Model, ModelLoader, load_for_job, outline_of
+from rsclip.run.identity import fingerprint, input_identity, settings_identity
 from rsclip.run.job import Job
 from rsclip.run.pipeline import SceneRun
 from rsclip.run.pixel_size_warning import warn_of_pixel_size
+from rsclip.run.resume import decide
 from rsclip.scene.scene import Scene, gdal_env
 from rsclip.scene.stretch import fit
 from rsclip.words.legend import LegendSpec
@@ -98,8 +99,8 @@ def plan_scenes(
         InputError: Classes, options or the model are wrong.
     """
     job = Job.prepare(scenes, classes, output_dir, config, protect)
-    model = job.load(backbone, model_loader) if job.usable else None
-    outline = job.outline(backbone) if model_loader is None else None
+    model = load_for_job(job, backbone, model_loader) if job.usable else None
+    outline = outline_of(job.settings, backbone) if model_loader is None else None
     second = window_seconds
     plans = []
     for source in job.sources:
@@ -132,12 +133,13 @@ def _plan(
 
     names = job.names(stem, scene)
     pixels = scene.shape[0] * scene.shape[1]
-    identity = job.input_identity(scene) | job.settings_hash(scene, model)
+    identity = input_identity(scene, checksum=job.settings.checksum)
+    identity |= settings_identity(job.legend, job.settings, scene.area_digest, model.facts)
     status, reason = _standing(job, names, identity, model)
     first = 0
     if status == "new" and job.settings.resume:
         first = windows_done(
-            Staging.work_of(job.folder, names), job.fingerprint(names, identity, model)
+            Staging.work_of(job.folder, names), fingerprint(names, identity, job.settings, model)
         )
     windows = run.wanted_windows(first)
     kept = run.wanted_windows() - windows if first else 0
@@ -172,8 +174,9 @@ def _standing(
     try:
         places = Staging.places(job.folder, names)
         # What --resume would find is told without it too.
-        asked = dataclasses.replace(job, settings=job.settings.replace(resume=True))
-        decision = asked.decide(names, places, identity, model)
+        asked = job.settings.replace(resume=True)
+        where = job.folder / names["record"]
+        decision = decide(job.legend, asked, model.facts, places, identity, where)
         if decision.action == "skip" or (decision.action == "add" and job.settings.resume):
             return "finished", decision.reason
         again = job.settings.resume and decision.action == "replace"

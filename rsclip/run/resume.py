@@ -1,109 +1,37 @@
-"""Whether a scene was done, or begun, with the same settings and the same input."""
+"""Whether a run may skip a scene, add to what is there, do all, or must stop."""
 
-import hashlib
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, TypeGuard
 
-from rsclip.config import HOW_OPTIONS, OUTPUT_OPTIONS, SHAPE_OPTIONS, SegmentConfig
+from rsclip.config import SHAPE_OPTIONS, SegmentConfig
 from rsclip.errors import ExistsError
 from rsclip.outputs.rasters.scores import SCORES
 from rsclip.outputs.records.record import to_plain
-from rsclip.scene.scene import Scene
+from rsclip.run.identity import MODEL_WITHOUT_EFFECT, WITHOUT_EFFECT, is_same_request
 from rsclip.version import __version__
 from rsclip.words.legend import Legend
 
 __all__ = [
-    "WITHOUT_EFFECT",
     "Decision",
     "Places",
     "decide",
+    "decide_without_model",
     "former_outputs",
     "has_journal",
-    "input_facts",
     "known_by_content",
     "output_facts",
     "read_record",
-    "reading_hash",
-    "settings_hash",
 ]
 
-# Settings that change no label (what could not be read is listed in the record), those of which
-# the last bits of a score alone depend (where and in what batches it was computed), and those that
-# others tell better: the model's facts (the weights' hash), and what the file of an area holds.
-WITHOUT_EFFECT = frozenset(
-    {*HOW_OPTIONS, *OUTPUT_OPTIONS, *SHAPE_OPTIONS, "on_read_error"}
-    | {"model", "weights", "preset", "aoi", "device", "batch_size", "max_memory"}
-)
 Places = Mapping[str, Path | None]
 """Key -> path of an output; None where it is not there."""
 # What SQLite keeps beside a database that is open, or was not closed.
 _JOURNALS = ("-wal", "-shm", "-journal")
 _OF_THE_MODEL = frozenset({"mask", *SCORES})
 _OTHER_SETTINGS = "with other settings"
-_MODEL_FACTS = frozenset({"name", "source", "device", "batch_size"})
-
-
-def settings_hash(
-    legend: Legend, config: SegmentConfig, model: Mapping[str, Any], area: str | None
-) -> str:
-    """Return the SHA-256 of all that the labels depend on besides the scene.
-
-    Which outputs are wanted is no part of it: most can be made from the mask. Finished outputs
-    stay good on another device and with other batches; rows of one run never stand beside those
-    of another (`Job.fingerprint`).
-
-    Args:
-        legend: Classes.
-        config: Settings.
-        model: The model's facts: weights hash, method and its options, templates, ...
-        area: Digest of the area of interest.
-    """
-    facts = {
-        "rsclip": __version__,
-        "classes": legend.to_dict(),
-        "settings": {k: v for k, v in config.to_dict().items() if k not in WITHOUT_EFFECT},
-        "model": {key: value for key, value in model.items() if key not in _MODEL_FACTS},
-        "area": area,
-    }
-    return _hash(facts)
-
-
-def reading_hash(scene: Scene) -> str:
-    """Return the SHA-256 of what is known of a scene's pixels besides their values.
-
-    Files beside a scene may say it (.aux.xml), which hold statistics and styles of other programs
-    too: so it is what was understood that counts.
-    """
-    return _hash(scene.reading)
-
-
-def _hash(facts: Mapping[str, Any]) -> str:
-    text = json.dumps(to_plain(facts), sort_keys=True, ensure_ascii=False)
-    return hashlib.sha256(text.encode()).hexdigest()
-
-
-def input_facts(scene: Scene, *, checksum: bool = False) -> list[dict[str, Any]]:
-    """Return name, size and time of change of a scene's local files; none for remote ones.
-
-    Args:
-        scene: An open scene.
-        checksum: Add the SHA-256 of their content.
-    """
-    facts = []
-    for path in map(Path, scene.files):
-        # Statistics and styles that other programs put beside a scene are not the scene; of what
-        # else they hold, see `reading_hash`.
-        if path.is_file() and not path.name.endswith(".aux.xml"):
-            about = path.stat()
-            fact = {"name": path.name, "size": about.st_size, "mtime_ns": about.st_mtime_ns}
-            if checksum:
-                with path.open("rb") as file:
-                    fact["sha256"] = hashlib.file_digest(file, "sha256").hexdigest()
-            facts.append(fact)
-    return facts
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,21 +52,45 @@ class Decision:
     reason: str | None = None
 
 
+def decide_without_model(
+    legend: Legend,
+    config: SegmentConfig,
+    area: str | None,
+    places: Mapping[str, Path],
+    identity: Mapping[str, Any],
+) -> Decision | None:
+    """Say what to do about a finished run of the same request; None: the model has to tell.
+
+    Arguments as `decide`, with the digest of the area of interest in place of the model.
+
+    Raises:
+        ExistsError: The input has changed since, or outputs may be somebody's own.
+    """
+    record = read_record(places["record"])
+    if record is None or not config.resume or not is_same_request(record, legend, config, area):
+        return None
+    known = {**identity, "settings_hash": record.get("settings_hash")}
+    found = decide(legend, config, record.get("model", {}), places, known)
+    return found if found.action in ("skip", "add") else None
+
+
 def decide(
+    legend: Legend,
+    config: SegmentConfig,
+    model: Mapping[str, Any],
     places: Places,
     identity: Mapping[str, Any],
-    config: SegmentConfig,
-    facts: Mapping[str, Any],
-    where: Path,
+    where: Path | None = None,
 ) -> Decision:
     """Say whether a run may skip, add to what is there, do all, or must stop.
 
     Args:
+        legend: Classes.
+        config: Settings.
+        model: The model's facts; differences are named by them.
         places: Key -> path of every output that is asked for.
         identity: `settings_hash`, `reading_hash` and `input`, as the record holds them.
-        config: Settings.
-        facts: What the record says of `model` and `classes`: differences are named by it.
-        where: The record's final path.
+        where: The record's final path, if it is not there yet.
 
     Raises:
         ExistsError: Outputs are there that were made otherwise, or that may be somebody's own.
@@ -147,7 +99,7 @@ def decide(
     if not config.resume or record is None:
         return Decision("new")
     try:
-        found = _decide(record, places, identity, config, facts, where)
+        found = _decide(record, legend, config, model, places, identity, where or places["record"])
     except ExistsError:
         if not config.overwrite:
             raise
@@ -157,16 +109,17 @@ def decide(
 
 def _decide(
     record: Mapping[str, Any],
+    legend: Legend,
+    config: SegmentConfig,
+    model: Mapping[str, Any],
     places: Places,
     identity: Mapping[str, Any],
-    config: SegmentConfig,
-    facts: Mapping[str, Any],
-    where: Path,
+    where: Path | None,
 ) -> Decision:
     """Decide by the record of a finished run; arguments and errors as `decide`."""
     if reason := _differs(record, identity):
         if reason == _OTHER_SETTINGS:
-            named = _changes(record, config, facts)
+            named = _changes(record, legend, config, model)
             reason += f" ({'; '.join(named)})" if named else ""
         raise ExistsError(
             f"outputs exist already, made {reason}",
@@ -239,7 +192,7 @@ def _touched(places: Places, record: Mapping[str, Any]) -> list[str]:
 
 
 def _changes(
-    record: Mapping[str, Any], config: SegmentConfig, facts: Mapping[str, Any]
+    record: Mapping[str, Any], legend: Legend, config: SegmentConfig, model: Mapping[str, Any]
 ) -> list[str]:
     """Name what differs from the settings of a record: "threshold: null -> 0.2"."""
     before, now = record.get("settings"), to_plain(config.to_dict())
@@ -249,11 +202,13 @@ def _changes(
         for name, value in now.items()
         if name not in WITHOUT_EFFECT and before.get(name) != value
     ]
-    if record.get("classes") != to_plain(facts["classes"]):
+    if record.get("classes") != to_plain(legend.to_dict()):
         named.append("classes")
-    model, other = to_plain(facts["model"]), record.get("model")
+    model, other = to_plain(model), record.get("model")
     other = other if isinstance(other, dict) else {}
-    different = [key for key in model if key not in _MODEL_FACTS and model[key] != other.get(key)]
+    different = [
+        key for key in model if key not in MODEL_WITHOUT_EFFECT and model[key] != other.get(key)
+    ]
     if "weights_sha256" in different:
         named.append(f"model: {other.get('name')} -> {model.get('name')}")
     else:

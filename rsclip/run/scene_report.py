@@ -8,9 +8,9 @@ from rsclip.labelling.windows import plan_grid
 from rsclip.methods import parse_options
 from rsclip.methods.segmenter import parse_device
 from rsclip.model import model_outline
-from rsclip.run.job import open_scene
 from rsclip.run.memory import estimate_memory_mb
 from rsclip.run.pixel_size_warning import warn_of_pixel_size
+from rsclip.run.source import open_scene
 from rsclip.scene.scene import gdal_env
 from rsclip.scene.stretch import fit
 

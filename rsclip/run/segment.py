@@ -18,12 +18,25 @@ from rsclip.outputs.records.record import provenance_tags, write_record
 from rsclip.run.additions import add_outputs
 from rsclip.run.arrays import Folder, SceneLike, as_file
 from rsclip.run.checkpoint import Checkpoint
-from rsclip.run.encoder import Model, ModelLoader, load_model
-from rsclip.run.job import ClassesRead, Job, Source
+from rsclip.run.encoder import Model, ModelLoader, ModelOnDemand, load_model
+from rsclip.run.identity import (
+    describe_request,
+    fingerprint,
+    input_identity,
+    settings_identity,
+)
+from rsclip.run.job import Job
 from rsclip.run.pipeline import Progress, SceneRun
 from rsclip.run.pixel_size_warning import warn_of_pixel_size
 from rsclip.run.provenance import describe_outcome, describe_run
-from rsclip.run.resume import former_outputs, known_by_content, output_facts
+from rsclip.run.resume import (
+    decide,
+    decide_without_model,
+    former_outputs,
+    known_by_content,
+    output_facts,
+)
+from rsclip.run.source import ClassesRead, Source
 from rsclip.scene.gdal import guarded, open_dataset
 from rsclip.scene.scene import Scene, gdal_env
 from rsclip.words.legend import Legend
@@ -230,7 +243,7 @@ def segment_scenes(
     """
     job = Job.prepare(scenes, classes, output_dir, config, protect)
     job.check_outputs()
-    model = _ModelOnDemand(job, backbone, model_loader)
+    model = ModelOnDemand(job, backbone, model_loader)
     if job.usable and not job.settings.resume:
         model.get()
     for source in job.sources:
@@ -271,34 +284,11 @@ def find_finished(
         opened = stack.enter_context(source.open())
         names = job.names(stem, opened)
         final = {key: job.folder / name for key, name in names.items()}
-        found = job.decide_without_model(opened, names, final, job.input_identity(opened))
+        identity = input_identity(opened, checksum=config.checksum)
+        found = decide_without_model(job.legend, config, opened.area_digest, final, identity)
         if found is not None and found.action == "skip":
             return _skipped(opened, final, job.legend, found.record, config)
     return None
-
-
-class _ModelOnDemand:
-    """The model, loaded for the first scene that is not finished.
-
-    Attributes:
-        error: Why it cannot be loaded: no scene's fault.
-        named: The settings say which model it is.
-    """
-
-    def __init__(self, job: Job, backbone: "Backbone | None", loader: ModelLoader | None) -> None:
-        self._job, self._backbone, self._loader = job, backbone, loader
-        self._model: Model | None = None
-        self.error: RsclipError | None = None
-        self.named = backbone is None
-
-    def get(self) -> Model:
-        if self._model is None:
-            try:
-                self._model = self._job.load(self._backbone, self._loader)
-            except RsclipError as error:
-                self.error = error
-                raise
-        return self._model
 
 
 def _merge(config: SegmentConfig | None, options: Mapping[str, Any]) -> SegmentConfig:
@@ -317,21 +307,23 @@ def _out_of_memory(source: str | Path) -> RunError:
 
 
 def _segment_one(
-    job: Job, source: Source, lazy: _ModelOnDemand, progress: Progress | None
+    job: Job, source: Source, lazy: ModelOnDemand, progress: Progress | None
 ) -> SegmentResult:
     folder, legend, config = job.folder, job.legend, job.settings
     with gdal_env(), contextlib.ExitStack() as stack:
         said = stack.enter_context(collect_warnings())
         said += source.warnings
         scene = stack.enter_context(source.open())
-        names = job.names(source.stem, scene)
-        identity = job.input_identity(scene)
+        names, area = job.names(source.stem, scene), scene.area_digest
+        identity = input_identity(scene, checksum=config.checksum)
         final = {key: folder / name for key, name in names.items()}
-        decision = job.decide_without_model(scene, names, final, identity) if lazy.named else None
+        decision = None
+        if lazy.named:
+            decision = decide_without_model(legend, config, area, final, identity)
         if decision is None:
             model = lazy.get()
-            identity |= job.settings_hash(scene, model)
-            decision = job.decide(names, final, identity, model)
+            identity |= settings_identity(legend, config, area, model.facts)
+            decision = decide(legend, config, model.facts, final, identity)
         if decision.action == "skip":
             return _skipped(scene, final, legend, decision.record, config)
         if decision.action == "add":
@@ -354,7 +346,7 @@ def _segment_one(
             )
         )
         checkpoint = Checkpoint(
-            staging.work, job.fingerprint(names, identity, model), resume=config.resume
+            staging.work, fingerprint(names, identity, config, model), resume=config.resume
         )
         stack.callback(checkpoint.close)
         if checkpoint.discarded:
@@ -364,7 +356,7 @@ def _segment_one(
         record = describe_run(scene, run, legend, config, model.queries, model.facts) | identity
         record["outputs"] = names
         if lazy.named:
-            record |= job.request(scene, model)
+            record |= describe_request(legend, config, area, model.facts)
         tags = provenance_tags(record)
         grid = scene.shape, scene.crs, scene.transform
         writer = stack.enter_context(MaskWriter(staging.path("mask"), *grid, legend, tags))

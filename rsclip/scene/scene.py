@@ -189,6 +189,11 @@ class Scene:
         """Return the name that the outputs of a source begin with."""
         return stem_of(source)
 
+    @property
+    def area_digest(self) -> str | None:
+        """SHA-256 of the area of interest; None without one."""
+        return None if self.aoi is None else self.aoi.digest
+
     def reopen(self) -> "Scene":
         """Return the same scene with handles of its own, for use in another thread."""
         twin = copy.copy(self)

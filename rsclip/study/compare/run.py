@@ -2,7 +2,7 @@
 
 import contextlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +16,7 @@ from rsclip.outputs.rasters.mask import MaskWriter
 from rsclip.outputs.rasters.pam import write_pam
 from rsclip.outputs.records.record import provenance_tags, write_record
 from rsclip.outputs.styles.qml import write_mask_qml
-from rsclip.run.encoder import Model, load_model
+from rsclip.run.encoder import Model, load_for_job, load_model
 from rsclip.run.job import Job
 from rsclip.run.pipeline import Counts, Progress, SceneRun
 from rsclip.run.provenance import describe_outcome, describe_run
@@ -102,7 +102,6 @@ def compare(
     settings = settings.replace(method=heaviest.method, vector_format="none", areas=False)
     truth_file = [] if labels is None else [labels]
     job = Job.prepare([scene], classes, output_dir, settings, [*protect, *truth_file])
-    job = replace(job, methods=len(choices))
     (source,) = job.sources
     if source.error is not None:
         raise source.error
@@ -113,7 +112,7 @@ def compare(
         truth = None
         if labels is not None:
             truth = stack.enter_context(open_labels(labels, opened, job.legend))
-        model = job.load(loader=_loader(choices, backbone))
+        model = load_for_job(job, loader=_loader(choices, backbone), methods=len(choices))
         index = [query.class_index for query in model.queries]
         run = SceneRun(opened, model.encoder, job.legend, index, settings)
         staging = stack.enter_context(

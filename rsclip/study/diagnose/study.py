@@ -21,8 +21,8 @@ from rsclip.model.memory import is_memory_error
 from rsclip.outputs.files.staging import Staging
 from rsclip.outputs.records.record import write_record
 from rsclip.run.encoder import warn_of_unknown_words
-from rsclip.run.job import files_read
 from rsclip.run.provenance import software, without_secrets
+from rsclip.run.source import files_read
 from rsclip.study.diagnose.inputs import find_scenes
 from rsclip.study.diagnose.layers import LayerStatistics, LayerStudy
 from rsclip.study.diagnose.report import NAMES, Picture, write_report, write_tables

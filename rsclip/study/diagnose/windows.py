@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from rsclip.config import SegmentConfig
 from rsclip.errors import InputError, OptionError, RsclipError, RsclipWarning, SceneError, warn
 from rsclip.labelling.windows import Grid, WindowedModel, plan_grid
-from rsclip.run.job import open_scene
+from rsclip.run.source import open_scene
 from rsclip.scene.scene import Scene, gdal_env
 from rsclip.scene.stretch import fit
 from rsclip.study.diagnose.inputs import labels_of

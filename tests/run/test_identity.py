@@ -1,17 +1,19 @@
 """A finished run is known again without its model; a scene is looked at once."""
 
+import hashlib
 import json
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 
 import rsclip
 from rsclip.batch import run_batch
 from rsclip.config import SegmentConfig
-from rsclip.run import segment
-from rsclip.run.job import ClassesRead
-from rsclip.run.request import describe_request, is_same_request
+from rsclip.run import source
+from rsclip.run.identity import describe_request, is_same_request
+from rsclip.run.segment import segment_scenes
 from rsclip.scene import scene as scenes
 from rsclip.words import legend as legends
 from tests.rasters import write_raster
@@ -121,32 +123,39 @@ def test_a_method_from_outside_is_asked_itself():
         assert describe_request(legend, config, None, facts) == {}
 
 
-def test_scenes_are_examined_and_classes_read_once(tmp_path, monkeypatch):
-    import numpy as np
-
+@pytest.mark.parametrize(("command", "parsings"), [("segment", 1), ("batch", 2)])
+def test_a_run_opens_scenes_reads_classes_and_hashes_files_once(
+    command, parsings, tmp_path, monkeypatch
+):
     folder = tmp_path / "scenes"
     folder.mkdir()
     for name in "ab":
         write_raster(folder / f"{name}.tif", np.full((3, 64, 64), 90, "uint8"))
-    seen, parsed, hashed = [], [], []
-    look, read = scenes.Scene.__init__, ClassesRead.read
+    files = [str(folder / "a.tif"), str(folder / "b.tif")]
+    opened, parsed, hashed = [], [], []
+    look, read, digest = scenes.Scene.__init__, source.load_legend, hashlib.file_digest
     monkeypatch.setattr(
         scenes.Scene, "__init__",
-        lambda self, name, *rest, **more: seen.append(name) or look(self, name, *rest, **more),
+        lambda self, name, *rest, **more: opened.append(name) or look(self, name, *rest, **more),
     )  # fmt: skip
     monkeypatch.setattr(
-        ClassesRead, "read", classmethod(lambda cls, *args: parsed.append(1) or read(*args))
+        source, "load_legend", lambda *args, **more: parsed.append(1) or read(*args, **more)
     )
-    digest = segment.Job.input_identity
     monkeypatch.setattr(
-        segment.Job, "input_identity",
-        lambda self, scene: hashed.append(scene.source) or digest(self, scene),
-    )  # fmt: skip
+        hashlib, "file_digest", lambda file, kind: hashed.append(file.name) or digest(file, kind)
+    )
     config = SegmentConfig(resume=True, checksum=True)
-    run_batch([folder], "bright, dark", tmp_path / "out", config=config,
-              model_loader=loader(StubEncoder()))  # fmt: skip
-    files = [str(folder / "a.tif"), str(folder / "b.tif")]
-    assert seen == files
-    assert hashed == files
-    # Once to check all, once by who works.
-    assert len(parsed) == 2
+    given = {"config": config, "model_loader": loader(StubEncoder())}
+    # The first run does all, the second one skips all.
+    for status in ("done", "skipped"):
+        if command == "segment":
+            ended = list(segment_scenes(files, "bright, dark", tmp_path / "out", **given))
+        else:
+            ended = run_batch([folder], "bright, dark", tmp_path / "out", **given).outcomes
+        assert [each.status for each in ended] == [status, status]
+        assert opened == files
+        assert [str(name) for name in hashed] == files
+        # A batch reads them once to check all, and once where the work is done.
+        assert len(parsed) == parsings
+        for calls in (opened, parsed, hashed):
+            calls.clear()
