@@ -415,8 +415,8 @@ def test_what_is_wrong_with_all_is_said_before_any(folder, tmp_path):
     out = tmp_path / "out"
     for error, says, options in (
         (LegendError, "a", {"classes": "a, a"}),
-        (OptionError, "--classes", {"classes": None}),
-        (OptionError, "--jobs", {"jobs": 0}),
+        (OptionError, "classes", {"classes": None}),
+        (OptionError, "jobs", {"jobs": 0}),
     ):
         settings = {"classes": CLASSES, **options}
         with pytest.raises(error, match=says):
