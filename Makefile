@@ -50,7 +50,7 @@ docs: $(STAMP)
 
 nano: $(STAMP)
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable ".[dev,train]"
-	$(BIN)/python -m rsclip.nano.train --output rsclip/data/nano
+	$(BIN)/python -m rsclip.nano.make --output rsclip/data/nano --work build/nano
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info demo-output

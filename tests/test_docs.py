@@ -41,7 +41,7 @@ def test_readme_commands_run(readme, rsclip, repository, tmp_path, monkeypatch):
         done = rsclip(*shlex.split(command, comments=True)[1:])
         assert done.exit_code == 0, f"{command}\n{done.output}"
         if " segment " in command:
-            assert _mean_iou(shlex.split(command)[2]) > 0.5, command
+            assert _mean_iou(shlex.split(command)[2]) > 0.4, command
 
 
 def _mean_iou(scene):

@@ -20,8 +20,8 @@ Words of a class that were never paired with pixels have 0.85 or more where the 
 
 WORD_TEMPLATE = "{}"
 
-GSD_RANGE = (0.31, 0.83)
-"""Pixel sizes in metres of the training crops: scenes of 0.5 m, scaled by 0.6 to 1.6."""
+GSD_RANGE = (0.3, 30.0)
+"""Pixel sizes in metres of drawn and real crops; finer ones are of one stretch of coast only."""
 
 
 def config(shape: NanoShape) -> dict[str, Any]:

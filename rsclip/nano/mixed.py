@@ -1,8 +1,10 @@
 """Teach a trained nano the real Earth: `python -m rsclip.nano.mixed --real DIR --output DIR`.
 
 Each batch is a third synthetic crops, a third crops of real scenes with masks and a third chips of
-one land cover. The text tower stays as it is. Step s draws everything from (seed, s), and a run
-that was cut goes on from its last checkpoint to the same result.
+one land cover. On half of the crops the tokens also learn to predict a network that has seen a
+million photographs, so that few labels go a long way. The text tower stays as it is. Step s draws
+everything from (seed, s), and a run that was cut goes on from its last checkpoint to the same
+result.
 """
 
 import argparse
@@ -22,6 +24,7 @@ from torch.nn import functional as F  # noqa: N812 (torch's own name)
 from rsclip.files import data_path
 from rsclip.nano.data import Pool
 from rsclip.nano.export import export
+from rsclip.nano.feature_teacher import FeatureTeacher, Prediction
 from rsclip.nano.image_tower import (
     DENSE_SCALE,
     ClassPrompts,
@@ -31,29 +34,33 @@ from rsclip.nano.image_tower import (
     normalise,
     parameter_groups,
 )
-from rsclip.nano.model import NanoShape, build, encode_image
+from rsclip.nano.model import NanoShape, build, last_block, to_last_block
 from rsclip.nano.radiometry import vary
-from rsclip.nano.real import RealImage, find_folder, groups, load
+from rsclip.nano.real import RealImage, RealSet, find_folder, groups, load
+from rsclip.nano.real_samples import samples
 from rsclip.nano.text_tower import Tokens
 from rsclip.nano.words import Vocabulary, load_vocabulary
 
 STATE = "state.pt"
-COARSEST, FINEST = 3.0, 0.7
+COARSEST, FINEST = 4.0, 0.7
 
 
 @dataclass(frozen=True)
 class MixedRun:
     """Settings of a run. `part` crops of each of the three kinds make a batch."""
 
-    steps: int = 6_000
-    scenes: int = 300
+    steps: int = 5_000
+    scenes: int = 400
+    variety: float = 0.5
     part: int = 8
-    rate: float = 2e-4
+    rate: float = 3e-4
     warm_up: int = 100
     weight_decay: float = 0.05
     contrastive: float = 0.1
     weight_power: float = 0.35
     varied: float = 0.7
+    teacher: float = 1.0
+    word_noise: float = 0.25
     save_every: int = 100
     seed: int = 1
 
@@ -77,22 +84,24 @@ def partial_loss(patches: Tensor, classes: Tensor, allowed: Tensor) -> Tensor:
 
 
 class RealPool:
-    """Real images in memory, and seeded crops: every set as often, and its classes as often."""
+    """Real images in memory, and seeded crops: a set by its share, its classes evenly."""
 
     def __init__(self, images: Sequence[RealImage]) -> None:
-        kinds: dict[tuple[str, int], list[RealImage]] = {}
+        kinds: dict[tuple[RealSet, int], list[RealImage]] = {}
         for image in images:
             for group in np.unique(image.truth[image.truth >= 0]):
-                kinds.setdefault((image.of.name, int(group)), []).append(image)
+                kinds.setdefault((image.of, int(group)), []).append(image)
         sets = list(dict.fromkeys(image.of for image in images))
         self._sets = [
             [
-                (group, kinds[one.name, group])
+                (group, kinds[one, group])
                 for group in range(len(groups(one)))
-                if (one.name, group) in kinds
+                if (one, group) in kinds
             ]
             for one in sets
         ]
+        shares = np.array([one.share for one in sets])
+        self._shares = shares / shares.sum()
 
     def batch(
         self, rng: np.random.Generator, size: int, crop: int, varied: float
@@ -102,7 +111,7 @@ class RealPool:
         return torch.stack([c[0] for c in crops]), torch.stack([c[1] for c in crops])
 
     def _crop(self, rng: np.random.Generator, crop: int, varied: float) -> tuple[Tensor, Tensor]:
-        kinds = self._sets[int(rng.integers(len(self._sets)))]
+        kinds = self._sets[int(rng.choice(len(self._sets), p=self._shares))]
         group, images = kinds[int(rng.integers(len(kinds)))]
         image = images[int(rng.integers(len(images)))]
         scale = np.exp(rng.uniform(np.log(FINEST), np.log(COARSEST)))
@@ -142,11 +151,17 @@ class Mixed:
         pool: Pool,
         real: Sequence[RealPool],
         run: MixedRun,
+        teacher: FeatureTeacher | None = None,
     ) -> None:
         self.model, self.run, self.done = model, run, 0
         self._vocabulary, self._pool, self._real = vocabulary, pool, real
         self._prompts, self._tokens = ClassPrompts(model, vocabulary), Tokens()
         settings = parameter_groups(model, run.weight_decay)
+        self._teacher = teacher
+        torch.manual_seed(run.seed)
+        self._prediction = Prediction(NanoShape().width)
+        heads = {"params": list(self._prediction.parameters()), "weight_decay": 0.0, "times": 5.0}
+        settings.append(heads)
         self._parameters = [p for group in settings for p in group["params"]]
         self._optimizer = torch.optim.AdamW(settings, lr=run.rate, betas=(0.9, 0.98))
         weight = pool.frequency**-run.weight_power
@@ -170,23 +185,36 @@ class Mixed:
                 drawn.images[k] = torch.from_numpy(vary(rng, shown).transpose(2, 0, 1).copy())
         real = [pool.batch(rng, run.part, crop, run.varied) for pool in self._real]
         images = torch.cat([drawn.images, *(images for images, _ in real)])
-        patches, cls = encode_image(self.model, normalise(images))
+        tokens = to_last_block(self.model, normalise(images))
+        patches, cls = last_block(self.model, tokens)
         parts = torch.split(patches, run.part)
-        classes = self._prompts.draw(rng)
-        losses = [dense_loss(parts[0], classes, drawn.labels, self._weight)]
+        losses = [dense_loss(parts[0], self._words(rng), drawn.labels, self._weight)]
         for part, (_, allowed) in zip(parts[1:], real, strict=True):
-            losses.append(partial_loss(part, self._prompts.draw(rng), allowed))
+            losses.append(partial_loss(part, self._words(rng), allowed))
         texts = captions(rng, drawn.labels, self._vocabulary)
         contrast = contrastive_loss(self.model, cls[: run.part], texts, self._tokens)
         self._optimizer.zero_grad()
-        torch.autograd.backward(torch.stack(losses).mean() + run.contrastive * contrast)
+        loss = torch.stack(losses).mean() + run.contrastive * contrast
+        if self._teacher:
+            some = torch.from_numpy(rng.permutation(len(images))[: len(images) // 2])
+            target = self._teacher(images[some])
+            losses.append(self._prediction.loss(tokens[some, 1:], target))
+            loss = loss + run.teacher * losses[-1]
+        torch.autograd.backward(loss)
         torch.nn.utils.clip_grad_norm_(self._parameters, 1.0)
         for group in self._optimizer.param_groups:
-            group["lr"] = self.rate()
+            group["lr"] = self.rate() * group.get("times", 1)
         self._optimizer.step()
         self.done += 1
-        names = ("synthetic", "masks", "chips")
-        return {name: float(loss.detach()) for name, loss in zip(names, losses, strict=True)}
+        names = ("synthetic", "masks", "chips", "teacher")
+        return {name: float(loss.detach()) for name, loss in zip(names, losses, strict=False)}
+
+    def _words(self, rng: np.random.Generator) -> Tensor:
+        """Class embeddings (K, D) of drawn words, moved a little: other words lie near them."""
+        classes = self._prompts.draw(rng)
+        noise = rng.standard_normal(tuple(classes.shape)).astype(np.float32)
+        moved = classes + self.run.word_noise / classes.shape[1] ** 0.5 * torch.from_numpy(noise)
+        return F.normalize(moved, dim=-1)
 
     def save(self, folder: Path) -> None:
         """Write everything that the next step depends on; a cut leaves the one before."""
@@ -195,6 +223,7 @@ class Mixed:
             "run": asdict(self.run),
             "done": self.done,
             "model": self.model.state_dict(),
+            "prediction": self._prediction.state_dict(),
             "optimizer": self._optimizer.state_dict(),
         }
         part = folder / f"{STATE}.part"
@@ -209,6 +238,7 @@ class Mixed:
         if state["run"] != asdict(self.run):
             raise SystemExit(f"{folder / STATE} is of a run with other settings: {state['run']}")
         self.model.load_state_dict(state["model"])
+        self._prediction.load_state_dict(state["prediction"])
         self._optimizer.load_state_dict(state["optimizer"])
         self.done = state["done"]
         return True
@@ -225,11 +255,13 @@ def load_nano(folder: Path) -> Any:
 def train(run: MixedRun, start: Path, real: Path, output: Path, checkpoints: Path) -> None:
     """Train from the model in `start` and export to `output`; prints JSON lines."""
     torch.set_num_threads(1)
-    images = load(real, validation=False)
+    images = [*load(real, validation=False), *samples(real)]
     masks = RealPool([image for image in images if image.of.labels])
     chips = RealPool([image for image in images if not image.of.labels])
-    vocabulary, pool = load_vocabulary(), Pool.generate(run.scenes)
-    mixed = Mixed(load_nano(start), vocabulary, pool, (masks, chips), run)
+    vocabulary = load_vocabulary(more=True)
+    pool = Pool.generate(run.scenes, variety=run.variety, more=True)
+    teacher = FeatureTeacher() if run.teacher else None
+    mixed = Mixed(load_nano(start), vocabulary, pool, (masks, chips), run, teacher)
     mixed.resume(checkpoints)
     print(json.dumps({"images": len(images), "from_step": mixed.done}), flush=True)
     losses = []
@@ -253,7 +285,8 @@ def main() -> None:
     parser.add_argument("--checkpoints", type=Path, required=True, help="folder to resume from")
     for name in ("steps", "scenes", "part", "seed"):
         parser.add_argument(f"--{name}", type=int, default=getattr(defaults, name))
-    parser.add_argument("--rate", type=float, default=defaults.rate)
+    for name in ("rate", "teacher", "word_noise", "variety"):
+        parser.add_argument(f"--{name}", type=float, default=getattr(defaults, name))
     given = vars(parser.parse_args())
     places = {name: given.pop(name) for name in ("start", "output", "checkpoints")}
     real = find_folder(given.pop("real"))

@@ -101,8 +101,9 @@ def _mlp(block: Any, x: Tensor) -> Tensor:
     return x + hidden
 
 
-def _to_last_block(visual: Any, images: Tensor) -> Tensor:
-    """Tokens (B, 1 + N, C), CLS first, as they enter the last block."""
+def to_last_block(model: Any, images: Tensor) -> Tensor:
+    """Tokens (B, 1 + N, C), CLS first, as they enter the last block; images as `encode_image`."""
+    visual = model.visual
     # One product per patch: on the CPU much faster than a strided convolution's backward pass.
     size = visual.patch_size[0]
     patches = F.unfold(images, size, stride=size).transpose(1, 2)
@@ -126,8 +127,12 @@ def encode_image(model: Any, images: Tensor, attention: str = "qq") -> tuple[Ten
     Returns:
         Patch features (B, N, D) row-major and the CLS embedding (B, D), both of unit length.
     """
+    return last_block(model, to_last_block(model, images), attention)
+
+
+def last_block(model: Any, x: Tensor, attention: str = "qq") -> tuple[Tensor, Tensor]:
+    """What `encode_image` returns, from the tokens (B, 1 + N, C) that enter the last block."""
     visual = model.visual
-    x = _to_last_block(visual, images)
     last = visual.transformer.resblocks[-1]
     q, k, v = _project(last, x)
     if attention == "qq":

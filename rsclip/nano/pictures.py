@@ -1,6 +1,7 @@
 """Draw the model card's pictures: `python -m rsclip.nano.pictures --output docs/images`.
 
-`nano.png` shows held-out scenes; with `--real SCENE`, `nano_real.png` shows a real one.
+`nano.png` shows held-out scenes; with `--real DIR`, `nano_real.png` shows the validation image
+whose score is nearest to the median.
 """
 
 import argparse
@@ -14,9 +15,11 @@ from PIL import Image
 
 from rsclip.nano.data import held_out_seed
 from rsclip.nano.evaluate import write_scene
+from rsclip.nano.real import SETS, RealImage, find_folder, groups, images
+from rsclip.nano.real_scores import confusion, maps, score, words_of
 from rsclip.nano.scenes import CLASSES, generate
 from rsclip.run.segment import segment
-from rsclip.words.legend import Legend
+from rsclip.words.legend import Legend, load_legend
 
 Bytes = npt.NDArray[np.uint8]
 
@@ -76,15 +79,38 @@ def held_out_picture(indices: list[int], model: str) -> Bytes:
     return np.concatenate([np.broadcast_to(r, (len(r), width, 3)) for r in rows[:-1]])
 
 
-def real_picture(path: Path, classes: list[str], model: str) -> Bytes:
-    """A real scene and its prediction side by side."""
-    with tempfile.TemporaryDirectory() as folder:
-        result = segment(path, classes, folder, model=model, bidx=(1, 2, 3))
-        found = paint(result.mask(), result.legend)
-        for item in result.legend.foreground:
-            print(f"{item.name:14} {result.shares[item.name]:.3f}  #{bytes(item.colour).hex()}")
-    side = SIDE + SIDE // 2
-    return _row([_fit(_read(path), side, True), _fit(found, side, False)])
+def median_image(folder: Path, model: str) -> tuple[RealImage, Bytes, float]:
+    """The validation image whose score is nearest to the median, its mask and its mean IoU.
+
+    Of the sets in the public domain with masks, so that it may be shown.
+    """
+    scored = []
+    with tempfile.TemporaryDirectory() as place:
+        for of in SETS:
+            chosen = [
+                image
+                for image in images(folder, of, validation=True)
+                if of.labels and "public domain" in image.licence
+            ]
+            for image, result in zip(chosen, maps(of, chosen, model, Path(place)), strict=True):
+                mask = result.mask()
+                scored.append((score(of, [confusion(image, mask)])["miou"], image, mask))
+    scored.sort(key=lambda each: each[0])
+    value, image, mask = scored[(len(scored) - 1) // 2]
+    return image, mask, value
+
+
+def real_picture(folder: Path, model: str) -> Bytes:
+    """The median validation image, its truth and its map; says which it is."""
+    image, mask, value = median_image(folder, model)
+    legend = load_legend(words_of(image.of))
+    first = np.cumsum([0, *(len(group) for group in groups(image.of))])[:-1] + 1
+    truth = np.where(image.truth < 0, 0, first[image.truth]).astype(np.uint8)
+    print(f"{image.of.name} {image.name}: mean IoU {value:.3f}, {image.licence}")
+    for item in legend.foreground:
+        print(f"{item.name:14} {np.mean(mask == item.value):.3f}  #{bytes(item.colour).hex()}")
+    parts = [_fit(image.pixels, SIDE, True), _fit(paint(truth, legend), SIDE, False)]
+    return _row([*parts, _fit(paint(mask, legend), SIDE, False)])
 
 
 def main() -> None:
@@ -93,13 +119,11 @@ def main() -> None:
     parser.add_argument("--output", type=Path, required=True)
     parser.add_argument("--model", default="nano")
     parser.add_argument("--scenes", type=int, nargs="+", default=[11, 9, 3])
-    parser.add_argument("--real", type=Path)
-    parser.add_argument("--classes", default=", ".join(CLASSES))
+    parser.add_argument("--real", type=Path, help="folder of real imagery")
     arguments = parser.parse_args()
     arguments.output.mkdir(parents=True, exist_ok=True)
     if arguments.real:
-        classes = [word.strip() for word in arguments.classes.split(",")]
-        picture = real_picture(arguments.real, classes, arguments.model)
+        picture = real_picture(find_folder(arguments.real), arguments.model)
         _save(picture, arguments.output / "nano_real.png")
     else:
         picture = held_out_picture(arguments.scenes, arguments.model)

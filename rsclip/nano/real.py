@@ -19,10 +19,10 @@ import rasterio
 from rasterio.errors import NotGeoreferencedWarning
 
 from rsclip.errors import InputError
-from rsclip.nano.scenes import CLASSES
+from rsclip.nano.scenes import CLASSES, MORE_CLASSES
 
 VARIABLE = "RSCLIP_REAL_IMAGERY"
-BIT = {name: 1 << k for k, name in enumerate(CLASSES)}
+BIT = {name: 1 << k for k, name in enumerate((*CLASSES, *MORE_CLASSES))}
 
 Words = tuple[str, ...]
 Bytes = npt.NDArray[np.uint8]
@@ -32,6 +32,8 @@ LAND = tuple(name for name in CLASSES if name not in ("water", "swimming pool"))
 OPEN_GROUND = tuple(name for name in CLASSES if name != "building")
 BUILT = ("building", "road", "parking lot")
 PLANTS = ("grassland", "forest")
+WIDE = 5
+"""A label of so many classes says only what a pixel is not."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,7 +43,8 @@ class RealSet:
     `truth` maps a label value, or for chips the name of their folder, to the classes it may be. No
     two entries share a class unless they are equal, so they can be scored. `loose` are labels that
     may be more than one of the scored: training uses them, scores do not. `incomplete` places
-    train on nothing but `positive`. `validation` decides by a file's name below the image folder.
+    train on nothing but `positive`. `share` is how often training draws from the set.
+    `validation` decides by a file's name below the image folder.
     """
 
     name: str
@@ -53,6 +56,7 @@ class RealSet:
     labels: str | None = "labels"
     incomplete: tuple[str, ...] = ()
     positive: Words = ()
+    share: float = 1.0
 
 
 def _monterey_north(name: str) -> bool:
@@ -62,7 +66,13 @@ def _monterey_north(name: str) -> bool:
 
 def _last_chips(name: str) -> bool:
     """A quarter of the chips; where they lie is not known."""
-    return int(name.rsplit("_", 1)[-1].split(".")[0]) % 4 == 0
+    return int(name.rsplit("_", 1)[-1].split(".")[0]) % 2 == 0
+
+
+def _bicol_north(name: str) -> bool:
+    """Of Bicol's two streets, some 600 m apart, the northern one; other towns are for training."""
+    zoom, row = (int(name.removesuffix(".jpg").split("_")[k]) for k in (-3, -1))
+    return name.startswith("bicol") and row >> (zoom - 19) < 241_595
 
 
 def _elsewhere(name: str) -> bool:
@@ -84,14 +94,19 @@ SETS = (
             10: ("road", "parking lot"),
         },
         _monterey_north,
-        loose={5: ("sand", *PLANTS), 7: ("sand", *PLANTS), 11: (*BUILT, "bare soil", *PLANTS)},
+        loose={
+            2: ("wetland",),
+            5: ("sand", *PLANTS),
+            7: ("sand", *PLANTS),
+            11: (*BUILT, "bare soil", *PLANTS),
+        },
     ),
     RealSet("usgs_obx_coast", 0.42, {0: WATER, 2: LAND}, _elsewhere),
     RealSet(
         "oam_buildings",
         0.3,
         {0: OPEN_GROUND, 1: ("building",)},
-        lambda name: name.startswith("bicol"),
+        _bicol_north,
         incomplete=("zanzibar", "panauti_nepal"),
         positive=("building",),
     ),
@@ -124,6 +139,7 @@ SETS = (
         },
         _last_chips,
         labels=None,
+        share=3.0,
     ),
     RealSet(
         "usgs_capitola_chips",
@@ -138,18 +154,42 @@ SETS = (
         },
         lambda name: False,
         labels=None,
+        share=0.5,
+    ),
+    RealSet(
+        "nrcan_samples",
+        1.0,
+        {
+            "barren_land": ("bare soil", "sand"),
+            "building": ("building",),
+            "grassland": ("grassland",),
+            "roads": ("road", "parking lot"),
+            "trees": ("forest",),
+            "water": WATER,
+        },
+        lambda name: False,
+        images="sat6",
+        labels=None,
+    ),
+    RealSet(
+        "neon_trees",
+        0.1,
+        {"HARV": ("forest",), "TEAK": ("forest",)},
+        lambda name: False,
+        labels=None,
+        share=0.5,
     ),
 )
 """The sets that are used. Chips of a road or river hold mostly something else, so EuroSAT's Highway
-and River are left out; Monterey's marsh has no class of ours."""
+and River are left out."""
 
 
 @dataclass(frozen=True)
 class RealImage:
-    """One image: `pixels` uint8 (H, W, 3), `allowed` uint16 (H, W), `truth` int16 (H, W).
+    """One image: `pixels` uint8 (H, W, 3), `allowed` uint32 (H, W), `truth` int16 (H, W).
 
-    Bit k of `allowed` is set where the pixel may be CLASSES[k]; 0 is ignored. `truth` is the index
-    of the pixel's entry among `groups` of its set, or -1: what scores use.
+    Bit k of `allowed` is set where the pixel may be the k-th class; 0 is ignored. `truth` is the
+    index of the pixel's entry among `groups` of its set, or -1: what scores use.
     """
 
     of: RealSet
@@ -157,7 +197,7 @@ class RealImage:
     licence: str
     validation: bool
     pixels: Bytes
-    allowed: npt.NDArray[np.uint16]
+    allowed: npt.NDArray[np.uint32]
     truth: npt.NDArray[np.int16]
 
 
@@ -206,15 +246,22 @@ def licences(folder: Path) -> dict[str, str]:
 
 
 def _bits(words: Words) -> int:
-    return sum(BIT[word] for word in words)
+    """The classes a pixel may be: the sets' own words do not tell shrubs and rock apart."""
+    also: set[str] = set()
+    if len(words) > 1:
+        also |= {"shrubland"} if "grassland" in words else set()
+        also |= {"rock", "burnt area"} if "bare soil" in words else set()
+    if len(words) >= WIDE:
+        also |= set(MORE_CLASSES)
+    return sum(BIT[word] for word in also.union(words))
 
 
-def _meaning(
+def meaning(
     of: RealSet, label: npt.NDArray[np.uint8], complete: bool
-) -> tuple[npt.NDArray[np.uint16], npt.NDArray[np.int16]]:
+) -> tuple[npt.NDArray[np.uint32], npt.NDArray[np.int16]]:
     """Allowed classes and scored group of each pixel of a label image."""
     known = groups(of)
-    allowed, truth = np.zeros(256, np.uint16), np.full(256, -1, np.int16)
+    allowed, truth = np.zeros(256, np.uint32), np.full(256, -1, np.int16)
     for value, words in {**of.loose, **of.truth}.items():
         if isinstance(value, int) and (complete or words == of.positive):
             allowed[value] = _bits(words)
@@ -243,7 +290,8 @@ def images(folder: Path, of: RealSet, validation: bool | None = None) -> Iterato
         if path.suffix not in (".png", ".jpg", ".tif"):
             continue
         below = path.relative_to(root / of.images)
-        kind, side = below.parts[0], of.validation(below.as_posix())
+        kind = below.parts[0] if len(below.parts) > 1 else below.name.partition("_")[0]
+        side = of.validation(below.as_posix())
         if (of.labels is None and kind not in of.truth) or side is unwanted:
             continue
         file = path.relative_to(root).as_posix()
@@ -251,11 +299,11 @@ def images(folder: Path, of: RealSet, validation: bool | None = None) -> Iterato
             raise InputError(f"{root / 'README.tsv'} does not name {file}: its licence is unknown")
         pixels = _read(path)[:3].transpose(1, 2, 0)
         if of.labels is None:
-            allowed = np.full(pixels.shape[:2], _bits(of.truth[kind]), np.uint16)
+            allowed = np.full(pixels.shape[:2], _bits(of.truth[kind]), np.uint32)
             truth = np.full(pixels.shape[:2], groups(of).index(of.truth[kind]), np.int16)
         else:
             label = _read(root / of.labels / below.with_suffix(".png"))[0]
-            allowed, truth = _meaning(of, label, kind not in of.incomplete)
+            allowed, truth = meaning(of, label, kind not in of.incomplete)
         yield RealImage(
             of, below.as_posix(), known[file], side, np.ascontiguousarray(pixels), allowed, truth
         )

@@ -1,4 +1,4 @@
-"""Train the nano model: `python -m rsclip.nano.train --output DIR [--steps N]`.
+"""Train the nano model on drawn scenes: `python -m rsclip.nano.train --output DIR [--steps N]`.
 
 Everything is drawn from one seed; two runs on one machine write the same bytes.
 """
@@ -31,6 +31,7 @@ class NanoRun:
     steps: int = 8_500
     text_steps: int = 1_500
     scenes: int = 1_000
+    variety: float = 0.3
     token_words: int = 10_000
     seed: int = 1
 
@@ -44,7 +45,7 @@ def train(run: NanoRun, output: Path, checkpoints: Path | None = None) -> None:
     """
     torch.set_num_threads(THREADS)
     torch.use_deterministic_algorithms(True)
-    shape, vocabulary = NanoShape(), load_vocabulary()
+    shape, vocabulary = NanoShape(), load_vocabulary(more=True)
     wall, cpu = time.perf_counter(), time.process_time()
 
     def note(values: Mapping[str, float]) -> None:
@@ -60,7 +61,7 @@ def train(run: NanoRun, output: Path, checkpoints: Path | None = None) -> None:
 
     # The scenes are drawn on one core while the other is at the words.
     with ThreadPoolExecutor(1) as aside:
-        scenes = aside.submit(Pool.generate, run.scenes)
+        scenes = aside.submit(Pool.generate, run.scenes, variety=run.variety, more=True)
         targets = make_targets(
             load_teacher(), vocabulary, shape.embed_dim, run.token_words, run.seed
         )

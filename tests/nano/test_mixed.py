@@ -27,7 +27,7 @@ def shore(side=80):
     truth = np.zeros((side, side), np.int16)
     truth[:, side // 2 :] = 1
     truth[:4] = -1
-    allowed = np.array([BIT["water"], BIT["sand"] | BIT["bare soil"], 0], np.uint16)[truth]
+    allowed = np.array([BIT["water"], BIT["sand"] | BIT["bare soil"], 0], np.uint32)[truth]
     pixels = np.array([[20, 60, 110], [210, 190, 150], [0, 0, 0]], np.uint8)[truth]
     return RealImage(SHORE, "shore", "MIT", False, pixels, allowed, truth)
 

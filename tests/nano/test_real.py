@@ -37,7 +37,7 @@ def write_town(root, rows):
 def test_labels_that_say_less_allow_more_and_incomplete_places_hold_positives_only(tmp_path):
     write_town(tmp_path, [("images/far/a.png", "CC BY 4.0"), ("images/near/a.png", "same")])
     far, near = images(tmp_path, TOWN)
-    ground, loose = BIT["road"] | BIT["grassland"], BIT["sand"] | BIT["water"]
+    ground, loose = BIT["road"] | BIT["grassland"] | BIT["shrubland"], BIT["sand"] | BIT["water"]
     assert far.allowed.tolist() == [[ground, BIT["building"]], [loose, 0]]
     assert far.truth.tolist() == [[0, 1], [-1, -1]]
     assert near.allowed.tolist() == [[0, BIT["building"]], [0, 0]]

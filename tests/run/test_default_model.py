@@ -21,7 +21,7 @@ def test_without_a_model_nano_maps_and_says_so(rsclip, repository, tmp_path):
     assert done.exit_code == 0, done.output
     notice = [line for line in done.stderr.splitlines() if "nano" in line or "fetch" in line]
     assert len(notice) == 2, done.stderr
-    assert "synthetic" in notice[0]
+    assert "much of it is wrong" in notice[0]
     assert "rsclip models fetch ViT-B-16/openai" in notice[1]
     record = json.loads((tmp_path / "greenhouses_run.json").read_text(encoding="utf-8"))
     assert record["model"]["name"] == "nano"

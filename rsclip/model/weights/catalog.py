@@ -112,7 +112,7 @@ def describe_model(name: str, weights: str | Path | None = None) -> dict[str, An
         **_tower_facts(name, architecture),
         **bare,
         "licence": "Apache-2.0" if name == NANO else origin.licence,
-        "source": "rsclip, trained on synthetic scenes" if name == NANO else origin.source,
+        "source": "rsclip, drawn scenes and open imagery" if name == NANO else origin.source,
         "repository": origin.repository or origin.url,
         **_place(_weights_here(parsed)),
     }

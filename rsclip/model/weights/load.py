@@ -40,8 +40,8 @@ from rsclip.words.vocabulary import checked_vocabulary
 __all__ = ["ModelFiles", "find_model", "load_backbone", "model_outline", "paths_behind"]
 
 _LIMITS = (
-    "using nano, the small model that comes with rsclip: trained on synthetic scenes, it knows "
-    "land-cover words and little of real imagery.\n"
+    "using nano, the small model that comes with rsclip: it makes a first map of land cover at "
+    "0.3 to 30 m a pixel, and much of it is wrong (docs/nano.md has figures).\n"
     f"For a real CLIP: `rsclip models fetch {DEFAULT}`"
 )
 _WEIGHTS_SUFFIXES = (".safetensors", ".pt", ".pth", ".bin", ".ckpt")
