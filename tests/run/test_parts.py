@@ -134,7 +134,7 @@ def test_spoilt_jpeg_is_noticed_by_programs_that_hush_logs(photograph, tmp_path,
         else:
             # As logging.config.dictConfig leaves loggers that it does not name.
             logger.disabled = True
-        with pytest.raises(ReadError, match="on-read-error nodata"):
+        with pytest.raises(ReadError, match="on_read_error"):
             run(photograph, tmp_path / "out", StubEncoder())
     finally:
         logger.setLevel(level)

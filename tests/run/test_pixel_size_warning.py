@@ -11,7 +11,7 @@ from rsclip.scene.scene import Scene
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize(
     ("pixel", "gsd", "says"),
-    [(5, None, "--gsd 1"), (0.05, None, "--gsd 0.3"), (0.5, None, None), (5, 0.5, None)],
+    [(5, None, "gsd=1"), (0.05, None, "gsd=0.3"), (0.5, None, None), (5, 0.5, None)],
 )
 def test_pixels_outside_the_range_are_told(make_scene, pixel, gsd, says):
     path = make_scene(transform=Affine(pixel, 0, 5e5, 0, -pixel, 5e6))
