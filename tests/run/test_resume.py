@@ -246,7 +246,7 @@ def test_a_full_disk_keeps_what_was_done(make_scene, tmp_path):
         with rasterio.open(scene, "r+") as dataset:
             # Blocks of noise of the patch's size: a mask that does not compress.
             dataset.write(np.kron(pixels, np.ones((1, 8, 8), "uint8")))
-        with pytest.raises(WriteError, match=r"the disk is full.*resume=True goes on from there"):
+        with pytest.raises(WriteError, match=r"the disk is full.*--resume goes on from there"):
             run(scene, disk / "out", StubEncoder())
         subprocess.run(["mount", "-o", "remount,size=30m", str(disk)], check=True)
         encoder, total = StubEncoder(), StubEncoder()
@@ -268,7 +268,7 @@ def test_going_on_is_offered_where_there_is_something_to_go_on_from(scene, tmp_p
         run(scene, tmp_path / "out", StubEncoder(calls=calls, fail=interrupt))
     said = capsys.readouterr().err
     assert said.startswith("Interrupted: no half-made output was left behind.")
-    assert ("resume=True goes on from there" in said) == (calls == 30)
+    assert ("--resume goes on from there" in said) == (calls == 30)
     assert (tmp_path / "out").exists() == (calls == 30)
 
 
