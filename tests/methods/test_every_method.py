@@ -130,12 +130,12 @@ def test_half_precision_stays_close(method, options):
 @pytest.mark.parametrize(
     ("method", "options", "message"),
     [
-        ("gem", {}, "gem changes the last 6 blocks; this model has 2.*blocks=N, N up to 2"),
+        ("gem", {}, "gem changes the last 6 blocks; this model has 2.*blocks=N', N up to 2"),
         ("clipsurgery", {"blocks": 3}, "changes the last 3 blocks; this model has 2"),
         (
             "scclip",
             {"multi_start": 9, "multi_end": 9},
-            r"no layer lies from 9 .*--method-option multi_start=N, N below 9",
+            r"no layer lies from 9 .*method_option='multi_start=N', N below 9",
         ),
         ("scclip", {"pre_layer": 11}, "whole number from 0 to 10"),
         ("scclip", {"contamination": 0.6}, "number from 0 to 0.5"),
