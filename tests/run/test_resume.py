@@ -246,7 +246,7 @@ def test_a_full_disk_keeps_what_was_done(make_scene, tmp_path):
         with rasterio.open(scene, "r+") as dataset:
             # Blocks of noise of the patch's size: a mask that does not compress.
             dataset.write(np.kron(pixels, np.ones((1, 8, 8), "uint8")))
-        with pytest.raises(WriteError, match=r"the disk is full.*--resume goes on from there"):
+        with pytest.raises(WriteError, match=r"the disk is full.*resume=True goes on from there"):
             run(scene, disk / "out", StubEncoder())
         subprocess.run(["mount", "-o", "remount,size=30m", str(disk)], check=True)
         encoder, total = StubEncoder(), StubEncoder()
