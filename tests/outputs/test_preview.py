@@ -141,7 +141,7 @@ BANNER = (255, 244, 214)
 
 
 def test_warnings_of_the_run_stand_in_a_banner(make_scene, tmp_path):
-    scene, classes, out = make_scene(), ["water", "quokka"], tmp_path / "out"
+    scene, classes, out = make_scene(), ["water", "giraffe"], tmp_path / "out"
     with pytest.warns(RsclipWarning, match="nano has not learned"):
         done = library.segment(scene, classes, out, model="nano", preview=True)
     drawn = np.asarray(done.preview())

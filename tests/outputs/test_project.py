@@ -144,7 +144,7 @@ def test_a_project_leaves_out_what_qgis_may_not_open(in_qgis, make_scene, tmp_pa
 @pytest.mark.parametrize("letter", [";", "!"])
 def test_a_folder_that_vector_files_cannot_be_in(make_scene, tmp_path, letter):
     folder = tmp_path / f"a{letter}b"
-    with pytest.raises(OutputError, match=r"in it\. Choose another folder \(-o\)"):
+    with pytest.raises(OutputError, match=r"in it\. Choose another folder, or vector_format"):
         run(make_scene(), folder)
     assert not folder.exists()
     assert run(make_scene(), folder, vector_format="none", qgis_project=False).mask_path.exists()
