@@ -7,11 +7,13 @@ from rsclip.errors import RunError
 
 __all__ = ["enough_memory", "is_memory_error"]
 
+_OF_TORCH = ("not enough memory", "can't allocate memory", "out of memory")
+
 
 def is_memory_error(error: BaseException) -> bool:
     """Tell whether an error of torch or Python means that the memory did not suffice."""
     text = str(error).lower()
-    return isinstance(error, MemoryError) or "not enough memory" in text or "out of memory" in text
+    return isinstance(error, MemoryError) or any(words in text for words in _OF_TORCH)
 
 
 @contextlib.contextmanager

@@ -9,6 +9,10 @@ from rsclip.model import load_backbone
 from rsclip.model.weights import files, load
 
 TORCH = RuntimeError("[enforce fail at alloc_cpu.cpp:121] DefaultCPUAllocator: not enough memory")
+LINUX = RuntimeError(
+    "[enforce fail at alloc_cpu.cpp:127] err == 0. DefaultCPUAllocator: can't allocate memory: you "
+    "tried to allocate 12582912 bytes. Error code 12 (Cannot allocate memory)"
+)
 
 
 def raising(error):
@@ -18,7 +22,7 @@ def raising(error):
     return fail
 
 
-@pytest.mark.parametrize("error", [MemoryError(), TORCH])
+@pytest.mark.parametrize("error", [MemoryError(), TORCH, LINUX])
 @pytest.mark.parametrize("place", ["read", "convert", "build"])
 def test_memory_that_does_not_suffice_to_load(monkeypatch, error, place):
     if place == "read":
@@ -31,7 +35,7 @@ def test_memory_that_does_not_suffice_to_load(monkeypatch, error, place):
         load_backbone("nano")
 
 
-@pytest.mark.parametrize("error", [MemoryError(), TORCH])
+@pytest.mark.parametrize("error", [MemoryError(), TORCH, LINUX])
 def test_a_torch_file_is_not_called_damaged(monkeypatch, tmp_path, error):
     path = tmp_path / "weights.pt"
     torch.save(files.read_weights(data_path("nano", "open_clip_model.safetensors")), path)

@@ -41,7 +41,7 @@ def exhausted():
 
 
 @pytest.mark.parametrize(
-    ("fail", "message"), [(boom, "boom"), (exhausted, "first.tif.*memory.*--batch-size")]
+    ("fail", "message"), [(boom, "boom"), (exhausted, "first.tif.*memory.*batch_size")]
 )
 def test_an_encoder_that_fails_once_costs_one_scene(make_scene, tmp_path, fail, message):
     scenes = [make_scene("first.tif", (400, 400)), make_scene("second.tif", (400, 400))]
