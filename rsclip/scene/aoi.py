@@ -233,7 +233,11 @@ def _reproject(area: Any, own: pyproj.CRS, crs: CRS) -> Any:
         change = pyproj.Transformer.from_crs(own, to_pyproj(crs), always_xy=True)
         moved = shapely.transform(fine, lambda xy: np.column_stack(change.transform(*xy.T)))
     except GDAL_ERRORS as error:
-        raise OptionError(f"it cannot be reprojected: {error}", where=_WHERE) from error
+        raise OptionError(
+            f"it cannot be reprojected: {error}",
+            where=_WHERE,
+            remedy="Give the area in the scene's own CRS.",
+        ) from error
     if not np.isfinite(shapely.get_coordinates(moved)).all():
         raise OptionError("it has no place in the scene's CRS", where=_WHERE, remedy=_FORMS)
     return shapely.make_valid(moved)
