@@ -194,10 +194,18 @@ def parse_yaml(text: str, where: object, kind: type[InputError]) -> Any:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line = f" at line {mark.line + 1}" if mark else ""
-        raise kind(f"not valid YAML{line}: {error.problem}", where=where) from error
+        raise kind(
+            f"not valid YAML{line}: {error.problem}", where=where, remedy=_YAML_REMEDY
+        ) from error
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         reason = " ".join(str(error).split())
-        raise kind(f"not valid YAML: {reason}", where=where) from error
+        raise kind(f"not valid YAML: {reason}", where=where, remedy=_YAML_REMEDY) from error
+
+
+_YAML_REMEDY = (
+    "Entries of one list or mapping begin in the same column, indented by blanks; text with `: `, "
+    "`#` or brackets stands in quotes."
+)
 
 
 class _StrictLoader(yaml.SafeLoader):

@@ -13,9 +13,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import rasterio
 import torch
-from rasterio.transform import from_origin
 from safetensors.torch import load_file
 from torch.nn import functional as F  # noqa: N812 (torch's own name)
 
@@ -23,6 +21,7 @@ from rsclip.config import SegmentConfig
 from rsclip.files import data_path
 from rsclip.nano.data import held_out_seed, train_seed
 from rsclip.nano.model import NanoShape, build, encode_text
+from rsclip.nano.real_scores import write_geotiff
 from rsclip.nano.scenes import CLASSES, SyntheticScene, generate
 from rsclip.nano.sliding import Counts, confusion, iou
 from rsclip.nano.text_tower import Tokens
@@ -35,20 +34,7 @@ COLOUR_SCENES = 100
 
 def write_scene(scene: SyntheticScene, path: Path) -> None:
     """Write a scene as a GeoTIFF of `GSD` metres in UTM; pixels without data as nodata 0."""
-    bands, height, width = scene.image.shape
-    with rasterio.open(
-        path,
-        "w",
-        driver="GTiff",
-        count=bands,
-        height=height,
-        width=width,
-        dtype=scene.image.dtype,
-        crs="EPSG:32632",
-        transform=from_origin(500_000, 5_300_000, GSD, GSD),
-        nodata=0,
-    ) as dataset:
-        dataset.write(scene.image)
+    write_geotiff(scene.image, path, GSD, nodata=0)
 
 
 def count(truth: npt.NDArray[Any], found: npt.NDArray[Any]) -> Counts:

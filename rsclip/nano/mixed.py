@@ -175,7 +175,7 @@ class Mixed:
         return self.run.rate * min(1, (self.done + 1) / warm) * cosine
 
     def step(self) -> dict[str, float]:
-        """One step; the losses of its three kinds."""
+        """One step; the losses of its three kinds, and the teacher's if there is one."""
         run, rng = self.run, np.random.default_rng((self.run.seed, self.done))
         crop = NanoShape().image_size
         drawn = self._pool.batch(rng, run.part, crop, 0.5)

@@ -28,9 +28,11 @@ def words_of(of: RealSet) -> list[str]:
     return [word for group in groups(of) for word in group]
 
 
-def write_image(image: RealImage, path: Path) -> None:
-    """Write an image as a GeoTIFF in UTM at the pixel size of its set."""
-    height, width, bands = image.pixels.shape
+def write_geotiff(
+    pixels: npt.NDArray[Any], path: Path, gsd: float, nodata: int | None = None
+) -> None:
+    """Write pixels (C, H, W) as a GeoTIFF in UTM, `gsd` metres a pixel."""
+    bands, height, width = pixels.shape
     with rasterio.open(
         path,
         "w",
@@ -38,11 +40,12 @@ def write_image(image: RealImage, path: Path) -> None:
         count=bands,
         height=height,
         width=width,
-        dtype="uint8",
+        dtype=pixels.dtype,
         crs="EPSG:32632",
-        transform=from_origin(500_000, 5_000_000, image.of.gsd, image.of.gsd),
+        transform=from_origin(500_000, 5_300_000, gsd, gsd),
+        nodata=nodata,
     ) as dataset:
-        dataset.write(image.pixels.transpose(2, 0, 1))
+        dataset.write(pixels)
 
 
 def maps(
@@ -51,7 +54,7 @@ def maps(
     """The result of each image of a set, in `folder`."""
     paths = [folder / f"{of.name}-{index}.tif" for index in range(len(chosen))]
     for image, path in zip(chosen, paths, strict=True):
-        write_image(image, path)
+        write_geotiff(image.pixels.transpose(2, 0, 1), path, of.gsd)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RsclipWarning)
         results = segment_scenes(paths, words_of(of), folder, config=SegmentConfig(model=model))

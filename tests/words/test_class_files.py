@@ -112,6 +112,7 @@ def test_same_name_in_two_spellings_of_unicode_is_one(tmp_path):
         ("a.txt", "road\nRoad\n", "line 2: the class 'Road' is there twice"),
         ("a.txt", "Straße\n", "line 1: the word 'Straße' is not plain English"),
         ("a.yaml", "- road\n- [water\n", "not valid YAML at line 3"),
+        ("a.yaml", "a: 1\n  b: 2\n", "begin in the same column, indented by blanks"),
         ("a.yaml", "- road\n- no\n", "class 2: False is not a class"),
         ("a.yaml", "- road\n-\n", "class 2: the class is empty"),
         ("a.yaml", "- name: road\n  name: street\n", "not valid YAML at line 2"),
