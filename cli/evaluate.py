@@ -163,13 +163,17 @@ def command(
             **scoring,
         )
         if as_json:
-            from rsclip.outputs.records.record import to_plain
-
-            outputs = {key: str(path) for key, path in found.paths.items()}
-            whole = to_plain({**found.to_dict(), "outputs": outputs})
-            click.echo(json.dumps(whole, indent=2, ensure_ascii=False))
+            _print_json(found)
         elif not quiet:
             _show(found)
+
+
+def _print_json(found: "Evaluation | Assessment") -> None:
+    from rsclip.outputs.records.record import to_plain
+
+    outputs = {key: str(path) for key, path in found.paths.items()}
+    whole = to_plain({**found.to_dict(), "outputs": outputs})
+    click.echo(json.dumps(whole, indent=2, ensure_ascii=False))
 
 
 def _try(
@@ -237,11 +241,7 @@ def _assess(
 
     found = assess(mask, points, output_dir, classes=classes, overwrite=overwrite)
     if as_json:
-        from rsclip.outputs.records.record import to_plain
-
-        outputs = {key: str(path) for key, path in found.paths.items()}
-        whole = to_plain({**found.to_dict(), "outputs": outputs})
-        click.echo(json.dumps(whole, indent=2, ensure_ascii=False))
+        _print_json(found)
     elif not quiet:
         _show_areas(found)
 
