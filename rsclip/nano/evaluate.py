@@ -14,13 +14,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
-from safetensors.torch import load_file
 from torch.nn import functional as F  # noqa: N812 (torch's own name)
 
 from rsclip.config import SegmentConfig
 from rsclip.files import data_path
 from rsclip.nano.data import held_out_seed, train_seed
-from rsclip.nano.model import NanoShape, build, encode_text
+from rsclip.nano.export import load_nano
+from rsclip.nano.model import encode_text
 from rsclip.nano.real_scores import write_geotiff
 from rsclip.nano.scenes import CLASSES, SyntheticScene, generate
 from rsclip.nano.sliding import Counts, confusion, iou
@@ -112,10 +112,8 @@ def word_sets(vocabulary: Vocabulary) -> dict[str, list[str]]:
 def vanilla(model: str, scenes: Sequence[SyntheticScene]) -> npt.NDArray[np.float64]:
     """IoU (K,) of the class names with the ordinary last block (q-k, residual, FFN)."""
     folder = data_path("nano") if model == "nano" else Path(model)
-    shape = NanoShape()
-    clip = build(shape, 0).eval()
-    stored = load_file(folder / "open_clip_model.safetensors")
-    clip.load_state_dict({name: tensor.float() for name, tensor in stored.items()}, strict=False)
+    clip, shape = load_nano(folder)
+    clip.eval()
     tokens, words = Tokens(), []
     with torch.no_grad():
         for name in CLASSES:

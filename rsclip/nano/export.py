@@ -1,4 +1,4 @@
-"""Write the nano model in open_clip's own form."""
+"""Write and read the nano model in open_clip's own form."""
 
 import json
 from pathlib import Path
@@ -6,9 +6,9 @@ from typing import Any
 
 import torch
 from open_clip.constants import OPENAI_DATASET_MEAN, OPENAI_DATASET_STD
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 
-from rsclip.nano.model import NanoShape
+from rsclip.nano.model import NanoShape, build
 from rsclip.nano.words import Vocabulary
 
 FAR_BELOW = 0.5
@@ -70,3 +70,13 @@ def export(model: Any, shape: NanoShape, vocabulary: Vocabulary, folder: Path) -
     part.replace(folder / "open_clip_model.safetensors")
     names = [*texts, "open_clip_model.safetensors"]
     return sum((folder / name).stat().st_size for name in names)
+
+
+def load_nano(folder: Path) -> tuple[Any, NanoShape]:
+    """A nano model from its exported folder, fp32, and its shape."""
+    stored = json.loads((folder / "open_clip_config.json").read_text(encoding="utf-8"))
+    shape = NanoShape(layers=stored["model_cfg"]["vision_cfg"]["layers"])
+    model = build(shape, 0)
+    weights = load_file(folder / "open_clip_model.safetensors")
+    model.load_state_dict({name: value.float() for name, value in weights.items()}, strict=False)
+    return model, shape

@@ -8,7 +8,6 @@ import argparse
 from pathlib import Path
 
 from rsclip.nano import mixed, train
-from rsclip.nano.feature_teacher import FeatureTeacher
 from rsclip.nano.real import find_folder
 from rsclip.nano.text_tower import load_teacher
 
@@ -22,7 +21,6 @@ def main() -> None:
     given = parser.parse_args()
     real = find_folder(given.real)
     load_teacher()
-    FeatureTeacher()
     drawn = given.work / "drawn"
     if not (drawn / "open_clip_model.safetensors").is_file():
         train.train(train.NanoRun(), drawn)

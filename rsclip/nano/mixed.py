@@ -1,30 +1,26 @@
 """Teach a trained nano the real Earth: `python -m rsclip.nano.mixed --real DIR --output DIR`.
 
-Each batch is a third synthetic crops, a third crops of real scenes with masks and a third chips of
-one land cover. On half of the crops the tokens also learn to predict a network that has seen a
-million photographs, so that few labels go a long way. The text tower stays as it is. Step s draws
-everything from (seed, s), and a run that was cut goes on from its last checkpoint to the same
-result.
+Each batch is made of synthetic crops, crops of real scenes with masks and chips of one land cover.
+The image tower may first be made deeper; the text tower stays as it is. Step s draws everything
+from (seed, s), and a run that was cut goes on from its last checkpoint to the same result.
 """
 
 import argparse
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
-from safetensors.torch import load_file
 from torch import Tensor
 from torch.nn import functional as F  # noqa: N812 (torch's own name)
 
 from rsclip.files import data_path
 from rsclip.nano.data import Pool
-from rsclip.nano.export import export
-from rsclip.nano.feature_teacher import FeatureTeacher, Prediction
+from rsclip.nano.export import export, load_nano
 from rsclip.nano.image_tower import (
     DENSE_SCALE,
     ClassPrompts,
@@ -34,7 +30,7 @@ from rsclip.nano.image_tower import (
     normalise,
     parameter_groups,
 )
-from rsclip.nano.model import NanoShape, build, last_block, to_last_block
+from rsclip.nano.model import NanoShape, deepen, encode_image
 from rsclip.nano.radiometry import vary
 from rsclip.nano.real import RealImage, RealSet, find_folder, groups, load
 from rsclip.nano.real_samples import samples
@@ -47,19 +43,21 @@ COARSEST, FINEST = 4.0, 0.7
 
 @dataclass(frozen=True)
 class MixedRun:
-    """Settings of a run. `part` crops of each of the three kinds make a batch."""
+    """Settings of a run. A batch has `drawn`, `masks` and `chips` crops of the three kinds."""
 
-    steps: int = 5_000
-    scenes: int = 400
-    variety: float = 0.5
-    part: int = 8
+    steps: int = 10_000
+    layers: int = 9
+    scenes: int = 500
+    variety: float = 0.35
+    drawn: int = 14
+    masks: int = 6
+    chips: int = 4
     rate: float = 3e-4
     warm_up: int = 100
     weight_decay: float = 0.05
     contrastive: float = 0.1
     weight_power: float = 0.35
-    varied: float = 0.7
-    teacher: float = 1.0
+    varied: float = 0.6
     word_noise: float = 0.25
     save_every: int = 100
     seed: int = 1
@@ -151,17 +149,11 @@ class Mixed:
         pool: Pool,
         real: Sequence[RealPool],
         run: MixedRun,
-        teacher: FeatureTeacher | None = None,
     ) -> None:
         self.model, self.run, self.done = model, run, 0
         self._vocabulary, self._pool, self._real = vocabulary, pool, real
         self._prompts, self._tokens = ClassPrompts(model, vocabulary), Tokens()
         settings = parameter_groups(model, run.weight_decay)
-        self._teacher = teacher
-        torch.manual_seed(run.seed)
-        self._prediction = Prediction(NanoShape().width)
-        heads = {"params": list(self._prediction.parameters()), "weight_decay": 0.0, "times": 5.0}
-        settings.append(heads)
         self._parameters = [p for group in settings for p in group["params"]]
         self._optimizer = torch.optim.AdamW(settings, lr=run.rate, betas=(0.9, 0.98))
         weight = pool.frequency**-run.weight_power
@@ -175,39 +167,38 @@ class Mixed:
         return self.run.rate * min(1, (self.done + 1) / warm) * cosine
 
     def step(self) -> dict[str, float]:
-        """One step; the losses of its three kinds, and the teacher's if there is one."""
+        """One step; the losses of its three kinds of crops."""
         run, rng = self.run, np.random.default_rng((self.run.seed, self.done))
         crop = NanoShape().image_size
-        drawn = self._pool.batch(rng, run.part, crop, 0.5)
-        for k in range(run.part):
+        drawn = self._pool.batch(rng, run.drawn, crop, 0.5)
+        for k in range(run.drawn):
             if rng.random() < run.varied:
                 shown = (drawn.images[k].permute(1, 2, 0).numpy() * 255).astype(np.uint8)
                 drawn.images[k] = torch.from_numpy(vary(rng, shown).transpose(2, 0, 1).copy())
-        real = [pool.batch(rng, run.part, crop, run.varied) for pool in self._real]
+        sizes = (run.masks, run.chips)
+        real = [
+            pool.batch(rng, size, crop, run.varied)
+            for pool, size in zip(self._real, sizes, strict=True)
+        ]
         images = torch.cat([drawn.images, *(images for images, _ in real)])
-        tokens = to_last_block(self.model, normalise(images))
-        patches, cls = last_block(self.model, tokens)
-        parts = torch.split(patches, run.part)
+        patches, cls = encode_image(self.model, normalise(images))
+        parts = torch.split(patches, [run.drawn, *sizes])
         losses = [dense_loss(parts[0], self._words(rng), drawn.labels, self._weight)]
         for part, (_, allowed) in zip(parts[1:], real, strict=True):
             losses.append(partial_loss(part, self._words(rng), allowed))
         texts = captions(rng, drawn.labels, self._vocabulary)
-        contrast = contrastive_loss(self.model, cls[: run.part], texts, self._tokens)
+        contrast = contrastive_loss(self.model, cls[: run.drawn], texts, self._tokens)
         self._optimizer.zero_grad()
-        loss = torch.stack(losses).mean() + run.contrastive * contrast
-        if self._teacher:
-            some = torch.from_numpy(rng.permutation(len(images))[: len(images) // 2])
-            target = self._teacher(images[some])
-            losses.append(self._prediction.loss(tokens[some, 1:], target))
-            loss = loss + run.teacher * losses[-1]
+        shares = torch.tensor([run.drawn, *sizes]) / len(images)
+        loss = (shares * torch.stack(losses)).sum() + run.contrastive * contrast
         torch.autograd.backward(loss)
         torch.nn.utils.clip_grad_norm_(self._parameters, 1.0)
         for group in self._optimizer.param_groups:
-            group["lr"] = self.rate() * group.get("times", 1)
+            group["lr"] = self.rate()
         self._optimizer.step()
         self.done += 1
-        names = ("synthetic", "masks", "chips", "teacher")
-        return {name: float(loss.detach()) for name, loss in zip(names, losses, strict=False)}
+        names = ("synthetic", "masks", "chips")
+        return {name: float(loss.detach()) for name, loss in zip(names, losses, strict=True)}
 
     def _words(self, rng: np.random.Generator) -> Tensor:
         """Class embeddings (K, D) of drawn words, moved a little: other words lie near them."""
@@ -223,7 +214,6 @@ class Mixed:
             "run": asdict(self.run),
             "done": self.done,
             "model": self.model.state_dict(),
-            "prediction": self._prediction.state_dict(),
             "optimizer": self._optimizer.state_dict(),
         }
         part = folder / f"{STATE}.part"
@@ -238,18 +228,9 @@ class Mixed:
         if state["run"] != asdict(self.run):
             raise SystemExit(f"{folder / STATE} is of a run with other settings: {state['run']}")
         self.model.load_state_dict(state["model"])
-        self._prediction.load_state_dict(state["prediction"])
         self._optimizer.load_state_dict(state["optimizer"])
         self.done = state["done"]
         return True
-
-
-def load_nano(folder: Path) -> Any:
-    """A nano model from its exported folder, fp32."""
-    model = build(NanoShape(), 0)
-    stored = load_file(folder / "open_clip_model.safetensors")
-    model.load_state_dict({name: tensor.float() for name, tensor in stored.items()}, strict=False)
-    return model
 
 
 def train(run: MixedRun, start: Path, real: Path, output: Path, checkpoints: Path) -> None:
@@ -260,8 +241,8 @@ def train(run: MixedRun, start: Path, real: Path, output: Path, checkpoints: Pat
     chips = RealPool([image for image in images if not image.of.labels])
     vocabulary = load_vocabulary(more=True)
     pool = Pool.generate(run.scenes, variety=run.variety, more=True)
-    teacher = FeatureTeacher() if run.teacher else None
-    mixed = Mixed(load_nano(start), vocabulary, pool, (masks, chips), run, teacher)
+    model, shape = load_nano(start)
+    mixed = Mixed(deepen(model, shape, run.layers), vocabulary, pool, (masks, chips), run)
     mixed.resume(checkpoints)
     print(json.dumps({"images": len(images), "from_step": mixed.done}), flush=True)
     losses = []
@@ -272,7 +253,7 @@ def train(run: MixedRun, start: Path, real: Path, output: Path, checkpoints: Pat
             mean = {name: round(np.mean([x[name] for x in losses]), 4) for name in losses[0]}
             print(json.dumps({"step": mixed.done, **mean}), flush=True)
             losses = []
-    export(mixed.model, NanoShape(), vocabulary, output)
+    export(mixed.model, replace(shape, layers=run.layers), vocabulary, output)
 
 
 def main() -> None:
@@ -283,9 +264,9 @@ def main() -> None:
     parser.add_argument("--start", type=Path, default=data_path("nano"), help="model to start from")
     parser.add_argument("--output", type=Path, required=True, help="folder of the model")
     parser.add_argument("--checkpoints", type=Path, required=True, help="folder to resume from")
-    for name in ("steps", "scenes", "part", "seed"):
+    for name in ("steps", "layers", "scenes", "drawn", "masks", "chips", "seed"):
         parser.add_argument(f"--{name}", type=int, default=getattr(defaults, name))
-    for name in ("rate", "teacher", "word_noise", "variety"):
+    for name in ("rate", "word_noise", "variety", "varied"):
         parser.add_argument(f"--{name}", type=float, default=getattr(defaults, name))
     given = vars(parser.parse_args())
     places = {name: given.pop(name) for name in ("start", "output", "checkpoints")}

@@ -4,7 +4,7 @@ The model is an ordinary `open_clip.CLIP`, so that it loads like any other; only
 ours. Both share every block but the last.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, cast
 
 import open_clip
@@ -71,6 +71,35 @@ def build(shape: NanoShape, seed: int) -> nn.Module:
         nn.init.eye_(last.in_proj_weight[2 * width :])
         nn.init.eye_(last.out_proj.weight)
     return cast(nn.Module, model)
+
+
+def deepen(model: Any, shape: NanoShape, layers: int) -> Any:
+    """A model with `layers` blocks in its image tower that computes what `model` does.
+
+    Copies of blocks are spread before the last one; their output projections are zero, so that
+    each starts as the identity (as in Net2Net, Chen et al. 2016).
+
+    Raises:
+        ValueError: `layers` is less than the model has, or twice that or more.
+    """
+    blocks = list(model.visual.transformer.resblocks)
+    more = layers - len(blocks)
+    if not 0 <= more < len(blocks):
+        raise ValueError(f"a tower of {len(blocks)} blocks cannot be made {layers} blocks deep")
+    deeper: Any = build(replace(shape, layers=layers), 0)
+    followed = {round((k + 1) * (len(blocks) - 1) / more) - 1 for k in range(more)}
+    order = [n for n in range(len(blocks)) for _ in range(1 + (n in followed))]
+    copied = [n > 0 and order[n] == order[n - 1] for n in range(layers)]
+    image_blocks = "visual.transformer.resblocks."
+    rest = {k: v for k, v in model.state_dict().items() if not k.startswith(image_blocks)}
+    deeper.load_state_dict(rest, strict=False)
+    for block, number, new in zip(deeper.visual.transformer.resblocks, order, copied, strict=True):
+        block.load_state_dict(blocks[number].state_dict())
+        if new:
+            for layer in (block.attn.out_proj, block.mlp.c_proj):
+                nn.init.zeros_(layer.weight)
+                nn.init.zeros_(layer.bias)
+    return deeper
 
 
 def _heads(x: Tensor, heads: int) -> Tensor:

@@ -21,7 +21,7 @@ from rsclip.nano.text_tower import load_teacher, make_targets, train_text
 from rsclip.nano.words import load_vocabulary
 
 THREADS = 1  # sums are split by thread: another count gives other last digits
-SIZE_LIMIT = 12_000_000
+SIZE_LIMIT = 24_000_000
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from torch.nn import functional as F  # noqa: E402, N812
 
 from rsclip.nano.image_tower import DENSE_SCALE, dense_loss  # noqa: E402
 from rsclip.nano.mixed import Mixed, MixedRun, RealPool, partial_loss  # noqa: E402
-from rsclip.nano.model import NanoShape, build  # noqa: E402
+from rsclip.nano.model import NanoShape, build, deepen, encode_image  # noqa: E402
 from rsclip.nano.radiometry import stretched, vary  # noqa: E402
 from rsclip.nano.real import BIT, RealImage, RealSet, groups  # noqa: E402
 from rsclip.nano.scenes import CLASSES  # noqa: E402
@@ -94,11 +94,35 @@ def test_stretched_spreads_each_band():
     np.testing.assert_allclose(spread[[2, 50, 98], 0], [[0] * 3, [0.5] * 3, [1] * 3], atol=1e-4)
 
 
+@pytest.mark.parametrize("layers", [3, 4, 5])
+def test_a_deeper_tower_begins_as_the_one_it_came_from(layers):
+    shape = NanoShape(width=64, layers=3)
+    model, images = build(shape, 5), torch.rand(2, 3, 64, 64, generator=torch.manual_seed(1))
+    deeper = deepen(model, shape, layers)
+    assert len(deeper.visual.transformer.resblocks) == layers
+    for attention in ("qq", "qk"):
+        for one, two in zip(
+            encode_image(model, images, attention),
+            encode_image(deeper, images, attention),
+            strict=True,
+        ):
+            torch.testing.assert_close(one, two)
+    torch.testing.assert_close(deeper.token_embedding.weight, model.token_embedding.weight)
+
+
+@pytest.mark.parametrize("layers", [2, 6])
+def test_a_tower_is_made_no_shallower_and_less_than_twice_as_deep(layers):
+    shape = NanoShape(width=64, layers=3)
+    with pytest.raises(ValueError, match="3 blocks"):
+        deepen(build(shape, 5), shape, layers)
+
+
 @pytest.fixture
 def start():
     pool, real = Pool(small_scene(seed) for seed in range(2)), RealPool([shore()])
     words = tuple(replace(one, trained=one.trained[:1]) for one in load_vocabulary().classes)
-    few, run = Vocabulary(words, ()), MixedRun(steps=4, part=2)
+    few = Vocabulary(words, ())
+    run = MixedRun(steps=4, layers=6, drawn=2, masks=2, chips=2)
     return lambda: Mixed(build(NanoShape(), 0), few, pool, (real, real), run)
 
 
@@ -125,6 +149,6 @@ def test_a_resumed_run_ends_as_an_uncut_one(start, tmp_path):
 def test_a_checkpoint_of_other_settings_is_refused(start, tmp_path):
     mixed = start()
     mixed.save(tmp_path)
-    mixed.run = MixedRun(steps=5, part=2)
+    mixed.run = replace(mixed.run, steps=5)
     with pytest.raises(SystemExit, match="other settings"):
         mixed.resume(tmp_path)

@@ -15,6 +15,7 @@ from rsclip.files import data_path  # noqa: E402
 from rsclip.nano.data import held_out_seed  # noqa: E402
 from rsclip.nano.evaluate import segment_all, word_sets, write_scene  # noqa: E402
 from rsclip.nano.export import config, vocabulary_json  # noqa: E402
+from rsclip.nano.mixed import MixedRun  # noqa: E402
 from rsclip.nano.model import NanoShape  # noqa: E402
 from rsclip.nano.scenes import CLASSES, generate  # noqa: E402
 from rsclip.nano.train import SIZE_LIMIT  # noqa: E402
@@ -46,7 +47,7 @@ def test_size():
 
 def test_files_are_what_the_trainer_writes():
     written = json.loads((FOLDER / "open_clip_config.json").read_text(encoding="utf-8"))
-    assert written == json.loads(json.dumps(config(NanoShape())))
+    assert written == json.loads(json.dumps(config(NanoShape(layers=MixedRun().layers))))
     assert vocabulary_json(load_vocabulary(more=True)) == VOCABULARY
 
 
