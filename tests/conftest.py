@@ -1,4 +1,4 @@
-"""Shared by all tests: small models with seeded weights, small scenes, and the command line."""
+"""Shared by all tests: small models with seeded weights, small scenes, the command line, QGIS."""
 
 import json
 import os
@@ -22,6 +22,8 @@ settings.load_profile("rsclip")
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 # Nor read or leave anything in the user's own cache.
 os.environ["RSCLIP_CACHE"] = "off"
+
+QGIS_PYTHON = "/usr/bin/python3"
 
 TINY = {
     "embed_dim": 32,
@@ -150,3 +152,38 @@ def look_at(chromium, tmp_path):
             return shot.convert("RGB")
 
     return look
+
+
+@pytest.fixture(scope="session")
+def in_qgis():
+    """Return a function that runs code in QGIS's Python and returns what it assigns to `said`."""
+    probe = "import qgis.core"
+    environment = {
+        key: value
+        for key, value in os.environ.items()
+        if not key.startswith(("PYTHON", "GDAL", "PROJ", "VIRTUAL"))
+    } | {"QT_QPA_PLATFORM": "offscreen"}
+    if (
+        not Path(QGIS_PYTHON).exists()
+        or subprocess.run(
+            [QGIS_PYTHON, "-c", probe], capture_output=True, env=environment
+        ).returncode
+    ):
+        pytest.skip("PyQGIS is not installed (Debian: apt-get install python3-qgis)")
+
+    def run(code, *arguments):
+        script = (
+            "import json, sys\nfrom qgis.core import *\n"
+            "QgsApplication.setPrefixPath('/usr', True)\n"
+            "app = QgsApplication([], False)\napp.initQgis()\nsaid = None\n"
+            f"{code}\nprint('SAID', json.dumps(said), flush=True)\nimport os\nos._exit(0)\n"
+        )
+        done = subprocess.run(
+            [QGIS_PYTHON, "-c", script, *map(str, arguments)],
+            capture_output=True, text=True, env=environment, timeout=120,
+        )  # fmt: skip
+        lines = [line for line in done.stdout.splitlines() if line.startswith("SAID ")]
+        assert lines, done.stderr
+        return json.loads(lines[-1][5:])
+
+    return run

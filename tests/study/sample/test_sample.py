@@ -265,3 +265,25 @@ def test_a_mask_about_a_rotated_pole_is_sampled(tmp_path):
         made.write(np.ones((1, 8, 8), "uint8"))
     points = pyogrio.read_dataframe(library.sample(path, 4, output=tmp_path / "s.gpkg"))
     assert points.crs.is_derived
+
+
+def test_qgis_offers_the_classes_and_hides_the_map(in_qgis, made, tmp_path):
+    path = library.sample(made[0], 60, tmp_path / "s.gpkg")
+    fields, widget, choices, editable, shown = in_qgis(
+        "layer = QgsVectorLayer(sys.argv[1] + '|layername=sample', 'sample', 'ogr')\n"
+        "names = layer.fields().names()\n"
+        "place = names.index('label')\n"
+        "setup = layer.editorWidgetSetup(place)\n"
+        "form = layer.editFormConfig()\n"
+        "said = [names, setup.type(), [list(pair.values())[0] for pair in setup.config()['map']],\n"
+        "        [not form.readOnly(i) for i in range(len(names))],\n"
+        "        [[f[n] if f[n] != NULL else None for n in ('label', 'comment')]\n"
+        "         for f in layer.getFeatures()]]",
+        path,
+    )
+    # The map's class is in no field: the interpreter cannot see it.
+    assert fields == ["fid", "point", "label", "comment"]
+    assert widget == "ValueMap"
+    assert choices == ["building", "road", "water", "unclassified"]
+    assert editable == [False, False, True, True]
+    assert shown == [[None, None]] * 60
