@@ -15,6 +15,7 @@ from rsclip_cli.options import (
     gather_config,
     given_layers,
     output_options,
+    progress_option,
 )
 from rsclip_cli.report import fail, guard
 
@@ -60,6 +61,7 @@ _DEFAULTS = {"resume": True}
 )
 @click.option("--dry-run", is_flag=True, help="Show scenes, time, memory and disk; write nothing.")
 @functools.partial(config_options, defaults=_DEFAULTS)
+@progress_option
 @output_options
 def command(
     inputs: tuple[str, ...],
@@ -75,6 +77,7 @@ def command(
     stac_catalog: bool | None,
     dry_run: bool,
     config_file: str | None,
+    progress: str,
     quiet: bool,
     verbose: bool,
     as_json: bool,
@@ -114,7 +117,7 @@ def command(
             )  # fmt: skip
             show_plan(plan_tasks(tasks, root, dask=dask), as_json, jobs=jobs or 1)
             return
-        with LiveView(quiet=quiet) as view:
+        with LiveView(quiet=quiet, form=progress) as view:
             report = run_batch(
                 inputs, classes, output_dir, config=config, given=layers, listener=view,
                 **{name: value for name, value in given.items() if value is not None},

@@ -15,6 +15,7 @@ from rsclip_cli.options import (
     config_flags,
     gather_config,
     output_options,
+    progress_option,
 )
 from rsclip_cli.report import ProgressLine, guard
 from rsclip_cli.table import print_table
@@ -51,6 +52,7 @@ _WIDE = 100
 )
 @config_file_option
 @config_flags(*COMPARE_OPTIONS)
+@progress_option
 @output_options
 def command(
     scene: str,
@@ -59,6 +61,7 @@ def command(
     labels: str | None,
     output_dir: str,
     config_file: str | None,
+    progress: str,
     quiet: bool,
     verbose: bool,
     as_json: bool,
@@ -74,10 +77,11 @@ def command(
     Exit codes: 0 done; 2 wrong before any pixel was read; 1 anything after.
     """
     with guard(quiet=quiet, verbose=verbose):
+        from rsclip.scene.source import stem_of
         from rsclip.study.compare import compare
 
         config = gather_config(config_file, flags)
-        progress = ProgressLine(quiet=quiet)
+        shown = ProgressLine(quiet=quiet, scenes=[stem_of(scene)], form=progress)
         found = compare(
             scene,
             classes,
@@ -85,10 +89,10 @@ def command(
             output_dir,
             labels=labels,
             config=config,
-            progress=progress,
+            progress=shown,
             protect=[config_file] if config_file else [],
         )
-        progress.close()
+        shown.next_scene()
         if as_json:
             from rsclip.outputs.records.record import to_plain
 

@@ -7,7 +7,7 @@ import click
 
 from rsclip.config import STUDY_OPTIONS, STUDY_SEED, STUDY_WINDOWS
 from rsclip_cli.completion import complete_classes
-from rsclip_cli.options import GroupedCommand, config_flags, output_options
+from rsclip_cli.options import GroupedCommand, config_flags, output_options, progress_option
 from rsclip_cli.report import ProgressLine, guard
 
 if TYPE_CHECKING:
@@ -49,6 +49,7 @@ _POINT = ("attention", "residual", "ffn", "alpha", "beta", "normalised")
     help=f"Of the random choice of windows  [default: {STUDY_SEED}].",
 )
 @config_flags(*STUDY_OPTIONS)
+@progress_option
 @output_options
 def command(
     source: str,
@@ -57,6 +58,7 @@ def command(
     output_dir: str,
     windows: int,
     seed: int,
+    progress: str,
     quiet: bool,
     verbose: bool,
     as_json: bool,
@@ -74,7 +76,7 @@ def command(
         from rsclip.study.diagnose import study
 
         given = {name: value for name, value in flags.items() if value is not None}
-        progress = ProgressLine(quiet=quiet)
+        shown = ProgressLine(quiet=quiet, form=progress)
         found = study(
             source,
             output_dir,
@@ -82,10 +84,10 @@ def command(
             labels=labels,
             windows=windows,
             seed=seed,
-            progress=progress,
+            progress=shown,
             **given,
         )
-        progress.close()
+        shown.close()
         if as_json:
             click.echo(json.dumps(_plain(found), indent=2, ensure_ascii=False))
         elif not quiet:

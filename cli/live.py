@@ -8,6 +8,7 @@ from typing import Any, Self
 import click
 
 from rsclip.batch.tasks import Listener, Outcome, Task
+from rsclip_cli.report import ProgressObjects
 from rsclip_cli.table import show_time
 
 __all__ = ["LiveView"]
@@ -19,12 +20,20 @@ _PLAIN_SECONDS = 60.0
 
 
 class LiveView(Listener):
-    """Shows a batch on standard error; a context manager."""
+    """Shows a batch on standard error; a context manager.
 
-    def __init__(self, *, quiet: bool) -> None:
+    Args:
+        quiet: Show failed scenes only.
+        form: "json" for `ProgressObjects` in place of bars and lines, even if quiet.
+    """
+
+    def __init__(self, *, quiet: bool, form: str | None = None) -> None:
         self._quiet = quiet
+        self._objects = ProgressObjects() if form == "json" else None
         # A service may run without any standard error.
-        self._terminal = not quiet and sys.stderr is not None and sys.stderr.isatty()
+        self._terminal = (
+            not (quiet or self._objects) and sys.stderr is not None and sys.stderr.isatty()
+        )
         self._scenes = self._ended = self._worked = 0
         self._began = self._last = time.monotonic()
         self._overall: Any = None
@@ -48,7 +57,9 @@ class LiveView(Listener):
     def begin(self, scenes: int, workers: int) -> None:
         """Begin to count."""
         self._scenes, self._began = scenes, time.monotonic()
-        if self._terminal:
+        if self._objects:
+            self._objects("scenes", 0, scenes)
+        elif self._terminal:
             from tqdm import tqdm
 
             form = "{desc} |{bar}| {n_fmt} of {total_fmt} scenes{postfix}"
@@ -71,6 +82,9 @@ class LiveView(Listener):
 
     def advance(self, worker: str, done: int, total: int) -> None:
         """Move a worker's bar."""
+        if self._objects:
+            self._objects("windows", done, total, scene=self._scene_of.get(worker))
+            return
         bar = self._bars.get(worker)
         if bar is not None:
             bar.total = total
@@ -86,6 +100,9 @@ class LiveView(Listener):
         """Count a scene and show how it ended; on a terminal, only if it failed."""
         self._ended += 1
         self._worked += outcome.status == "done"
+        if self._objects:
+            idle = self._ended - self._worked
+            self._objects("scenes", self._ended, self._scenes, skipped=idle)
         if self._overall is not None:
             self._overall.set_postfix_str(self._left(), refresh=False)
             self._overall.update(1)
@@ -94,7 +111,7 @@ class LiveView(Listener):
         name = outcome.task.name
         if outcome.status == "failed" and outcome.problem is not None:
             self._say(f"failed  {name}: {outcome.problem.message}", errors_too=True)
-        elif not self._terminal:
+        elif not (self._terminal or self._objects):
             count = f"{self._ended} of {self._scenes}"
             why = f"{outcome.seconds:.1f} s" if outcome.problem is None else outcome.problem.message
             parts = [f"{outcome.status:<7} {name} ({why})", count, self._left()]

@@ -21,6 +21,7 @@ __all__ = [
     "gather_config",
     "given_layers",
     "output_options",
+    "progress_option",
 ]
 
 GROUPS: Mapping[str, tuple[str, ...]] = {
@@ -105,6 +106,17 @@ def output_options(function: F) -> F:
     ):
         function = click.option(*names, is_flag=True, help=text)(function)
     return function
+
+
+def progress_option(function: F) -> F:
+    """Add --progress."""
+    return click.option(
+        "--progress",
+        type=click.Choice(["text", "json"]),
+        default="text",
+        show_default=True,
+        help="json: one JSON object a line on standard error, for other programs (docs/batch.md).",
+    )(function)
 
 
 def gather_config(

@@ -1,6 +1,8 @@
 """What a person sees: progress, warnings, errors and exit codes."""
 
 import contextlib
+import json
+import math
 import os
 import signal
 import sys
@@ -17,9 +19,10 @@ from rsclip.errors import RsclipError, RsclipWarning
 from rsclip.wording import naming_flags
 from rsclip_cli.table import show_time
 
-__all__ = ["DownloadLines", "ProgressLine", "fail", "guard"]
+__all__ = ["DownloadLines", "ProgressLine", "ProgressObjects", "fail", "guard"]
 
 _PLAIN_SECONDS = 15.0
+_OBJECT_SECONDS = 0.2
 _ESTIMATE_SECONDS = 1.0
 _DOWNLOAD_SECONDS = 30.0
 _NOTHING_LEFT = "no half-made output was left behind."
@@ -101,21 +104,68 @@ def fail(error: RsclipError, *, verbose: bool = False) -> None:
     click.echo(f"Error: {error}", err=True)
 
 
+class ProgressObjects:
+    """Progress for other programs: JSON objects on standard error, one a line.
+
+    docs/batch.md names their keys.
+    """
+
+    def __init__(self) -> None:
+        # Stage and scene -> the first count, its time, and the time of the last line.
+        self._stages: dict[tuple[str, str | None], tuple[int, float, float]] = {}
+
+    def __call__(
+        self, stage: str, done: int, total: int, *, scene: str | None = None, skipped: int = 0
+    ) -> None:
+        """Tell how far a stage is: its first and last count always, others a few times a second.
+
+        Args:
+            stage: "windows" of a scene, or "scenes".
+            done: How many are behind us.
+            total: Of how many.
+            scene: The scene whose windows are counted.
+            skipped: How many of `done` took no time, which the rate leaves out.
+        """
+        now = time.monotonic()
+        first, began, last = self._stages.get((stage, scene), (done, now, -math.inf))
+        if done < first:
+            first, began, last = done, now, -math.inf
+        if now - last < _OBJECT_SECONDS and done < total:
+            return
+        self._stages[stage, scene] = first, began, now
+        rate = _rate(done - first - skipped, now - began)
+        facts = {
+            "stage": stage, "scene": scene, "done": done, "total": total,
+            "rate": rate and round(rate, 3), "left": rate and round((total - done) / rate, 1),
+        }  # fmt: skip
+        click.echo(json.dumps(facts), err=True)
+
+
+def _rate(counted: int, seconds: float) -> float | None:
+    """Return how many a second, or None while that is not known."""
+    return counted / seconds if counted > 0 and seconds >= _ESTIMATE_SECONDS else None
+
+
 class ProgressLine:
-    """Windows done, rate and time left: a bar on a terminal, plain lines otherwise.
+    """Windows done, rate and time left: a bar on a terminal, plain lines or JSON otherwise.
 
     One object serves scene after scene: it begins anew when the count does, or with `next_scene`.
 
     Args:
         quiet: Show nothing.
-        scenes: Names of several scenes in their order; without them, no scene is named.
+        scenes: Names of the scenes in their order; several are named.
+        form: "json" for `ProgressObjects`, even if quiet.
     """
 
-    def __init__(self, *, quiet: bool, scenes: Sequence[str] = ()) -> None:
+    def __init__(self, *, quiet: bool, scenes: Sequence[str] = (), form: str | None = None) -> None:
         self._quiet = quiet
         # A service may run without any standard error.
         self._terminal = sys.stderr is not None and sys.stderr.isatty()
         self._names = deque(scenes)
+        self._scenes = len(scenes)
+        self._objects = ProgressObjects() if form == "json" else None
+        if self._objects and scenes:
+            self._objects("scenes", 0, self._scenes)
         self._bar: Any = None
         self._done = 0
         self._first: int | None = None
@@ -123,6 +173,9 @@ class ProgressLine:
 
     def __call__(self, done: int, total: int) -> None:
         """Show that `done` of `total` windows are behind us."""
+        if self._objects:
+            self._objects("windows", done, total, scene=self._names[0] if self._names else None)
+            return
         if self._quiet:
             return
         if done < self._done:
@@ -147,16 +200,18 @@ class ProgressLine:
         self._last = time.monotonic()
 
     def next_scene(self) -> None:
-        """Begin anew for the next of several scenes."""
+        """Begin anew for the next scene."""
         self.close()
         if self._names:
             self._names.popleft()
+        if self._objects and self._scenes:
+            self._objects("scenes", self._scenes - len(self._names), self._scenes)
 
     def _draw(self, done: int, total: int) -> None:
         if self._bar is None:
             from tqdm import tqdm
 
-            name = self._names[0] if self._names else "windows"
+            name = self._names[0] if self._scenes > 1 else "windows"
             self._bar = tqdm(total=total, initial=done, desc=name, unit="win", leave=False)
         self._bar.update(done - self._bar.n)
 
@@ -165,11 +220,9 @@ class ProgressLine:
         if now - self._last < _PLAIN_SECONDS and done < total:
             return
         self._last = now
-        line = f"{self._names[0]}: " if self._names else ""
+        line = f"{self._names[0]}: " if self._scenes > 1 else ""
         line += f"{done} of {total} windows"
-        seconds, counted = now - self._began, done - (self._first or 0)
-        if counted and seconds >= _ESTIMATE_SECONDS:
-            rate = counted / seconds
+        if rate := _rate(done - (self._first or 0), now - self._began):
             line += f", {rate:.1f} a second, {show_time((total - done) / rate)} left"
         click.echo(line, err=True)
 

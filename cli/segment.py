@@ -7,7 +7,13 @@ from typing import Any
 import click
 
 from rsclip_cli.completion import complete_classes
-from rsclip_cli.options import GroupedCommand, config_options, gather_config, output_options
+from rsclip_cli.options import (
+    GroupedCommand,
+    config_options,
+    gather_config,
+    output_options,
+    progress_option,
+)
 from rsclip_cli.plan_table import show_plan
 from rsclip_cli.report import ProgressLine, fail, guard
 
@@ -28,6 +34,7 @@ __all__ = ["command"]
 )
 @click.option("--dry-run", is_flag=True, help="Say what would be done, how long and how large.")
 @config_options
+@progress_option
 @output_options
 def command(
     scenes: tuple[str, ...],
@@ -35,6 +42,7 @@ def command(
     output_dir: str,
     dry_run: bool,
     config_file: str | None,
+    progress: str,
     quiet: bool,
     verbose: bool,
     as_json: bool,
@@ -66,13 +74,13 @@ def command(
                 plan_scenes(scenes, classes, output_dir, config=config, protect=protect), as_json
             )
             return
-        names = [stem_of(scene) for scene in scenes] if len(scenes) > 1 else []
-        progress = ProgressLine(quiet=quiet, scenes=names)
+        names = [stem_of(scene) for scene in scenes]
+        shown = ProgressLine(quiet=quiet, scenes=names, form=progress)
         outcomes, failures = [], []
         for outcome in segment_scenes(
-            scenes, classes, output_dir, config=config, progress=progress, protect=protect
+            scenes, classes, output_dir, config=config, progress=shown, protect=protect
         ):
-            progress.next_scene()
+            shown.next_scene()
             if isinstance(outcome, Failure):
                 failures.append(outcome.error)
                 fail(outcome.error, verbose=verbose)
