@@ -127,7 +127,7 @@ def test_files_are_not_replaced_unasked(bundled, tmp_path):
         bundle_model("tiny-vit/quick", tmp_path / "nowhere" / "x.safetensors")
     with pytest.raises(OutputError, match="a folder, not a file"):
         bundle_model("tiny-vit/quick", tmp_path)
-    assert not list(tmp_path.rglob("*.part"))
+    assert not list(tmp_path.rglob(".*.new"))
 
 
 def test_a_model_that_is_not_here_cannot_be_bundled(hub, tmp_path):

@@ -11,6 +11,7 @@ import sys
 import threading
 import time
 import zipfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -362,9 +363,26 @@ def test_fetches_at_once_all_succeed_and_download_once(hub, tmp_path):
         for _ in range(3)
     ]  # fmt: skip
     for process in running:
-        said = process.communicate(timeout=120)[1]
+        said = process.communicate(timeout=600)[1]
         assert process.returncode == 0, said
     assert hub.begins.count(0) == len(hub.begins) == 1
+
+
+def test_fetches_at_once_from_outside_the_hub_download_once(hub, tmp_path, monkeypatch):
+    hub.files["/sky.pt"] = WEIGHTS
+    hub.slow = 0.1
+    registry = tmp_path / "models.yaml"
+    registry.write_text(
+        f"models:\n  sky:\n    arch: ViT-B-32\n    quick_gelu: false\n    url: {hub.url}/sky.pt\n"
+    )
+    monkeypatch.setenv("RSCLIP_MODELS", str(registry))
+    monkeypatch.setenv("RSCLIP_CACHE", str(tmp_path / "own"))
+    read_registry.cache_clear()
+    with ThreadPoolExecutor(3) as pool:
+        paths = list(pool.map(fetch_weights, ["sky"] * 3))
+    assert [path.read_bytes() for path in paths] == [WEIGHTS] * 3
+    assert hub.begins == [0]
+    assert sorted(each.name for each in paths[0].parent.iterdir()) == ["sky.pt", "sky.pt.sha256"]
 
 
 def test_a_killed_fetch_goes_on_in_another_process(hub, tmp_path):
@@ -470,7 +488,7 @@ def test_an_archive_outside_the_hub(hub, tmp_path, monkeypatch):
     with pytest.raises(ModelError, match=f"has the SHA-256 {whole}, not 0000"):
         fetch_weights("sky")
     assert list(path.parent.glob("*.pt")) == []
-    assert list(path.parent.glob("*.part")) == list(path.parent.glob("*.download")) == []
+    assert list(path.parent.glob(".*.new")) == list(path.parent.glob("*.download")) == []
     registry.write_text(registry.read_text().replace("0" * 64, whole))
     read_registry.cache_clear()
     fetch_weights("sky")

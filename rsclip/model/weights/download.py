@@ -22,6 +22,7 @@ from rsclip.errors import ModelError, RunError
 __all__ = [
     "Progress",
     "Remote",
+    "alone",
     "answer_seconds",
     "download",
     "first_line",
@@ -112,26 +113,42 @@ def download(remote: Remote, target: Path, name: str, progress: Progress | None 
         RunError: The download broke off; the part stays for the next try.
     """
     import huggingface_hub.file_download
-    import huggingface_hub.utils
 
-    # Typed as private, but the hub's documented building blocks.
-    utils: Any = huggingface_hub.utils
+    # Typed as private, but the hub's documented building block.
     http_get: Any = huggingface_hub.file_download.http_get
     part = target.with_name(f"{target.name}.rsclip-part")
+    with _quietly(), alone(target, name):
+        # Another process may have fetched it while this one waited.
+        if not (target.is_file() and matches_etag(target, remote.etag)):
+            _fetch_part(remote, part, http_get, name, progress)
+            part.replace(target)
+
+
+@contextlib.contextmanager
+def alone(target: Path, name: str) -> Iterator[None]:
+    """Let one process at a time fetch a file; the others wait.
+
+    Args:
+        target: The file; its folder is made.
+        name: The model, for messages.
+
+    Raises:
+        ModelError: The folder is not writable or full.
+    """
+    import huggingface_hub.utils
+
+    utils: Any = huggingface_hub.utils
     with writable(target.parent, name):
         target.parent.mkdir(parents=True, exist_ok=True)
         lock = target.with_name(f"{target.name}.rsclip-lock")
-        with _quietly(), utils.WeakFileLock(lock):
-            # Another process may have fetched it while this one waited.
-            if not (target.is_file() and matches_etag(target, remote.etag)):
-                try:
-                    _fetch_part(remote, part, http_get, name, progress)
-                except ModelError:
-                    # It is told, and no other process waits for a server that does not give.
-                    lock.unlink(missing_ok=True)
-                    raise
-                part.replace(target)
-        # Those that wait for it find the target; where there is none yet, it stays for them.
+        with utils.WeakFileLock(lock):
+            try:
+                yield
+            except ModelError:
+                # No other process needs to wait for a server that refuses.
+                lock.unlink(missing_ok=True)
+                raise
+        # Processes that wait find the file; after an interrupted download the lock stays for them.
         lock.unlink(missing_ok=True)
 
 

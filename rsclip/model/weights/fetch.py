@@ -7,9 +7,16 @@ import zlib
 from pathlib import Path
 
 from rsclip.errors import ModelError, RunError, warn
+from rsclip.files import new_file
 from rsclip.model.checks import check_config
 from rsclip.model.weights.architecture import architecture_of
-from rsclip.model.weights.download import Progress, download, first_line, remote_file
+from rsclip.model.weights.download import (
+    Progress,
+    alone,
+    download,
+    first_line,
+    remote_file,
+)
 from rsclip.model.weights.files import file_sha256
 from rsclip.model.weights.hub import commit_of, hub_file, known_absent, note_absent
 from rsclip.model.weights.names import CONFIG_NAME, ModelName, parse_name
@@ -127,21 +134,30 @@ def _from_address(parsed: ModelName, origin: Origin, progress: Progress | None) 
             where=parsed.text,
             remedy="Set RSCLIP_CACHE to a folder: it is off.",
         )
+    with alone(target, parsed.text):
+        # Another process may have fetched it while this one waited.
+        if not (target.is_file() and is_whole(target, origin.sha256)):
+            _fetch_archive(parsed, origin, target, progress)
+    return target
+
+
+def _fetch_archive(
+    parsed: ModelName, origin: Origin, target: Path, progress: Progress | None
+) -> None:
     remote = remote_file(origin.url, parsed.text)
     archive = target.with_name(f"{target.stem}-{remote.etag}.download")
     if not archive.is_file():
         download(remote, archive, parsed.text, progress)
-    part = target.with_name(f"{target.name}.part")
     try:
-        if origin.member:
-            _unpack(archive, origin.member, part, parsed.text)
-        else:
-            archive.replace(part)
-        if not is_whole(part, origin.sha256):
-            raise _not_pinned(parsed.text, origin, part)
-        # Before the file is in its place: one without its note could not be checked.
-        note_sha256(target, part)
-        part.replace(target)
+        with new_file(target) as draft:
+            if origin.member:
+                _unpack(archive, origin.member, draft, parsed.text)
+            else:
+                archive.replace(draft)
+            if not is_whole(draft, origin.sha256):
+                raise _not_pinned(parsed.text, origin, draft)
+            # Before the file is in its place: one without its note could not be checked.
+            note_sha256(target, draft)
     except OSError as error:
         raise ModelError(
             f"the weights cannot be put into their place ({error.strerror or error})",
@@ -153,10 +169,7 @@ def _from_address(parsed: ModelName, origin: Origin, progress: Progress | None) 
         if not isinstance(error.__cause__, OSError):
             archive.unlink(missing_ok=True)
         raise
-    finally:
-        part.unlink(missing_ok=True)
     archive.unlink(missing_ok=True)
-    return target
 
 
 def _not_pinned(name: str, origin: Origin, path: Path) -> ModelError:
@@ -168,7 +181,7 @@ def _not_pinned(name: str, origin: Origin, path: Path) -> ModelError:
     )
 
 
-def _unpack(archive: Path, member: str, part: Path, name: str) -> None:
+def _unpack(archive: Path, member: str, draft: Path, name: str) -> None:
     try:
         with zipfile.ZipFile(archive) as source:
             # macOS puts shadows of files into its archives.
@@ -182,12 +195,12 @@ def _unpack(archive: Path, member: str, part: Path, name: str) -> None:
                     f"the archive holds {len(fitting)} files {member}, not one", where=name
                 )
             # A damaged member raises here: zip carries a checksum of each.
-            with source.open(fitting[0]) as packed, part.open("wb") as file:
+            with source.open(fitting[0]) as packed, draft.open("wb") as file:
                 shutil.copyfileobj(packed, file)
     except OSError as error:
         raise ModelError(
             f"the archive cannot be unpacked ({first_line(error)}); it is kept",
-            where=part,
+            where=archive,
             remedy="Make room, then run it again: nothing is fetched twice.",
         ) from error
     except (zipfile.BadZipFile, zlib.error, EOFError) as error:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from rsclip.errors import ModelError
+from rsclip.files import new_file
 from rsclip.model.weights.download import (
     Progress,
     Remote,
@@ -122,23 +123,18 @@ def _link(folder: Path, blob: Path, commit: str, file: str, revision: str) -> Pa
     """Put a file into its commit's folder, and name the commit for a branch; return the file."""
     pointer = folder / _SNAPSHOTS / commit / file
     pointer.parent.mkdir(parents=True, exist_ok=True)
-    part = pointer.with_name(f".{pointer.name}.{os.getpid()}")
-    try:
-        part.unlink(missing_ok=True)
+    with new_file(pointer, synced=False, shared=True) as draft:
+        draft.unlink(missing_ok=True)
         try:
-            part.symlink_to(os.path.relpath(blob, pointer.parent))
+            draft.symlink_to(os.path.relpath(blob, pointer.parent))
         except OSError:
             # A file system without links keeps two copies, as the hub's own client does.
-            shutil.copyfile(blob, part)
-        part.replace(pointer)
-    finally:
-        part.unlink(missing_ok=True)
+            shutil.copyfile(blob, draft)
     if revision != commit and not _COMMIT.fullmatch(revision):
         reference = folder / "refs" / revision
         reference.parent.mkdir(parents=True, exist_ok=True)
-        new = reference.with_name(f".{reference.name}.{os.getpid()}")
-        new.write_text(commit, encoding="ascii")
-        new.replace(reference)
+        with new_file(reference, synced=False, shared=True) as draft:
+            draft.write_text(commit, encoding="ascii")
     return pointer
 
 
