@@ -46,6 +46,8 @@ __all__ = [
     "SceneError",
     "WriteError",
     "collect_warnings",
+    "is_memory_error",
+    "out_of_memory",
     "warn",
 ]
 
@@ -138,6 +140,33 @@ class BatchError(RsclipError):
 
 class RsclipWarning(UserWarning):
     """Something the user should know, though the work goes on."""
+
+
+# torch has a RuntimeError of its own on each device.
+_OUT_OF_MEMORY = ("not enough memory", "can't allocate memory", "out of memory")
+
+
+def is_memory_error(error: BaseException) -> bool:
+    """Tell whether an error of Python or torch means that memory ran out."""
+    text = str(error).lower()
+    return isinstance(error, MemoryError) or any(words in text for words in _OUT_OF_MEMORY)
+
+
+def out_of_memory(
+    where: object,
+    doing: str = "",
+    remedy: str = "Use --max-memory, a smaller --batch-size, fewer classes or, in a batch, fewer "
+    "--jobs; `rsclip info` estimates the need.",
+) -> RunError:
+    """Return the error of a run that this machine's memory does not suffice for.
+
+    Args:
+        where: The scene, folder or model concerned.
+        doing: What the memory was needed for, such as "to load the model".
+        remedy: What the user can do about it.
+    """
+    what = f"the memory of this machine does not suffice {doing}".rstrip()
+    return RunError(what, where=where, remedy=remedy)
 
 
 def warn(text: str) -> None:

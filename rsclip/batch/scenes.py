@@ -1,7 +1,6 @@
 """Which scenes a batch has, from folders, patterns and lists, and where their outputs go."""
 
 import contextlib
-import functools
 import glob
 import os
 import re
@@ -10,25 +9,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from rasterio.drivers import raster_driver_extensions
-
 from rsclip.batch.manifest import read_extras
 from rsclip.errors import InputError, OptionError, OutputError
 from rsclip.files import expand, read_rows, read_text
 from rsclip.outputs.rasters.scores import SCORES
+from rsclip.scene.formats import raster_files
 from rsclip.scene.source import is_there, is_virtual, place_within, stem_of
 
-__all__ = ["LIST_SUFFIXES", "Entry", "find_scenes", "raster_suffixes", "refuse_twins"]
+__all__ = ["LIST_SUFFIXES", "Entry", "find_scenes", "refuse_twins"]
 
-# Pictures may be scenes (drone photos, screenshots of maps), or quicklooks beside one.
-_PICTURES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif"})
-# Some drivers read files of these suffixes too, but do not tell GDAL so.
-_UNDECLARED = frozenset({".gtiff", ".gtif", ".jpx", ".nitf", ".bip", ".bsq"})
-# Drivers name these suffixes; in a folder of scenes they are headers, documents, tables or vectors.
-_SELDOM_IMAGES = frozenset(
-    {".dat", ".err", ".gen", ".gpkg", ".gpkg.zip", ".gsb", ".gtx", ".gvb", ".hdr", ".kml", ".kmz",
-     ".lbl", ".map", ".pdf", ".rda", ".rst", ".sqlite", ".xml"}
-)  # fmt: skip
 LIST_SUFFIXES = frozenset({".txt", ".csv"})
 
 _COLUMNS = {"scene": "scene", "path": "scene", "classes": "classes", "bands": "bidx",
@@ -56,16 +45,6 @@ class Entry:
     classes: str | None = None
     settings: Mapping[str, Any] = field(default_factory=dict)
     given: str = ""
-
-
-@functools.cache
-def raster_suffixes() -> frozenset[str]:
-    """Return the suffixes of scenes in a folder: those of the raster drivers of this GDAL.
-
-    A pattern or a list may name any file.
-    """
-    declared = {f".{name.lower()}" for name in raster_driver_extensions()}
-    return frozenset((declared | _UNDECLARED) - _SELDOM_IMAGES)
 
 
 def find_scenes(
@@ -134,21 +113,9 @@ def _is_pattern(given: str) -> bool:
 
 def _of_folder(root: Path, given: str, output_dir: Path, recursive: bool) -> list[Entry]:
     files = list(_walk(root, recursive))
-    rasters = [
-        path
-        for path in files
-        if path.suffix.lower() in raster_suffixes() and not _is_own(path, output_dir, root)
-    ]
-    scenes = {path.with_suffix("") for path in rasters if path.suffix.lower() not in _PICTURES}
-    found = [
-        path
-        for path in rasters
-        if path.suffix.lower() not in _PICTURES or path.with_suffix("") not in scenes
-    ]
+    found = raster_files(path for path in files if not _is_own(path, output_dir, root))
     if not found:
-        deeper = not recursive and any(
-            path.suffix.lower() in raster_suffixes() for path in _walk(root, True)
-        )
+        deeper = not recursive and bool(raster_files(_walk(root, True)))
         if deeper:
             remedy = "Its subfolders have scenes: use --recursive."
         elif files:

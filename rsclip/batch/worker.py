@@ -1,7 +1,6 @@
 """One scene at a time in one process: the model is loaded once, failures become outcomes."""
 
 import contextlib
-import datetime
 import json
 import time
 import warnings
@@ -11,9 +10,18 @@ from typing import TYPE_CHECKING, TypeVar
 
 from rsclip.batch.tasks import Listener, Outcome, Problem, Status, Task
 from rsclip.config import SegmentConfig
-from rsclip.errors import AreaError, InputError, RsclipError, RsclipWarning, RunError
+from rsclip.errors import (
+    AreaError,
+    InputError,
+    RsclipError,
+    RsclipWarning,
+    RunError,
+    is_memory_error,
+    out_of_memory,
+)
 from rsclip.run.encoder import Model, ModelLoader, load_model
 from rsclip.run.pipeline import Progress
+from rsclip.run.provenance import utc_now
 from rsclip.run.segment import Failure, SegmentResult, find_finished, segment_scenes
 from rsclip.run.source import ClassesRead
 from rsclip.words.legend import Legend
@@ -158,7 +166,7 @@ def run_scene(
     seconds = time.monotonic() - began
     if isinstance(result, Failure) and isinstance(result.error, AreaError):
         missed = Problem(AreaError.__name__, "outside the area of interest")
-        return Outcome(task, "skipped", round(seconds, 3), _now(), worker, problem=missed)
+        return Outcome(task, "skipped", round(seconds, 3), utc_now(), worker, problem=missed)
     if isinstance(result, Failure):
         failed = failed_outcome(task, result.error, seconds, worker)
         return failed.replace(warnings=tuple(own), notes=tuple(notes))
@@ -208,7 +216,7 @@ def _ended(
         task,
         result.status,
         round(seconds, 3),
-        _now(),
+        utc_now(),
         worker,
         outputs={key: _below(path, Path(root)) for key, path in result.paths.items()},
         settings_hash=result.run.get("settings_hash"),
@@ -222,7 +230,7 @@ def failed_outcome(
     """Return the outcome of a task that failed."""
     problem = Problem(type(error).__name__, str(error))
     status: Status = "failed"
-    return Outcome(task, status, round(seconds, 3), _now(), worker, problem=problem)
+    return Outcome(task, status, round(seconds, 3), utc_now(), worker, problem=problem)
 
 
 def as_our_error(error: BaseException, where: str, again: str = "rsclip segment") -> RsclipError:
@@ -235,12 +243,8 @@ def as_our_error(error: BaseException, where: str, again: str = "rsclip segment"
     """
     if isinstance(error, RsclipError):
         return error
-    if isinstance(error, MemoryError):
-        return RunError(
-            "the memory of this machine does not suffice",
-            where=where,
-            remedy="Try fewer --jobs or a smaller --batch-size.",
-        )
+    if is_memory_error(error):
+        return out_of_memory(where)
     reason = " ".join(str(error).split())
     return RunError(
         f"unexpected {type(error).__name__}: {reason}",
@@ -267,10 +271,6 @@ def _below(path: Path, root: Path) -> str:
         return path.relative_to(root).as_posix()
     except ValueError:
         return path.as_posix()
-
-
-def _now() -> str:
-    return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
 
 
 _NAME = "this process"

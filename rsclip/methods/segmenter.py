@@ -9,10 +9,9 @@ from torch import Tensor
 from torch.nn import functional as F  # noqa: N812 (torch's own name)
 
 from rsclip.config import Precision, Tta
-from rsclip.errors import DeviceError, EncodeError, OptionError, warn
+from rsclip.errors import DeviceError, EncodeError, OptionError, is_memory_error, warn
 from rsclip.methods import Method, first_block, get_method, parse_options
 from rsclip.model import Backbone, Trunk
-from rsclip.model.memory import is_memory_error
 from rsclip.types import FloatArray, Shape
 
 __all__ = [

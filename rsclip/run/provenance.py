@@ -16,7 +16,7 @@ from rsclip.version import __version__
 from rsclip.words.legend import UNCLASSIFIED_NAME, Legend
 from rsclip.words.prompts import Query
 
-__all__ = ["describe_outcome", "describe_run", "software", "without_secrets"]
+__all__ = ["describe_outcome", "describe_run", "software", "utc_now", "without_secrets"]
 
 _LIBRARIES = ("torch", "open_clip_torch", "rasterio", "numpy")
 
@@ -39,10 +39,9 @@ def describe_run(
         queries: What the model was asked for.
         model: Its name, weights hash and the like.
     """
-    began = datetime.datetime.now(datetime.UTC)
     return {
         "software": software(),
-        "started": began.isoformat(timespec="seconds"),
+        "started": utc_now(),
         "scene": {
             "source": without_secrets(scene.source),
             "shape": scene.shape,
@@ -89,6 +88,11 @@ def software() -> dict[str, str]:
         "gdal": rasterio.__gdal_version__,
         **{name: importlib.metadata.version(name) for name in _LIBRARIES},
     }
+
+
+def utc_now() -> str:
+    """Return the time in UTC, to the second, as records have it (ISO 8601)."""
+    return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
 
 
 def without_secrets(source: str) -> str:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, Unpack
 import numpy as np
 
 from rsclip.config import POLYGON_OPTIONS, SegmentConfig, build_config
-from rsclip.errors import OptionError, ReadError, RsclipError, RunError, collect_warnings, warn
+from rsclip.errors import OptionError, ReadError, RsclipError, collect_warnings, out_of_memory, warn
 from rsclip.keywords import SegmentKeywords
 from rsclip.outputs.companions import open_scores, output_names, write_companions
 from rsclip.outputs.files.staging import Staging
@@ -255,7 +255,7 @@ def segment_scenes(
                 raise
             result = Failure(str(source.name), error)
         except MemoryError:
-            result = Failure(str(source.name), _out_of_memory(source.name))
+            result = Failure(str(source.name), out_of_memory(source.name))
         yield result
 
 
@@ -295,15 +295,6 @@ def _merge(config: SegmentConfig | None, options: Mapping[str, Any]) -> SegmentC
     if config is None:
         return build_config(options)
     return build_config(config.to_dict(), options) if options else config
-
-
-def _out_of_memory(source: str | Path) -> RunError:
-    return RunError(
-        "the memory of this machine does not suffice",
-        where=source,
-        remedy="Try --max-memory, a smaller --batch-size or fewer classes; `rsclip info` estimates "
-        "the need.",
-    )
 
 
 def _segment_one(

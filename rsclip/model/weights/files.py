@@ -11,8 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from rsclip.errors import ModelError
-from rsclip.model.memory import is_memory_error
+from rsclip.errors import ModelError, is_memory_error
 
 __all__ = [
     "as_float",

@@ -8,11 +8,10 @@ from typing import Any
 
 from torch import Tensor
 
-from rsclip.errors import ModelError, warn
+from rsclip.errors import ModelError, is_memory_error, out_of_memory, warn
 from rsclip.files import expand
 from rsclip.model.backbone import Backbone
 from rsclip.model.checks import check_config
-from rsclip.model.memory import enough_memory, is_memory_error
 from rsclip.model.open_clip_import import import_open_clip
 from rsclip.model.outline import ModelOutline
 from rsclip.model.weights.architecture import (
@@ -97,10 +96,15 @@ def load_backbone(name: str | Path, weights: str | Path | None = None) -> Backbo
     """
     files = find_model(name, weights)
     digest = verified_sha256(files.weights, files.name, files.pinned)
-    with enough_memory(files.name):
+    try:
         state = as_float(files.read())
         model = _build(files.architecture, files.name)
         load_weights(model, state, files.weights, files.name)
+    except (MemoryError, RuntimeError) as error:
+        if not is_memory_error(error):
+            raise
+        remedy = "Close other programs, use fewer --jobs, or choose a smaller model (--model)."
+        raise out_of_memory(files.name, "to load the model", remedy) from error
     embedded = str(name) in (NANO, AUTO) and files.name == NANO and weights is None
     limits = _LIMITS if embedded else None
     if limits:

@@ -1,7 +1,6 @@
 """`study`: windows of scenes through a model, its layers measured, its last block in variants."""
 
 import contextlib
-import datetime
 import itertools
 import shlex
 import time
@@ -14,18 +13,17 @@ import numpy as np
 import torch
 
 from rsclip.config import STUDY_OPTIONS, STUDY_SEED, STUDY_WINDOWS, SegmentConfig, build_config
-from rsclip.errors import EncodeError, OptionError
+from rsclip.errors import EncodeError, OptionError, is_memory_error
 from rsclip.methods.segmenter import automatic_batch, place
 from rsclip.model import Backbone, Trunk, load_backbone
-from rsclip.model.memory import is_memory_error
 from rsclip.outputs.files.staging import Staging
 from rsclip.outputs.records.record import write_record
 from rsclip.run.encoder import warn_of_unknown_words
-from rsclip.run.provenance import software, without_secrets
+from rsclip.run.provenance import software, utc_now, without_secrets
 from rsclip.run.source import files_read
-from rsclip.study.diagnose.inputs import find_scenes
 from rsclip.study.diagnose.layers import LayerStatistics, LayerStudy
 from rsclip.study.diagnose.report import NAMES, Picture, write_report, write_tables
+from rsclip.study.diagnose.scenes import find_scenes
 from rsclip.study.diagnose.sweeps import (
     CLEARCLIP,
     PART_VARIANTS,
@@ -130,7 +128,7 @@ def study(
         scores = gathered.scored()
         record = {
             "software": software(),
-            "started": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+            "started": utc_now(),
             "source": without_secrets(str(source)),
             "labels": None if labels is None else str(labels),
             "model": {**model.facts(), "device": str(model.device), "depth": model.depth},

@@ -16,7 +16,7 @@ from rsclip.labelling.windows import Grid, WindowedModel, plan_grid
 from rsclip.run.source import open_scene
 from rsclip.scene.scene import Scene, gdal_env
 from rsclip.scene.stretch import fit
-from rsclip.study.diagnose.inputs import labels_of
+from rsclip.study.diagnose.scenes import labels_of
 from rsclip.study.truth import Labels, open_labels
 from rsclip.types import BoolArray, FloatArray, Shape, Window
 from rsclip.words.legend import Legend

@@ -8,7 +8,7 @@ from rsclip.config import SegmentConfig
 from rsclip.errors import InputError, RsclipWarning, SceneError
 from rsclip.model.outline import ModelOutline
 from rsclip.scene.scene import Scene
-from rsclip.study.diagnose.inputs import find_scenes, labels_of
+from rsclip.study.diagnose.scenes import find_scenes, labels_of
 from rsclip.study.diagnose.windows import sample_windows
 from rsclip.words.legend import load_legend
 
@@ -179,8 +179,14 @@ def test_a_scene_far_smaller_than_the_window_is_named(make_scene):
 def test_folders_hold_scenes_and_their_labels(make_scene, tmp_path):
     for name in ("a.tif", "a_labels.tif", "a_mask.tif", "b.TIF"):
         make_scene(name)
-    (tmp_path / "notes.txt").write_text("no raster")
-    assert [path.rpartition("/")[2] for path in find_scenes(tmp_path)] == ["a.tif", "b.TIF"]
+    # Any format of GDAL's, without a quicklook beside a scene and the preview of a run.
+    for name in ("notes.txt", "c.jpg", "a.png", "a_preview.png"):
+        (tmp_path / name).touch()
+    assert [path.rpartition("/")[2] for path in find_scenes(tmp_path)] == [
+        "a.tif",
+        "b.TIF",
+        "c.jpg",
+    ]
     assert labels_of(tmp_path, str(tmp_path / "a.tif")) == tmp_path / "a_labels.tif"
     assert labels_of(tmp_path, str(tmp_path / "b.TIF")) is None
     other = tmp_path / "truth"

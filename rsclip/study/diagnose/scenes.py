@@ -4,16 +4,16 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from rsclip.errors import SceneError
+from rsclip.scene.formats import raster_files, raster_suffixes
 from rsclip.scene.scene import Scene
 
-__all__ = ["RASTER_SUFFIXES", "find_scenes", "labels_of"]
+__all__ = ["find_scenes", "labels_of"]
 
-RASTER_SUFFIXES = (".tif", ".tiff", ".vrt", ".jp2", ".img")
-"""What is taken for a scene in a folder."""
-_LABEL_SUFFIXES = (*RASTER_SUFFIXES, ".png", ".gpkg", ".geojson", ".json", ".shp", ".fgb")
+# In the order in which they are looked for; rasters of other formats come after.
+_LABEL_SUFFIXES = (".tif", ".tiff", ".vrt", ".png", ".gpkg", ".geojson", ".json", ".shp", ".fgb")
 _LABELS = "_labels"
 # What rsclip writes beside its scenes is none.
-_OTHERS = (_LABELS, "_mask", "_confidence", "_margin", "_probabilities")
+_OTHERS = (_LABELS, "_mask", "_confidence", "_margin", "_probabilities", "_preview")
 
 
 def find_scenes(source: str | Path) -> list[str]:
@@ -29,14 +29,14 @@ def find_scenes(source: str | Path) -> list[str]:
         return [str(source)]
     found = [
         str(path)
-        for path in sorted(folder.iterdir())
-        if path.suffix.lower() in RASTER_SUFFIXES and not path.stem.lower().endswith(_OTHERS)
+        for path in raster_files(sorted(folder.iterdir()))
+        if not path.stem.lower().endswith(_OTHERS)
     ]
     if not found:
         raise SceneError(
             "no scene in this folder",
             where=folder,
-            remedy=f"Looked for are {', '.join(RASTER_SUFFIXES)}.",
+            remedy="No file has a suffix of GDAL's raster formats.",
         )
     return found
 
@@ -57,7 +57,7 @@ def labels_of(labels: str | Path | None, scene: str) -> Path | None:
 
 def _first(folder: Path, stems: Sequence[str], scene: Path) -> Path | None:
     for stem in stems:
-        for suffix in _LABEL_SUFFIXES:
+        for suffix in (*_LABEL_SUFFIXES, *sorted(raster_suffixes() - {*_LABEL_SUFFIXES})):
             path = folder / f"{stem}{suffix}"
             # The folder may be the scenes' own.
             if path.is_file() and not (scene.exists() and path.samefile(scene)):
