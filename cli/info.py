@@ -65,7 +65,8 @@ def _lines(facts: dict[str, Any]) -> list[tuple[str, str]]:
         ("memory", f"about {facts['memory_mb']} MB at 20 class words"),
     ]
     if tuple(working) != tuple(facts["shape"]):
-        lines.insert(4, ("works at", f"{working[1]} x {working[0]} pixels"))
+        size = f"{working[1]} x {working[0]} pixels of {facts['gsd']:g} m"
+        lines.insert(4, ("works at", size))
     return lines
 
 

@@ -131,7 +131,7 @@ def _lines(facts: dict[str, Any]) -> list[tuple[str, str]]:
         ("activation", facts["activation"]),
         ("mean", ", ".join(f"{value:g}" for value in facts["mean"])),
         ("std", ", ".join(f"{value:g}" for value in facts["std"])),
-        *_pixel_sizes(facts["gsd_range"]),
+        *_own_defaults(facts),
         ("licence", facts["licence"] or "unknown"),
         ("source", facts["source"] or "unknown"),
     ]
@@ -151,7 +151,11 @@ def _lines(facts: dict[str, Any]) -> list[tuple[str, str]]:
     return [*lines, *here]
 
 
-def _pixel_sizes(gsd_range: tuple[float, float] | None) -> list[tuple[str, str]]:
-    if gsd_range is None:
-        return []
-    return [("trained at", f"{gsd_range[0]:g} to {gsd_range[1]:g} m a pixel")]
+def _own_defaults(facts: dict[str, Any]) -> list[tuple[str, str]]:
+    lines = []
+    if facts["gsd_range"] is not None:
+        low, high = facts["gsd_range"]
+        lines.append(("trained at", f"{low:g} to {high:g} m a pixel"))
+    if facts["logit_scale"] is not None:
+        lines.append(("logit scale", f"{facts['logit_scale']:g}"))
+    return lines

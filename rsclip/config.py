@@ -20,6 +20,7 @@ from rsclip.types import Score
 
 __all__ = [
     "COMPARE_OPTIONS",
+    "DEFAULT_LOGIT_SCALE",
     "DEFAULT_OVERLAP",
     "DEFAULT_STRETCH",
     "HOW_OPTIONS",
@@ -54,6 +55,8 @@ VectorFormat = Literal["gpkg", "geojson", "fgb", "shp", "parquet", "none"]
 DEFAULT_OVERLAP = 0.5
 """Overlap of windows where neither it nor a stride is given."""
 DEFAULT_BLEND = "hann"
+DEFAULT_LOGIT_SCALE = 50.0
+"""Of models that state none of their own."""
 DEFAULT_METHOD = "clearclip"
 DEFAULT_STRETCH = "percentile:2,98"
 """Stretch of scenes that are not 8-bit."""
@@ -163,8 +166,12 @@ class SegmentConfig:
     blend: Blend = _option(
         None, f"Weights that blend overlapping windows [default: {DEFAULT_BLEND}]."
     )
-    logit_scale: float = _option(
-        50.0, "Factor from cosine similarity to logits.", "NUMBER", (1e-6, 1e6)
+    logit_scale: float | None = _option(
+        None,
+        "Factor from cosine similarity to logits [default: the model's own, else "
+        f"{DEFAULT_LOGIT_SCALE:g}].",
+        "NUMBER",
+        (1e-6, 1e6),
     )
     threshold: float | None = _option(
         None,
@@ -189,7 +196,8 @@ class SegmentConfig:
     )
     gsd: float | None = _option(
         None,
-        "Work at this pixel size; labels come back on the scene's grid.",
+        "Work at this pixel size; labels come back on the scene's grid [default: the scene's own, "
+        "or the nearest that the model was trained at].",
         "METRES",
         (1e-6, 1e6),
     )

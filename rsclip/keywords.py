@@ -23,7 +23,7 @@ class SegmentKeywords(TypedDict, total=False):
     overlap: float | None
     preset: Preset | None
     blend: Blend
-    logit_scale: float
+    logit_scale: float | None
     threshold: float | None
     area_threshold: float | None
     score: Score

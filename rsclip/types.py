@@ -10,7 +10,17 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["BoolArray", "Chip", "FloatArray", "Rows", "Score", "Shape", "Tile", "Window"]
+__all__ = [
+    "BoolArray",
+    "Chip",
+    "FloatArray",
+    "ModelDefaults",
+    "Rows",
+    "Score",
+    "Shape",
+    "Tile",
+    "Window",
+]
 
 Shape = tuple[int, int]
 """(height, width)."""
@@ -95,3 +105,18 @@ class Rows:
     start: int
     similarities: FloatArray
     covered: BoolArray
+
+
+@dataclass(frozen=True, slots=True)
+class ModelDefaults:
+    """How a model is used where the user does not say otherwise.
+
+    Attributes:
+        gsd_range: Smallest and largest ground sampling distance in metres that the model was
+            trained on, or None where it does not say.
+        logit_scale: Factor from cosine similarity to logits that its probabilities were
+            calibrated with, or None where it does not say.
+    """
+
+    gsd_range: tuple[float, float] | None = None
+    logit_scale: float | None = None

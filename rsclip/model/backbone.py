@@ -17,7 +17,7 @@ from rsclip.model.outline import ModelOutline
 from rsclip.model.text import default_tokenizer, prompt_feature, tokenizer_facts, warn_of_cuts
 from rsclip.model.text_cache import TextCache
 from rsclip.model.weights_hash import tensors_sha256
-from rsclip.types import Shape
+from rsclip.types import ModelDefaults, Shape
 
 __all__ = ["Backbone", "wrap"]
 
@@ -65,8 +65,7 @@ class Backbone:
         tokenizer: What turns prompts into tokens, or None.
         vocabulary: The words that a small model has learned (`rsclip.words.vocabulary`), or None
             for a model that knows most words a little.
-        gsd_range: Smallest and largest ground sampling distance in metres that the model was
-            trained on, or None where the model does not say.
+        defaults: How the model is used where the user does not say otherwise.
         limits: What to know of the model before its maps are trusted, or None.
 
     Raises:
@@ -83,14 +82,14 @@ class Backbone:
         hasher: Callable[[], str] | None = None,
         vocabulary: Mapping[str, Any] | None = None,
         text_identity: str = "",
-        gsd_range: tuple[float, float] | None = None,
+        defaults: ModelDefaults = ModelDefaults(),  # noqa: B008 (frozen)
         limits: str | None = None,
     ) -> None:
         open_clip = import_open_clip()
         check_model(open_clip, model, name)
         self.name = name
         self.vocabulary = vocabulary
-        self.gsd_range = gsd_range
+        self.defaults = defaults
         self.limits = limits
         self.source = source
         self.model = model.float().eval().requires_grad_(False)
@@ -116,7 +115,7 @@ class Backbone:
     def outline(self) -> ModelOutline:
         """As much as planning needs."""
         count = sum(each.numel() for each in self.model.parameters())
-        return ModelOutline(self.patch, self.image_shape, self.width, count, self.gsd_range)
+        return ModelOutline(self.patch, self.image_shape, self.width, count, self.defaults)
 
     def __repr__(self) -> str:
         """Name, shape and place."""

@@ -1,10 +1,14 @@
-"""What planning needs to know of a model before its weights are read."""
+"""What a run needs to know of a model before its weights are read."""
 
+import math
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
-from rsclip.types import Shape
+from rsclip.errors import ModelError
+from rsclip.types import ModelDefaults, Shape
 
-__all__ = ["ModelOutline"]
+__all__ = ["ModelOutline", "read_defaults"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,12 +20,45 @@ class ModelOutline:
         window: (height, width) in pixels that the model was trained on.
         width: Channels of the image tower.
         parameters: Number of weights, roughly.
-        gsd_range: Smallest and largest ground sampling distance in metres that the model was
-            trained on, or None where the model does not say.
+        defaults: How the model is used where the user does not say otherwise.
     """
 
     patch: int
     window: Shape
     width: int
     parameters: int
-    gsd_range: tuple[float, float] | None = None
+    defaults: ModelDefaults = ModelDefaults()
+
+
+def read_defaults(content: Mapping[str, Any], where: object) -> ModelDefaults:
+    """Read how a model is used from what a config, a bundle or the registry says of it.
+
+    Args:
+        content: It may hold `gsd_range` and `logit_scale`; other keys are left alone.
+        where: The file.
+
+    Raises:
+        ModelError: A value is nonsense.
+    """
+    sizes, scale = content.get("gsd_range"), content.get("logit_scale")
+    if sizes is not None:
+        pair = isinstance(sizes, list | tuple) and len(sizes) == 2
+        if not pair or not all(map(_is_positive, sizes)) or sizes[0] > sizes[1]:
+            raise ModelError(
+                f"`gsd_range` is {sizes!r}",
+                where=where,
+                remedy="It is the smallest and the largest pixel size in metres, such as "
+                "[0.3, 1.0].",
+            )
+        sizes = (float(sizes[0]), float(sizes[1]))
+    if scale is not None and not _is_positive(scale):
+        raise ModelError(
+            f"`logit_scale` is {scale!r}",
+            where=where,
+            remedy="It is the factor from cosine similarity to logits, such as 50.",
+        )
+    return ModelDefaults(sizes, None if scale is None else float(scale))
+
+
+def _is_positive(value: Any) -> bool:
+    return type(value) in (int, float) and 0 < value < math.inf

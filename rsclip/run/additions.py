@@ -78,6 +78,8 @@ def add_outputs(
             },
             **({name: chosen[name] for name in SHAPE_OPTIONS} if "polygons" in new else {}),
         }
+        # As the mask was made, by the model's own pixel size too.
+        scene.work_at(before["gsd"])
         radiometry = fit(scene, config.stretch)
         record["warnings"] = list(dict.fromkeys([*record.get("warnings", ()), *warnings]))
         write_companions(

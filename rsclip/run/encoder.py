@@ -11,7 +11,8 @@ from rsclip.config import SegmentConfig
 from rsclip.errors import RsclipError, collect_warnings, warn
 from rsclip.labelling.windows import WindowedModel, plan_grid
 from rsclip.run.job import Job
-from rsclip.types import FloatArray
+from rsclip.run.model_defaults import apply_defaults
+from rsclip.types import FloatArray, ModelDefaults
 from rsclip.words.legend import Legend
 from rsclip.words.prompts import Query, class_queries, load_templates
 
@@ -55,14 +56,14 @@ class Model:
         queries: The queries, in the encoder's order.
         facts: Name, weights hash and whatever else describes the model, for the record.
         warnings: What was said while it was made ready: it holds for every scene's map.
-        gsd_range: Smallest and largest pixel size in metres that it was trained at, if known.
+        defaults: How it is used where the user does not say otherwise.
     """
 
     encoder: Encoder
     queries: Sequence[Query]
     facts: Mapping[str, Any]
     warnings: Sequence[str] = ()
-    gsd_range: tuple[float, float] | None = None
+    defaults: ModelDefaults = ModelDefaults()
 
     def check_windows(self, config: SegmentConfig) -> None:
         """Raise OptionError if the windows do not fit the model: they then fit it in no scene."""
@@ -129,13 +130,16 @@ def within_memory(
     Raises:
         OptionError: It is no size, or too small for any of the run's scenes.
     """
-    config, scenes = job.settings, job.usable
+    config = job.settings
     if config.max_memory is None:
         return config
     # Imported here because a run of finished scenes loads no torch.
     from rsclip.run.memory import batch_within
 
     outline = outline_of(config, backbone)
+    scenes = [each.reopen() for each in job.usable]
+    for each in scenes:
+        apply_defaults(each, config, outline.defaults)
     widest = max((each.working_shape for each in scenes), key=lambda each: each[1],
                  default=(1, 1))  # fmt: skip
     queries = sum(len(item.words) + len(item.descriptions) for item in job.legend.classes)
@@ -207,7 +211,7 @@ def load_model(
         "device": str(segmenter.device),
         "batch_size": segmenter.batch_size,
     }
-    return Model(segmenter, queries, facts, tuple(said), backbone.gsd_range)
+    return Model(segmenter, queries, facts, tuple(said), backbone.defaults)
 
 
 def warn_of_unknown_words(backbone: "Backbone", legend: Legend) -> None:

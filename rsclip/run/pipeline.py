@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from rsclip.config import SegmentConfig
+from rsclip.config import DEFAULT_LOGIT_SCALE, SegmentConfig
 from rsclip.labelling.labeller import Labeller
 from rsclip.labelling.refinement import Refinement, halo_of, parse_dilations
 from rsclip.labelling.stitcher import Stitcher
@@ -273,7 +273,7 @@ class SceneRun:
             (patch * rows_scale, patch * cols_scale),
             self._legend,
             self._class_index,
-            logit_scale=config.logit_scale,
+            logit_scale=config.logit_scale or DEFAULT_LOGIT_SCALE,
             score=config.score,
             threshold=config.threshold,
             # Where the score is worked out anyway, its mean is known for nothing.

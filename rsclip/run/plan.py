@@ -4,7 +4,7 @@ import itertools
 import statistics
 import time
 from collections.abc import Container, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -18,8 +18,8 @@ from rsclip.run.checkpoint import windows_done
 from rsclip.run.encoder import Model, ModelLoader, load_for_job, outline_of
 from rsclip.run.identity import fingerprint, input_identity, settings_identity
 from rsclip.run.job import Job
+from rsclip.run.model_defaults import apply_defaults, warn_of_pixel_size
 from rsclip.run.pipeline import SceneRun
-from rsclip.run.pixel_size_warning import warn_of_pixel_size
 from rsclip.run.resume import decide
 from rsclip.scene.scene import Scene, gdal_env
 from rsclip.scene.stretch import fit
@@ -57,6 +57,7 @@ class ScenePlan:
         memory_mb: Peak, roughly.
         disk_mb: Needed while the outputs are made, roughly.
         reason: Why it cannot be done, or what is there of it; or None.
+        gsd: Pixel size in metres that it is worked at, or None: the scene's own.
     """
 
     scene: str
@@ -68,6 +69,7 @@ class ScenePlan:
     memory_mb: int = 0
     disk_mb: float = 0.0
     reason: str | None = None
+    gsd: float | None = None
 
 
 def plan_scenes(
@@ -108,11 +110,13 @@ def plan_scenes(
             with gdal_env(), source.open() as scene:
                 assert model is not None
                 classes_of = [query.class_index for query in model.queries]
-                warn_of_pixel_size(scene, model.gsd_range)
-                run = SceneRun(scene, model.encoder, job.legend, classes_of, job.settings)
+                settings = apply_defaults(scene, job.settings, model.defaults)
+                warn_of_pixel_size(scene, job.settings, model.defaults.gsd_range)
+                run = SceneRun(scene, model.encoder, job.legend, classes_of, settings)
                 if second is None:
-                    second = _seconds_a_window(run, scene, model, job.settings)
-                plans.append(_plan(job, scene, source.stem, run, model, outline, second))
+                    second = _seconds_a_window(run, scene, model, settings)
+                own = replace(job, settings=settings)
+                plans.append(_plan(own, scene, source.stem, run, model, outline, second))
         except RsclipError as error:
             status: Status = "outside" if isinstance(error, AreaError) else "unusable"
             plans.append(ScenePlan(str(source.name), status, reason=str(error)))
@@ -164,6 +168,7 @@ def _plan(
         ),
         disk_mb=round(pixels * _bytes_a_pixel(names, model) / 2**20, 2),
         reason=reason,
+        gsd=job.settings.gsd,
     )
 
 

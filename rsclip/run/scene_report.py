@@ -9,7 +9,7 @@ from rsclip.methods import parse_options
 from rsclip.methods.segmenter import parse_device
 from rsclip.model import model_outline
 from rsclip.run.memory import estimate_memory_mb
-from rsclip.run.pixel_size_warning import warn_of_pixel_size
+from rsclip.run.model_defaults import apply_defaults, warn_of_pixel_size
 from rsclip.run.source import open_scene
 from rsclip.scene.scene import gdal_env
 from rsclip.scene.stretch import fit
@@ -39,7 +39,8 @@ def describe_scene(
     parse_device(config.device)
     with gdal_env(), open_scene(source, config) as scene:
         model = model_outline(config.model, config.weights)
-        warn_of_pixel_size(scene, model.gsd_range)
+        settings = apply_defaults(scene, config, model.defaults)
+        warn_of_pixel_size(scene, config, model.defaults.gsd_range)
         grid = plan_grid(scene.working_shape, model, config)
         radiometry = fit(scene, config.stretch)
         return {
@@ -54,6 +55,7 @@ def describe_scene(
             "valid_source": scene.valid_source,
             "chosen_bands": scene.bands,
             "stretch": radiometry.describe(),
+            "gsd": settings.gsd,
             "working_shape": scene.working_shape,
             "window": grid.window,
             "stride": grid.stride,

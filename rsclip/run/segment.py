@@ -26,8 +26,8 @@ from rsclip.run.identity import (
     settings_identity,
 )
 from rsclip.run.job import Job
+from rsclip.run.model_defaults import apply_defaults, warn_of_pixel_size
 from rsclip.run.pipeline import Progress, SceneRun
-from rsclip.run.pixel_size_warning import warn_of_pixel_size
 from rsclip.run.provenance import describe_outcome, describe_run
 from rsclip.run.resume import (
     decide,
@@ -313,6 +313,7 @@ def _segment_one(
             decision = decide_without_model(legend, config, area, final, identity)
         if decision is None:
             model = lazy.get()
+            config = apply_defaults(scene, config, model.defaults)
             identity |= settings_identity(legend, config, area, model.facts)
             decision = decide(legend, config, model.facts, final, identity)
         if decision.action == "skip":
@@ -324,7 +325,7 @@ def _segment_one(
         again = decision.action == "replace"
         if again:
             warn(f"{scene.source}: {decision.reason}")
-        warn_of_pixel_size(scene, model.gsd_range)
+        warn_of_pixel_size(scene, job.settings, model.defaults.gsd_range)
         run = SceneRun(scene, model.encoder, legend, index, config)
         staging = stack.enter_context(
             Staging(
@@ -347,7 +348,7 @@ def _segment_one(
         record = describe_run(scene, run, legend, config, model.queries, model.facts) | identity
         record["outputs"] = names
         if lazy.named:
-            record |= describe_request(legend, config, area, model.facts)
+            record |= describe_request(legend, job.settings, area, model.facts)
         tags = provenance_tags(record)
         grid = scene.shape, scene.crs, scene.transform
         writer = stack.enter_context(MaskWriter(staging.path("mask"), *grid, legend, tags))

@@ -106,27 +106,11 @@ class Scene:
         self.valid_source = self._validity.words
         self.dtype = str(np.result_type(*(dataset.dtypes[band - 1] for band in self.bands)))
         self.pixel_size_m = pixel_size_m(self.crs, self.transform, self.shape)
-        self.working_shape = self.shape
-        if gsd is not None:
-            try:
-                self.working_shape = working_shape(self.shape, self.pixel_size_m, gsd)
-            except SceneError as error:
-                raise SceneError(error.what, where=source, remedy=error.remedy) from None
-        self._file_shape = self.shape
-        rows, cols = (a / b for a, b in zip(self.shape, self.working_shape, strict=True))
-        self._file_scale: tuple[float, float] = (rows, cols)
-        self.scale = self._file_scale
-        self.working_transform = self.transform @ Affine.scale(cols, rows)
-        if resample_output == "working":
-            # From here on the working grid passes for the scene's own.
-            self.shape, self.transform, self.scale = (
-                self.working_shape,
-                self.working_transform,
-                (1.0, 1.0),
-            )
+        self._file_grid: tuple[Shape, Affine] = (self.shape, self.transform)
+        self._resample_output, self._aoi_text = resample_output, aoi
+        self.work_at(gsd)
         self._overviews = Overviews.of(dataset, nodata, self.has_palette)
         self.held_bytes = held_bytes(dataset)
-        self.aoi = None if aoi is None else read_aoi(aoi, self.crs, self.transform, self.shape)
         self._handles = Handles(source, dataset, on_read_error)
         self._working: WorkingGrid | None = None
 
@@ -183,6 +167,38 @@ class Scene:
             raise
         _warn_unplaced(name, scene)
         return scene
+
+    def work_at(self, gsd: float | None) -> None:
+        """Lay the working grid, before anything is read.
+
+        Args:
+            gsd: Its pixel size in metres, or None: the scene's own grid.
+
+        Raises:
+            SceneError: The pixel size in metres is unknown.
+            OptionError: `gsd` is 100 times off the scene's pixels or more, or the area of
+                interest misses the scene.
+        """
+        shape, transform = self._file_grid
+        self.working_shape = shape
+        if gsd is not None:
+            try:
+                self.working_shape = working_shape(shape, self.pixel_size_m, gsd)
+            except SceneError as error:
+                raise SceneError(error.what, where=self.source, remedy=error.remedy) from None
+        rows, cols = (a / b for a, b in zip(shape, self.working_shape, strict=True))
+        self._file_scale: tuple[float, float] = (rows, cols)
+        self.scale = self._file_scale
+        self.working_transform = transform @ Affine.scale(cols, rows)
+        if self._resample_output == "working":
+            # From here on the working grid passes for the scene's own.
+            self.shape, self.transform, self.scale = (
+                self.working_shape,
+                self.working_transform,
+                (1.0, 1.0),
+            )
+        text = self._aoi_text
+        self.aoi = None if text is None else read_aoi(text, self.crs, self.transform, self.shape)
 
     @staticmethod
     def stem_of(source: str | Path) -> str:
@@ -282,10 +298,11 @@ class Scene:
     def reading(self) -> dict[str, Any]:
         """What the file says of its pixels, or an .aux.xml beside it does: plain values."""
         palette = self._bands.palette
+        shape, transform = self._file_grid
         return {
-            "shape": self.shape,
+            "shape": shape,
             "crs": self.crs.to_wkt() if self.crs else None,
-            "transform": tuple(self.transform)[:6],
+            "transform": tuple(transform)[:6],
             "bands": self.bands,
             "palette": None if palette is None else palette.tolist(),
             "valid_source": self.valid_source,
@@ -327,7 +344,7 @@ class Scene:
 
     def _read_working(self, window: Window) -> tuple[Pixels, BoolArray]:
         """Read a window of the working grid, inside it."""
-        if self.working_shape == self._file_shape:
+        if self.working_shape == self._file_grid[0]:
             return self._read(None, window)
         if self._working is None:
             self._working = WorkingGrid(
@@ -342,11 +359,11 @@ class Scene:
 
     @property
     def _presents_working(self) -> bool:
-        return bool(self.shape != self._file_shape)
+        return self.shape != self._file_grid[0]
 
     def _under(self, window: Window) -> Window:
         """Return the window of the scene's own grid under one of the working grid."""
-        (rows, cols), (height, width) = self._file_scale, self._file_shape
+        (rows, cols), (height, width) = self._file_scale, self._file_grid[0]
         row, col = math.floor(window.row * rows), math.floor(window.col * cols)
         bottom = min(math.ceil(window.row_stop * rows), height)
         right = min(math.ceil(window.col_stop * cols), width)

@@ -138,6 +138,12 @@ class WorkingGrid:
             raise
 
 
+def is_within_reach(size_m: tuple[float, float], gsd: float) -> bool:
+    """Say whether a scene with pixels of `size_m` metres can be worked at `gsd` metres."""
+    # A pixel size is measured: 100 times off may come out as 99.99.
+    return all(1.01 * size / _FARTHEST < gsd < size * _FARTHEST / 1.01 for size in size_m)
+
+
 def working_shape(shape: Shape, size_m: tuple[float, float] | None, gsd: float) -> Shape:
     """Return the shape of the grid that covers the same extent with pixels of `gsd` metres.
 
@@ -150,15 +156,13 @@ def working_shape(shape: Shape, size_m: tuple[float, float] | None, gsd: float) 
             "--gsd needs to know the pixel size in metres, and the scene's CRS does not tell it",
             remedy="Leave --gsd away, or give the scene its CRS: `gdal_edit.py -a_srs CRS SCENE`.",
         )
-    for size in size_m:
-        # A pixel size is measured: 100 times off may come out as 99.99.
-        if not 1.01 * size / _FARTHEST < gsd < size * _FARTHEST / 1.01:
-            raise OptionError(
-                f"{gsd:g} m is {_FARTHEST:g} times off or more from the scene's pixels "
-                f"of {size_m[0]:.4g} x {size_m[1]:.4g} m",
-                where="--gsd",
-                remedy="Give the pixel size to work at, in metres, near the scene's own.",
-            )
+    if not is_within_reach(size_m, gsd):
+        raise OptionError(
+            f"{gsd:g} m is {_FARTHEST:g} times off or more from the scene's pixels "
+            f"of {size_m[0]:.4g} x {size_m[1]:.4g} m",
+            where="--gsd",
+            remedy="Give the pixel size to work at, in metres, near the scene's own.",
+        )
     height, width = (
         max(1, round(pixels * size / gsd)) for pixels, size in zip(shape, size_m, strict=True)
     )

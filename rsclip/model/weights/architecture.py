@@ -12,9 +12,11 @@ from rsclip.errors import ModelError
 from rsclip.fields import nearest
 from rsclip.files import read_text
 from rsclip.model.open_clip_import import import_open_clip
+from rsclip.model.outline import read_defaults
 from rsclip.model.weights.names import CONFIG_NAME, DEFAULT, NANO, ModelName
 from rsclip.model.weights.origin import cached_file, origin_of, pretrained
-from rsclip.model.weights.registry import checked_gsd_range, checkpoints
+from rsclip.model.weights.registry import checkpoints
+from rsclip.types import ModelDefaults
 
 __all__ = [
     "Architecture",
@@ -41,13 +43,12 @@ class Architecture:
     Attributes:
         config: open_clip's `model_cfg`, with quick_gelu decided.
         preprocess: mean and std, where the model states them.
-        gsd_range: Smallest and largest ground sampling distance in metres that the model was
-            trained on, or None where the model does not say.
+        defaults: How the model is used where the user does not say otherwise.
     """
 
     config: Mapping[str, Any]
     preprocess: Mapping[str, Any]
-    gsd_range: tuple[float, float] | None = None
+    defaults: ModelDefaults = ModelDefaults()
 
     @property
     def text_identity(self) -> str:
@@ -70,7 +71,7 @@ def architecture_of(name: ModelName) -> Architecture:
     if name.checkpoint is not None:
         config = _known_config(name)
         config["quick_gelu"] = name.checkpoint.quick_gelu
-        return Architecture(config, {}, name.checkpoint.gsd_range)
+        return Architecture(config, {}, name.checkpoint.defaults)
     if name.kind == "hub":
         path = cached_file(name.repository, CONFIG_NAME)
         if path is None:
@@ -250,22 +251,16 @@ def _read(path: Path) -> Architecture:
     content = read_json(path, "architecture file")
     if not isinstance(content, dict):
         raise ModelError("this file does not describe an architecture", where=path)
-    return checked(
-        content.get("model_cfg", content),
-        content.get("preprocess_cfg"),
-        path,
-        content.get("gsd_range"),
-    )
+    return checked(content.get("model_cfg", content), content, path)
 
 
-def checked(config: Any, preprocess: Any, where: object, gsd_range: Any = None) -> Architecture:
+def checked(config: Any, content: Mapping[str, Any], where: object) -> Architecture:
     """Return an architecture of what a file says, once its parts are of the right kinds.
 
     Args:
         config: open_clip's `model_cfg`.
-        preprocess: Its `preprocess_cfg`, or None.
+        content: What else the file says: `preprocess_cfg` and the model's defaults.
         where: The file.
-        gsd_range: Smallest and largest ground sampling distance in metres, or None.
 
     Raises:
         ModelError: A part is missing or nonsense.
@@ -277,6 +272,7 @@ def checked(config: Any, preprocess: Any, where: object, gsd_range: Any = None) 
             where=where,
             remedy="Such a file has `vision_cfg` and `text_cfg`, as open_clip writes them.",
         )
+    preprocess = content.get("preprocess_cfg")
     if not isinstance(preprocess, dict | None):
         raise ModelError("`preprocess_cfg` is not a mapping", where=where)
     preprocess = preprocess or {}
@@ -291,7 +287,7 @@ def checked(config: Any, preprocess: Any, where: object, gsd_range: Any = None) 
                 where=where,
                 remedy="It is three numbers for pixels from 0 to 1, such as 0.48, 0.46, 0.41.",
             )
-    return Architecture(config, preprocess, checked_gsd_range(gsd_range, where))
+    return Architecture(config, preprocess, read_defaults(content, where))
 
 
 def _is_share(value: Any, least: float) -> bool:

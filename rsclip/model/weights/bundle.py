@@ -119,7 +119,7 @@ def read_bundle(path: Path) -> Bundle | None:
     vocabulary = facts.get("vocabulary")
     return Bundle(
         facts["name"],
-        checked(facts["model_cfg"], facts["preprocess_cfg"], path, facts.get("gsd_range")),
+        checked(facts["model_cfg"], facts, path),
         facts["weights_sha256"],
         None if vocabulary is None else checked_vocabulary(vocabulary, path),
         facts,

@@ -166,7 +166,7 @@ def bundle_model(
         "repository": about.get("repository", ""),
         "file_sha256": backbone.weights_sha256,
         "vocabulary": files.vocabulary,
-        "gsd_range": files.architecture.gsd_range,
+        **asdict(files.architecture.defaults),
     }
     write_bundle(path, files.read(), facts, overwrite=overwrite)
     return path
@@ -234,7 +234,7 @@ def _tower_facts(name: str, architecture: Architecture) -> dict[str, Any]:
             "context": text.get("context_length", 77),
         },
         "dimensions": config["embed_dim"],
-        "gsd_range": architecture.gsd_range,
+        **asdict(architecture.defaults),
         "activation": activation(config),
         "mean": statistics("mean", open_clip.OPENAI_DATASET_MEAN),
         "std": statistics("std", open_clip.OPENAI_DATASET_STD),

@@ -116,7 +116,7 @@ def load_backbone(name: str | Path, weights: str | Path | None = None) -> Backbo
         hasher=lambda: digest or file_sha256(files.weights.resolve()),
         vocabulary=files.vocabulary,
         text_identity=files.architecture.text_identity,
-        gsd_range=files.architecture.gsd_range,
+        defaults=files.architecture.defaults,
         limits=limits,
     )
 
@@ -158,7 +158,7 @@ def model_outline(name: str | Path, weights: str | Path | None = None) -> ModelO
         (height, width),
         vision["width"],
         blocks + table,
-        architecture.gsd_range,
+        architecture.defaults,
     )
 
 

@@ -1,6 +1,5 @@
 """Checkpoints by alias, and licences by tag: configs/models.yaml."""
 
-import math
 import os
 import re
 from collections.abc import Mapping
@@ -11,8 +10,10 @@ from typing import Any
 
 from rsclip.errors import ModelError
 from rsclip.files import config_path, parse_yaml, read_text
+from rsclip.model.outline import read_defaults
+from rsclip.types import ModelDefaults
 
-__all__ = ["Checkpoint", "checked_gsd_range", "checkpoints", "licence_of", "read_registry"]
+__all__ = ["Checkpoint", "checkpoints", "licence_of", "read_registry"]
 
 _OWN_FILE = "RSCLIP_MODELS"
 # A name becomes part of a file's name in the cache.
@@ -39,7 +40,7 @@ class Checkpoint:
         repository, file: Where they are on the hub, or
         url, member: an address outside it, and which file of the archive (a glob) holds them.
         sha256: Of that file, where it is known.
-        gsd_range: Smallest and largest ground sampling distance in metres that it was trained on.
+        defaults: How it is used where the user does not say otherwise.
     """
 
     name: str
@@ -52,7 +53,7 @@ class Checkpoint:
     url: str = ""
     member: str = ""
     sha256: str = ""
-    gsd_range: tuple[float, float] | None = None
+    defaults: ModelDefaults = ModelDefaults()
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,8 +144,11 @@ def _checkpoint(name: str, entry: Any, path: Path) -> Checkpoint:
     where = f"{path}, {name}"
     if not isinstance(entry, Mapping):
         raise _broken("a model's entry is not a mapping", where)
-    known = [item.name for item in fields(Checkpoint) if item.name != "name"]
-    for key, value in entry.items():
+    stated = [item.name for item in fields(ModelDefaults)]
+    own = [item.name for item in fields(Checkpoint) if item.name not in ("name", "defaults")]
+    known = [*own, *stated]
+    words = {key: value for key, value in entry.items() if key not in stated}
+    for key, value in words.items():
         if key not in known:
             raise _broken(f"unknown key `{key}`", where, f"Known: {', '.join(known)}.")
         if not _fits(key, value):
@@ -160,33 +164,12 @@ def _checkpoint(name: str, entry: Any, path: Path) -> Checkpoint:
     if missing or not (("repository" in entry and "file" in entry) or "url" in entry):
         lacking = ", ".join(missing) or "repository and file, or url"
         raise _broken(f"the entry lacks {lacking}", where)
-    gsd_range = checked_gsd_range(entry.get("gsd_range"), where)
-    defaults = {"name": name, "licence": "", "source": ""}
-    return Checkpoint(**{**defaults, **entry, "gsd_range": gsd_range})
+    words = {"licence": "", "source": "", **words}
+    return Checkpoint(name, defaults=read_defaults(entry, where), **words)
 
 
 def _fits(key: str, value: Any) -> bool:
-    """Tell whether a value is of its key's kind and form; `checked_gsd_range` reads the range."""
-    if key == "gsd_range":
-        return True
+    """Tell whether a value is of its key's kind and form."""
     if key == "quick_gelu" or not isinstance(value, str):
         return key == "quick_gelu" and isinstance(value, bool)
     return not value or key not in _FORMS or _FORMS[key].fullmatch(value) is not None
-
-
-def checked_gsd_range(value: Any, where: object) -> tuple[float, float] | None:
-    """Return the `gsd_range` that a file states, in metres, or None where it states none.
-
-    Raises:
-        ModelError: It is not two positive numbers in order.
-    """
-    if value is None:
-        return None
-    numbers = isinstance(value, list | tuple) and all(type(part) in (int, float) for part in value)
-    if numbers and len(value) == 2 and 0 < value[0] <= value[1] < math.inf:
-        return float(value[0]), float(value[1])
-    raise ModelError(
-        f"`gsd_range` is {value!r}",
-        where=where,
-        remedy="It is the smallest and the largest pixel size in metres, such as [0.3, 1.0].",
-    )

@@ -16,8 +16,9 @@ from rsclip.outputs.rasters.mask import MaskWriter
 from rsclip.outputs.rasters.pam import write_pam
 from rsclip.outputs.records.record import provenance_tags, write_record
 from rsclip.outputs.styles.qml import write_mask_qml
-from rsclip.run.encoder import Model, load_for_job, load_model
+from rsclip.run.encoder import Model, load_for_job, load_model, outline_of
 from rsclip.run.job import Job
+from rsclip.run.model_defaults import apply_defaults, warn_of_pixel_size
 from rsclip.run.pipeline import Counts, Progress, SceneRun
 from rsclip.run.provenance import describe_outcome, describe_run
 from rsclip.scene.scene import Scene, gdal_env
@@ -109,6 +110,9 @@ def compare(
     Staging.check(job.folder, names, overwrite=settings.overwrite, inputs=job.inputs)
     with gdal_env(), contextlib.ExitStack() as stack:
         opened = stack.enter_context(source.open())
+        defaults = outline_of(settings, backbone).defaults
+        asked, settings = settings, apply_defaults(opened, settings, defaults)
+        warn_of_pixel_size(opened, asked, defaults.gsd_range)
         truth = None
         if labels is not None:
             truth = stack.enter_context(open_labels(labels, opened, job.legend))

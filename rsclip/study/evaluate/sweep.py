@@ -24,7 +24,7 @@ class Trial:
     """One combination of settings and its scores.
 
     Attributes:
-        gsd: Pixel size in metres, or None: the scene's own.
+        gsd: Pixel size in metres that the scene was worked at, or None: its own.
         model: Its name.
         method: Its name with its options, as in "gem:blocks=4".
         scores: The evaluation of its mask.
@@ -87,5 +87,5 @@ def try_settings(
         with TemporaryDirectory() as folder:
             made = segment(scene, classes, folder, config=build_config(settings.to_dict(), own))
             scores = evaluate(made.mask_path, labels, **scoring)
-        trials.append(Trial(size, name, method, scores))
+        trials.append(Trial(made.run["settings"]["gsd"], name, method, scores))
     return sorted(trials, key=lambda trial: trial.scores.overall["miou"], reverse=True)
