@@ -107,15 +107,17 @@ def command(
         if dry_run:
             from rsclip.batch import plan_batch
             from rsclip.batch.runner import plan_tasks
+            from rsclip.batch.worker import Models
             from rsclip_cli.plan_table import show_plan
 
+            models = Models()
             tasks, root = plan_batch(
                 inputs, classes, output_dir, config=config, recursive=bool(recursive),
                 retry_failed=retry_failed, given=layers, mosaic=bool(mosaic),
                 merge_polygons=bool(merge_polygons), stac_catalog=bool(stac_catalog),
-                jobs=1 if jobs is None else jobs, dask=dask,
+                jobs=1 if jobs is None else jobs, dask=dask, models=models,
             )  # fmt: skip
-            show_plan(plan_tasks(tasks, root, dask=dask), as_json, jobs=jobs or 1)
+            show_plan(plan_tasks(tasks, root, models, dask=dask), as_json, jobs=jobs or 1)
             return
         with LiveView(quiet=quiet, form=progress) as view:
             report = run_batch(

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from rsclip.batch.tasks import Executor, Listener, Task
-from rsclip.run.encoder import ModelLoader
+from rsclip.batch.worker import Models, Serial
 from rsclip.wording import named
 
 __all__ = ["choose_executor"]
@@ -13,7 +13,7 @@ def choose_executor(
     tasks: Sequence[Task],
     jobs: int,
     dask: str | None,
-    loader: ModelLoader | None,
+    models: Models,
     listener: Listener,
 ) -> Executor:
     """Return the executor for the tasks that are left to do.
@@ -22,7 +22,7 @@ def choose_executor(
         tasks: Tasks; without any, no worker is started.
         jobs: Worker processes that were asked for; on GPUs, one per GPU at most.
         dask: Address of a scheduler, in place of `jobs`.
-        loader: Builds the model in place of `rsclip.run.encoder.load_model` (tests).
+        models: Of this process; workers have their own, of the same loader.
         listener: Is told if fewer workers than `jobs` are started.
 
     Raises:
@@ -31,12 +31,10 @@ def choose_executor(
     if dask is not None and tasks:
         from rsclip.batch.dask_cluster import Cluster
 
-        return Cluster(dask, loader)
+        return Cluster(dask, models.loader)
     workers = min(jobs, len(tasks))
     if workers <= 1:
-        from rsclip.batch.worker import Serial
-
-        return Serial(loader)
+        return Serial(models)
     from rsclip.batch.processes import ProcessPool, gpus_for, only_one
 
     device = tasks[0].config().device
@@ -44,11 +42,11 @@ def choose_executor(
         listener.note(
             named(f"--jobs={jobs}: all workers would share {shared}, so only one is started")
         )
-        return ProcessPool(1, loader=loader)
+        return ProcessPool(1, loader=models.loader)
     gpus = gpus_for(device, workers)
     if gpus and workers > len(gpus):
         listener.note(
             named(f"--jobs={jobs}: there are {len(gpus)} GPUs, and one worker per GPU is started")
         )
         workers = len(gpus)
-    return ProcessPool(workers, gpus, loader)
+    return ProcessPool(workers, gpus, models.loader)

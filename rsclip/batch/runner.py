@@ -98,10 +98,11 @@ def run_batch(
     """
     began = time.monotonic()
     listener = listener or Listener()
+    models = Models(model_loader)
     planned, root = plan_batch(
         inputs, classes, output_dir, config=config, recursive=recursive,
         retry_failed=retry_failed, given=given, mosaic=mosaic, merge_polygons=merge_polygons,
-        stac_catalog=stac_catalog, jobs=jobs, dask=dask,
+        stac_catalog=stac_catalog, jobs=jobs, dask=dask, models=models,
     )  # fmt: skip
     extras = Extras(mosaic, merge_polygons, stac_catalog)
     with Manifest(root) as manifest:
@@ -110,8 +111,8 @@ def run_batch(
         # A single process finds the finished scenes as it comes to them. Whole files are read
         # here rather than in worker processes, which take longer to start; a cluster shares that.
         if dask is not None or jobs > 1:
-            finished, rest = find_finished_tasks(planned, root, checksums=dask is None)
-        executor = choose_executor(rest, jobs, dask, model_loader, listener)
+            finished, rest = find_finished_tasks(planned, root, models, checksums=dask is None)
+        executor = choose_executor(rest, jobs, dask, models, listener)
         workers = max(1, min(executor.workers, len(rest)))
         files: list[Path] = []
         unwritten: list[RsclipError] = []
@@ -153,8 +154,11 @@ def plan_batch(
     stac_catalog: bool = False,
     jobs: int = 1,
     dask: str | None = None,
+    models: Models | None = None,
 ) -> tuple[list[Task], Path]:
     """Return a batch's tasks and its folder, checked as far as possible without model and pixels.
+
+    Args are those of `run_batch`, and `models`, which keeps the classes that are read.
 
     Raises:
         InputError: As `run_batch` does.
@@ -189,7 +193,7 @@ def plan_batch(
         entries = find_scenes(inputs, output_dir, recursive=recursive)
         tasks = [_task(entry, classes, layer) for entry in entries]
     root = expand(output_dir).absolute()
-    read = _check(tasks, root)
+    read = _check(tasks, root, models or Models())
     extras = Extras(mosaic, merge_polygons, stac_catalog)
     extras.check(root, tasks, read, overwrite=bool(config and config.overwrite))
     return tasks, root
@@ -334,7 +338,7 @@ def _portable(settings: dict[str, Any]) -> dict[str, Any]:
     return full
 
 
-def _check(tasks: Sequence[Task], root: Path) -> set[str]:
+def _check(tasks: Sequence[Task], root: Path, models: Models) -> set[str]:
     """Check classes, settings and names before a model is loaded.
 
     Returns:
@@ -361,7 +365,7 @@ def _check(tasks: Sequence[Task], root: Path) -> set[str]:
             load_templates(config.templates)
             if config.aoi is not None:
                 check_aoi(config.aoi)
-            job = Job.prepare([], task.spec(), root, config)
+            job = Job.prepare([], models.classes(task, config), root, config)
             within_memory(job)
             inputs.update(job.inputs)
     for task in tasks:
@@ -376,7 +380,9 @@ def _check(tasks: Sequence[Task], root: Path) -> set[str]:
     return inputs
 
 
-def plan_tasks(tasks: Sequence[Task], root: Path, *, dask: str | None = None) -> list[ScenePlan]:
+def plan_tasks(
+    tasks: Sequence[Task], root: Path, models: Models, *, dask: str | None = None
+) -> list[ScenePlan]:
     """Return a plan for every scene, in their order; nothing is written.
 
     One window is timed, on the first scene that can be read.
@@ -384,6 +390,7 @@ def plan_tasks(tasks: Sequence[Task], root: Path, *, dask: str | None = None) ->
     Args:
         tasks: As `plan_batch` gives them.
         root: The output folder.
+        models: As `plan_batch` was given it.
         dask: Address of a scheduler, which must answer; the window is timed here all the same.
 
     Raises:
@@ -393,8 +400,7 @@ def plan_tasks(tasks: Sequence[Task], root: Path, *, dask: str | None = None) ->
         from rsclip.batch.dask_client import check_scheduler
 
         check_scheduler(dask)
-    models = Models()
-    finished, rest = find_finished_tasks(tasks, root)
+    finished, rest = find_finished_tasks(tasks, root, models)
     done = {outcome.task.name for outcome in finished}
     plans: list[ScenePlan] = []
     second = None
@@ -403,7 +409,7 @@ def plan_tasks(tasks: Sequence[Task], root: Path, *, dask: str | None = None) ->
         config = same[0].config()
         made = plan_scenes(
             [task.source for task in same],
-            same[0].spec(),
+            models.classes(same[0], config),
             same[0].output_dir(root),
             config=config,
             backbone=models.backbone(config),

@@ -34,12 +34,15 @@ class Task:
         folder: Where its outputs go, below the output folder, "/" between parts; "" is that itself.
         classes: Words, a class file's absolute path or set:NAME; or what `Legend.to_dict` gave.
         settings: Options that differ from their defaults.
+        hashes: SHA-256 of local files that this batch has read whole already, as
+            `rsclip.run.identity.input_identity` keeps them; no part of the manifest.
     """
 
     source: str
     folder: str
     classes: str | Mapping[str, Any]
     settings: Mapping[str, Any] = field(default_factory=dict)
+    hashes: dict[str, str] = field(default_factory=dict, compare=False, repr=False)
 
     @property
     def name(self) -> str:

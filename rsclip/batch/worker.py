@@ -6,7 +6,7 @@ import time
 import warnings
 from collections.abc import Generator, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 from rsclip.batch.tasks import Listener, Outcome, Problem, Status, Task
 from rsclip.config import SegmentConfig
@@ -41,10 +41,8 @@ __all__ = [
 
 # Settings that a list may give for a scene; no model depends on them.
 _OF_THE_SCENE = ("bidx", "gsd")
-# A list may name classes for each scene: so many sets of classes are kept, with encoded words.
+# A list may name classes for each scene: so many models are kept, with encoded words.
 _KEPT = 4
-
-_T = TypeVar("_T")
 
 
 class Models:
@@ -54,12 +52,13 @@ class Models:
         loader: Builds a model in place of `rsclip.run.encoder.load_model` (tests).
 
     Attributes:
+        loader: As given.
         notes: Warnings from loading the current scene's model; they concern all its scenes.
         broken: Why the current scene's model cannot be used, which is no fault of the scene.
     """
 
     def __init__(self, loader: ModelLoader | None = None) -> None:
-        self._loader = loader
+        self.loader = loader
         self._backbones: dict[tuple[str, str | None], Backbone] = {}
         self._models: dict[str, tuple[Model, list[str]]] = {}
         self._classes: dict[str, ClassesRead] = {}
@@ -76,7 +75,7 @@ class Models:
         if key not in self._classes:
             with held_warnings():
                 self._classes[key] = ClassesRead.read(task.spec(), config.background)
-        return _last_used(self._classes, key)
+        return self._classes[key]
 
     def load(self, legend: Legend, config: SegmentConfig) -> Model:
         """Return the model for classes and settings; a `ModelLoader`.
@@ -93,7 +92,10 @@ class Models:
             except InputError as error:
                 self.broken = error
                 raise
-        model, self.notes = _last_used(self._models, key)
+        # The last used one comes last, and the first go.
+        model, self.notes = self._models[key] = self._models.pop(key)
+        for old in list(self._models)[:-_KEPT]:
+            del self._models[old]
         return model
 
     def backbone(self, config: SegmentConfig) -> "Backbone":
@@ -110,20 +112,12 @@ class Models:
         return self._backbones[name]
 
     def _load(self, legend: Legend, config: SegmentConfig) -> Model:
-        if self._loader is not None:
-            model = self._loader(legend, config)
+        if self.loader is not None:
+            model = self.loader(legend, config)
         else:
             model = load_model(legend, config, self.backbone(config))
         model.check_windows(config)
         return model
-
-
-def _last_used(cache: dict[str, _T], key: str) -> _T:
-    """Return a value of a cache, of which only the few that were used last are kept."""
-    value = cache[key] = cache.pop(key)
-    for old in list(cache)[:-_KEPT]:
-        del cache[old]
-    return value
 
 
 def run_scene(
@@ -156,6 +150,7 @@ def run_scene(
                 config=config,
                 model_loader=models.load,
                 progress=progress,
+                hashes=task.hashes,
             )
         except Exception as error:
             if models.broken is not None:
@@ -176,13 +171,14 @@ def run_scene(
 
 
 def find_finished_tasks(
-    tasks: Sequence[Task], root: str | Path, *, checksums: bool = True
+    tasks: Sequence[Task], root: str | Path, models: Models, *, checksums: bool = True
 ) -> tuple[list[Outcome], list[Task]]:
     """Separate tasks that are known to be finished, without a model, from the others.
 
     Args:
         tasks: Tasks.
         root: The batch's output folder.
+        models: It reads the classes.
         checksums: Look at tasks with `checksum` too, whose files are read whole.
 
     Returns:
@@ -191,7 +187,6 @@ def find_finished_tasks(
     Raises:
         InputError: The classes are wrong.
     """
-    models = Models()
     found, others = [], []
     for task in tasks:
         began = time.monotonic()
@@ -200,7 +195,9 @@ def find_finished_tasks(
         result = None
         if checksums or not config.checksum:
             with held_warnings() as said:
-                result = find_finished(task.source, classes, task.output_dir(root), config)
+                result = find_finished(
+                    task.source, classes, task.output_dir(root), config, task.hashes
+                )
         if result is None:
             others.append(task)
         else:
@@ -280,13 +277,13 @@ class Serial:
     """An executor: this process.
 
     Args:
-        loader: Builds the model in place of `rsclip.run.encoder.load_model` (tests).
+        models: Of this process.
     """
 
     workers = 1
 
-    def __init__(self, loader: ModelLoader | None = None) -> None:
-        self._models = Models(loader)
+    def __init__(self, models: Models) -> None:
+        self._models = models
 
     def __call__(
         self, tasks: Sequence[Task], root: Path, listener: Listener

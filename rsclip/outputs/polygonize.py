@@ -220,7 +220,7 @@ def _features(
 ) -> Iterator[Features]:
     """Yield the polygons that each strip finishes."""
     shaping = Shaping.plan(config, measure, classes)
-    stream = Stream(labels.shape[1], labels.silent, units=shaping.units, reshape=shaping.reshape)
+    stream = Stream(labels.shape[1], labels.no_class, units=shaping.units, reshape=shaping.reshape)
     finisher = Finisher(
         measure,
         labels.transform,

@@ -66,13 +66,18 @@ def settings_identity(
     return {"settings_hash": _hash(_asked(legend, config, area) | {"model": facts})}
 
 
-def input_identity(scene: Scene, *, checksum: bool) -> dict[str, Any]:
+def input_identity(
+    scene: Scene, *, checksum: bool, hashes: dict[str, str] | None = None
+) -> dict[str, Any]:
     """Return how a scene's pixels are read, and its local files; none of a remote scene.
 
     Args:
         scene: An open scene.
         checksum: Add the SHA-256 of the files' content to name, size and time of change.
+        hashes: SHA-256 of files by path, size and time of change, which are not computed again;
+            those that are computed are added.
     """
+    known = {} if hashes is None else hashes
     files = []
     for path in map(Path, scene.files):
         # They hold statistics and styles of other programs too: what was understood of them counts.
@@ -80,8 +85,11 @@ def input_identity(scene: Scene, *, checksum: bool) -> dict[str, Any]:
             about = path.stat()
             fact = {"name": path.name, "size": about.st_size, "mtime_ns": about.st_mtime_ns}
             if checksum:
-                with path.open("rb") as file:
-                    fact["sha256"] = hashlib.file_digest(file, "sha256").hexdigest()
+                key = f"{path}:{about.st_size}:{about.st_mtime_ns}"
+                if key not in known:
+                    with path.open("rb") as file:
+                        known[key] = hashlib.file_digest(file, "sha256").hexdigest()
+                fact["sha256"] = known[key]
             files.append(fact)
     return {"reading_hash": _hash(scene.reading), "input": files}
 

@@ -21,6 +21,7 @@ from rsclip.run.job import Job
 from rsclip.run.model_defaults import apply_defaults, warn_of_pixel_size
 from rsclip.run.pipeline import SceneRun
 from rsclip.run.resume import decide
+from rsclip.run.source import ClassesRead
 from rsclip.scene.scene import Scene, gdal_env
 from rsclip.scene.stretch import fit
 from rsclip.words.legend import LegendSpec
@@ -74,7 +75,7 @@ class ScenePlan:
 
 def plan_scenes(
     scenes: Sequence[str | Path],
-    classes: LegendSpec,
+    classes: LegendSpec | ClassesRead,
     output_dir: str | Path = ".",
     *,
     config: SegmentConfig | None = None,

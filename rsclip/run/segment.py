@@ -221,6 +221,7 @@ def segment_scenes(
     model_loader: ModelLoader | None = None,
     progress: Progress | None = None,
     protect: Sequence[str | Path] = (),
+    hashes: dict[str, str] | None = None,
 ) -> Iterator[SegmentResult | Failure]:
     """Segment scenes one after the other with one loaded model.
 
@@ -233,6 +234,7 @@ def segment_scenes(
         progress: Called with (windows done, windows in all), anew for each scene.
         model_loader: Builds the encoder in place of `load_model` (tests, benchmarks).
         protect: Further files that no output may replace, such as the class file.
+        hashes: SHA-256 of files that are known, as `input_identity` takes them.
 
     Yields:
         A result, or the failure of one scene; the others still run.
@@ -249,7 +251,7 @@ def segment_scenes(
     for source in job.sources:
         result: SegmentResult | Failure
         try:
-            result = _segment_one(job, source, model, progress)
+            result = _segment_one(job, source, model, progress, hashes)
         except RsclipError as error:
             if error is model.error:
                 raise
@@ -260,7 +262,11 @@ def segment_scenes(
 
 
 def find_finished(
-    scene: str | Path, classes: ClassesRead, output_dir: str | Path, config: SegmentConfig
+    scene: str | Path,
+    classes: ClassesRead,
+    output_dir: str | Path,
+    config: SegmentConfig,
+    hashes: dict[str, str] | None = None,
 ) -> SegmentResult | None:
     """Return what a finished run of the same request left behind; no model is loaded.
 
@@ -269,6 +275,7 @@ def find_finished(
         classes: Classes.
         output_dir: Folder of its outputs.
         config: Settings.
+        hashes: SHA-256 of files that are known, as `input_identity` takes them.
 
     Returns:
         The result, "skipped"; None where `segment_scenes` has something to do or to refuse.
@@ -284,7 +291,7 @@ def find_finished(
         opened = stack.enter_context(source.open())
         names = job.names(stem, opened)
         final = {key: job.folder / name for key, name in names.items()}
-        identity = input_identity(opened, checksum=config.checksum)
+        identity = input_identity(opened, checksum=config.checksum, hashes=hashes)
         found = decide_without_model(job.legend, config, opened.area_digest, final, identity)
         if found is not None and found.action == "skip":
             return _skipped(opened, final, job.legend, found.record, config)
@@ -298,7 +305,11 @@ def _merge(config: SegmentConfig | None, options: Mapping[str, Any]) -> SegmentC
 
 
 def _segment_one(
-    job: Job, source: Source, lazy: ModelOnDemand, progress: Progress | None
+    job: Job,
+    source: Source,
+    lazy: ModelOnDemand,
+    progress: Progress | None,
+    hashes: dict[str, str] | None,
 ) -> SegmentResult:
     folder, legend, config = job.folder, job.legend, job.settings
     with gdal_env(), contextlib.ExitStack() as stack:
@@ -306,7 +317,7 @@ def _segment_one(
         said += source.warnings
         scene = stack.enter_context(source.open())
         names, area = job.names(source.stem, scene), scene.area_digest
-        identity = input_identity(scene, checksum=config.checksum)
+        identity = input_identity(scene, checksum=config.checksum, hashes=hashes)
         final = {key: folder / name for key, name in names.items()}
         decision = None
         if lazy.named:

@@ -54,7 +54,7 @@ class LabelRaster:
         crs: Or None.
         transform: From pixels to coordinates.
         nodata: Labels of pixels without data, one or none.
-        silent: Labels that are no class: 0 and those.
+        no_class: Labels that are no class: 0 and those of `nodata`.
 
     Raises:
         SceneError: It cannot be opened, or does not hold labels.
@@ -84,7 +84,7 @@ class LabelRaster:
         # Any other mask than a value is read beside the labels.
         self._masked = self._odd or (not plain and MaskFlags.all_valid not in flags)
         self.nodata = {_NO_LABEL} if self._masked else {int(nodata)} if plain else set()
-        self.silent = {0} | self.nodata
+        self.no_class = {0} | self.nodata
 
     def _check_confidence(self, path: str | Path) -> None:
         other = self._confidence
@@ -125,14 +125,14 @@ class LabelRaster:
         given = np.dtype(self._dataset.dtypes[0])
         dtype = given if given in _SIEVED_TYPES and not self._masked else np.dtype(np.int32)
         labels, valid = scratch / "labels.tif", scratch / "valid.tif"
-        silent = list(self.silent - {0})
+        outside = list(self.no_class - {0})
         write_scratch(labels, self.shape, dtype, self._blocks(dtype))
         write_scratch(
             valid,
             self.shape,
             "uint8",
             (
-                (top, (~np.isin(block, silent)).astype(np.uint8))
+                (top, (~np.isin(block, outside)).astype(np.uint8))
                 for top, block in self._blocks(dtype)
             ),
             nbits=1,
@@ -182,7 +182,7 @@ class LabelRaster:
             )
 
     def _check_percent(self, labels: NDArray[Any], confidence: NDArray[Any]) -> None:
-        if ((confidence > _PERCENT) & ~np.isin(labels, list(self.silent))).any():
+        if ((confidence > _PERCENT) & ~np.isin(labels, list(self.no_class))).any():
             raise SceneError(
                 "pixels with a class have a confidence above 100 percent, or none",
                 where=self._confidence.name,

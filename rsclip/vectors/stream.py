@@ -63,7 +63,7 @@ class Stream:
 
     Args:
         width: Columns of the raster.
-        silent: Labels that have no outlines (nodata, unclassified).
+        excluded: Labels that have no outlines (nodata, unclassified).
         units: How many units of outlines make a pixel.
         reshape: Gives edges inside a strip another shape; None leaves them on pixel sides.
     """
@@ -71,13 +71,13 @@ class Stream:
     def __init__(
         self,
         width: int,
-        silent: set[int],
+        excluded: set[int],
         *,
         units: int = 1,
         reshape: Reshape | None = None,
     ) -> None:
         self._width = width
-        self._silent = sorted(silent)
+        self._excluded = sorted(excluded)
         self._units = units
         self._reshape = reshape
         self._row = 0
@@ -101,13 +101,13 @@ class Stream:
         opened = len(joint) - runs.count
         local, below = joint[:opened], joint[opened:]
         sums = self._add_sums(strip, runs, joint, total)
-        heard = ~np.isin(sums["values"], self._silent)
-        edges = self._strip_edges(values, changes, pixels, local, below, heard)
+        outlined = ~np.isin(sums["values"], self._excluded)
+        edges = self._strip_edges(values, changes, pixels, local, below, outlined)
         store = self._moved(local)
         remains = np.zeros(total, np.bool_)
         remains[below[pixels[-1]]] = True
-        finished = self._close(sums, edges, store, ~remains & heard)
-        self._keep(sums, edges, store, remains, heard)
+        finished = self._close(sums, edges, store, ~remains & outlined)
+        self._keep(sums, edges, store, remains, outlined)
         number = np.cumsum(remains) - 1
         self._above, self._above_open = values[-1].copy(), number[below[pixels[-1]]]
         self._row += len(values)
@@ -115,11 +115,11 @@ class Stream:
 
     def _end(self) -> Finished:
         assert self._above is not None
-        heard = ~np.isin(self._sums["values"], self._silent)
-        owners = np.where(heard[self._above_open], self._above_open, -1)
+        outlined = ~np.isin(self._sums["values"], self._excluded)
+        owners = np.where(outlined[self._above_open], self._above_open, -1)
         edges = closing_edges(changes_of(self._above[None])[0], owners, self._row)
         edges = Edges(edges.owner, edges.points * np.int32(self._units))
-        return self._close(self._sums, edges, self._edges, heard)
+        return self._close(self._sums, edges, self._edges, outlined)
 
     def _join(
         self, first: NDArray[Any], pixels: NDArray[np.int32], count: int
@@ -167,11 +167,11 @@ class Stream:
         pixels: NDArray[np.int32],
         local: NDArray[np.int64],
         below: NDArray[np.int64],
-        heard: NDArray[np.bool_],
+        outlined: NDArray[np.bool_],
     ) -> Edges:
         """Return the strip's edges, owned by joint components, in units."""
         above = None if self._above is None else local[self._above_open]
-        owner = np.where(heard, np.arange(len(heard)), -1)
+        owner = np.where(outlined, np.arange(len(outlined)), -1)
         owners_above = None if above is None else owner[above]
         if self._reshape is None:
             # In the smaller type: these are as many as the pixels.
@@ -242,7 +242,7 @@ class Stream:
         edges: Edges,
         store: dict[int, list[Edges]],
         remains: NDArray[np.bool_],
-        heard: NDArray[np.bool_],
+        outlined: NDArray[np.bool_],
     ) -> None:
         """Hold what is not finished, numbered anew."""
         number = np.cumsum(remains) - 1

@@ -4,6 +4,7 @@ import contextlib
 import errno
 import json
 import os
+import pickle
 import signal
 import sqlite3
 import subprocess
@@ -19,7 +20,7 @@ from rsclip.batch import plan_batch, run_batch
 from rsclip.batch.manifest import Manifest, read_manifest
 from rsclip.batch.processes import only_one
 from rsclip.batch.tasks import Task
-from rsclip.batch.worker import Models, run_scene
+from rsclip.batch.worker import Models, find_finished_tasks, run_scene
 from rsclip.config import SegmentConfig
 from rsclip.errors import (
     AreaError,
@@ -33,6 +34,7 @@ from rsclip.errors import (
 )
 from rsclip.outputs.companions import output_names
 from rsclip.outputs.files.staging import Staging
+from rsclip.words.legend import load_legend as legend_of
 from tests.batch import workers
 from tests.batch.conftest import CLASSES
 from tests.rasters import write_raster
@@ -117,6 +119,35 @@ def test_by_checksum_a_copy_is_the_same_input(folder, tmp_path):
     other = tmp_path / "other"
     run(folder, other)
     assert run(folder, other, config=config).count("skipped") == 3
+
+
+def test_classes_are_read_once_for_checks_and_work(folder, tmp_path, monkeypatch):
+    read = []
+    whole = legend_of(CLASSES)
+    monkeypatch.setattr(
+        "rsclip.run.source.load_legend", lambda spec, **_: read.append(spec) or whole
+    )
+    run(folder, tmp_path / "out")
+    assert len(read) == 1
+    run(folder, tmp_path / "out", jobs=2)
+    assert len(read) == 2
+
+
+def test_with_workers_and_checksums_a_file_is_hashed_once(folder, tmp_path, monkeypatch):
+    """By the first process where an earlier run is known, and by no worker again."""
+    out, config = tmp_path / "out", RESUME.replace(checksum=True)
+    run(folder, out, config=config)
+    assert run(folder, out, config=config, jobs=2).count("skipped") == 3
+    path = folder / "a.tif"
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 255
+    path.write_bytes(content)
+    tasks, _ = plan_batch([path], CLASSES, out, config=config)
+    finished, (task,) = find_finished_tasks(tasks, out, Models())
+    assert finished == []
+    monkeypatch.setattr("hashlib.file_digest", lambda *_: pytest.fail("hashed again"))
+    outcome = run_scene(pickle.loads(pickle.dumps(task)), out, Models(workers.plain))
+    assert "an input that has changed since" in outcome.problem.message
 
 
 def test_retry_runs_just_those_that_failed(folder, tmp_path):

@@ -20,11 +20,11 @@ PLACES = {
 }
 
 
-def polygons(labels, rows=1000, *, silent=(0,), tolerance=0.0, smooth=False, **options):
+def polygons(labels, rows=1000, *, excluded=(0,), tolerance=0.0, smooth=False, **options):
     """Return geometry, class and area in pixels, from strips of so many rows."""
     reshaper = Reshaper(tolerance, smooth=smooth) if tolerance else None
     units = reshaper.units if reshaper else 1
-    stream = Stream(labels.shape[1], set(silent), units=units, reshape=reshaper)
+    stream = Stream(labels.shape[1], set(excluded), units=units, reshape=reshaper)
     measure = Measure(None, Affine.identity(), labels.shape)
     finisher = Finisher(
         measure, Affine.identity(), units=units, exact=reshaper is None, **options

@@ -51,12 +51,12 @@ def test_a_component_that_meets_itself_at_a_corner_is_valid():
 @pytest.mark.parametrize("rows", [1, 7, 64, 1000])
 def test_holes_islands_and_burning_back(rows):
     labels = blobs((200, 230), nodata=True)
-    geometry, values, _ = polygons(labels, rows, silent=(0, 255))
+    geometry, values, _ = polygons(labels, rows, excluded=(0, 255))
     burnt = rasterize(zip(geometry, values, strict=True), labels.shape, dtype="uint8")
     np.testing.assert_array_equal(burnt, np.where(labels == 255, 0, labels))
     assert sum(len(each.interiors) for each in geometry) > 20
     # Outer rings run counter-clockwise where y points up; here it points down.
-    assert ours(geometry, values) == ours(*polygons(labels, silent=(0, 255))[:2])
+    assert ours(geometry, values) == ours(*polygons(labels, excluded=(0, 255))[:2])
 
 
 def test_labels_beyond_a_byte_and_below_zero():
@@ -80,6 +80,6 @@ def test_small_polygons_go_and_small_holes_are_filled():
 def test_filled_holes_and_what_stays_do_not_overlap():
     labels = blobs((150, 150), seed=11, nodata=False)
     for least in (1.0, 2.0, 3.0, 8.0, 150.0):
-        geometry, _, _ = polygons(labels, 40, silent=(), min_area=least)
+        geometry, _, _ = polygons(labels, 40, excluded=(), min_area=least)
         assert shapely.is_valid(geometry).all()
         assert shapely.union_all(geometry).area == pytest.approx(shapely.area(geometry).sum())

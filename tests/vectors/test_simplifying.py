@@ -21,7 +21,7 @@ LABELS = st.builds(
 @settings(deadline=None, max_examples=100)
 @given(LABELS, st.integers(1, 20), st.sampled_from([0.5, 1.0, 2.5]), st.booleans())
 def test_shaped_polygons_neither_overlap_nor_gap(labels, rows, tolerance, smooth):
-    geometry, _, area = polygons(labels, rows, silent=(), tolerance=tolerance, smooth=smooth)
+    geometry, _, area = polygons(labels, rows, excluded=(), tolerance=tolerance, smooth=smooth)
     assert shapely.is_valid(geometry).all()
     assert shapely.coverage_is_valid(geometry)
     assert area.sum() == pytest.approx(labels.size)
@@ -57,8 +57,8 @@ def test_smoothing_rounds_a_disc():
 
 def test_classes_without_polygons_shape_their_neighbours_edges():
     labels = blobs((80, 90), nodata=True)
-    every, values, _ = polygons(labels, 30, silent=(), tolerance=2.0)
-    some, _, _ = polygons(labels, 30, silent=(0, 255), tolerance=2.0)
+    every, values, _ = polygons(labels, 30, excluded=(), tolerance=2.0)
+    some, _, _ = polygons(labels, 30, excluded=(0, 255), tolerance=2.0)
     kept = every[(values != 0) & (values != 255)]
     assert sorted(each.wkb_hex for each in shapely.normalize(some)) == sorted(
         each.wkb_hex for each in shapely.normalize(kept)
