@@ -32,8 +32,8 @@ GROUPS: Mapping[str, tuple[str, ...]] = {
     "Reading the scene": ("aoi", "gsd", "bidx", "stretch", "nodata", "on_read_error"),
     "Windows": ("window", "stride", "overlap", "preset", "blend", "tta"),
     "Labels": (
-        "logit_scale", "score", "threshold", "area_threshold", "refine", "sieve",
-        "resample_output",
+        "logit_scale", "score", "threshold", "area_threshold", "refine", "evidence",
+        "bands", "sieve", "resample_output",
     ),
     "Polygons": ("vector_format", "simplify", "smooth", "orthogonal", "min_area"),
     "Further outputs": (

@@ -90,9 +90,9 @@ STUDY_OPTIONS = (
 """The fields that a study of a model reads."""
 COMPARE_OPTIONS = (
     "model", "weights", "templates", "background", "window", "stride", "overlap", "preset",
-    "blend", "logit_scale", "threshold", "area_threshold", "score", "refine", "gsd",
-    "resample_output", "bidx", "stretch", "nodata", "aoi", "on_read_error", "device", "precision",
-    "tta", "batch_size", "max_memory", "sieve", "overwrite",
+    "blend", "logit_scale", "threshold", "area_threshold", "score", "refine", "evidence",
+    "bands", "gsd", "resample_output", "bidx", "stretch", "nodata", "aoi", "on_read_error",
+    "device", "precision", "tta", "batch_size", "max_memory", "sieve", "overwrite",
 )  # fmt: skip
 """The fields that a comparison of methods reads."""
 READ_OPTIONS = (
@@ -257,6 +257,17 @@ class SegmentConfig:
     min_area: float | None = _option(
         None, "Drop polygons and fill holes of less than this, in square metres.", "M2", (0, 1e15)
     )
+    evidence: str | None = _option(
+        None,
+        "Rules on other bands, such as ndwi > 0.05, that count for a class: auto (the bundled ones "
+        "too), a YAML file, or none [default: those in the class file].",
+        "RULES",
+    )
+    bands: str | None = _option(
+        None,
+        "Bands by name for such rules, beside those that the file names: nir=4,swir=6.",
+        "NAME=BAND,...",
+    )  # fmt: skip
     sieve: int | None = _option(
         None, "Merge regions of fewer pixels into their largest neighbour, in the mask itself.",
         "PIXELS", (1, 2**31 - 1),

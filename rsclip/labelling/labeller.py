@@ -17,7 +17,7 @@ from rsclip.labelling.refinement import NEIGHBOURS, PixelRefiner, Refinement, ha
 from rsclip.types import FloatArray, Rows, Score, Shape, Window
 from rsclip.words.legend import Legend
 
-__all__ = ["REFINED_COPIES", "LabelStrip", "Labeller", "block_of", "percent"]
+__all__ = ["REFINED_COPIES", "ClassEvidence", "LabelStrip", "Labeller", "block_of", "percent"]
 
 _CHUNK_PIXELS = 1 << 18
 # Logits that are held at once where every class's probability is asked for: 16 MB.
@@ -31,6 +31,8 @@ REFINED_COPIES = 2
 """Of every pixel's affinities to its neighbours: as they are, and normalised."""
 
 _Values = Callable[[int], FloatArray]
+ClassEvidence = Callable[[int], FloatArray | None]
+"""Gives what is added to the logit of the class at a position: float32 (h, w), None for nothing."""
 
 
 def block_of(
@@ -104,6 +106,7 @@ class Labeller:
         with_margin: Give the margin.
         with_probabilities: Give every foreground class's probability.
         refinement: Refine the similarities by an image; None leaves them as they are.
+        evidence: Gives the evidence of classes in a window of pixels; None for none at all.
     """
 
     def __init__(
@@ -121,6 +124,7 @@ class Labeller:
         with_margin: bool = False,
         with_probabilities: bool = False,
         refinement: Refinement | None = None,
+        evidence: Callable[[Window], ClassEvidence] | None = None,
     ) -> None:
         self._shape = shape
         self._rows = _Axis(shape[0], cells[0], cell_size[0])
@@ -143,6 +147,7 @@ class Labeller:
             with_score or with_margin or with_probabilities or bool(self._thresholds.any())
         )
         self._refinement = refinement
+        self._evidence = evidence
         self._halo = refinement.halo if refinement else 0
         self._step, self._columns = max(_CHUNK_PIXELS // shape[1], 1), 0
         if refinement:
@@ -208,7 +213,7 @@ class Labeller:
                 if self._refinement
                 else self._interpolated(held, window)
             )
-            choice = self._label(query_values, window.shape)
+            choice = self._label(query_values, window)
             chosen = self._values[choice.labels]
             if choice.score is not None:
                 chosen[choice.score < self._thresholds[choice.labels]] = 0
@@ -283,8 +288,9 @@ class Labeller:
             own
         ]
 
-    def _label(self, values: _Values, shape: Shape) -> LabelStrip:
+    def _label(self, values: _Values, window: Window) -> LabelStrip:
         """Return a chunk of a strip, with each pixel's class position as its label."""
+        shape, evidence = window.shape, self._evidence and self._evidence(window)
         best = np.full(shape, -np.inf, np.float32)
         label = np.zeros(shape, np.int32)
         total = np.zeros(shape, np.float32) if self._scored else None
@@ -293,8 +299,11 @@ class Labeller:
         for position in range(len(self._values)):
             queries = np.flatnonzero(self._class_index == position)
             strongest: FloatArray | None = None
+            added = evidence(position) if evidence else None
             for query in queries:
                 value = values(int(query))
+                if added is not None:
+                    value = value + added / self._scale
                 if total is not None and self._paper:
                     _accumulate(total, np.maximum(best, _or(strongest, best)), value, self._scale)
                 strongest = value if strongest is None else np.maximum(strongest, value)

@@ -1,20 +1,22 @@
 """Scenes, classes and settings, checked together before any work."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Self
 
 from rsclip.config import SegmentConfig
-from rsclip.errors import OutputError, collect_warnings, warn
+from rsclip.errors import OutputError, RsclipError, collect_warnings, warn
 from rsclip.labelling.refinement import parse_dilations
 from rsclip.outputs.companions import output_names
 from rsclip.outputs.files.staging import Staging, check_reach
 from rsclip.outputs.polygons.formats import check_length, check_path, has_prj
+from rsclip.run.evidence import BandEvidence
 from rsclip.run.source import ClassesRead, Source, files_read
 from rsclip.scene.scene import Scene
 from rsclip.scene.stretch import parse_stretch
 from rsclip.vectors.shaping import find_values
+from rsclip.words.evidence import with_evidence
 from rsclip.words.legend import Legend, LegendSpec
 
 __all__ = ["Job"]
@@ -58,6 +60,7 @@ class Job:
         if not isinstance(classes, ClassesRead):
             classes = ClassesRead.read(classes, settings.background)
         with collect_warnings() as said:
+            legend = with_evidence(classes.legend, settings.evidence)
             find_values(settings.orthogonal, classes.legend.names)
             if settings.stretch is not None:
                 parse_stretch(settings.stretch)
@@ -75,12 +78,13 @@ class Job:
             polygons = Path(output_dir, f"{stem}_polygons.gpkg")
             check_length(polygons, settings.vector_format, f"{stem}_run.json")
         sources = [
-            Source.look(name, stem, settings) for name, stem in zip(scenes, stems, strict=True)
+            _with_rules(Source.look(name, stem, settings), legend, settings)
+            for name, stem in zip(scenes, stems, strict=True)
         ]
         inputs = [str(path) for path in (*scenes, *protect, *files_read(classes.file, settings))]
         inputs += [file for each in sources if each.scene is not None for file in each.scene.files]
         return cls(
-            sources, classes.legend, settings, Path(output_dir), inputs,
+            sources, legend, settings, Path(output_dir), inputs,
             warnings=(*classes.warnings, *said),
         )  # fmt: skip
 
@@ -106,6 +110,18 @@ class Job:
             if source.scene is not None:
                 names = self.names(source.stem)
                 Staging.check(self.folder, names, overwrite=replace, inputs=self.inputs)
+
+
+def _with_rules(source: Source, legend: Legend, settings: SegmentConfig) -> Source:
+    """Return a source, as one in error where its bands do not answer the classes' rules."""
+    if source.scene is None:
+        return source
+    try:
+        with collect_warnings() as said:
+            BandEvidence.check(source.scene, legend, settings)
+    except RsclipError as error:
+        return replace(source, scene=None, error=error)
+    return replace(source, warnings=(*source.warnings, *said))
 
 
 def _unique_stems(scenes: Sequence[str | Path]) -> list[str]:

@@ -5,6 +5,7 @@ caller:         batches -> similarities -> stitcher -> finished patch rows
 writer thread:  patch rows -> label strips -> mask
 """
 
+import contextlib
 import itertools
 import math
 import time
@@ -24,6 +25,7 @@ from rsclip.outputs.rasters.mask import MaskWriter
 from rsclip.outputs.rasters.scores import SCORES
 from rsclip.run.checkpoint import Checkpoint, State
 from rsclip.run.encoder import Encoder
+from rsclip.run.evidence import BandEvidence
 from rsclip.run.memory_limit import room_for_block
 from rsclip.run.strip_writer import MASK, StripWriter
 from rsclip.run.threads import Worker, prefetch
@@ -109,6 +111,7 @@ class SceneRun:
         self._class_index = class_index
         self._config = config
         self.grid = plan_grid(scene.working_shape, encoder, config)
+        self.evidence = BandEvidence.of(scene, legend, config)
         self.radiometry: Radiometry | None = None
 
     @property
@@ -162,10 +165,11 @@ class SceneRun:
         began = time.perf_counter()
         self.radiometry = fit(self._scene, self._config.stretch)
         fitted = time.perf_counter()
-        with self._scene.reopen() as own:
+        with contextlib.ExitStack() as stack:
+            own = stack.enter_context(self._scene.reopen())
             work = [
                 _MaskWork(
-                    self._labeller(set(writers), own),
+                    self._labeller(set(writers), own, stack),
                     StripWriter(own, writers, self._legend.nodata, checkpoint),
                 )
                 for writers in outputs
@@ -263,8 +267,12 @@ class SceneRun:
                 worker.put(stitcher.take(grid.final_cell_rows(last)))
         return encode_seconds, seen
 
-    def _labeller(self, outputs: Container[str], own: Scene) -> Labeller:
+    def _labeller(
+        self, outputs: Container[str], own: Scene, stack: contextlib.ExitStack
+    ) -> Labeller:
         """Make the labeller; `own` is for the thread that it works in."""
+        rules = self.evidence
+        evidence = rules.reader(own, self._config, stack) if rules.rules else None
         config, patch = self._config, self.grid.patch
         rows_scale, cols_scale = self._scene.scale
         return Labeller(
@@ -281,6 +289,7 @@ class SceneRun:
             with_margin="margin" in outputs,
             with_probabilities="probabilities" in outputs,
             refinement=self._refinement(own),
+            evidence=evidence,
         )
 
     def _refinement(self, own: Scene) -> Refinement | None:

@@ -59,6 +59,7 @@ def describe_run(
         ],
         "settings": config.to_dict(),
         "windows": _windows(run),
+        **({"evidence": run.evidence.to_dict(legend)} if run.evidence.rules else {}),
     }
 
 

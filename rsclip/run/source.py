@@ -11,6 +11,7 @@ from rsclip.errors import RsclipError, collect_warnings
 from rsclip.files import expand
 from rsclip.outputs.polygons.formats import check_place
 from rsclip.scene.scene import Scene
+from rsclip.words.evidence import evidence_file
 from rsclip.words.legend import Legend, LegendSpec, class_file, load_legend
 from rsclip.words.prompts import template_file
 
@@ -107,7 +108,7 @@ def files_read(classes: Path | None, config: SegmentConfig) -> list[Path]:
         classes: The class file, if there is one.
         config: Settings.
     """
-    files = [classes, template_file(config.templates)]
+    files = [classes, template_file(config.templates), evidence_file(config.evidence)]
     files += [expand(name) for name in (config.weights, config.model) if name]
     # An area may be a text too long for a file's name.
     with contextlib.suppress(OSError, ValueError):

@@ -1,7 +1,7 @@
 """Which bands of a raster are red, green and blue."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,7 +11,7 @@ from rasterio.io import DatasetReader
 
 from rsclip.errors import OptionError, SceneError
 
-__all__ = ["Bands", "choose_bands"]
+__all__ = ["Bands", "choose_bands", "name_bands"]
 
 _COLOURS = ("red", "green", "blue")
 _FILLER_WORDS = {"band", "channel", "reflectance", "b", "sr"}
@@ -74,6 +74,47 @@ def choose_bands(dataset: DatasetReader, bidx: Sequence[int] | None = None) -> B
         palette = _palette(dataset, image[0])
     full_range = (0.0, 255.0) if palette is not None else _full_range(dataset, image)
     return Bands(image, alphas[-1] if alphas else None, palette, full_range)
+
+
+# Names of bands in rules of evidence -> what descriptions and GDAL's interpretation call them, and
+# the numbers of Sentinel-2, whose bands alone are told by number.
+_NAMES: Mapping[str, tuple[str, str, tuple[str, ...]]] = {
+    "rededge": (r"red ?-?edge( ?1)?|vegetation red edge( 1)?|re1?", "rededge", ("5",)),
+    "nir": (r"nir( ?1)?|near ?-?infra ?-?red|infra ?-?red|cir", "nir", ("8",)),
+    "swir": (r"swir( ?-?1)?|short ?-?wave ?-?infra ?-?red( 1)?", "swir", ("11",)),
+    "swir2": (r"swir ?-?2|short ?-?wave ?-?infra ?-?red 2", "", ("12",)),
+}
+
+
+def name_bands(dataset: DatasetReader, bands: Bands) -> dict[str, int]:
+    """Return the 1-based bands whose names are known: blue, green, red and what the file names.
+
+    Args:
+        dataset: An open raster.
+        bands: Its bands as they were chosen; one band alone has no colour.
+    """
+    red, green, blue = bands.image
+    found = {"red": red, "green": green, "blue": blue} if len({*bands.image}) == 3 else {}
+    for name, (words, kind, numbers) in _NAMES.items():
+        for index in dataset.indexes:
+            if index == bands.alpha:
+                continue
+            text = _description(dataset, index).strip().lower()
+            bare = re.sub(r"^(b(and)?[ _]?\d+a?[ :_-]*)|[()]|\b(band|reflectance|sr)\b", " ", text)
+            number = re.fullmatch(r"b0?(\d\d?a?)", text)
+            if (
+                re.fullmatch(words, " ".join(bare.split()).replace("_", " "))
+                or (number and number[1] in numbers and _is_sentinel(dataset))
+                or (kind and dataset.colorinterp[index - 1].name == kind)
+            ):
+                found.setdefault(name, index)
+    return found
+
+
+def _is_sentinel(dataset: DatasetReader) -> bool:
+    """Say whether the band names are those of Sentinel-2, of which B8A is one."""
+    names = {_description(dataset, index).strip().upper() for index in dataset.indexes}
+    return bool(names & {"B8A", "B08", "B09"})
 
 
 def _as_asked(

@@ -18,7 +18,7 @@ from rsclip.config import OnReadError, OutputGrid
 from rsclip.errors import SceneError, warn
 from rsclip.geo.grid import pixel_size_m
 from rsclip.scene.aoi import read_aoi
-from rsclip.scene.bands import choose_bands
+from rsclip.scene.bands import choose_bands, name_bands
 from rsclip.scene.gdal import GDAL_ERRORS, guarded, reason
 from rsclip.scene.reading import Handles, held_bytes, open_raster
 from rsclip.scene.sampling import Overviews, Sampler, reflect
@@ -64,6 +64,8 @@ class Scene:
         dtype: Type of the chosen bands' pixels in the file.
         band_count: Bands in the file.
         bands: 1-based bands used as red, green, blue.
+        band_names: 1-based bands by name (blue, green, red, rededge, nir, swir, swir2), as far as
+            they are known.
         alpha: 1-based alpha band, or None.
         declares_nodata: The file itself has a nodata value for every chosen band.
         has_palette: The band's pixels are colours of a palette.
@@ -97,6 +99,7 @@ class Scene:
         self.band_count: int = dataset.count
         self._bands = choose_bands(dataset, bidx)
         self._validity = find_validity(dataset, self._bands, nodata)
+        self.band_names = name_bands(dataset, self._bands)
         self.bands = self._bands.image
         self.alpha = self._bands.alpha
         self.has_palette = self._bands.palette is not None
@@ -304,6 +307,7 @@ class Scene:
             "crs": self.crs.to_wkt() if self.crs else None,
             "transform": tuple(transform)[:6],
             "bands": self.bands,
+            "band_names": self.band_names,
             "palette": None if palette is None else palette.tolist(),
             "valid_source": self.valid_source,
         }

@@ -16,6 +16,7 @@ from rsclip.errors import LegendError
 from rsclip.fields import nearest
 from rsclip.files import parse_yaml, read_rows, read_text
 from rsclip.words.colours import RGB, parse_colour
+from rsclip.words.rules import parse_rules
 
 __all__ = [
     "FILE_SUFFIXES",
@@ -37,6 +38,7 @@ _CLASS_KEYS = (
     "threshold",
     "background",
     "code",
+    "evidence",
 )
 _SET_KEYS = ("classes", "name", "description", "source", "licence")
 _ALIASES = {"color": "colour", "license": "licence"}
@@ -60,6 +62,7 @@ class Draft:
         where: The file and line, or the position.
         tuned: English words that suit CLIP better, in place of `words` where they are asked for.
         code: The data set's own value for the class, 0 to 65535, or None.
+        evidence: Rules on other bands (`rsclip.words.rules`), as written.
     """
 
     name: str
@@ -71,6 +74,7 @@ class Draft:
     background: bool = False
     tuned: tuple[str, ...] = ()
     code: int | None = None
+    evidence: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -288,6 +292,7 @@ def _of_mapping(entry: Mapping[Any, Any], where: str) -> Draft:
         bool(background),
         _unique(_words(_texts(entry.get("tuned"), "tuned", where), where)),
         None if entry.get("code") is None else _code(entry["code"], where),
+        read_evidence(entry.get("evidence"), where),
     )
 
 
@@ -355,6 +360,14 @@ def _texts(value: object, key: str, where: str) -> list[str]:
         if not isinstance(part, str):
             _refuse(part, key, where, "Put it in quotes: a bare yes, no or number is not text.")
     return [_clean(part, where) for part in parts]
+
+
+def read_evidence(value: object, where: str) -> tuple[str, ...]:
+    # A "|" stands between alternatives of one rule.
+    texts = _unique(_texts([value] if isinstance(value, str) else value, "evidence", where))
+    for text in texts:
+        parse_rules(text, where)
+    return texts
 
 
 def _words(texts: list[str], where: str) -> list[str]:

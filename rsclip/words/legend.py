@@ -59,6 +59,7 @@ class LegendClass:
         background: Competes, but is written as 0.
         value: The label: 1..N, and 0 for background classes.
         code: The class's value in its data set's own label rasters, or None.
+        evidence: Rules on other bands that it should meet (`rsclip.words.rules`), as written.
     """
 
     name: str
@@ -69,9 +70,10 @@ class LegendClass:
     background: bool = False
     value: int = UNCLASSIFIED
     code: int | None = None
+    evidence: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
-        """Return plain values, ready for JSON; `code` only where there is one."""
+        """Return plain values, ready for JSON; `code` and `evidence` only where there is some."""
         return {
             "value": self.value,
             "name": self.name,
@@ -81,6 +83,7 @@ class LegendClass:
             "threshold": self.threshold,
             "background": self.background,
             **({} if self.code is None else {"code": self.code}),
+            **({"evidence": list(self.evidence)} if self.evidence else {}),
         }
 
 
@@ -341,6 +344,7 @@ def _draft(item: LegendClass) -> Draft:
         item.threshold,
         item.background,
         code=item.code,
+        evidence=item.evidence,
     )
 
 
@@ -354,6 +358,7 @@ def _class(draft: Draft, colour: RGB, value: int) -> LegendClass:
         draft.background,
         value,
         draft.code,
+        draft.evidence,
     )
 
 

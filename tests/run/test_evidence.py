@@ -1,0 +1,169 @@
+"""Rules of evidence through whole runs: which bands they read, and what the labels gain."""
+
+import warnings
+
+import numpy as np
+import pytest
+import rasterio
+from rasterio.enums import ColorInterp
+from rasterio.transform import from_origin
+
+import rsclip as library
+from rsclip.config import SegmentConfig
+from rsclip.errors import ExistsError, OptionError, RsclipWarning
+from rsclip.labelling import labeller as labelling
+from rsclip.run.evidence import BandEvidence
+from rsclip.run.source import open_scene
+from rsclip.words.legend import load_legend
+
+CLASSES = [{"name": "water", "evidence": "ndwi > 0; weight=100"}, "road", "forest"]
+SHAPE = (150, 170)
+
+
+@pytest.fixture
+def scene(tmp_path):
+    """Five bands of 16 bits, the infrared low in a disc: only it tells water."""
+    path = tmp_path / "scene.tif"
+    rng = np.random.default_rng(5)
+    rows, columns = np.mgrid[: SHAPE[0], : SHAPE[1]]
+    disc = (rows - 70) ** 2 + (columns - 60) ** 2 < 40**2
+    image = rng.integers(400, 900, (5, *SHAPE), dtype=np.uint16)
+    image[3] = np.where(disc, 100, 3000)
+    image[:, :20, :20] = 0
+    with rasterio.open(
+        path, "w", driver="GTiff", count=5, height=SHAPE[0], width=SHAPE[1], dtype="uint16",
+        crs="EPSG:32632", transform=from_origin(500_000, 5_300_000, 10, 10), nodata=0,
+    ) as dataset:  # fmt: skip
+        dataset.write(image)
+        dataset.descriptions = ("B02", "B03", "B04", "B08", "B11")
+    return path, disc
+
+
+def mask_of(path, out, model, classes=CLASSES, **options):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RsclipWarning)
+        return library.segment(path, classes, out, model=model, device="cpu", **options)
+
+
+def test_the_class_is_where_its_rule_holds_only(scene, tiny_model, tmp_path):
+    path, disc = scene
+    result = mask_of(path, tmp_path / "a", tiny_model)
+    found = result.mask()
+    assert not (found == 1)[~disc].any()
+    np.testing.assert_array_equal(
+        found == 255, np.pad(np.ones((20, 20), bool), ((0, 130), (0, 150)))
+    )
+    assert result.run["evidence"] == {
+        "bands": {"green": 2, "nir": 4}, "rules": {"water": ["ndwi > 0; weight=100"]}
+    }  # fmt: skip
+    plain = mask_of(path, tmp_path / "b", tiny_model, evidence="none")
+    assert "evidence" not in plain.run
+    # Where the rule holds clearly, it changes nothing.
+    inner = disc & (found != 255)
+    np.testing.assert_array_equal(found[inner], plain.mask()[inner])
+
+
+def test_other_classes_lose_where_their_rules_fail(scene, tiny_model, tmp_path):
+    path, disc = scene
+    against = {"name": "road", "evidence": "ndwi < 0; weight=100"}
+    classes = [CLASSES[0], against, {**against, "name": "forest"}]
+    found = mask_of(path, tmp_path / "a", tiny_model, classes).mask()
+    np.testing.assert_array_equal((found == 1)[found != 255], disc[found != 255])
+
+
+@pytest.mark.parametrize("options", [{}, {"gsd": 16}, {"gsd": 16, "resample_output": "working"}])
+def test_strips_chunks_and_areas_change_no_label(scene, tiny_model, tmp_path, monkeypatch, options):
+    path, _ = scene
+    kept = {"stretch": "range:0,4000", **options}
+    whole = mask_of(path, tmp_path / "a", tiny_model, **kept)
+    monkeypatch.setattr(labelling, "_CHUNK_PIXELS", 700)
+    cut = mask_of(path, tmp_path / "b", tiny_model, **kept).mask()
+    np.testing.assert_array_equal(cut, whole.mask())
+    area = mask_of(
+        path, tmp_path / "c", tiny_model, aoi="500400,5298900,501200,5299600", **kept
+    ).mask()
+    inside = area != 255
+    assert inside.any()
+    np.testing.assert_array_equal(area[inside], whole.mask()[inside])
+
+
+def test_bands_can_be_named(scene, tiny_model, tmp_path):
+    path, disc = scene
+    with rasterio.open(path, "r+") as dataset:
+        dataset.descriptions = (None,) * 5
+    found = mask_of(path, tmp_path / "a", tiny_model, bidx=(3, 2, 1), bands="nir=4").mask()
+    assert not (found == 1)[~disc].any()
+    with pytest.raises(OptionError, match="nir") as caught:
+        mask_of(path, tmp_path / "b", tiny_model)
+    assert "bands" in caught.value.remedy
+    assert not (tmp_path / "b").exists()
+
+
+@pytest.mark.parametrize(
+    ("bands", "words"),
+    [("nir", "no band by name"), ("nir=9", "no band 9"), ("nir=x", "no band"), ("=4", "no band")],
+)
+def test_what_names_no_band_is_refused(scene, tiny_model, tmp_path, bands, words):
+    with pytest.raises(OptionError, match=words):
+        mask_of(scene[0], tmp_path / "a", tiny_model, bands=bands)
+
+
+def test_auto_heeds_bundled_rules_as_far_as_bands_are_there(scene, tiny_model, tmp_path):
+    path, _ = scene
+    result = mask_of(path, tmp_path / "a", tiny_model, "water, road, forest", evidence="auto")
+    assert result.run["evidence"]["bands"] == {"green": 2, "swir": 5}
+    with rasterio.open(path, "r+") as dataset:
+        dataset.descriptions = ("B02", "B03", "B04", None, None)
+    with pytest.warns(RsclipWarning, match="no band is known as ndwi|no band is known as nir"):
+        result = library.segment(
+            path, "water, road", tmp_path / "b", model=tiny_model, evidence="auto"
+        )
+    assert "evidence" not in result.run
+
+
+def test_a_band_of_another_name_makes_another_map(scene, tiny_model, tmp_path):
+    path, _ = scene
+    mask_of(path, tmp_path / "a", tiny_model, checksum=True)
+    done = mask_of(path, tmp_path / "a", tiny_model, resume=True, checksum=True)
+    assert done.status == "skipped"
+    with pytest.raises(ExistsError, match="bands: null"):
+        mask_of(path, tmp_path / "a", tiny_model, resume=True, checksum=True, bands="nir=5")
+
+
+@pytest.mark.parametrize(
+    ("names", "kinds", "wanted"),
+    [
+        (["blue", "green", "red", "NIR"], {}, {"nir": 4}),
+        (["B4 - Red", "B3 - Green", "B2 - Blue", "B8 - NIR"], {}, {"nir": 4}),
+        (["red", "green", "blue", "Band 5 (near infrared)"], {}, {"nir": 4}),
+        (["red", "green", "blue", "Red Edge", "SWIR 1", "SWIR2"], {},
+         {"rededge": 4, "swir": 5, "swir2": 6}),
+        (["B02", "B03", "B04", "B05", "B8A", "B08", "B11", "B12"], {},
+         {"rededge": 4, "nir": 6, "swir": 7, "swir2": 8}),
+        (["B1", "B2", "B3", "B4"], {}, {}),
+        ([None] * 4, {4: "nir"}, {"nir": 4}),
+        ([None] * 4, {4: "alpha"}, {}),
+    ],
+)  # fmt: skip
+def test_bands_are_known_by_what_files_call_them(tmp_path, names, kinds, wanted):
+    path = tmp_path / "named.tif"
+    with rasterio.open(
+        path, "w", driver="GTiff", count=len(names), height=8, width=8, dtype="uint16",
+        crs="EPSG:32632", transform=from_origin(0, 0, 1, 1),
+    ) as dataset:  # fmt: skip
+        dataset.descriptions = names
+        dataset.colorinterp = [
+            ColorInterp[kinds.get(index, "undefined")] for index in dataset.indexes
+        ]
+    with open_scene(path, SegmentConfig()) as opened:
+        assert {
+            k: v for k, v in opened.band_names.items() if k not in ("red", "green", "blue")
+        } == wanted
+
+
+def test_one_band_has_no_colour(tmp_path, make_scene):
+    with open_scene(make_scene(shape=(64, 64)), SegmentConfig(bidx=(1,))) as opened:
+        assert opened.band_names == {}
+        legend = load_legend([{"name": "water", "evidence": "ndwi > 0"}, "road"])
+        with pytest.raises(OptionError, match="green and nir"):
+            BandEvidence.of(opened, legend, SegmentConfig())
