@@ -34,7 +34,6 @@ from rsclip.errors import (
 )
 from rsclip.outputs.companions import output_names
 from rsclip.outputs.files.staging import Staging
-from rsclip.words.legend import load_legend as legend_of
 from tests.batch import workers
 from tests.batch.conftest import CLASSES
 from tests.rasters import write_raster
@@ -119,18 +118,6 @@ def test_by_checksum_a_copy_is_the_same_input(folder, tmp_path):
     other = tmp_path / "other"
     run(folder, other)
     assert run(folder, other, config=config).count("skipped") == 3
-
-
-def test_classes_are_read_once_for_checks_and_work(folder, tmp_path, monkeypatch):
-    read = []
-    whole = legend_of(CLASSES)
-    monkeypatch.setattr(
-        "rsclip.run.source.load_legend", lambda spec, **_: read.append(spec) or whole
-    )
-    run(folder, tmp_path / "out")
-    assert len(read) == 1
-    run(folder, tmp_path / "out", jobs=2)
-    assert len(read) == 2
 
 
 def test_with_workers_and_checksums_a_file_is_hashed_once(folder, tmp_path, monkeypatch):
