@@ -114,8 +114,9 @@ def _show(found: "Comparison") -> None:
         print_table(["method", ""], list(zip(methods, found.methods, strict=True)))
         click.echo()
     scores = agreement.scores
-    # Unclassified is a class of the labels only where background words compete for it.
-    values = [value for value in legend.names if value or not scores or legend.background]
+    # Unclassified is a class of the labels where they say that a pixel is none of the others.
+    told = any(found.matrix[0].any() for found in scores.values())
+    values = [value for value in legend.names if value or not scores or told]
     if scores:
         known = int(next(iter(scores.values())).matrix.sum())
         part = _percent(known / agreement.valid) if agreement.valid else "-"
@@ -132,6 +133,9 @@ def _show(found: "Comparison") -> None:
         rows.append([name, *map(_percent, cells)])
     if scores:
         rows.append(["mean", *(_percent(scores[method].miou) for method in found.methods)])
+        if told:
+            means = map(agreement.miou_without_other, found.methods)
+            rows.append(["mean without unclassified", *map(_percent, means)])
         rows.append(["accuracy", *(_percent(scores[method].accuracy) for method in found.methods)])
     print_table(["class", *methods], rows)
     if len(methods) == 1:

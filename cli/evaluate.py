@@ -1,30 +1,37 @@
 """`rsclip evaluate`: how good is a map?"""
 
-import json
-import math
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
-from rsclip_cli.options import config_file_option, gather_config, output_options
-from rsclip_cli.report import guard
-from rsclip_cli.table import print_table
-
-if TYPE_CHECKING:
-    from rsclip.study.evaluate import Evaluation, Trial
-    from rsclip.study.sample import Assessment
-    from rsclip.study.sample.estimate import Estimate
+from rsclip.config import EVALUATE_OPTIONS
+from rsclip_cli.completion import complete_classes
+from rsclip_cli.evaluate_tables import print_json, show_areas, show_scores, show_trials
+from rsclip_cli.options import (
+    GroupedCommand,
+    config_file_option,
+    config_flags,
+    gather_config,
+    output_options,
+    progress_option,
+    sweep_options,
+)
+from rsclip_cli.report import ProgressLine, guard
 
 __all__ = ["command"]
 
+# Of the flags of `rsclip segment`, what holds for masks too.
+_OUTPUTS = ("overwrite", "resume")
 
-@click.command("evaluate")
-@click.argument("mask", metavar="MASK|SCENE")
+
+@click.command("evaluate", cls=GroupedCommand)
+@click.argument("mask", metavar="[MASK|SCENE|FOLDER]", required=False)
 @click.option(
     "--labels",
-    metavar="FILE",
+    metavar="FILE|FOLDER",
     default=None,
-    help="The truth: a raster of class values, polygons or points.",
+    help="The truth: a raster of class values or colours, polygons or points; of a FOLDER, one "
+    "file for each of its files.",
 )
 @click.option(
     "--points",
@@ -32,24 +39,30 @@ __all__ = ["command"]
     default=None,
     help="Instead: a labelled sample (rsclip sample), for areas with intervals.",
 )
+@click.option("--images", metavar="GLOB", default=None, help="In place of FOLDER: a pattern.")
+@click.option("--label-glob", metavar="GLOB", default=None, help="The labels of --images.")
 @click.option(
     "-o",
     "--output-dir",
     metavar="DIR",
     default=None,
-    help="Write tables, confusion, error map and page there  [default: print the table only].",
+    help="Write tables, confusion, page and (of one mask) an error map there  "
+    "[default: print the table only].",
 )
 @click.option(
     "--classes",
     metavar="CLASSES",
+    shell_complete=complete_classes,
     default=None,
-    help="The mask's classes 1..N, where the mask has no names: words, a class file or set:NAME.",
+    help="Words to segment scenes by; or a mask's classes 1..N, where it has no names: words, a "
+    "class file or set:NAME.",
 )
 @click.option(
     "--mapping",
     metavar="FILE",
     default=None,
-    help="YAML or CSV: a label's value or name, and the mask's class, `other` or `ignore`.",
+    help="YAML or CSV: a label's value, colour (#ff0000) or name, and the map's class, `other` or "
+    "`ignore`.",
 )
 @click.option(
     "--ignore",
@@ -60,9 +73,10 @@ __all__ = ["command"]
 @click.option("--aoi", metavar="AREA", default=None, help="Only pixels in this area count.")
 @click.option(
     "--confidence",
+    "confidence_file",
     metavar="FILE",
     default=None,
-    help="Confidence raster (percent) of the same grid, for the calibration error.",
+    help="Confidence raster (percent) of MASK's grid, for the calibration error.",
 )
 @click.option(
     "--boundary",
@@ -79,153 +93,135 @@ __all__ = ["command"]
     help="Side of the blocks that intervals are drawn from  "
     "[default: a 32nd of the longer side, 32 or more].",
 )
-@click.option("--gsd", metavar="METRES,...", default=None, help="Try a SCENE at these pixel sizes.")
-@click.option("--models", metavar="MODEL,...", default=None, help="Try a SCENE by these models.")
+@click.option("--models", metavar="MODEL,...", default=None, help="Models to try.")
 @click.option(
     "--methods",
     metavar="METHOD,...",
     default=None,
-    help="Try a SCENE by these methods, as in clearclip,gem:blocks=4, or all.",
+    help="Methods to try, as in clearclip,gem:blocks=4, or all.",
 )
+@sweep_options
 @config_file_option
-@click.option("--overwrite", is_flag=True, help="Replace outputs that exist.")
+@config_flags(*EVALUATE_OPTIONS)
+@progress_option
 @output_options
 def command(
-    mask: str,
+    mask: str | None,
     labels: str | None,
     points: str | None,
+    images: str | None,
+    label_glob: str | None,
     output_dir: str | None,
     classes: str | None,
     mapping: str | None,
     ignore: tuple[str, ...],
     aoi: str | None,
-    confidence: str | None,
+    confidence_file: str | None,
     boundary: str,
     block: int | None,
-    gsd: str | None,
     models: str | None,
     methods: str | None,
+    gsd: tuple[float, ...],
+    thresholds: tuple[float, ...],
+    words: tuple[str, ...],
     config_file: str | None,
-    overwrite: bool,
+    progress: str,
     quiet: bool,
     verbose: bool,
     as_json: bool,
+    **flags: Any,
 ) -> None:
     """Score MASK, of rsclip or any other tool, against labels.
 
     IoU, F1, precision and recall of each class, mean IoU with and without the catch-all, boundary
-    F1, and 95 % intervals by block bootstrap. With -o also a confusion matrix, an error map for
-    QGIS and an HTML page.
+    F1, and 95 % intervals by block bootstrap. A FOLDER of masks is scored as one, and each mask by
+    itself. With -o also a confusion matrix, an error map for QGIS and an HTML page.
 
     With --points, accuracy and areas in hectares are estimated from the sample (Olofsson et al.
     2014), with 95 % intervals.
 
-    With --gsd, --models or --methods, a SCENE is segmented into --classes by every combination of
-    them, all else as --config says, and one table shows which is best. No mask is kept.
+    A SCENE (three bands or more, or any option of `rsclip segment`), or a FOLDER of scenes, is
+    segmented into --classes first, by every combination of --models, --methods, --gsd,
+    --thresholds and --words; one table shows which is best. No mask is kept. With -o, --resume
+    goes on where a killed run of many images stopped.
+
+    \b
+    rsclip evaluate out/scene_mask.tif --labels truth.gpkg -o out
+    rsclip evaluate masks --labels labels -o out
+    rsclip evaluate scene.tif --labels truth.tif --classes classes.yaml --gsd 0.3,0.5,1
 
     \b
     Exit codes: 0 done; 2 wrong before any pixel was read; 1 anything after.
     """
     with guard(quiet=quiet, verbose=verbose):
-        if (labels is None) == (points is None):
-            raise click.UsageError("Give either --labels or --points.")
-        if labels is None:
-            others = {"--gsd": gsd, "--models": models, "--methods": methods,
-                      "--config": config_file, "--mapping": mapping, "--ignore": ignore,
-                      "--aoi": aoi, "--block": block, "--confidence": confidence}  # fmt: skip
-            if given := [name for name, value in others.items() if value]:
-                raise click.UsageError(f"{', '.join(given)} cannot be used with --points.")
-            assert points is not None
-            _assess(mask, points, output_dir, classes, overwrite, quiet, as_json)
+        given = {name: value for name, value in flags.items() if value not in (None, (), False)}
+        axes = {"gsd": gsd, "models": _listed(models), "methods": methods or (),
+                "thresholds": thresholds, "words": words}  # fmt: skip
+        scoring = {"mapping": mapping, "ignore": ignore, "aoi": aoi, "block": block}
+        segmenting = [
+            "--" + name.replace("_", "-")
+            for name, value in {**axes, **given, "config": config_file}.items()
+            if value and name not in _OUTPUTS
+        ]
+        place, truth = _what(mask, labels, points, images, label_glob)
+        if points is not None:
+            others = {**scoring, "confidence": confidence_file, "resume": flags["resume"]}
+            wrong = segmenting + [f"--{name}" for name, value in others.items() if value]
+            if wrong:
+                raise click.UsageError(f"{', '.join(wrong)} cannot be used with --points.")
+            _assess(place, points, output_dir, classes, bool(flags["overwrite"]), quiet, as_json)
             return
-        scoring = {"mapping": mapping, "ignore": ignore, "aoi": aoi, "block": block,
-                   "boundary": None if boundary == "0" else boundary}  # fmt: skip
-        if gsd or models or methods or config_file:
+        scoring["boundary"] = None if boundary == "0" else boundary
+        shown = ProgressLine(quiet=quiet, form=progress, unit="maps")
+        from rsclip.study.evaluate import evaluate, holds_scenes, try_settings
+
+        if segmenting or holds_scenes(place, truth):
             if classes is None:
-                raise click.UsageError("Give --classes: the scene is segmented first.")
-            if output_dir or confidence:
-                raise click.UsageError("-o and --confidence are for masks, not for trials.")
-            trials = _try(
-                mask, labels, classes, _metres(gsd), _listed(models), methods or (),
-                gather_config(config_file, {}), **scoring,
+                raise click.UsageError(f"Give --classes: {place} is segmented first.")
+            if confidence_file:
+                raise click.UsageError("--confidence is for a mask, not for scenes.")
+            config = gather_config(config_file, flags)
+            trials = try_settings(
+                place, truth, classes, output_dir, config=config, progress=shown,
+                **axes, **scoring,
             )  # fmt: skip
-            _show_trials(trials, quiet=quiet, as_json=as_json)
+            shown.close()
+            if as_json or not quiet:
+                show_trials(trials, [], as_json=as_json)
             return
-        from rsclip.study.evaluate import evaluate
-
         found = evaluate(
-            mask,
-            labels,
-            output_dir,
-            classes=classes,
-            confidence=confidence,
-            overwrite=overwrite,
+            place, truth, output_dir, classes=classes, confidence=confidence_file,
+            overwrite=bool(flags["overwrite"]), resume=bool(flags["resume"]), progress=shown,
             **scoring,
-        )
+        )  # fmt: skip
+        shown.close()
         if as_json:
-            _print_json(found)
+            print_json(found)
         elif not quiet:
-            _show(found)
+            show_scores(found)
 
 
-def _print_json(found: "Evaluation | Assessment") -> None:
-    from rsclip.outputs.records.record import to_plain
-
-    outputs = {key: str(path) for key, path in found.paths.items()}
-    whole = to_plain({**found.to_dict(), "outputs": outputs})
-    click.echo(json.dumps(whole, indent=2, ensure_ascii=False))
-
-
-def _try(
-    scene: str,
-    labels: str,
-    classes: str,
-    gsd: list[float],
-    models: list[str],
-    methods: Any,
-    config: Any,
-    **scoring: Any,
-) -> "list[Trial]":
-    from rsclip.study.evaluate import try_settings
-
-    return try_settings(
-        scene, labels, classes, gsd=gsd, models=models, methods=methods, config=config, **scoring
-    )
-
-
-def _metres(text: str | None) -> list[float]:
-    try:
-        return [float(part) for part in _listed(text)]
-    except ValueError:
-        raise click.BadParameter(
-            f"{text!r} is not a list of metres such as 0.3,0.5,1.", param_hint="--gsd"
-        ) from None
+def _what(
+    mask: str | None,
+    labels: str | None,
+    points: str | None,
+    images: str | None,
+    label_glob: str | None,
+) -> tuple[str, str]:
+    """Return what is scored, and its labels ("" where there are points)."""
+    if images is not None or label_glob is not None:
+        if images is None or label_glob is None or mask or labels or points:
+            raise click.UsageError("Give --images and --label-glob together, and nothing else.")
+        return images, label_glob
+    if mask is None:
+        raise click.UsageError("Name a mask, a scene or a folder, or give --images.")
+    if (labels is None) == (points is None):
+        raise click.UsageError("Give either --labels or --points.")
+    return mask, labels or ""
 
 
 def _listed(text: str | None) -> list[str]:
     return [part.strip() for part in (text or "").split(",") if part.strip()]
-
-
-def _show_trials(trials: "list[Trial]", *, quiet: bool, as_json: bool) -> None:
-    if as_json:
-        from rsclip.outputs.records.record import to_plain
-
-        found = [
-            {"gsd": each.gsd, "model": each.model, "method": each.method, **each.scores.to_dict()}
-            for each in trials
-        ]
-        click.echo(json.dumps(to_plain({"trials": found}), indent=2, ensure_ascii=False))
-    elif not quiet:
-        from rsclip.study.evaluate.tables import notes, overall_rows
-
-        names = [name for name, _ in overall_rows(trials[0].scores)]
-        rows = [
-            ["own" if each.gsd is None else f"{each.gsd:g}", each.model, each.method,
-             *(value for _, value in overall_rows(each.scores))]
-            for each in trials
-        ]  # fmt: skip
-        print_table(["metres", "model", "method", *names], rows)
-        click.echo("\n" + "\n".join(notes(trials[0].scores)))
 
 
 def _assess(
@@ -241,49 +237,6 @@ def _assess(
 
     found = assess(mask, points, output_dir, classes=classes, overwrite=overwrite)
     if as_json:
-        _print_json(found)
+        print_json(found)
     elif not quiet:
-        _show_areas(found)
-
-
-def _show_areas(found: "Assessment") -> None:
-    estimates, names = found.estimates, found.legend.names
-    rows = []
-    for value in found.shown():
-        area = found.area(value)
-        ground = "-" if area is None else f"{area.value:,.2f} +- {area.half:,.2f}"
-        scores = (estimates.user[value], estimates.producer[value], estimates.share[value])
-        rows.append([names[value], *map(_percent, scores), ground])
-    print_table(["class", "user's accuracy", "producer's accuracy", "share", "hectares"], rows)
-    click.echo(f"\nOverall accuracy: {_percent(estimates.overall)} %")
-    shown = found.shown()
-    click.echo("\nArea-adjusted confusion, % of the area; rows: map, columns: labelled")
-    table = [
-        [names[value], *(f"{100 * estimates.matrix[value, other]:.2f}" for other in shown)]
-        for value in shown
-    ]
-    print_table(["", *(names[value] for value in shown)], table)
-    click.echo(
-        f"\nFrom {int(found.counts.sum())} labelled points; accuracies and shares in percent, "
-        "+- half the 95 % interval (Olofsson et al. 2014)."
-    )
-
-
-def _percent(found: "Estimate") -> str:
-    if math.isnan(found.value):
-        return "-"
-    return f"{100 * found.value:.1f} +- {100 * found.half:.1f}"
-
-
-def _show(found: "Evaluation") -> None:
-    from rsclip.study.evaluate.tables import class_rows, notes, overall_rows
-
-    header, rows = class_rows(found)
-    print_table(header, rows)
-    click.echo()
-    print_table(["score", "%"], overall_rows(found))
-    click.echo()
-    for line in notes(found):
-        click.echo(line)
-    if found.paths:
-        click.echo(found.paths["page"])
+        show_areas(found)

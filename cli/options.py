@@ -22,6 +22,7 @@ __all__ = [
     "given_layers",
     "output_options",
     "progress_option",
+    "sweep_options",
 ]
 
 GROUPS: Mapping[str, tuple[str, ...]] = {
@@ -95,6 +96,34 @@ def config_flags(*names: str) -> Callable[[F], F]:
         return function
 
     return add
+
+
+def sweep_options(function: F) -> F:
+    """Add lists of pixel sizes, thresholds and word variants that are tried beside one another."""
+    for name, metavar, text in (
+        ("--words", "WORDS,...", "Words to try: given, first (of each class alone), tuned (of a "
+         "set or a class file)."),
+        ("--thresholds", "SCORE,...", "Thresholds to try, each 0 to 1."),
+        ("--gsd", "METRES,...", "Pixel sizes to try."),
+    ):  # fmt: skip
+        numbers = None if name == "--words" else _numbers
+        function = click.option(
+            name, metavar=metavar, default=None, callback=numbers or _listed, help=text
+        )(function)
+    return function
+
+
+def _listed(_ctx: click.Context, _param: click.Parameter, value: str | None) -> tuple[str, ...]:
+    return tuple(part.strip() for part in (value or "").split(",") if part.strip())
+
+
+def _numbers(ctx: click.Context, param: click.Parameter, value: str | None) -> tuple[float, ...]:
+    try:
+        return tuple(float(part) for part in _listed(ctx, param, value))
+    except ValueError as error:
+        raise click.BadParameter(
+            f"{value!r} is not a list of numbers such as 0.3,0.5,1."
+        ) from error
 
 
 def output_options(function: F) -> F:

@@ -155,10 +155,19 @@ class ProgressLine:
         quiet: Show nothing.
         scenes: Names of the scenes in their order; several are named.
         form: "json" for `ProgressObjects`, even if quiet.
+        unit: What is counted.
     """
 
-    def __init__(self, *, quiet: bool, scenes: Sequence[str] = (), form: str | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        quiet: bool,
+        scenes: Sequence[str] = (),
+        form: str | None = None,
+        unit: str = "windows",
+    ) -> None:
         self._quiet = quiet
+        self._unit = unit
         # A service may run without any standard error.
         self._terminal = sys.stderr is not None and sys.stderr.isatty()
         self._names = deque(scenes)
@@ -174,7 +183,8 @@ class ProgressLine:
     def __call__(self, done: int, total: int) -> None:
         """Show that `done` of `total` windows are behind us."""
         if self._objects:
-            self._objects("windows", done, total, scene=self._names[0] if self._names else None)
+            scene = self._names[0] if self._names else None
+            self._objects(self._unit, done, total, scene=scene)
             return
         if self._quiet:
             return
@@ -211,8 +221,8 @@ class ProgressLine:
         if self._bar is None:
             from tqdm import tqdm
 
-            name = self._names[0] if self._scenes > 1 else "windows"
-            self._bar = tqdm(total=total, initial=done, desc=name, unit="win", leave=False)
+            name = self._names[0] if self._scenes > 1 else self._unit
+            self._bar = tqdm(total=total, initial=done, desc=name, unit=self._unit[:3], leave=False)
         self._bar.update(done - self._bar.n)
 
     def _print(self, done: int, total: int) -> None:
@@ -221,7 +231,7 @@ class ProgressLine:
             return
         self._last = now
         line = f"{self._names[0]}: " if self._scenes > 1 else ""
-        line += f"{done} of {total} windows"
+        line += f"{done} of {total} {self._unit}"
         if rate := _rate(done - (self._first or 0), now - self._began):
             line += f", {rate:.1f} a second, {show_time((total - done) / rate)} left"
         click.echo(line, err=True)

@@ -23,6 +23,7 @@ __all__ = [
     "DEFAULT_LOGIT_SCALE",
     "DEFAULT_OVERLAP",
     "DEFAULT_STRETCH",
+    "EVALUATE_OPTIONS",
     "HOW_OPTIONS",
     "OUTPUT_OPTIONS",
     "POLYGON_OPTIONS",
@@ -95,6 +96,11 @@ COMPARE_OPTIONS = (
     "device", "precision", "tta", "batch_size", "max_memory", "sieve", "overwrite",
 )  # fmt: skip
 """The fields that a comparison of methods reads."""
+EVALUATE_OPTIONS = (
+    *(name for name in COMPARE_OPTIONS if name not in ("gsd", "aoi", "overwrite")),
+    "method", "method_option", "overwrite", "resume",
+)  # fmt: skip
+"""The fields that an evaluation of scenes reads, besides those that it has lists or meanings of."""
 READ_OPTIONS = (
     "model", "weights", "method", "method_option", "window", "stride", "overlap", "preset",
     "refine", "gsd", "resample_output", "bidx", "stretch", "nodata", "aoi", "device", "batch_size",

@@ -8,6 +8,8 @@ from numpy.typing import NDArray
 
 __all__ = ["Confusion", "class_scores", "overall_scores"]
 
+Counts = NDArray[np.int64]
+
 Floats = NDArray[np.float64]
 
 
@@ -37,77 +39,81 @@ class Confusion:
         self.matrix += np.bincount(pairs, minlength=count * count).reshape(count, count)
 
     @property
+    def sums(self) -> Counts:
+        """Right, true and predicted pixels of each class, int64 (3, count)."""
+        return np.stack([self.matrix.diagonal(), self.matrix.sum(1), self.matrix.sum(0)])
+
+    @property
     def iou(self) -> Floats:
         """Intersection over union of each class, 0 to 1; NaN where it is in neither."""
-        return class_scores(self.matrix)["iou"]
+        return class_scores(self.sums)["iou"]
 
     @property
     def f1(self) -> Floats:
         """Harmonic mean of precision and recall, 0 to 1; NaN where the class is in neither."""
-        return class_scores(self.matrix)["f1"]
+        return class_scores(self.sums)["f1"]
 
     @property
     def precision(self) -> Floats:
         """Share of each predicted class that is right, 0 to 1; NaN where it is not predicted."""
-        return class_scores(self.matrix)["precision"]
+        return class_scores(self.sums)["precision"]
 
     @property
     def recall(self) -> Floats:
         """Share of each true class that was found, 0 to 1; NaN where it is not in the truth."""
-        return class_scores(self.matrix)["recall"]
+        return class_scores(self.sums)["recall"]
 
     @property
     def miou(self) -> float:
         """Mean IoU over the classes in the truth, 0 to 1; NaN without any."""
-        return float(overall_scores(self.matrix)["miou"])
+        return float(overall_scores(self.sums)["miou"])
 
     @property
     def accuracy(self) -> float:
         """Share of right pixels, 0 to 1; NaN without any."""
-        return float(overall_scores(self.matrix)["accuracy"])
+        return float(overall_scores(self.sums)["accuracy"])
 
 
-def class_scores(matrix: NDArray[np.int64]) -> dict[str, Floats]:
-    """Return IoU, F1, precision and recall of each class, float (..., K), of (..., K, K) counts."""
-    hits, true, predicted = _sums(matrix)
+def class_scores(sums: Counts) -> dict[str, Floats]:
+    """Return IoU, F1, precision and recall of each class, float (..., K).
+
+    Args:
+        sums: int64 (..., 3, K), right, true and predicted pixels of each class.
+    """
+    right, true, predicted = np.moveaxis(sums, -2, 0)
     return {
-        "iou": _ratio(hits, true + predicted - hits),
-        "f1": _ratio(2 * hits, true + predicted),
-        "precision": _ratio(hits, predicted),
-        "recall": _ratio(hits, true),
+        "iou": _ratio(right, true + predicted - right),
+        "f1": _ratio(2 * right, true + predicted),
+        "precision": _ratio(right, predicted),
+        "recall": _ratio(right, true),
     }
 
 
-def overall_scores(matrix: NDArray[np.int64], other: Sequence[int] = ()) -> dict[str, Floats]:
-    """Return the scores of whole maps, float (...), of counts (..., K, K).
+def overall_scores(sums: Counts, other: Sequence[int] = ()) -> dict[str, Floats]:
+    """Return the scores of whole maps, float (...).
 
     Args:
-        matrix: Counts, rows true.
+        sums: As `class_scores` takes them.
         other: Catch-all classes, which one of the means leaves out.
 
     Returns:
         Mean IoU over the classes in the truth ("miou", "miou_without_other"), share of right
         pixels ("accuracy"), IoU weighted by the classes' true pixels ("weighted_iou").
     """
-    hits, true, predicted = _sums(matrix)
-    iou = np.nan_to_num(_ratio(hits, true + predicted - hits))
+    right, true, _ = np.moveaxis(sums, -2, 0)
+    iou = np.nan_to_num(class_scores(sums)["iou"])
     named = true.copy()
     named[..., list(other)] = 0
     total = true.sum(-1)
     return {
         "miou": _ratio((iou * (true > 0)).sum(-1), (true > 0).sum(-1)),
         "miou_without_other": _ratio((iou * (named > 0)).sum(-1), (named > 0).sum(-1)),
-        "accuracy": _ratio(hits.sum(-1), total),
+        "accuracy": _ratio(right.sum(-1), total),
         "weighted_iou": _ratio((iou * true).sum(-1), total),
     }
 
 
-def _sums(matrix: NDArray[np.int64]) -> tuple[NDArray[np.int64], ...]:
-    """Return pixels of each class: right ones, true ones, predicted ones."""
-    return np.diagonal(matrix, axis1=-2, axis2=-1), matrix.sum(-1), matrix.sum(-2)
-
-
-def _ratio(part: NDArray[Any], whole: NDArray[np.int64]) -> Floats:
+def _ratio(part: NDArray[Any], whole: Counts) -> Floats:
     nothing = np.full(np.shape(part), np.nan)
     ratio: Floats = np.divide(part, whole, out=nothing, where=whole > 0)
     return ratio

@@ -2,9 +2,9 @@
 
 import shlex
 import warnings
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, Self
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import shapely
@@ -14,19 +14,27 @@ from rsclip.errors import LegendError, SceneError, warn
 from rsclip.scene.gdal import GDAL_ERRORS, guarded, reason
 from rsclip.scene.reading import open_raster
 from rsclip.scene.source import in_shell
-from rsclip.study.truth_classes import LabelClasses, names_nothing, names_unknown
+from rsclip.study.truth_classes import LabelClasses, names_unknown
 from rsclip.study.truth_grids import (
-    COARSE,
     UNKNOWN,
     Grid,
+    Labels,
+    LabelSource,
     PointTruth,
     PolygonTruth,
-    RasterTruth,
     Values,
     transformable,
 )
-from rsclip.types import Shape, Window
-from rsclip.vectors.label_raster import LabelRaster
+from rsclip.study.truth_messages import (
+    all_ignored,
+    elsewhere,
+    nothing_common,
+    outside_mapping,
+    say_crs,
+    say_left_out,
+    written,
+)
+from rsclip.study.truth_rasters import LabelFile
 from rsclip.words.legend import Legend
 
 if TYPE_CHECKING:
@@ -35,63 +43,6 @@ if TYPE_CHECKING:
 __all__ = ["Labels", "classes_of", "on_the_grid", "open_labels", "read_vector"]
 
 _COLUMNS = ("class_name", "class", "name", "label", "class_id", "value", "dn")
-_PROBE = 256
-_SHOWN = 6
-
-
-class _Source(Protocol):
-    def read(self, window: Window) -> Values: ...
-
-    def coarse(self, shape: Shape) -> Values: ...
-
-    def close(self) -> None: ...
-
-
-class Labels:
-    """The truth on a scene's grid; a context manager.
-
-    Args:
-        source: Gives legend values.
-        classes: Legend values that the truth's own legend has.
-        shape: (height, width) of the scene.
-        sparse: Single pixels are known, as points say.
-    """
-
-    def __init__(
-        self, source: _Source, classes: tuple[int, ...], shape: Shape, *, sparse: bool = False
-    ) -> None:
-        self.sparse = sparse
-        self._source = source
-        self._shape = shape
-        self.classes = classes
-
-    def read(self, window: Window) -> Values:
-        """Return int32 (h, w): legend values 1..N, 0 for other classes, -1 where it is unknown.
-
-        Raises:
-            ReadError: The pixels cannot be read.
-        """
-        return self._source.read(window)
-
-    def coarse(self) -> Values:
-        """Return the whole truth, decimated: what is smaller than its pixels may be missing.
-
-        Raises:
-            ReadError: The pixels cannot be read.
-        """
-        factor = min(1.0, COARSE / max(self._shape))
-        rows, cols = (max(round(size * factor), 1) for size in self._shape)
-        return self._source.coarse((rows, cols))
-
-    def close(self) -> None:
-        """Close the file."""
-        self._source.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
 
 
 def open_labels(
@@ -102,12 +53,15 @@ def open_labels(
     mapping: Mapping[str, str | None] | None = None,
     ignore: Collection[str] = (),
     points: bool = False,
+    part: bool = False,
+    other: int = 0,
 ) -> Labels:
     """Open the truth of a scene.
 
     Classes are matched by name or word, whatever the case, underscores or spaces at the ends;
     where there are no names, values are the classes' own codes, or else the legend's values, and it
     is said which value is taken for what. Classes that the legend lacks are named.
+    A raster of three bands holds colours: those of the mapping, else the classes' own.
     Another CRS or grid is read nearest-neighbour; another CRS is said. A raster of the scene's
     size whose CRS has no place on Earth (a local one) is read pixel by pixel, and it is said.
 
@@ -119,6 +73,8 @@ def open_labels(
         mapping: Value or name of a label -> class, as `LabelClasses` takes it.
         ignore: Values and names of labels that do not count.
         points: Take points too.
+        part: The file is one of many: it may hold no class of the legend.
+        other: Legend value of raster values that are no class: 0, or `UNKNOWN`.
 
     Raises:
         SceneError: The file cannot be read, holds no labels, or does not overlap the scene.
@@ -129,56 +85,13 @@ def open_labels(
     if not path.is_file():
         raise SceneError("no such file of labels", where=path, remedy="Check the path.")
     try:
-        open_raster(str(path)).close()
+        with open_raster(str(path)) as dataset:
+            coloured, crs = dataset.count >= 3, dataset.crs
     except GDAL_ERRORS as error:
-        return _open_vector(path, scene, legend, classes, reason(error), points=points)
+        return _open_vector(path, scene, legend, classes, reason(error), points=points, part=part)
     with guarded(path, SceneError, what="labels cannot be opened"):
-        return _open_raster(path, scene, legend, classes)
-
-
-def _open_raster(path: Path, scene: Grid, legend: Legend, classes: LabelClasses) -> Labels:
-    with LabelRaster(path) as raster:
-        names = raster.names()
-        crs = raster.crs
-    said = classes.said_values(names)
-    # As with polygons: of such a place nothing is known. Names of nothing are of an empty entry.
-    unknown = {
-        value: UNKNOWN
-        for value, name in names.items()
-        if name.strip() and names_unknown(name) and classes.named(name) is None
-    }
-    names = {value: name for value, name in names.items() if value not in unknown}
-    if 0 in names and classes.named(names[0]) is None and names_nothing(names[0]):
-        del names[0]
-    if classes.strict:
-        own = said
-    elif names:
-        found = {value: classes.named(name) for value, name in names.items()}
-        own = {value: item for value, item in found.items() if item is not None}
-        if not own:
-            raise _nothing_common(path, legend, names.values())
-        own |= {**unknown, **said}
-    else:
-        own = {**classes.by_value, **unknown, **said}
-    source = RasterTruth(path, scene, own)
-    labels = Labels(source, tuple(sorted({*own.values()} - {0, UNKNOWN})), scene.shape)
-    try:
-        if classes.strict:
-            _check_mapping(source, own, path, scene)
-        _check_raster(source, labels, own, path, scene, legend)
-    except BaseException:
-        labels.close()
-        raise
-    _say_crs(path, crs, scene)
-    if classes.strict:
-        return labels
-    if names:
-        _say_left_out(path, [name for value, name in names.items() if value not in own])
-    else:
-        warn(f"{path}: the labels have no class names: {classes.taken()}")
-        others = source.all_values(scene.shape) - {0, *own}
-        _say_left_out(path, [_written(value) for value in sorted(others)])
-    return labels
+        raster = LabelFile(path, scene, legend, classes, crs, part, other)
+        return raster.open_coloured() if coloured else raster.open_values()
 
 
 def _open_vector(
@@ -189,8 +102,12 @@ def _open_vector(
     not_raster: str,
     *,
     points: bool,
+    part: bool,
 ) -> Labels:
     frame = read_vector(path, not_raster)
+    if part and not len(frame):
+        return Labels(PolygonTruth(np.empty(0, object), np.empty(0, np.int32), scene), (),
+                      scene.shape)  # fmt: skip
     if points and {*frame.geom_type} <= {"Point", "MultiPoint"}:
         frame = frame.explode(index_parts=False)
     else:
@@ -205,23 +122,23 @@ def _open_vector(
     told = values != UNKNOWN
     place = _place_points if points else _place_polygons
     source = place(path, np.asarray(frame.geometry)[told], values[told], scene)
-    _say_crs(path, crs, scene)
-    _say_left_out(path, left_out)
+    say_crs(path, crs, scene)
+    say_left_out(path, left_out)
     found = tuple(sorted({*values.tolist()} - {0, UNKNOWN}))
     return Labels(source, found, scene.shape, sparse=points)
 
 
-def _place_polygons(path: Path, shapes: Any, values: Values, scene: Grid) -> _Source:
+def _place_polygons(path: Path, shapes: Any, values: Values, scene: Grid) -> LabelSource:
     source = PolygonTruth(shapes, values, scene)
     if not source.overlaps():
-        raise _elsewhere(path)
+        raise elsewhere(path)
     return source
 
 
-def _place_points(path: Path, shapes: Any, values: Values, scene: Grid) -> _Source:
+def _place_points(path: Path, shapes: Any, values: Values, scene: Grid) -> LabelSource:
     source = PointTruth(shapely.get_coordinates(shapes), values, scene)
     if source.outside == len(values):
-        raise _elsewhere(path)
+        raise elsewhere(path)
     if source.outside:
         warn(f"{path}: {source.outside} of {len(values)} points lie outside the map")
     if source.shared:
@@ -301,132 +218,35 @@ def classes_of(
         for index, entry in enumerate(entries):
             if entry is None or entry != entry:
                 continue
-            said = classes.said(_written(entry))
+            said = classes.said(written(entry))
             if said is not None:
                 values[index] = said
                 ignored += said == UNKNOWN
                 continue
             if classes.strict:
-                if not names_unknown(_written(entry)):
-                    others.append(_written(entry))
+                if not names_unknown(written(entry)):
+                    others.append(written(entry))
                 continue
             found = classes.named(entry) if isinstance(entry, str) else None
             if found is None:
                 found = classes.numbered(entry)
                 numbers = numbers or found is not None
             if found is None:
-                if names_unknown(_written(entry)):
+                if names_unknown(written(entry)):
                     continue
-                others.append(_written(entry))
+                others.append(written(entry))
             values[index] = found or 0
         if ignored and ignored == len(entries):
-            raise _all_ignored(path)
+            raise all_ignored(path)
         if (values > 0).any():
             if classes.strict and others:
-                raise _outside_mapping(path, others)
+                raise outside_mapping(path, others)
             if numbers:
                 warn(f"{path}: column {column}: {classes.taken()}")
             return values, others
-    filled = [_written(entry) for name in columns for entry in frame[name].dropna()]
+    filled = [written(entry) for name in columns for entry in frame[name].dropna()]
     if all(map(names_unknown, filled)):
         raise SceneError(
             f"all {len(frame)} labels are blank", where=path, remedy="Fill in their classes first."
         )
-    raise _nothing_common(path, legend, map(_written, frame[columns[0]].dropna()))
-
-
-def _written(value: Any) -> str:
-    """Return a label as its file's user knows it."""
-    if isinstance(value, float):
-        return f"{value:.0f}" if value.is_integer() else f"{value:.4g}"
-    return str(value)
-
-
-def _listed(names: Iterable[str]) -> str:
-    each = list(dict.fromkeys(names))
-    return ", ".join(each[:_SHOWN]) + (" ..." if len(each) > _SHOWN else "")
-
-
-def _nothing_common(path: Path, legend: Legend, names: Iterable[str]) -> LegendError:
-    ours = ", ".join(item.name for item in legend.foreground)
-    return LegendError(
-        f"no class in common: the labels have {_listed(names)}, the legend {ours}",
-        where=path,
-        remedy="Name classes as the labels do, with your words as synonyms.",
-    )
-
-
-def _outside_mapping(path: Path, labels: Iterable[str]) -> LegendError:
-    return LegendError(
-        f"labels that the mapping lacks: {_listed(labels)}",
-        where=path,
-        remedy="Add them to the mapping: a class, `other`, or `ignore`.",
-    )
-
-
-def _all_ignored(path: Path) -> LegendError:
-    return LegendError("all labels are ignored", where=path, remedy="Check --ignore and --mapping.")
-
-
-def _check_mapping(source: RasterTruth, own: Mapping[int, int], path: Path, scene: Grid) -> None:
-    """Refuse values that a mapping lacks: every pixel is looked at."""
-    if not own:
-        raise LegendError(
-            "no label of the mapping is in the file", where=path, remedy="Check --mapping."
-        )
-    seen: set[Any] = set()
-    height, width = scene.shape
-    for row in range(0, height, _PROBE):
-        seen |= source.values(Window(row, 0, min(_PROBE, height - row), width))
-    if others := seen - {*own}:
-        raise _outside_mapping(path, [_written(value) for value in sorted(others)])
-
-
-def _elsewhere(path: Path) -> SceneError:
-    return SceneError(
-        "the labels do not overlap the scene", where=path, remedy="Check their CRS and place."
-    )
-
-
-def _check_raster(
-    source: RasterTruth,
-    labels: Labels,
-    own: Mapping[int, int],
-    path: Path,
-    scene: Grid,
-    legend: Legend,
-) -> None:
-    if (labels.coarse() > 0).any():
-        return
-    # Few or none: every pixel is looked at.
-    seen: set[Any] = set()
-    height, width = scene.shape
-    for row in range(0, height, _PROBE):
-        window = Window(row, 0, min(_PROBE, height - row), width)
-        if (labels.read(window) > 0).any():
-            return
-        seen |= source.values(window)
-    if seen and all(own.get(value) == UNKNOWN for value in seen):
-        raise _all_ignored(path)
-    if seen:
-        raise _nothing_common(path, legend, [_written(value) for value in sorted(seen)])
-    raise _elsewhere(path)
-
-
-def _say_crs(path: Path, crs: CRS | None, scene: Grid) -> None:
-    if not scene.crs:
-        return
-    if not crs:
-        warn(f"{path}: the labels have no CRS: they are taken to lie on the scene's own grid")
-    elif not transformable(crs, scene.crs):
-        warn(
-            f"{path}: the labels' CRS and the scene's have no place on Earth in common: the labels "
-            "are compared with the scene pixel by pixel"
-        )
-    elif crs != scene.crs:
-        warn(f"{path}: the labels have another CRS than the scene: they are reprojected")
-
-
-def _say_left_out(path: Path, names: Iterable[str]) -> None:
-    if names := list(names):
-        warn(f"{path}: classes of the labels that the legend lacks: {_listed(names)}")
+    raise nothing_common(path, legend, map(written, frame[columns[0]].dropna()))

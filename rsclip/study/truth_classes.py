@@ -1,27 +1,40 @@
 """Which class of a legend a label means, by its name or its value: one rule for all files."""
 
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from rsclip.errors import LegendError
 from rsclip.study.truth_grids import UNKNOWN
 from rsclip.words.legend import UNCLASSIFIED, Legend
 
-__all__ = ["LabelClasses", "names_nothing", "names_unknown"]
+__all__ = [
+    "LabelClasses",
+    "as_labels_tell",
+    "catch_all",
+    "names_nothing",
+    "names_unknown",
+    "pack_colour",
+]
 
 # Where these stand nobody has looked, or nothing was seen.
 _NOT_KNOWN = frozenset(("", "unlabelled", "unlabeled", "nodata", "no data"))
 _NOTHING = _NOT_KNOWN | {"0", "unclassified", "background", "none"}
 _OTHER = "other"
+_OTHERS = frozenset((_OTHER, "others", "clutter"))
 _WHOLE = re.compile(r"\s*-?\d+(\.0*)?\s*")
+_COLOUR = re.compile(r"\s*#([0-9a-fA-F]{6})\s*")
 
 
 class LabelClasses:
     """The classes of a legend as label files write them.
 
     By name: a class's name or one of its words, whatever the case, underscores or spaces at the
-    ends. By value: the classes' codes where any has one, else the legend's values.
+    ends. By value: the classes' codes where any has one, else the legend's values. By colour, in
+    rasters of three bands: the classes' own.
 
     Args:
         legend: Classes.
@@ -31,6 +44,7 @@ class LabelClasses:
 
     Attributes:
         by_value: A label's value -> legend value, 0 for background classes.
+        by_colour: The same of colours, as `pack_colour` gives them.
         strict: There is a mapping.
 
     Raises:
@@ -51,6 +65,9 @@ class LabelClasses:
         taken = taken or {item.value: item for item in legend.foreground}
         self.by_value: Mapping[int, int] = {value: item.value for value, item in taken.items()}
         self._taken = [f"{value} {item.name}" for value, item in taken.items()]
+        self.by_colour: Mapping[int, int] = {
+            pack_colour(*item.colour): item.value for item in legend.classes
+        }
         self.strict = mapping is not None
         self._said = {_plain(key): self._target(name) for key, name in (mapping or {}).items()}
         self._said |= dict.fromkeys(map(_plain, ignore), UNKNOWN)
@@ -77,6 +94,11 @@ class LabelClasses:
         by_name = {value: self.said(name) for value, name in names.items()}
         return found | {value: to for value, to in by_name.items() if to is not None}
 
+    def said_colours(self) -> dict[int, int]:
+        """Return colour -> legend value for what they say of colours, as in "#ff0000"."""
+        found = {_COLOUR.fullmatch(key): to for key, to in self._said.items()}
+        return {int(match[1], 16): to for match, to in found.items() if match}
+
     def named(self, name: str) -> int | None:
         """Return the legend value of a name: 0 for background classes, None if there is none."""
         return self._by_name.get(_plain(name))
@@ -95,6 +117,38 @@ class LabelClasses:
     def taken(self) -> str:
         """Say which value is taken for which class."""
         return f"values are taken for {', '.join(self._taken)}"
+
+
+def pack_colour(red: int, green: int, blue: int) -> int:
+    """Return a colour (0 to 255 each) as one number."""
+    return red << 16 | green << 8 | blue
+
+
+def catch_all(legend: Legend) -> tuple[int, ...]:
+    """Return the legend values that stand for everything else."""
+    named = [
+        item.value
+        for item in legend.foreground
+        if names_nothing(item.name) or item.name.casefold() in _OTHERS
+    ]
+    return (UNCLASSIFIED, *named)
+
+
+def as_labels_tell(
+    truth: NDArray[np.int32], predicted: NDArray[np.int32], lacking: Iterable[int]
+) -> NDArray[np.int32]:
+    """Return a map's classes as far as the labels can judge them.
+
+    Where they say "none of our classes", a class that they lack altogether is not held against the
+    map: it counts as 0 there.
+
+    Args:
+        truth: Legend values, 0 for none of the labels' classes, negative where unknown.
+        predicted: The map's, of the same shape.
+        lacking: Legend values that the labels do not have.
+    """
+    unjudged = (truth == 0) & np.isin(predicted, list(lacking))
+    return np.where(unjudged, np.int32(0), predicted)
 
 
 def names_nothing(name: str) -> bool:

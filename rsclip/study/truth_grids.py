@@ -1,9 +1,9 @@
-"""A raster and polygons of labels, read on a scene's grid."""
+"""Labels read on a scene's grid: of a raster, of polygons, of points."""
 
 import shlex
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, Self
 
 import numpy as np
 import shapely
@@ -25,6 +25,8 @@ __all__ = [
     "COARSE",
     "UNKNOWN",
     "Grid",
+    "LabelSource",
+    "Labels",
     "PointTruth",
     "PolygonTruth",
     "RasterTruth",
@@ -35,6 +37,7 @@ __all__ = [
 
 UNKNOWN = -1
 COARSE = 1024
+_COLOUR_BANDS = 3
 Values = NDArray[np.int32]
 
 
@@ -54,13 +57,75 @@ class Grid(Protocol):
         """(height, width)."""
 
 
+class LabelSource(Protocol):
+    """Where legend values come from."""
+
+    def read(self, window: Window) -> Values:
+        """Return a window's."""
+
+    def coarse(self, shape: Shape) -> Values:
+        """Return the whole, decimated."""
+
+    def close(self) -> None:
+        """Close the file."""
+
+
+class Labels:
+    """The truth on a scene's grid; a context manager.
+
+    Args:
+        source: Gives legend values.
+        classes: Legend values that the truth's own legend has.
+        shape: (height, width) of the scene.
+        sparse: Single pixels are known, as points say.
+    """
+
+    def __init__(
+        self, source: LabelSource, classes: tuple[int, ...], shape: Shape, *, sparse: bool = False
+    ) -> None:
+        self.sparse = sparse
+        self._source = source
+        self._shape = shape
+        self.classes = classes
+
+    def read(self, window: Window) -> Values:
+        """Return int32 (h, w): legend values 1..N, 0 for other classes, -1 where it is unknown.
+
+        Raises:
+            ReadError: The pixels cannot be read.
+        """
+        return self._source.read(window)
+
+    def coarse(self) -> Values:
+        """Return the whole truth, decimated: what is smaller than its pixels may be missing.
+
+        Raises:
+            ReadError: The pixels cannot be read.
+        """
+        factor = min(1.0, COARSE / max(self._shape))
+        rows, cols = (max(round(size * factor), 1) for size in self._shape)
+        return self._source.coarse((rows, cols))
+
+    def close(self) -> None:
+        """Close the file."""
+        self._source.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
 class RasterTruth:
     """A raster of labels on a scene's grid.
 
     Args:
         path: The raster.
         scene: Open.
-        own: Value in the file -> legend value.
+        own: Value in the file -> legend value; of three bands or more, their colour as
+            `truth_classes.pack_colour` gives it.
+        other: Legend value of all other values.
 
     Attributes:
         placed: Coordinates tell where it lies; else it is read pixel by pixel.
@@ -69,8 +134,9 @@ class RasterTruth:
         SceneError: It is not known where on the scene it lies.
     """
 
-    def __init__(self, path: Path, scene: Grid, own: Mapping[int, int]) -> None:
+    def __init__(self, path: Path, scene: Grid, own: Mapping[int, int], *, other: int = 0) -> None:
         self._path = path
+        self._other = other
         self._known = np.array(sorted(own), np.int64)
         self._meant = np.array([own[value] for value in sorted(own)], np.int32)
         self._dataset = open_raster(str(path))
@@ -126,7 +192,12 @@ class RasterTruth:
 
     def _raw(self, **what: Any) -> tuple[NDArray[Any], NDArray[np.bool_]]:
         with guarded(self._path, ReadError, what="labels cannot be read"):
-            values, valid = self._grid.read(1, **what), self._grid.dataset_mask(**what) > 0
+            valid = self._grid.dataset_mask(**what) > 0
+            if self._dataset.count >= _COLOUR_BANDS:
+                red, green, blue = self._grid.read([1, 2, 3], out_dtype="int32", **what)
+                values = red << 16 | green << 8 | blue
+            else:
+                values = self._grid.read(1, **what)
         # NaN says nothing, declared as nodata or not.
         return values, valid & ~np.isnan(values)
 
@@ -135,7 +206,7 @@ class RasterTruth:
         few = values.dtype in (np.uint8, np.uint16)
         every = np.arange(np.iinfo(values.dtype).max + 1) if few else values
         place = np.searchsorted(self._known, every).clip(max=len(self._known) - 1)
-        found: Values = np.where(self._known[place] == every, self._meant[place], 0)
+        found: Values = np.where(self._known[place] == every, self._meant[place], self._other)
         labels = found[values] if few else found
         labels[~valid] = UNKNOWN
         return labels

@@ -1,7 +1,7 @@
 """How masks of one scene agree with one another and with the truth, counted strip by strip."""
 
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -11,8 +11,9 @@ from rasterio.windows import Window as RasterioWindow
 
 from rsclip.errors import ReadError
 from rsclip.scene.gdal import guarded, open_dataset
-from rsclip.study.metrics import Confusion
-from rsclip.study.truth import Labels
+from rsclip.study.metrics import Confusion, overall_scores
+from rsclip.study.truth_classes import as_labels_tell, catch_all
+from rsclip.study.truth_grids import Labels
 from rsclip.types import Shape, Window
 from rsclip.words.legend import Legend
 
@@ -31,6 +32,7 @@ class Agreement:
     Args:
         labels: What the masks are called.
         legend: Classes.
+        lacking: Legend values that the truth does not have.
 
     Attributes:
         pairs: Two masks' labels -> their confusion; as IoU does not know which one is the truth,
@@ -42,12 +44,14 @@ class Agreement:
         truth: int32 (h, w), the truth's legend values on a coarse grid; None without.
     """
 
-    def __init__(self, labels: Sequence[str], legend: Legend) -> None:
+    def __init__(
+        self, labels: Sequence[str], legend: Legend, lacking: Collection[int] = ()
+    ) -> None:
         self._labels = labels
         self._nodata = legend.nodata
-        count = len(legend.foreground) + 1
-        # Where background words compete, the truth's other classes are theirs to find.
-        self._least = 0 if legend.background else 1
+        self._lacking = lacking
+        self._other = catch_all(legend)
+        count = len(legend.names)
         self.pairs = {pair: Confusion(count) for pair in itertools.combinations(labels, 2)}
         self.scores: dict[str, Confusion] = {}
         self.unanimous = np.zeros(count, np.int64)
@@ -72,9 +76,15 @@ class Agreement:
             self.anyone[value] += int(given.sum())
         if truth is None:
             return
-        known = np.where((truth >= self._least) & valid, truth, -1)
+        known = np.where(valid, truth, -1)
         for label, each in found.items():
-            self.scores.setdefault(label, Confusion(count)).add(known, each)
+            judged = as_labels_tell(known, each, self._lacking)
+            self.scores.setdefault(label, Confusion(count)).add(known, judged)
+
+    def miou_without_other(self, label: str) -> float:
+        """Return the mean IoU of a mask over the truth's classes but the catch-all; NaN of none."""
+        found = overall_scores(self.scores[label].sums, self._other)
+        return float(found["miou_without_other"])
 
     @property
     def consent(self) -> NDArray[np.float64]:
@@ -105,7 +115,8 @@ def count_agreement(
     Raises:
         ReadError: A mask or the truth cannot be read.
     """
-    agreement = Agreement(list(masks), legend)
+    lacking = () if truth is None else {*legend.names} - {0, *truth.classes}
+    agreement = Agreement(list(masks), legend, lacking)
     folder = next(iter(masks.values())).parent
     with guarded(folder, ReadError, what="a mask cannot be read again"), ExitStack() as stack:
         opened = [stack.enter_context(open_dataset(path)) for path in masks.values()]

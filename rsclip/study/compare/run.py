@@ -258,5 +258,7 @@ def _scores(label: str, agreement: Agreement) -> dict[str, Any]:
     found = agreement.scores.get(label)
     if found is None:
         return {}
-    return {"miou": found.miou, "accuracy": found.accuracy, "iou": found.iou, "f1": found.f1,
+    without = agreement.miou_without_other(label)
+    return {"miou": found.miou, "miou_without_other": without,
+            "accuracy": found.accuracy, "iou": found.iou, "f1": found.f1,
             "precision": found.precision, "recall": found.recall}  # fmt: skip

@@ -1,4 +1,4 @@
-"""Intervals of scores by block bootstrap: pixels next to each other are not independent."""
+"""Intervals of scores by bootstrap of blocks or images: neighbouring pixels are not independent."""
 
 from collections.abc import Sequence
 
@@ -10,9 +10,9 @@ from rsclip.study.metrics import Confusion, class_scores, overall_scores
 __all__ = ["Blocks", "Interval", "intervals"]
 
 REPLICATES = 1000
-"""Draws of blocks."""
-LEAST_BLOCKS = 10
-"""Of fewer blocks with labels no interval is given: there are too few to draw from."""
+"""Draws of units."""
+LEAST_UNITS = 10
+"""Of fewer units with labels no interval is given: there are too few to draw from."""
 # Blocks along the longer side, unless they would be smaller than so many pixels.
 _ACROSS, _LEAST = 32, 32
 _SEED = 0
@@ -22,7 +22,7 @@ Interval = tuple[float, float]
 
 
 class Blocks:
-    """Confusions of the square blocks that a raster is cut into.
+    """Counts of the square blocks that a raster is cut into.
 
     Args:
         shape: (height, width) of the raster.
@@ -31,15 +31,14 @@ class Blocks:
 
     Attributes:
         side: As given or chosen.
-        across: Blocks in a row of them.
+        total: The confusion of the whole raster.
     """
 
     def __init__(self, shape: tuple[int, int], count: int, side: int | None = None) -> None:
         self.side = side or max(-(-max(shape) // _ACROSS), _LEAST)
-        self._count = count
-        self.across = -(-shape[1] // self.side)
-        down = -(-shape[0] // self.side)
-        self._matrices = np.zeros((down, self.across, count, count), np.int64)
+        self.total = Confusion(count)
+        down, across = (-(-length // self.side) for length in shape)
+        self._sums = np.zeros((down, across, 3, count), np.int64)
 
     def add(self, row: int, truth: NDArray[np.int32], predicted: NDArray[np.int32]) -> None:
         """Add rows of one row of blocks.
@@ -49,50 +48,45 @@ class Blocks:
             truth: Positions of classes (h, W); a pixel counts where both are no less than 0.
             predicted: The same of the map.
         """
-        count = self._count
-        column = np.arange(truth.shape[1]) // self.side
+        _, across, _, count = self._sums.shape
         at = (truth >= 0) & (predicted >= 0)
-        pairs = (column[None] * count + truth)[at] * count + predicted[at]
-        counts = np.bincount(pairs, minlength=self.across * count * count)
-        self._matrices[row // self.side] += counts.reshape(self.across, count, count)
-
-    @property
-    def total(self) -> Confusion:
-        """The confusion of the whole raster."""
-        whole = Confusion(self._count)
-        whole.matrix = self._matrices.sum((0, 1))
-        return whole
+        block = np.broadcast_to(np.arange(truth.shape[1]) // self.side, truth.shape)[at]
+        truth, predicted = truth[at], predicted[at]
+        self.total.add(truth, predicted)
+        right = truth == predicted
+        pairs = (block[right], truth[right]), (block, truth), (block, predicted)
+        for kind, (place, values) in enumerate(pairs):
+            counts = np.bincount(place * count + values, minlength=across * count)
+            self._sums[row // self.side, :, kind] += counts.reshape(across, count)
 
     @property
     def filled(self) -> NDArray[np.int64]:
-        """Confusions of the blocks that hold labels, int64 (B, count, count)."""
-        every = self._matrices.reshape(-1, self._count, self._count)
-        filled: NDArray[np.int64] = every[every.sum((1, 2)) > 0]
+        """Right, true and predicted pixels of the blocks that hold labels, int64 (B, 3, K)."""
+        every = self._sums.reshape(-1, *self._sums.shape[2:])
+        filled: NDArray[np.int64] = every[every[:, 1].any(axis=1)]
         return filled
 
 
 def intervals(
-    blocks: NDArray[np.int64], without: Sequence[int]
+    units: NDArray[np.int64], other: Sequence[int]
 ) -> tuple[dict[str, Interval], dict[str, NDArray[np.float64]]]:
-    """Return 95 % percentile intervals over blocks drawn with replacement.
+    """Return 95 % percentile intervals over units drawn with replacement.
 
     Args:
-        blocks: Confusions int64 (B, K, K).
-        without: Catch-all classes, for the mean IoU without them.
+        units: Blocks, or images of a set: right, true and predicted pixels, int64 (B, 3, K).
+        other: Catch-all classes, for the mean IoU without them.
 
     Returns:
         Of the map's scores: name -> (low, high); of the classes': name -> float (K, 2), NaN where
-        the class is in no draw. Both are empty for fewer than 10 blocks.
+        the class is in no draw. Both are empty for fewer than 10 units.
     """
-    count = blocks.shape[1]
-    if len(blocks) < LEAST_BLOCKS:
+    if len(units) < LEAST_UNITS:
         return {}, {}
     rng = np.random.default_rng(_SEED)
-    drawn = rng.multinomial(len(blocks), np.full(len(blocks), 1 / len(blocks)), REPLICATES)
-    matrices = drawn @ blocks.reshape(len(blocks), -1)
-    draws = matrices.reshape(-1, count, count)
+    drawn = rng.multinomial(len(units), np.full(len(units), 1 / len(units)), REPLICATES)
+    draws = (drawn @ units.reshape(len(units), -1)).reshape(-1, *units.shape[1:])
     overall = {
-        name: _ends(values[:, None])[0] for name, values in overall_scores(draws, without).items()
+        name: _ends(values[:, None])[0] for name, values in overall_scores(draws, other).items()
     }
     return (
         {name: (float(low), float(high)) for name, (low, high) in overall.items()},

@@ -15,7 +15,10 @@ from rsclip.study.evaluate.error_map import KINDS
 from rsclip.study.evaluate.result import Evaluation
 from rsclip.study.evaluate.tables import class_rows, notes, overall_rows
 
-__all__ = ["write_page"]
+__all__ = ["Section", "class_section", "confusion_section", "html_table", "page_of", "write_page"]
+
+Section = tuple[str, str, str]
+"""Anchor, name and HTML of a part of a page."""
 
 
 def write_page(path: Path, found: Evaluation, errors: bytes) -> None:
@@ -31,16 +34,22 @@ def write_page(path: Path, found: Evaluation, errors: bytes) -> None:
     """
     sections = [
         ("overall", "Scores", _scores(found)),
-        ("classes", "Classes", _classes(found)),
-        ("confusion", "Confusion", _confusion(found)),
+        class_section(found),
+        confusion_section(found),
         ("errors", "Where it is wrong", _errors(errors)),
     ]
     if found.reliability is not None:
         sections.append(("confidence", "Confidence", _reliability(found)))
     sections.append(("record", "How it was made", _record(found)))
-    page = render_page(
-        f"How good is {Path(found.mask).name}?",
-        html.escape(f"Compared with {Path(found.labels).name}"),
+    title = f"How good is {Path(found.mask).name}?"
+    write_text(path, page_of(title, f"Compared with {Path(found.labels).name}", sections))
+
+
+def page_of(title: str, subtitle: str, sections: Sequence[Section]) -> str:
+    """Return a page of sections; title and subtitle are plain text."""
+    return render_page(
+        title,
+        html.escape(subtitle),
         "scores",
         [(key, name) for key, name, _ in sections],
         "".join(
@@ -51,16 +60,16 @@ def write_page(path: Path, found: Evaluation, errors: bytes) -> None:
         "Every number stands in the CSV and JSON files beside this page.",
         style=STYLE.substitute(columns=1),
     )
-    write_text(path, page)
 
 
 def _scores(found: Evaluation) -> str:
     warned = "".join(f'<p class="warning">{html.escape(text)}</p>' for text in found.warnings)
     said = "".join(f"<p>{html.escape(text)}</p>" for text in notes(found))
-    return warned + _table(["score", "%"], [list(row) for row in overall_rows(found)]) + said
+    return warned + html_table(["score", "%"], [list(row) for row in overall_rows(found)]) + said
 
 
-def _classes(found: Evaluation) -> str:
+def class_section(found: Evaluation) -> Section:
+    """Return the scores of the classes."""
     shown = found.shown()
     scores = found.classes
     chart = bar_chart(
@@ -71,10 +80,11 @@ def _classes(found: Evaluation) -> str:
         y="%",
     )
     header, rows = class_rows(found)
-    return f'<div class="charts">{chart}</div>{_table(header, rows)}'
+    return "classes", "Classes", f'<div class="charts">{chart}</div>{html_table(header, rows)}'
 
 
-def _confusion(found: Evaluation) -> str:
+def confusion_section(found: Evaluation) -> Section:
+    """Return the confusion of the classes."""
     shown = found.shown()
     names = [found.legend.names[value] for value in shown]
     matrix = found.confusion.matrix
@@ -82,7 +92,8 @@ def _confusion(found: Evaluation) -> str:
         [name, *(f"{int(count):,}" for count in matrix[value, shown])]
         for name, value in zip(names, shown, strict=True)
     ]
-    return "<p>Pixels; rows are true, columns as the map has them.</p>" + _table(["", *names], rows)
+    said = "<p>Pixels; rows are true, columns as the map has them.</p>"
+    return "confusion", "Confusion", said + html_table(["", *names], rows)
 
 
 def _errors(errors: bytes) -> str:
@@ -122,7 +133,8 @@ def _record(found: Evaluation) -> str:
     )
 
 
-def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+def html_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Return a table."""
     head = "".join(f'<th scope="col">{html.escape(cell)}</th>' for cell in header)
     body = "".join(
         f'<tr><th scope="row">{html.escape(row[0])}</th>'

@@ -14,7 +14,14 @@ from rsclip.study.metrics import Confusion, class_scores, overall_scores
 from rsclip.version import __version__
 from rsclip.words.legend import Legend
 
-__all__ = ["BINS", "CLASS_SCORES", "OVERALL_SCORES", "Evaluation", "Reliability"]
+__all__ = [
+    "BINS",
+    "CLASS_SCORES",
+    "OVERALL_SCORES",
+    "Evaluation",
+    "ImageScores",
+    "Reliability",
+]
 
 BINS = 10
 """Bins of confidence, each a tenth."""
@@ -73,9 +80,32 @@ class Reliability:
         return float((pixels * gap).sum() / total) if total else float("nan")
 
 
+@dataclass(frozen=True, slots=True)
+class ImageScores:
+    """One image of many.
+
+    Attributes:
+        name: The image, or its mask, as it was named.
+        sums: int64 (3, K), right, true and mapped pixels of each class.
+    """
+
+    name: str
+    sums: NDArray[np.int64]
+
+    @property
+    def overall(self) -> dict[str, float]:
+        """Scores of the image by the names of `OVERALL_SCORES`, 0 to 1; NaN where undefined."""
+        return {name: float(value) for name, value in overall_scores(self.sums).items()}
+
+    @property
+    def iou(self) -> NDArray[np.float64]:
+        """IoU of each class, float (K,), 0 to 1; NaN where it is in neither."""
+        return class_scores(self.sums)["iou"]
+
+
 @dataclass(frozen=True)
 class Evaluation:
-    """Scores of a map.
+    """Scores of a map, or of many together.
 
     Arrays by class are by legend value: 0 for unclassified (in the labels: none of the map's
     classes), then 1..N.
@@ -89,12 +119,14 @@ class Evaluation:
             clutter or other.
         boundaries: Counts of outlines; None where none were asked for, or labels are points.
         reliability: None without confidence.
-        blocks: Blocks with labels, and the side of one in pixels.
+        blocks: Blocks with labels, and the side of one in pixels; of many images: images with
+            labels, and 0.
         overall_intervals: Name -> 95 % interval; empty where there are too few blocks.
         class_intervals: Name -> float (K, 2).
         unmapped: Labelled pixels where the map has no data: they do not count.
         warnings: What was said on the way.
         paths: Key -> file that was written.
+        images: Of many images: each one's scores.
     """
 
     mask: str
@@ -110,11 +142,12 @@ class Evaluation:
     unmapped: int
     warnings: Sequence[str] = ()
     paths: Mapping[str, Path] = field(default_factory=dict)
+    images: Sequence[ImageScores] = ()
 
     @property
     def overall(self) -> dict[str, float]:
         """Scores of the map by the names of `OVERALL_SCORES`, 0 to 1; NaN where undefined."""
-        found = overall_scores(self.confusion.matrix, self.other)
+        found = overall_scores(self.confusion.sums, self.other)
         scores = {name: float(value) for name, value in found.items()}
         if self.boundaries is not None:
             f1 = self.boundaries.f1[self.boundaries.true > 0]
@@ -126,7 +159,7 @@ class Evaluation:
     @property
     def classes(self) -> dict[str, NDArray[np.float64]]:
         """Scores of each class by the names of `CLASS_SCORES`, float (K,), 0 to 1 or NaN."""
-        scores = class_scores(self.confusion.matrix)
+        scores = class_scores(self.confusion.sums)
         if self.boundaries is not None:
             scores["boundary_f1"] = self.boundaries.f1
         return scores
@@ -158,9 +191,10 @@ class Evaluation:
                 for name, value in self.overall.items()
             },
             "intervals": {
-                "method": "95 % percentile intervals, bootstrap of square blocks",
-                "blocks": self.blocks[0],
-                "side_pixels": self.blocks[1],
+                "method": "95 % percentile intervals, bootstrap of "
+                + ("images" if self.images else "square blocks"),
+                ("images" if self.images else "blocks"): self.blocks[0],
+                **({} if self.images else {"side_pixels": self.blocks[1]}),
             },
             "catch_all": [names[value] for value in self.other],
             "classes": [

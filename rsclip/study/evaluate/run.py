@@ -1,42 +1,34 @@
-"""`evaluate`: a mask of any tool against labels, strip by strip."""
+"""`evaluate`: masks of any tool against labels."""
 
 import contextlib
 import dataclasses
-import re
-from collections.abc import Collection, Mapping
+import warnings
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
-import numpy as np
-
-from rsclip.errors import AreaError, OptionError, SceneError, collect_warnings, warn
-from rsclip.files import parse_yaml, read_rows, read_text
-from rsclip.geo.measure import Measure
+from rsclip.errors import OptionError, RsclipWarning, collect_warnings
 from rsclip.outputs.files.staging import Staging
 from rsclip.outputs.records.record import write_record
-from rsclip.scene.aoi import Aoi, read_aoi
+from rsclip.scene.gdal import GDAL_ERRORS, open_dataset, reason
 from rsclip.scene.scene import gdal_env
-from rsclip.scene.source import stem_of
-from rsclip.study.evaluate.boundaries import Boundaries
+from rsclip.scene.source import open_error, stem_of
 from rsclip.study.evaluate.error_map import ErrorMap
-from rsclip.study.evaluate.intervals import LEAST_BLOCKS, Blocks, intervals
+from rsclip.study.evaluate.image_log import ImageLog
 from rsclip.study.evaluate.masks import Mask
 from rsclip.study.evaluate.report import write_page
-from rsclip.study.evaluate.result import Evaluation, Reliability
+from rsclip.study.evaluate.result import Evaluation
+from rsclip.study.evaluate.scoring import BOUNDARY, Counting, Scoring
+from rsclip.study.evaluate.set_report import check_set_outputs, write_set
 from rsclip.study.evaluate.tables import draw_confusion, write_markdown, write_scores
-from rsclip.study.truth import Labels, open_labels
-from rsclip.study.truth_classes import names_nothing
-from rsclip.types import Window
-from rsclip.words.legend import Legend, LegendSpec
+from rsclip.study.evaluate.tally import Part, Tally
+from rsclip.study.pairs import Pair, find_pairs
+from rsclip.words.legend import LegendSpec
 
-__all__ = ["evaluate", "read_mapping"]
+__all__ = ["evaluate", "evaluate_mask", "evaluate_pairs", "holds_scenes"]
 
-BOUNDARY = "2"
-"""Tolerance of outlines, pixels."""
-
-# Pixels of a strip.
-_PIXELS = 1 << 20
-_OTHERS = frozenset(("other", "others", "clutter"))
-_LENGTH = re.compile(r"\s*(\d+(?:\.\d+)?)\s*(px|m)?\s*")
+Progress = Callable[[int, int], None]
+MakeMask = Callable[[Pair, Path], Path]
 
 
 def evaluate(
@@ -52,66 +44,123 @@ def evaluate(
     boundary: str | float | None = BOUNDARY,
     block: int | None = None,
     overwrite: bool = False,
+    resume: bool = False,
+    progress: Progress | None = None,
 ) -> Evaluation:
-    """Score a mask of any tool against labels; memory does not grow with the mask.
+    """Score a mask of any tool against labels, or many masks; memory does not grow with a mask.
 
     Labels are brought to the mask's grid (nearest pixel), and that is said. Labels of none of the
     mask's classes count as unclassified (0); what the mask says there of classes that the labels
     do not have counts as right. Pixels without a label or without data in the mask do not count.
 
     Args:
-        mask: One band of class values, from rsclip or any other tool.
-        labels: A raster of class values, polygons or points, as `rsclip compare` takes them.
+        mask: One band of class values, from rsclip or any other tool; or a folder or a pattern
+            (masks/*.tif) of such files, which are scored together.
+        labels: A raster of class values or colours, polygons or points, as `rsclip compare` takes
+            them; of many masks a folder or a pattern, with one file for each.
         output_dir: Where tables, pictures, the error map and the page go; None: nowhere.
         classes: The mask's classes 1..N, as `rsclip.segment` takes them; None: as the mask says.
-        mapping: Value or name of a label -> class of the mask, "other" or None (ignored); or a
-            YAML or CSV file of such pairs. Labels outside it are refused.
+        mapping: Value, colour ("#ff0000") or name of a label -> class of the mask, "other" or None
+            (ignored); or a YAML or CSV file of such pairs. Labels outside it are refused.
         ignore: Values and names of labels that do not count.
         aoi: An area, as `SegmentConfig.aoi`: only pixels in it count.
         confidence: The mask's confidence raster (whole percent), for the calibration error.
         boundary: Tolerance of outlines: pixels ("2") or metres ("1.5m"); None: no boundary F1.
         block: Side in pixels of the blocks that intervals are drawn from.
         overwrite: Replace outputs that exist.
+        resume: Of many masks: go on where a killed run stopped.
+        progress: Of many masks: called with (masks done, masks in all).
 
     Raises:
         InputError: A file or an option is wrong, labels do not overlap the mask, have no class
-            in common with it, or are all ignored.
+            in common with it, or are all ignored; masks and labels do not pair up.
         RunError: A read or a write failed; nothing is left under a final name.
     """
-    if isinstance(mapping, str | Path):
-        mapping = read_mapping(Path(mapping))
-    if block is not None and block < 1:
-        raise OptionError(f"{block} is no side of a block", where="--block", remedy="Give pixels.")
+    scoring = Scoring.read(mapping=mapping, ignore=ignore, aoi=aoi, boundary=boundary, block=block)
+    pairs = find_pairs(mask, labels)
+    if len(pairs) == 1 and str(mask) == pairs[0].image:
+        return evaluate_mask(
+            mask, labels, output_dir, scoring, classes=classes, confidence=confidence,
+            overwrite=overwrite,
+        )  # fmt: skip
+    if confidence is not None:
+        raise OptionError("it is for one mask, not for many", where="--confidence")
+    inputs = [each for pair in pairs for each in (pair.image, pair.labels)]
+    if output_dir is not None:
+        check_set_outputs(output_dir, "", inputs, overwrite=overwrite)
+    request = {"masks": True, "classes": repr(classes), "scoring": scoring}
+    log = ImageLog(output_dir, request, resume=resume)
+    found = evaluate_pairs(
+        pairs, lambda pair, _: Path(pair.image), scoring, log, classes=classes, progress=progress
+    )
+    found = dataclasses.replace(found, mask=str(mask), labels=str(labels))
+    if output_dir is None:
+        return found
+    paths = write_set(output_dir, "", [], [([], found)], {}, inputs, overwrite=overwrite)
+    return dataclasses.replace(found, paths=paths)
+
+
+def holds_scenes(images: str | Path, labels: str | Path) -> bool:
+    """Say whether a file, or the first of a folder or a pattern, is an image: of several bands.
+
+    Raises:
+        InputError: It cannot be opened, or images and labels do not pair up.
+    """
+    image = find_pairs(images, labels)[0].image
+    try:
+        with gdal_env(), open_dataset(image) as dataset:
+            return bool(dataset.count > 1)
+    except GDAL_ERRORS as error:
+        raise open_error(image, reason(error)) from error
+
+
+def evaluate_mask(
+    mask: str | Path,
+    labels: str | Path,
+    output_dir: str | Path | None,
+    scoring: Scoring,
+    *,
+    classes: LegendSpec | None = None,
+    confidence: str | Path | None = None,
+    overwrite: bool = False,
+    placed: bool = True,
+    name: str | None = None,
+) -> Evaluation:
+    """Score one mask; errors and arguments as `evaluate` has them.
+
+    Args:
+        mask: The mask.
+        labels: Its labels.
+        output_dir: Where all outputs go, or None.
+        scoring: How they are compared.
+        classes: As `evaluate` takes them.
+        confidence: As `evaluate` takes it.
+        overwrite: As `evaluate` takes it.
+        placed: The mask lies where its CRS says; else labels are read pixel by pixel.
+        name: What the mask is called, in place of its path.
+    """
     with gdal_env(), contextlib.ExitStack() as stack:
         said = stack.enter_context(collect_warnings())
         opened = stack.enter_context(Mask(mask, classes, confidence))
-        tolerance = None if boundary is None else _tolerance(boundary, opened)
-        area = None if aoi is None else read_aoi(aoi, opened.crs, opened.transform, opened.shape)
-        truth = stack.enter_context(
-            open_labels(
-                labels,
-                opened,
-                opened.legend,
-                mapping=mapping,
-                ignore=[str(item) for item in ignore],
-                points=True,
-            )
+        if not placed:
+            opened.crs = None
+        confident = confidence is not None
+        count = stack.enter_context(Counting(opened, labels, scoring, confident=confident))
+        if output_dir is None:
+            count.run()
+            found = count.result(said)
+            return dataclasses.replace(found, mask=name or found.mask)
+        inputs = [path for path in (mask, labels, confidence) if path is not None]
+        names = _names(stem_of(name or mask).removesuffix("_mask"))
+        staging = stack.enter_context(
+            Staging(output_dir, names, overwrite=overwrite, inputs=inputs)
         )
-        staging = None
-        if output_dir is not None:
-            inputs = [path for path in (mask, labels, confidence) if path is not None]
-            names = _names(stem_of(mask).removesuffix("_mask"))
-            staging = Staging(output_dir, names, overwrite=overwrite, inputs=inputs)
-            stack.enter_context(staging)
-        count = _Count(opened, truth, area, tolerance, block, confidence is not None)
-        if staging is None:
-            count.run(None)
-            return count.result(str(labels), said)
         with ErrorMap(staging, opened) as error_map:
-            count.run(error_map)
+            count.run(error_map.write)
             error_map.finish()
-        found = count.result(str(labels), said)
-        write_scores(staging.path("scores"), found)
+        found = count.result(said)
+        found = dataclasses.replace(found, mask=name or found.mask)
+        write_scores(staging.path("scores"), [], [([], found)])
         write_markdown(staging.path("markdown"), found)
         draw_confusion(staging.path("confusion"), found)
         write_page(staging.path("page"), found, error_map.picture())
@@ -119,168 +168,67 @@ def evaluate(
         return dataclasses.replace(found, paths=staging.publish())
 
 
-def read_mapping(path: Path) -> dict[str, str | None]:
-    """Read pairs of a label and a class: a YAML mapping, or CSV of two columns.
+def evaluate_pairs(
+    pairs: Collection[Pair],
+    make: MakeMask,
+    scoring: Scoring,
+    log: ImageLog,
+    *,
+    classes: LegendSpec | None = None,
+    placed: bool = True,
+    progress: Progress | None = None,
+    trial: int = 0,
+) -> Evaluation:
+    """Score the masks of many images together.
+
+    Args:
+        pairs: Images and labels.
+        make: Gives the mask of an image, made in a folder that is gone afterwards, or at hand.
+        scoring: How masks are compared with labels.
+        log: Knows the images that are done, and is told of each.
+        classes: The masks' classes, as `evaluate` takes them.
+        placed: As `evaluate_mask` takes it.
+        progress: Called with (images done, images in all).
+        trial: Number of the settings that make the masks.
 
     Raises:
-        OptionError: The file is missing or is neither.
+        InputError: As `evaluate`; no image has a labelled pixel of a class.
+        RunError: A read or a write failed.
     """
-    text = read_text(path, "mapping", OptionError)
-    remedy = 'Write pairs of a label and a class, such as "2: road" in YAML, or "2,road" in CSV.'
-    if path.suffix.lower() in (".yaml", ".yml", ".json"):
-        content = parse_yaml(text, path, OptionError)
-        if not isinstance(content, dict) or not content:
-            raise OptionError("no pairs of a label and a class", where=path, remedy=remedy)
-        pairs = {str(key): None if name is None else str(name) for key, name in content.items()}
-    else:
-        rows = [cells for _, cells in read_rows(text, path, OptionError)]
-        if not rows or any(len(cells) != 2 for cells in rows):
-            raise OptionError("not two columns", where=path, remedy=remedy)
-        head = [cell.casefold() for cell in rows[0]]
-        pairs = {key: name or None for key, name in rows[head == ["label", "class"] :]}
-    return pairs
+    tally = Tally(len(pairs))
+    scoring = dataclasses.replace(scoring, part=True)
+    for done, pair in enumerate(pairs, 1):
+        part = log.find(trial, pair)
+        if part is None:
+            part = _one(pair, make, scoring, classes, placed)
+            log.add(trial, pair, part)
+        tally.add(part)
+        if progress is not None:
+            progress(done, len(pairs))
+    return tally.result()
 
 
-class _Count:
-    """One pass over a mask and its labels."""
-
-    def __init__(
-        self,
-        mask: Mask,
-        truth: Labels,
-        area: Aoi | None,
-        tolerance: float | None,
-        block: int | None,
-        confident: bool,
-    ) -> None:
-        count = len(mask.legend.names)
-        self._mask, self._truth, self._area = mask, truth, area
-        self._blocks = Blocks(mask.shape, count, block)
-        self._boundaries = None
-        if tolerance is not None and not truth.sparse:
-            self._boundaries = Boundaries(count, tolerance)
-        self._reliability = Reliability() if confident else None
-        self._lacking = sorted({*mask.legend.names} - {0, *truth.classes})
-        self._unmapped = 0
-
-    def run(self, error_map: ErrorMap | None) -> None:
-        """Read all rows once (their halo for outlines twice)."""
-        height, width = self._mask.shape
-        step = max(_PIXELS // width, 1)
-        halo = self._boundaries.halo if self._boundaries else 0
-        # Strips end where blocks end.
-        tops = sorted({*range(0, height, self._blocks.side)} | {
-            top for block in range(0, height, self._blocks.side)
-            for top in range(block, min(block + self._blocks.side, height), step)
-        })  # fmt: skip
-        for top, stop in zip(tops, [*tops[1:], height], strict=True):
-            first, last = max(top - halo, 0), min(stop + halo, height)
-            window = Window(first, 0, last - first, width)
-            core = slice(top - first, stop - first)
-            truth, predicted = self._read(window)
-            self._add(top, truth[core], predicted[core], Window(top, 0, stop - top, width))
-            if self._boundaries is not None:
-                self._boundaries.add(truth, predicted, core)
-            if error_map is not None:
-                error_map.write(top, truth[core], predicted[core])
-
-    def _read(self, window: Window) -> tuple[np.ndarray, np.ndarray]:
-        truth, predicted = self._truth.read(window), self._mask.read(window)
-        if self._area is not None:
-            truth[~self._area.mask(window)] = -1
-        # Of classes that the labels do not have, they cannot say that they are wrong.
-        predicted[(truth == 0) & np.isin(predicted, self._lacking)] = 0
-        return truth, predicted
-
-    def _add(self, top: int, truth: np.ndarray, predicted: np.ndarray, window: Window) -> None:
-        self._blocks.add(top, truth, predicted)
-        self._unmapped += int(((truth >= 0) & (predicted < 0)).sum())
-        if self._reliability is not None:
-            percent = self._mask.confidence(window)
-            at = (truth >= 0) & (predicted > 0) & (percent <= 100)
-            self._reliability.add(percent[at], (truth == predicted)[at])
-
-    def result(self, labels: str, said: list[str]) -> Evaluation:
-        """Return what was found.
-
-        Raises:
-            SceneError: No pixel counts.
-        """
-        legend, total = self._mask.legend, self._blocks.total
-        if not total.matrix.sum():
-            self._refuse(labels)
-        if self._lacking and total.matrix[0].any():
-            names = ", ".join(legend.names[value] for value in self._lacking)
-            warn(
-                f"the labels have no {names}: where they say that a pixel is none of their "
-                "classes, that is not counted as wrong"
-            )
-        if self._unmapped:
-            warn(f"{self._unmapped} labelled pixels have no data in the map: they do not count")
-        other = catch_all(legend)
-        blocks = self._blocks.filled
-        overall, classes = intervals(blocks, other)
-        if not overall:
-            warn(
-                f"labels lie in {len(blocks)} blocks of {self._blocks.side} pixels: intervals need "
-                f"{LEAST_BLOCKS}; a smaller --block gives more"
-            )
-        return Evaluation(
-            str(self._mask.path), labels, legend, total, other, self._boundaries,
-            self._reliability, (len(blocks), self._blocks.side), overall, classes,
-            self._unmapped, list(said),
-        )  # fmt: skip
-
-    def _refuse(self, labels: str) -> None:
-        if self._unmapped:
-            raise SceneError(
-                f"all {self._unmapped} labelled pixels lie where the map has no data",
-                where=labels,
-                remedy="Check that labels and map belong together.",
-            )
-        if self._area is not None:
-            raise AreaError("no label lies in the area", where="--aoi", remedy="Give another one.")
-        raise SceneError("no labelled pixel", where=labels, remedy="Check their CRS and place.")
-
-
-def catch_all(legend: Legend) -> tuple[int, ...]:
-    """Return the legend values that stand for everything else."""
-    named = [
-        item.value
-        for item in legend.foreground
-        if names_nothing(item.name) or item.name.casefold() in _OTHERS
-    ]
-    return (0, *named)
-
-
-def _tolerance(boundary: str | float, mask: Mask) -> float:
-    """Return a tolerance in pixels."""
-    found = _LENGTH.fullmatch(str(boundary))
-    if found is None or float(found[1]) <= 0:
-        raise OptionError(
-            f"{boundary!r} is no distance",
-            where="--boundary",
-            remedy="Give pixels, as in 2, or metres, as in 1.5m.",
+def _one(
+    pair: Pair, make: MakeMask, scoring: Scoring, classes: LegendSpec | None, placed: bool
+) -> Part:
+    with contextlib.ExitStack() as stack:
+        said = stack.enter_context(collect_warnings())
+        # What is said of many images is said once, in the end.
+        stack.enter_context(warnings.catch_warnings())
+        warnings.simplefilter("ignore", RsclipWarning)
+        folder = Path(stack.enter_context(TemporaryDirectory()))
+        mask = make(pair, folder)
+        found = evaluate_mask(
+            mask, pair.labels, None, scoring, classes=classes, placed=placed, name=pair.image
         )
-    value = float(found[1])
-    if found[2] == "m":
-        measure = Measure(mask.crs, mask.transform, mask.shape)
-        if not measure.on_ground:
-            raise OptionError(
-                "metres are unknown: the mask has no CRS", where="--boundary", remedy="Give pixels."
-            )
-        # The scale of a projection must not turn two pixels into 1.999.
-        value = round(value / measure.pixel_side(), 2)
-    if value > _FARTHEST:
-        raise OptionError(
-            f"{boundary} are {value:.0f} pixels",
-            where="--boundary",
-            remedy=f"Give {_FARTHEST} pixels at most.",
-        )
-    return value
+    places = (pair.image, str(pair.labels), str(mask), str(folder))
+    return Part.of(found, [_without(places, text) for text in said])
 
 
-_FARTHEST = 100
+def _without(places: Collection[str], text: str) -> str:
+    """Return a warning without the file that it begins with."""
+    head, colon, rest = text.partition(": ")
+    return rest if colon and head.startswith(tuple(places)) else text
 
 
 def _names(stem: str) -> dict[str, str]:

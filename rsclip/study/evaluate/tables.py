@@ -2,6 +2,7 @@
 
 import csv
 import math
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -14,35 +15,95 @@ from rsclip.study.evaluate.intervals import Interval
 from rsclip.study.evaluate.result import CLASS_SCORES, OVERALL_SCORES, Evaluation
 
 __all__ = [
+    "Rows",
     "class_rows",
     "draw_confusion",
+    "markdown_table",
     "notes",
     "overall_rows",
+    "percent",
+    "write_images",
     "write_markdown",
+    "write_overall",
     "write_scores",
 ]
 
 
-def write_scores(path: Path, found: Evaluation) -> None:
+Rows = Sequence[tuple[Sequence[str], Evaluation]]
+"""Of several settings: what tells each from the others, and its scores."""
+
+
+def write_scores(path: Path, heads: Sequence[str], rows: Rows) -> None:
     """Write a line for each class: its scores, 0 to 1, each with the ends of its interval.
+
+    Args:
+        path: The file.
+        heads: Headings of what tells settings apart.
+        rows: The settings.
 
     Raises:
         WriteError: The file cannot be written.
     """
-    scores = found.classes
-    header = ["class", "support"]
-    for key in scores:
-        header += [key, f"{key}_low", f"{key}_high"]
+    keys = list(rows[0][1].classes)
+    lines = []
+    for cells, found in rows:
+        scores = found.classes
+        for value in found.shown():
+            line: list[object] = [*cells, found.legend.names[value], int(found.support[value])]
+            for key in keys:
+                line += _with_ends(float(scores[key][value]), found.class_interval(key, value))
+            lines.append(line)
+    _write_csv(path, [*heads, "class", "support", *_ends_named(keys)], lines)
+
+
+def write_overall(path: Path, heads: Sequence[str], rows: Rows) -> None:
+    """Write a line for each of several settings: the map's scores as `write_scores` has them.
+
+    Raises:
+        WriteError: The file cannot be written.
+    """
+    keys = list(rows[0][1].overall)
+    lines = []
+    for cells, found in rows:
+        line: list[object] = [*cells, int(found.support.sum())]
+        for key in keys:
+            line += _with_ends(found.overall[key], found.overall_intervals.get(key))
+        lines.append(line)
+    _write_csv(path, [*heads, "pixels", *_ends_named(keys)], lines)
+
+
+def write_images(path: Path, heads: Sequence[str], rows: Rows) -> None:
+    """Write a line for each image (of each of several settings): its scores, 0 to 1.
+
+    Raises:
+        WriteError: The file cannot be written.
+    """
+    names = list(rows[0][1].legend.names.values())
+    lines = []
+    for cells, found in rows:
+        for image in found.images:
+            overall = image.overall
+            line: list[object] = [*cells, image.name, int(image.sums[1].sum())]
+            line += [_number(overall[key]) for key in ("miou", "accuracy")]
+            lines.append([*line, *(_number(float(value)) for value in image.iou)])
+    header = [*heads, "image", "pixels", "miou", "accuracy", *(f"iou {name}" for name in names)]
+    _write_csv(path, header, lines)
+
+
+def _ends_named(keys: Sequence[str]) -> list[str]:
+    return [f"{key}{end}" for key in keys for end in ("", "_low", "_high")]
+
+
+def _with_ends(value: float, interval: Interval | None) -> list[str]:
+    return [_number(one) for one in (value, *(interval or (math.nan, math.nan)))]
+
+
+def _write_csv(path: Path, header: Sequence[str], lines: Sequence[Sequence[object]]) -> None:
     try:
         with path.open("w", encoding="utf-8", newline="") as file:
             writer = csv.writer(file, lineterminator="\n")
             writer.writerow(header)
-            for value in found.shown():
-                line: list[object] = [found.legend.names[value], int(found.support[value])]
-                for key, column in scores.items():
-                    ends = found.class_interval(key, value) or (math.nan, math.nan)
-                    line += [_number(float(one)) for one in (column[value], *ends)]
-                writer.writerow(line)
+            writer.writerows(lines)
     except OSError as error:
         raise write_error(error, path) from error
 
@@ -77,13 +138,15 @@ def notes(found: Evaluation) -> list[str]:
     """Return what a reader must know to read the figures, a sentence each."""
     count, side = found.blocks
     lines = [
-        f"Scores are in percent of {int(found.support.sum()):,} labelled pixels.",
+        f"Scores are in percent of {int(found.support.sum()):,} labelled pixels"
+        + (f" in {len(found.images):,} images." if found.images else "."),
         "The catch-all is " + ", ".join(found.legend.names[value] for value in found.other) + ".",
     ]
     if found.overall_intervals:
+        units = f"{count} images" if found.images else f"{count} blocks of {side} x {side} pixels"
         lines.append(
-            f"In brackets: 95 % intervals by bootstrap of {count} blocks of {side} x {side} "
-            "pixels, because pixels next to each other are not independent."
+            f"In brackets: 95 % intervals by bootstrap of {units}, because pixels next to each "
+            "other are not independent."
         )
     if found.boundaries is not None:
         lines.append(f"Outlines may be {found.boundaries.tolerance:.3g} pixels apart.")
@@ -101,10 +164,10 @@ def write_markdown(path: Path, found: Evaluation) -> None:
     names = [_cell(found.legend.names[value]) for value in shown]
     parts = [
         f"# {_cell(Path(found.mask).name)} against {_cell(Path(found.labels).name)}",
-        _table(["score", "%"], [list(row) for row in overall_rows(found)]),
-        _table(header, rows),
+        markdown_table(["score", "%"], [list(row) for row in overall_rows(found)]),
+        markdown_table(header, rows),
         "Pixels, rows true and columns as the map has them:",
-        _table(
+        markdown_table(
             ["", *names],
             [
                 [name, *(f"{int(n):,}" for n in found.confusion.matrix[value, shown])]
@@ -143,7 +206,8 @@ def percent(value: float, interval: Interval | None = None) -> str:
     )
 
 
-def _table(header: list[str], rows: list[list[str]]) -> str:
+def markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Return a table in Markdown."""
     lines = [header, ["---", *["---:"] * (len(header) - 1)], *rows]
     return "\n".join("| " + " | ".join(map(_cell, line)) + " |" for line in lines)
 

@@ -43,8 +43,7 @@ def test_counts_are_those_of_plain_counting(masks, truth):
         np.testing.assert_allclose(found.consent[value], expected)
     same = ((x == y) & (y == z)).mean() if valid.any() else np.nan
     np.testing.assert_allclose(found.overall, same)
-    # Without background words the truth's other classes (0) are nobody's to find.
-    known = valid & (truth > 0)
+    known = valid & (truth >= 0)
     right = (masks[1] == truth)[known].mean() if known.any() else np.nan
     np.testing.assert_allclose(found.scores["y"].accuracy, right)
 
@@ -59,12 +58,20 @@ def test_masks_that_are_one_agree_wholly():
     assert found.scores == {}
 
 
-def test_with_background_words_other_classes_count():
-    legend = load_legend("a, b", background="other")
-    truth = np.array([[0, 1, -1]], np.int32)
+@pytest.mark.parametrize("background", [None, "other"])
+def test_other_classes_of_the_labels_count_as_evaluate_counts_them(background):
+    legend = load_legend("a, b", background=background)
+    truth = np.array([[0, 0, 1, -1]], np.int32)
+    mask = np.array([[1, 2, 1, 2]], np.uint8)
     found = Agreement(["x"], legend)
-    found.add([np.array([[1, 1, 2]], np.uint8)], truth)
-    assert found.scores["x"].accuracy == 0.5
+    found.add([mask], truth)
+    assert found.scores["x"].accuracy == 1 / 3
+    assert found.scores["x"].miou == 1 / 4
+    assert found.miou_without_other("x") == 1 / 2
+    # Labels that know no b cannot tell that it is wrong.
+    found = Agreement(["x"], legend, lacking=[2])
+    found.add([mask], truth)
+    assert found.scores["x"].accuracy == 2 / 3
 
 
 def test_strips_do_not_change_counts(tmp_path, monkeypatch):
@@ -79,6 +86,8 @@ def test_strips_do_not_change_counts(tmp_path, monkeypatch):
     truth = rng.integers(-1, 4, (53, 37)).astype(np.int32)
 
     class Truth:
+        classes = (1, 2, 3)
+
         def read(self, window):
             return truth[window.row : window.row_stop, window.col : window.col_stop]
 

@@ -163,8 +163,9 @@ def test_intervals_hold_the_truth_and_narrow_with_more_blocks():
     for trial in range(40):
         # Whole blocks are right or wrong: their pixels are not independent.
         right = rng.random((20, 20)) < 0.7
-        blocks = np.zeros((400, 2, 2), np.int64)
-        blocks[:, 1, 1], blocks[:, 1, 0] = right.ravel() * 100, ~right.ravel() * 100
+        blocks = np.zeros((400, 3, 2), np.int64)
+        blocks[:, 0, 1] = blocks[:, 2, 1] = right.ravel() * 100
+        blocks[:, 1, 1], blocks[:, 2, 0] = 100, ~right.ravel() * 100
         (low, high) = intervals(blocks, (0,))[0]["accuracy"]
         held += low <= 0.7 <= high
         if trial == 0:
@@ -182,7 +183,8 @@ def test_blocks_add_up_to_the_whole():
         blocks.add(top, truth[top : top + 32], mask[top : top + 32])
     np.testing.assert_array_equal(blocks.total.matrix, plain(mask, truth, 4))
     first = plain(mask[:64, :64], truth[:64, :64], 4)
-    np.testing.assert_array_equal(blocks.filled[0], first)
+    sums = [np.diag(first), first.sum(1), first.sum(0)]
+    np.testing.assert_array_equal(blocks.filled[0], sums)
     assert len(blocks.filled) == 5 * 7
 
 

@@ -1,4 +1,4 @@
-"""`rsclip.try_settings` and `rsclip evaluate SCENE --gsd ...`: one table of settings."""
+"""`rsclip.try_settings` and `rsclip evaluate SCENE ...`: scenes segmented, and one table."""
 
 import json
 
@@ -57,7 +57,9 @@ def test_the_command_prints_one_table(scene, tiny_model, tmp_path, rsclip):
     assert said[0]["overall"]["miou"]["value"] == trials[0].scores.overall["miou"]
     assert "mean IoU" in rsclip(*call).stdout
     assert rsclip(*call, "--gsd", "0.5,x").exit_code == 2
-    assert rsclip(*call, "-o", tmp_path / "out").exit_code == 2
-    assert rsclip("evaluate", path, "--labels", labels, "--gsd", "1").exit_code == 2
+    for missing in ([], ["--gsd", "1"]):
+        done = rsclip("evaluate", path, "--labels", labels, *missing)
+        assert done.exit_code == 2
+        assert "Give --classes" in done.output
     with pytest.raises(OptionError, match="pixel size"):
         library.try_settings(path, labels, CLASSES, gsd=[-1], models=[tiny_model])
