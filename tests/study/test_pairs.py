@@ -59,6 +59,6 @@ def test_what_does_not_pair_up_is_listed(tmp_path):
         find_pairs(tmp_path / "i", tmp_path / "one.tif")
     with pytest.raises(InputError, match="no file was found"):
         find_pairs(f"{tmp_path}/none/*.tif", f"{tmp_path}/t/*.tif")
-    touch(tmp_path, "twin/0.tif", "twin/0.png")
+    touch(tmp_path, "twin/0.tif", "twin/0.gpkg")
     with pytest.raises(InputError, match="have the same stem"):
-        find_pairs(tmp_path / "twin", tmp_path / "t")
+        find_pairs(tmp_path / "i", tmp_path / "twin")
