@@ -12,6 +12,7 @@ from rsclip_cli.streams import forgiving_streams
 __all__ = ["cli", "main"]
 
 _COMMANDS = {
+    "adapt": "Learn from a few labels, to segment better with the same model.",
     "batch": "Segment folders and lists of scenes: jobs that finish.",
     "classes": "List the bundled class sets, or show one.",
     "compare": "Segment one scene by several methods, side by side.",

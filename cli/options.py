@@ -27,8 +27,8 @@ __all__ = [
 
 GROUPS: Mapping[str, tuple[str, ...]] = {
     "Model and words": (
-        "model", "weights", "method", "method_option", "templates", "background", "device",
-        "precision", "batch_size", "max_memory",
+        "model", "weights", "method", "method_option", "adapter", "templates", "background",
+        "device", "precision", "batch_size", "max_memory",
     ),
     "Reading the scene": ("aoi", "gsd", "bidx", "stretch", "nodata", "on_read_error"),
     "Windows": ("window", "stride", "overlap", "preset", "blend", "tta"),
@@ -157,8 +157,12 @@ def gather_config(
 
     Raises:
         OptionError: A bad key or value in either.
+        AdapterError: The adapter that they name cannot be read.
     """
-    return build_config(defaults, *given_layers(config_file, flags))
+    from rsclip.adapters.header import adapter_layer
+
+    given = given_layers(config_file, flags)
+    return build_config(defaults, adapter_layer(*given), *given)
 
 
 def given_layers(config_file: str | None, flags: dict[str, Any]) -> tuple[dict[str, Any], ...]:

@@ -26,8 +26,8 @@ __all__ = ["command"]
     "--classes",
     metavar="CLASSES",
     shell_complete=complete_classes,
-    required=True,
-    help='Words ("building|house, road"), a class file, or set:NAME (rsclip classes).',
+    help='Words ("building|house, road"), a class file, or set:NAME (rsclip classes); with '
+    "--adapter, those of the adapter.",
 )
 @click.option(
     "-o", "--output-dir", metavar="DIR", default=".", help="Output folder, created if missing."
@@ -38,7 +38,7 @@ __all__ = ["command"]
 @output_options
 def command(
     scenes: tuple[str, ...],
-    classes: str,
+    classes: str | None,
     output_dir: str,
     dry_run: bool,
     config_file: str | None,
@@ -66,6 +66,8 @@ def command(
         from rsclip.scene.source import stem_of
 
         config = gather_config(config_file, flags)
+        if classes is None and config.adapter is None:
+            raise click.UsageError("Missing option '--classes'.")
         protect = [config_file] if config_file else []
         if dry_run:
             from rsclip.run.plan import plan_scenes

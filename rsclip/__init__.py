@@ -18,12 +18,14 @@ if TYPE_CHECKING:
     from rsclip.model import load_backbone as load_model
     from rsclip.outputs.polygonize import polygonize, write_polygons
     from rsclip.run.segment import SegmentResult, segment
+    from rsclip.study.adapt import Adaptation, adapt
     from rsclip.study.compare import Comparison, compare
     from rsclip.study.evaluate import Evaluation, evaluate, try_settings
     from rsclip.study.sample import Assessment, assess, plan_sample, sample
     from rsclip.words.legend import Legend, load_legend
 
 __all__ = [
+    "Adaptation",
     "Assessment",
     "Backbone",
     "Comparison",
@@ -32,6 +34,7 @@ __all__ = [
     "SegmentConfig",
     "SegmentResult",
     "__version__",
+    "adapt",
     "assess",
     "compare",
     "evaluate",
@@ -48,6 +51,7 @@ __all__ = [
 ]
 
 _HOMES = {
+    "Adaptation": "rsclip.study.adapt",
     "Assessment": "rsclip.study.sample",
     "Backbone": "rsclip.model",
     "Comparison": "rsclip.study.compare",
@@ -55,6 +59,7 @@ _HOMES = {
     "Legend": "rsclip.words.legend",
     "SegmentConfig": "rsclip.config",
     "SegmentResult": "rsclip.run.segment",
+    "adapt": "rsclip.study.adapt",
     "assess": "rsclip.study.sample",
     "compare": "rsclip.study.compare",
     "evaluate": "rsclip.study.evaluate",

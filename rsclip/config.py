@@ -19,6 +19,7 @@ from rsclip.files import parse_yaml, read_text
 from rsclip.types import Score
 
 __all__ = [
+    "ADAPT_OPTIONS",
     "COMPARE_OPTIONS",
     "DEFAULT_LOGIT_SCALE",
     "DEFAULT_OVERLAP",
@@ -101,6 +102,12 @@ EVALUATE_OPTIONS = (
     "method", "method_option", "overwrite", "resume",
 )  # fmt: skip
 """The fields that an evaluation of scenes reads, besides those that it has lists or meanings of."""
+ADAPT_OPTIONS = (
+    "model", "weights", "method", "method_option", "templates", "background", "window", "stride",
+    "overlap", "blend", "logit_scale", "gsd", "bidx", "stretch", "nodata", "device", "precision",
+    "batch_size", "overwrite",
+)  # fmt: skip
+"""The fields that fitting an adapter reads."""
 READ_OPTIONS = (
     "model", "weights", "method", "method_option", "window", "stride", "overlap", "preset",
     "refine", "gsd", "resample_output", "bidx", "stretch", "nodata", "aoi", "device", "batch_size",
@@ -143,6 +150,9 @@ class SegmentConfig:
     )
     method_option: Mapping[str, Any] = _option(
         {}, "Option of the method; repeatable. `rsclip methods NAME` explains them.", "NAME=VALUE"
+    )
+    adapter: str | None = _option(
+        None, "What few labels have taught (rsclip adapt); it brings classes and settings.", "FILE"
     )
     templates: str = _option(
         "imagenet80", "Prompt templates: imagenet80, simple, remote-sensing or a file.", "NAME"

@@ -7,6 +7,7 @@
     │   ├── LegendError       class words or a class file
     │   ├── SceneError        a scene that cannot be opened or used
     │   ├── ModelError        a model or its weights
+    │   ├── AdapterError      an adapter that is damaged or was fitted for something else
     │   ├── DeviceError       a compute device that is not there
     │   └── OutputError       an output that cannot be written
     │       └── ExistsError   outputs of another run are in its place
@@ -29,6 +30,7 @@ from pathlib import Path
 from rsclip.wording import named
 
 __all__ = [
+    "AdapterError",
     "AreaError",
     "BatchError",
     "DeviceError",
@@ -102,6 +104,10 @@ class SceneError(InputError):
 
 class ModelError(InputError):
     """The model is unknown, absent or does not fit its weights."""
+
+
+class AdapterError(InputError):
+    """The adapter is absent or damaged, or was fitted for another model, method or classes."""
 
 
 class DeviceError(InputError):

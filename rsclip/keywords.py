@@ -16,6 +16,7 @@ class SegmentKeywords(TypedDict, total=False):
     weights: str | Path | None
     method: str
     method_option: Mapping[str, Any]
+    adapter: str | Path | None
     templates: str | Path
     background: str | None
     window: int | None

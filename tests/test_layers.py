@@ -19,10 +19,21 @@ MAY_IMPORT = {
     "scene": {"geo"},
     "labelling": {"words"},
     "model": {"words"},
-    "methods": {"model", "words"},
+    "adapters": {"words"},
+    "methods": {"adapters", "model", "words"},
     "vectors": {"scene", "geo", "words"},
     "outputs": {"vectors", "scene", "geo", "words"},
-    "run": {"outputs", "vectors", "labelling", "methods", "model", "scene", "geo", "words"},
+    "run": {
+        "outputs",
+        "vectors",
+        "labelling",
+        "methods",
+        "adapters",
+        "model",
+        "scene",
+        "geo",
+        "words",
+    },
     "nano": {"run", "outputs", "model", "scene", "words"},
     "study": {
         "run",
@@ -30,12 +41,13 @@ MAY_IMPORT = {
         "vectors",
         "labelling",
         "methods",
+        "adapters",
         "model",
         "scene",
         "geo",
         "words",
     },
-    "batch": {"run", "outputs", "scene", "model", "methods", "words"},
+    "batch": {"run", "outputs", "scene", "model", "methods", "adapters", "words"},
 }
 # Ground files that use one another, and the public names, which reach everywhere.
 MAY_IMPORT |= {

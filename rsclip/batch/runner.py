@@ -9,6 +9,7 @@ from pathlib import Path
 from shlex import quote
 from typing import Any, Literal
 
+from rsclip.adapters.header import read_header
 from rsclip.batch.executors import choose_executor
 from rsclip.batch.extras import Extras
 from rsclip.batch.manifest import TABLE, Manifest, read_manifest, write_table
@@ -237,6 +238,8 @@ def _run(
 
 def _task(entry: Entry, classes: LegendSpec | None, layer: dict[str, Any]) -> Task:
     spec = entry.classes if entry.classes is not None else classes
+    if spec is None and layer.get("adapter") is not None:
+        spec = read_header(layer["adapter"]).legend
     if spec is None:
         raise OptionError(
             "no classes", where=entry.given or entry.source, remedy="Give them with --classes."
@@ -323,7 +326,7 @@ def _plain_spec(spec: LegendSpec) -> Any:
 def _portable(settings: dict[str, Any]) -> dict[str, Any]:
     """Return settings with files by their full path."""
     full = dict(settings)
-    for name in ("model", "weights", "aoi"):
+    for name in ("model", "weights", "adapter", "aoi"):
         # An area of interest may also be a text, too long for the name of a file.
         with contextlib.suppress(OSError, ValueError):
             if name in full and (path := expand(full[name])).exists():

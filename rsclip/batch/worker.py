@@ -8,6 +8,7 @@ from collections.abc import Generator, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from rsclip.adapters.header import read_header
 from rsclip.batch.tasks import Listener, Outcome, Problem, Status, Task
 from rsclip.config import SegmentConfig
 from rsclip.errors import (
@@ -71,10 +72,12 @@ class Models:
         Raises:
             LegendError: They are wrong.
         """
-        key = repr((task.classes, config.background))
+        key = repr((task.classes, config.background, config.adapter))
         if key not in self._classes:
             with held_warnings():
-                self._classes[key] = ClassesRead.read(task.spec(), config.background)
+                self._classes[key] = ClassesRead.read(
+                    task.spec(), config.background, config.adapter
+                )
         return self._classes[key]
 
     def load(self, legend: Legend, config: SegmentConfig) -> Model:
@@ -84,7 +87,9 @@ class Models:
             InputError: The model, the classes or the window are wrong: for every such scene.
         """
         settings = config.replace(**dict.fromkeys(_OF_THE_SCENE)).to_dict()
-        key = json.dumps([legend.to_dict(), settings], sort_keys=True, default=str)
+        # A worker of a cluster outlives the batch: the file may be another by now.
+        adapter = None if config.adapter is None else read_header(config.adapter).sha256
+        key = json.dumps([legend.to_dict(), settings, adapter], sort_keys=True, default=str)
         if key not in self._models:
             try:
                 with held_warnings() as said:

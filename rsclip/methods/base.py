@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F  # noqa: N812 (torch's own name)
 
+from rsclip.adapters.base import Adapter
 from rsclip.errors import OptionError
 from rsclip.methods.options import option
 from rsclip.model import Trunk
@@ -95,13 +96,31 @@ class Method:
     exact_positions: bool = False
     compare: Callable[[DenseFeatures, Tensor, Any], Tensor] = cosine
 
-    def similarities(self, trunk: Trunk, text: Tensor, options: Any) -> Tensor:
+    def similarities(
+        self, trunk: Trunk, text: Tensor, options: Any, adapter: Adapter | None = None
+    ) -> Tensor:
         """Return the similarity of every patch with every query: float32 (B, Q, h, w).
 
         Args:
             trunk: Of B images, with `first` at most `first_block`.
             text: float32 (Q, D), L2-normalised.
             options: Of this method.
+            adapter: Changes the similarities by the patches' features.
+
+        Raises:
+            OptionError: The method gives another shape.
+        """
+        patches, similarities = self.patches(trunk, text, options)
+        if adapter is None:
+            return similarities
+        changed = adapter(patches, similarities.permute(0, 2, 3, 1))
+        return changed.permute(0, 3, 1, 2)
+
+    def patches(self, trunk: Trunk, text: Tensor, options: Any) -> tuple[Tensor, Tensor]:
+        """Return the unit features of patches and their similarities; arguments as `similarities`.
+
+        Returns:
+            float32 (B, h, w, D) and float32 (B, Q, h, w).
 
         Raises:
             OptionError: The method gives another shape.
@@ -117,4 +136,4 @@ class Method:
                 f"not {wanted}",
                 remedy="Its features are (B, h, w, D): `trunk.head` of patches without CLS.",
             )
-        return similarities
+        return F.normalize(features.tokens, dim=-1), similarities

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F  # noqa: N812 (torch's own name)
 
+from rsclip.adapters.base import Adapter
 from rsclip.config import Precision, Tta
 from rsclip.errors import DeviceError, EncodeError, OptionError, is_memory_error, warn
 from rsclip.methods import Method, first_block, get_method, parse_options
@@ -116,6 +117,7 @@ class Segmenter:
         tta: Mean over flipped ("flips", four views) or flipped and turned ("d4", eight) images.
         others: Further methods, each with its options. Their similarities follow as further
             channels, Q each; the blocks that methods leave alone run once for all.
+        adapter: Changes the similarities that `method` gives, not those of `others`.
 
     Attributes:
         device: The device in use.
@@ -136,10 +138,12 @@ class Segmenter:
         batch_size: int | None = None,
         tta: Tta = "none",
         others: Sequence[tuple[str, Any]] = (),
+        adapter: Adapter | None = None,
     ) -> None:
         self._views = _VIEWS[tta]
         self._readings = [_reading(*each, backbone.depth) for each in ((method, options), *others)]
         self.device = place(backbone, device, precision)
+        self._adapter = None if adapter is None else adapter.to(self.device)
         self._precision = precision
         self._backbone = backbone
         self._batch_size = batch_size
@@ -200,6 +204,27 @@ class Segmenter:
             )
         return result
 
+    @torch.inference_mode()
+    def patches(self, images: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Return what an adapter of the first method is fitted to; no batch is split, none turned.
+
+        Args:
+            images: As `similarities` takes them, `batch_size` at most.
+
+        Returns:
+            Unit features float32 (B, h, w, D), and similarities float32 (B, h, w, Q) as they are
+            without an adapter.
+
+        Raises:
+            OptionError: The images' shape does not fit.
+        """
+        backbone = self._backbone.to(self.device, self._precision)
+        method, options, first = self._readings[0]
+        normalised = backbone.normalise(torch.from_numpy(images).to(self.device))
+        trunk = Trunk(backbone, normalised, first=first, exact_positions=method.exact_positions)
+        features, similarities = method.patches(trunk, self.text_features, options)
+        return features.cpu().numpy(), similarities.permute(0, 2, 3, 1).cpu().numpy()
+
     def _in_batches(self, images: Tensor) -> Iterator[FloatArray]:
         """Yield similarities batch by batch, halving the batch when memory runs out."""
         height, width = images.shape[-2:]
@@ -249,7 +274,7 @@ class Segmenter:
         resized = grid != tuple(side // backbone.patch for side in backbone.image_shape)
         trunks: dict[bool, Trunk] = {}
         found = []
-        for reading in self._readings:
+        for index, reading in enumerate(self._readings):
             exact = resized and reading.method.exact_positions
             if exact not in trunks:
                 # Tokens are kept from the first block that any method of this trunk asks for.
@@ -260,7 +285,10 @@ class Segmenter:
                 )
                 trunks[exact] = Trunk(backbone, normalised, first=first, exact_positions=exact)
             of_method = reading.method.similarities(
-                trunks[exact], self.text_features, reading.options
+                trunks[exact],
+                self.text_features,
+                reading.options,
+                None if index else self._adapter,
             )
             found.append(of_method.cpu().numpy())
         return found[0] if len(found) == 1 else np.concatenate(found, axis=1)

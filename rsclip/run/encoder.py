@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
+from rsclip.adapters.header import read_header
 from rsclip.config import SegmentConfig
 from rsclip.errors import RsclipError, collect_warnings, warn
 from rsclip.labelling.windows import WindowedModel, plan_grid
@@ -174,7 +175,7 @@ def load_model(
             many channels as there are queries.
 
     Raises:
-        InputError: The model, its weights, method, templates or device are wrong.
+        InputError: The model, its weights, method, templates, adapter or device are wrong.
     """
     from rsclip.methods import origin, parse_options
     from rsclip.methods.segmenter import Segmenter
@@ -186,7 +187,17 @@ def load_model(
         if methods is None:
             methods = [(config.method, parse_options(config.method, config.method_option))]
         (method, method_options), *others = methods
+        header = None if config.adapter is None else read_header(config.adapter)
+        if header is not None:
+            header.check_classes(legend)
         backbone = backbone or load_backbone(config.model, config.weights)
+        adapter = None
+        if header is not None:
+            from rsclip.adapters.file import read_adapter
+
+            options = dataclasses.asdict(method_options)
+            header.check(legend, method, options, config.templates, backbone.weights_sha256)
+            adapter = read_adapter(header, len(queries), backbone.dim)
         segmenter = Segmenter(
             backbone,
             [query.prompts for query in queries],
@@ -197,6 +208,7 @@ def load_model(
             batch_size=config.batch_size,
             tta=config.tta,
             others=others,
+            adapter=adapter,
         )
         warn_of_unknown_words(backbone, legend)
     # A backbone that was loaded before has told its limits then.
@@ -211,6 +223,8 @@ def load_model(
         "device": str(segmenter.device),
         "batch_size": segmenter.batch_size,
     }
+    if header is not None:
+        facts["adapter"] = {"kind": header.kind, "sha256": header.sha256}
     return Model(segmenter, queries, facts, tuple(said), backbone.defaults)
 
 

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from rsclip.adapters.header import read_header
 from rsclip.config import HOW_OPTIONS, OUTPUT_OPTIONS, SHAPE_OPTIONS, SegmentConfig
 from rsclip.files import expand
 from rsclip.outputs.companions import kept_scores
@@ -33,10 +34,11 @@ __all__ = [
 
 # Settings that change no label (what could not be read is listed in the record), those of which
 # the last bits of a score alone depend (where and in what batches it was computed), and those that
-# others tell better: the model's facts (the weights' hash), and what the file of an area holds.
+# others tell better: the model's facts (the weights' hash), and what the files of an area and an
+# adapter hold.
 WITHOUT_EFFECT = frozenset(
     {*HOW_OPTIONS, *OUTPUT_OPTIONS, *SHAPE_OPTIONS, "on_read_error"}
-    | {"model", "weights", "preset", "aoi", "device", "batch_size", "max_memory"}
+    | {"model", "weights", "adapter", "preset", "aoi", "device", "batch_size", "max_memory"}
 )
 # Likewise of the model's facts.
 MODEL_WITHOUT_EFFECT = frozenset({"name", "source", "device", "batch_size"})
@@ -154,6 +156,7 @@ def _request_hash(legend: Legend, config: SegmentConfig, area: str | None) -> st
         "model": [_full(config.model), _full(config.weights)],
         "templates": list(load_templates(config.templates)),
         "environment": [os.environ.get(name) for name in _VARIABLES],
+        "adapter": None if config.adapter is None else read_header(config.adapter).sha256,
     }
     return _hash(_asked(legend, config, area) | facts)
 

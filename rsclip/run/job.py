@@ -46,7 +46,7 @@ class Job:
     def prepare(
         cls,
         scenes: Sequence[str | Path],
-        classes: "LegendSpec | ClassesRead",
+        classes: "LegendSpec | ClassesRead | None",
         output_dir: str | Path,
         config: SegmentConfig | None,
         protect: Sequence[str | Path] = (),
@@ -58,7 +58,7 @@ class Job:
         """
         settings = config or SegmentConfig()
         if not isinstance(classes, ClassesRead):
-            classes = ClassesRead.read(classes, settings.background)
+            classes = ClassesRead.read(classes, settings.background, settings.adapter)
         with collect_warnings() as said:
             legend = with_evidence(classes.legend, settings.evidence)
             find_values(settings.orthogonal, classes.legend.names)

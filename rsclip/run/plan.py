@@ -75,7 +75,7 @@ class ScenePlan:
 
 def plan_scenes(
     scenes: Sequence[str | Path],
-    classes: LegendSpec | ClassesRead,
+    classes: LegendSpec | ClassesRead | None,
     output_dir: str | Path = ".",
     *,
     config: SegmentConfig | None = None,

@@ -213,7 +213,7 @@ def _changes(
         named.append(f"model: {other.get('name')} -> {model.get('name')}")
     else:
         # Methods and precision stand among the settings.
-        told = (*now, "method_options")
+        told = {*now, "method_options"} - {"adapter"}
         named += [f"model: {key}" for key in different if key not in told]
     software = record.get("software")
     version = software.get("rsclip") if isinstance(software, dict) else None

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, Unpack
 
 import numpy as np
 
+from rsclip.adapters.header import adapter_layer
 from rsclip.config import POLYGON_OPTIONS, SegmentConfig, build_config
 from rsclip.errors import OptionError, ReadError, RsclipError, collect_warnings, out_of_memory, warn
 from rsclip.keywords import SegmentKeywords
@@ -39,7 +40,7 @@ from rsclip.run.resume import (
 from rsclip.run.source import ClassesRead, Source
 from rsclip.scene.gdal import guarded, open_dataset
 from rsclip.scene.scene import Scene, gdal_env
-from rsclip.words.legend import Legend
+from rsclip.words.legend import Legend, LegendSpec
 
 if TYPE_CHECKING:
     import geopandas
@@ -155,7 +156,7 @@ _KEPT = "Finished rows are kept: --resume goes on from there."
 
 def segment(
     scene: SceneLike,
-    classes: "str | Path | Sequence[str] | Mapping[str, Any] | Legend",
+    classes: "LegendSpec | None" = None,
     output_dir: str | Path | None = None,
     *,
     transform: "Affine | Sequence[float] | None" = None,
@@ -172,7 +173,8 @@ def segment(
         scene: A file, URL or GDAL virtual path; an array (C, H, W) or (H, W), as rasterio reads
             it, masked or not; an open rasterio dataset; or a `xarray.DataArray` with rioxarray's
             metadata (`pip install 'rsclip[xarray]'`).
-        classes: Words ("building|house, road"), a class file, "set:NAME", or a `Legend`.
+        classes: Words ("building|house, road"), a class file, "set:NAME", or a `Legend`; None:
+            those of the `adapter`.
         output_dir: Where `<stem>_mask.tif` and the other outputs go. Default: the working folder;
             for a scene that Python holds, a temporary one that lasts as long as the result:
             `result.mask()` has the labels.
@@ -213,7 +215,7 @@ def segment(
 
 def segment_scenes(
     scenes: Sequence[str | Path],
-    classes: "str | Path | Sequence[str] | Mapping[str, Any] | Legend | ClassesRead",
+    classes: "LegendSpec | ClassesRead | None",
     output_dir: str | Path = ".",
     *,
     config: SegmentConfig | None = None,
@@ -300,8 +302,10 @@ def find_finished(
 
 def _merge(config: SegmentConfig | None, options: Mapping[str, Any]) -> SegmentConfig:
     if config is None:
-        return build_config(options)
-    return build_config(config.to_dict(), options) if options else config
+        return build_config(adapter_layer(options), options)
+    if not options:
+        return config
+    return build_config(config.to_dict(), adapter_layer(options), options)
 
 
 def _segment_one(

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
+from rsclip.adapters.header import read_header
 from rsclip.config import SegmentConfig
-from rsclip.errors import RsclipError, collect_warnings
+from rsclip.errors import LegendError, RsclipError, collect_warnings
 from rsclip.files import expand
 from rsclip.outputs.polygons.formats import check_place
 from rsclip.scene.scene import Scene
@@ -33,15 +34,31 @@ class ClassesRead:
     warnings: Sequence[str] = ()
 
     @classmethod
-    def read(cls, classes: LegendSpec, background: str | None = None) -> Self:
+    def read(
+        cls, classes: LegendSpec | None, background: str | None = None, adapter: str | None = None
+    ) -> Self:
         """Read classes.
 
+        Args:
+            classes: As `load_legend` takes them; None: those of the adapter.
+            background: Likewise.
+            adapter: An adapter's file.
+
         Raises:
-            LegendError: They are wrong.
+            LegendError: They are wrong, or there are none.
+            AdapterError: The adapter is damaged, or was fitted for other classes.
         """
+        if classes is None and adapter is None:
+            raise LegendError("no classes", where="--classes", remedy="Name what to find.")
+        header = None if adapter is None else read_header(adapter)
         with collect_warnings() as said:
-            legend = load_legend(classes, background=background)
-        return cls(legend, class_file(classes), tuple(said))
+            # An adapter knows its background words already.
+            spec = header.legend if classes is None and header is not None else classes
+            assert spec is not None
+            legend = load_legend(spec, background=background)
+        if header is not None:
+            header.check_classes(legend)
+        return cls(legend, class_file(spec), tuple(said))
 
 
 @dataclass(frozen=True)
@@ -102,14 +119,14 @@ def open_scene(source: str | Path, config: SegmentConfig) -> Scene:
 
 
 def files_read(classes: Path | None, config: SegmentConfig) -> list[Path]:
-    """Return the class file, templates, weights, area and model files that a run would read.
+    """Return the class file, templates, weights, adapter, area and model files of a run.
 
     Args:
         classes: The class file, if there is one.
         config: Settings.
     """
     files = [classes, template_file(config.templates), evidence_file(config.evidence)]
-    files += [expand(name) for name in (config.weights, config.model) if name]
+    files += [expand(name) for name in (config.weights, config.model, config.adapter) if name]
     # An area may be a text too long for a file's name.
     with contextlib.suppress(OSError, ValueError):
         if config.aoi is not None and expand(config.aoi).is_file():

@@ -1,0 +1,119 @@
+"""`rsclip adapt`: what few labels teach, as a small file beside the model."""
+
+import json
+import math
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from rsclip.config import ADAPT_OPTIONS
+from rsclip_cli.completion import complete_classes
+from rsclip_cli.options import (
+    GroupedCommand,
+    config_file_option,
+    config_flags,
+    gather_config,
+    output_options,
+)
+from rsclip_cli.report import ProgressLine, guard
+from rsclip_cli.table import print_table
+
+if TYPE_CHECKING:
+    from rsclip.study.adapt import Adaptation
+
+__all__ = ["command"]
+
+
+@click.command("adapt", cls=GroupedCommand)
+@click.argument("scenes", metavar="SCENE...", nargs=-1, required=True)
+@click.option(
+    "--labels",
+    metavar="FILE",
+    required=True,
+    help="Polygons or points with a column of class names or codes.",
+)
+@click.option(
+    "--classes",
+    metavar="CLASSES",
+    shell_complete=complete_classes,
+    required=True,
+    help='Words ("building|house, road"), a class file, or set:NAME (rsclip classes).',
+)
+@click.option("-o", "--output", metavar="FILE", required=True, help="The adapter.")
+@click.option(
+    "--kind",
+    type=click.Choice(["auto", "bias", "prototype", "linear"]),
+    default="auto",
+    show_default=True,
+    help="What is learned; auto: what cross-validation finds best, or nothing.",
+)
+@config_flags(*ADAPT_OPTIONS)
+@config_file_option
+@output_options
+def command(
+    scenes: tuple[str, ...],
+    labels: str,
+    classes: str,
+    output: str,
+    kind: str,
+    config_file: str | None,
+    quiet: bool,
+    verbose: bool,
+    as_json: bool,
+    **flags: Any,
+) -> None:
+    """Learn from a few labels on each SCENE; the model itself stays as it is.
+
+    Only windows that hold labels are encoded. Scores are those of labels held out: whole blocks of
+    the scene, a window away from the others.
+
+    \b
+    rsclip adapt scene.tif --labels few.gpkg --classes "pond, meadow, road" -o pond.adapter
+    rsclip segment scene.tif --adapter pond.adapter -o out
+
+    \b
+    Exit codes: 0 done; 2 wrong before any pixel was read; 1 anything after.
+    """
+    with guard(quiet=quiet, verbose=verbose):
+        from rsclip.study.adapt import adapt
+
+        config = gather_config(config_file, flags)
+        progress = ProgressLine(quiet=quiet)
+        found = adapt(scenes, labels, classes, output, kind=kind, config=config, progress=progress)
+        progress.close()
+        if as_json:
+            from rsclip.outputs.records.record import to_plain
+
+            whole = to_plain({"adapter": str(found.path), **found.to_dict()})
+            click.echo(json.dumps(whole, indent=2, ensure_ascii=False))
+        elif not quiet:
+            _show(found)
+
+
+def _show(found: "Adaptation") -> None:
+    click.echo(f"{found.path}  ({found.kind})\n")
+    if not found.candidates:
+        print_table(["class", "labels"], [[name, str(n)] for name, n in found.labels.items()])
+        return
+    zero, chosen = found.candidates[0], found.chosen or found.candidates[0]
+    rows = [
+        [name, str(count), *(_with_spread(each.classes[at], each.spread[at])
+                             for each in (zero, chosen))]
+        for at, (name, count) in enumerate(found.labels.items())
+    ]  # fmt: skip
+    rows.append(
+        ["mean", str(sum(found.labels.values())),
+         *(_with_spread(each.miou.mean(), each.miou.std(ddof=1)) for each in (zero, chosen))]
+    )  # fmt: skip
+    print_table(["class", "labels", "zero-shot", found.kind], rows)
+    seconds = sum(found.seconds.values())
+    click.echo(
+        f"\nIoU of labels held out, %, +- the spread over {found.folds} folds; "
+        f"{found.windows} windows, {seconds:.0f} s."
+    )
+
+
+def _with_spread(value: float, spread: float) -> str:
+    if math.isnan(value):
+        return "-"
+    return f"{100 * value:.1f}" + ("" if math.isnan(spread) else f" +- {100 * spread:.1f}")

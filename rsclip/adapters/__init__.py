@@ -1,0 +1,1 @@
+"""Adapters: what few labels teach, kept beside a frozen model."""

@@ -1,0 +1,176 @@
+"""What an adapter's file says of itself, read without torch; what it was fitted for must be given.
+
+The file is safetensors: tensors, and in its header the JSON text `rsclip_adapter`. Nothing in it
+can run code.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rsclip.errors import AdapterError
+from rsclip.files import expand
+from rsclip.words.legend import Legend
+
+__all__ = ["KEY", "VERSION", "Header", "adapter_layer", "read_header"]
+
+KEY = "rsclip_adapter"
+VERSION = 1
+_ANEW = "Fit it again with `rsclip adapt`."
+
+
+@dataclass(frozen=True)
+class Header:
+    """What an adapter was fitted for.
+
+    Attributes:
+        path: Its file.
+        sha256: Of the file.
+        kind: Name of its kind; "none" where the model was better without.
+        legend: Classes.
+        model: The model's `name` and `weights_sha256`.
+        method: The dense method.
+        method_options: All of the method's options.
+        settings: Fields of `SegmentConfig` that it was fitted with, weaker than what a user says.
+        pixel_size: Smallest and largest pixel size in metres of its scenes; None if unknown.
+        report: Scores of its cross-validation.
+    """
+
+    path: Path
+    sha256: str
+    kind: str
+    legend: Legend
+    model: Mapping[str, Any]
+    method: str
+    method_options: Mapping[str, Any]
+    settings: Mapping[str, Any]
+    pixel_size: tuple[float, float] | None
+    report: Mapping[str, Any]
+
+    def check(
+        self, legend: Legend, method: str, options: Mapping[str, Any], templates: str, sha256: str
+    ) -> None:
+        """Refuse what the adapter was not fitted for.
+
+        Args:
+            legend: Classes that are asked for.
+            method: The method.
+            options: All of its options.
+            templates: Prompt templates, by name.
+            sha256: Of the model's weights.
+
+        Raises:
+            AdapterError: Something differs; the message names both.
+        """
+        self.check_classes(legend)
+        if sha256 != self.model["weights_sha256"]:
+            fitted = f"{self.model['name']} ({self.model['weights_sha256'][:12]})"
+            given = f"one of other weights ({sha256[:12]})"
+            raise self._other("the model", fitted, given, "--model or --weights")
+        if templates != self.settings["templates"]:
+            raise self._other("the templates", self.settings["templates"], templates, "--templates")
+        if method != self.method:
+            raise self._other("the method", self.method, method, "--method")
+        if dict(options) != dict(self.method_options):
+            differ = [name for name in options if options[name] != self.method_options.get(name)]
+            fitted, given = (
+                ", ".join(f"{name}={each.get(name)}" for name in differ)
+                for each in (self.method_options, options)
+            )
+            raise self._other("the method with", fitted, given, "--method-option")
+
+    def check_classes(self, legend: Legend) -> None:
+        """Refuse other classes or words; colours and thresholds may be others.
+
+        Raises:
+            AdapterError: They differ.
+        """
+        if _words(legend) != _words(self.legend):
+            mine, theirs = (
+                ", ".join(item.name for item in each.classes) for each in (self.legend, legend)
+            )
+            if mine == theirs:
+                theirs += " with other words"
+            raise self._other("the classes", mine, theirs, "--classes and --background")
+
+    def _other(self, what: str, fitted: str, given: str, flag: str) -> AdapterError:
+        return AdapterError(
+            f"it was fitted for {what} {fitted}, not for {given}",
+            where=self.path,
+            remedy=f"Leave out {flag}: the adapter brings its own; or fit another adapter.",
+        )
+
+
+def read_header(path: str | Path) -> Header:
+    """Read what an adapter says of itself.
+
+    Raises:
+        AdapterError: There is no such file, it is damaged, or it is no adapter.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    path = expand(path)
+    if not path.is_file():
+        raise AdapterError("no such adapter", where=path, remedy="Check the path of --adapter.")
+    try:
+        with safe_open(path, framework="np") as file:
+            text = (file.metadata() or {}).get(KEY)
+        digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    except (SafetensorError, OSError, ValueError) as error:
+        raise damaged(path, str(error)) from error
+    if text is None:
+        raise AdapterError("no adapter of rsclip", where=path, remedy=_ANEW)
+    try:
+        facts = json.loads(text)
+        version = facts["version"]
+        if version != VERSION:
+            raise AdapterError(
+                f"an adapter of version {version}; this rsclip reads version {VERSION}",
+                where=path,
+                remedy=_ANEW,
+            )
+        size = facts["pixel_size"]
+        return Header(
+            path,
+            digest,
+            str(facts["kind"]),
+            Legend.from_dict(facts["legend"]),
+            {name: str(facts["model"][name]) for name in ("name", "weights_sha256")},
+            str(facts["method"]),
+            dict(facts["method_options"]),
+            dict(facts["settings"]),
+            None if size is None else (float(size[0]), float(size[1])),
+            dict(facts["report"]),
+        )
+    except AdapterError:
+        raise
+    except Exception as error:
+        # JSON of another form: whatever it holds, it was not written by rsclip.
+        raise damaged(path, str(error) or type(error).__name__) from error
+
+
+def adapter_layer(*layers: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the settings of the adapter that layers of options name; empty without one.
+
+    They are weaker than all layers: what a user says outright counts, and is refused where the
+    adapter was fitted otherwise.
+
+    Raises:
+        AdapterError: See `read_header`.
+    """
+    path = next((layer["adapter"] for layer in reversed(layers) if layer.get("adapter")), None)
+    return {} if path is None else dict(read_header(path).settings)
+
+
+def damaged(path: Path, why: str) -> AdapterError:
+    """Return the error of a file that is no whole adapter."""
+    return AdapterError(
+        f"the adapter is damaged ({' '.join(why.split())[:200]})", where=path, remedy=_ANEW
+    )
+
+
+def _words(legend: Legend) -> list[tuple[Any, ...]]:
+    return [(item.name, item.words, item.descriptions, item.background) for item in legend.classes]

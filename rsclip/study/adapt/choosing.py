@@ -1,0 +1,123 @@
+"""Which adapter is best, and whether it is better than none: cross-validation."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from rsclip.adapters.base import Adapter, Task
+from rsclip.adapters.kinds import KINDS
+from rsclip.study.adapt.fitting import class_scores, fit_adapter
+from rsclip.study.adapt.folds import Fold
+
+__all__ = ["Candidate", "best_of", "validate"]
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """An adapter as cross-validation saw it.
+
+    Attributes:
+        kind: Its kind; None for the model as it is.
+        settings: As the kind's `start` takes them.
+        matrices: float64 (folds, K, K): labels held out, rows true, columns predicted.
+    """
+
+    kind: str | None
+    settings: Mapping[str, float] = field(default_factory=dict)
+    matrices: Floats = field(default_factory=lambda: np.empty((0, 0, 0)), repr=False)
+
+    @property
+    def miou(self) -> Floats:
+        """Mean IoU of each fold, 0 to 1."""
+        return np.array([np.nanmean(_iou(each)) for each in self.matrices])
+
+    @property
+    def classes(self) -> Floats:
+        """IoU of each class over all folds, 0 to 1; NaN where no label was held out."""
+        return _iou(self.matrices.sum(axis=0))
+
+    @property
+    def spread(self) -> Floats:
+        """Standard deviation over folds of each class's IoU; NaN where fewer than two have it."""
+        each = np.array([_iou(matrix) for matrix in self.matrices])
+        many = (~np.isnan(each)).sum(axis=0) > 1
+        found = np.full(each.shape[1], np.nan)
+        found[many] = np.nanstd(each[:, many], axis=0, ddof=1)
+        return found
+
+    def gain(self, other: "Candidate") -> tuple[float, float]:
+        """Return the mean over folds of what it gains on another, and its standard error."""
+        gains = self.miou - other.miou
+        error = gains.std(ddof=1) / len(gains) ** 0.5 if len(gains) > 1 else np.inf
+        return float(gains.mean()), float(error)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain values, ready for JSON."""
+        folds = self.miou
+        return {
+            "kind": self.kind or "zero-shot",
+            "settings": dict(self.settings),
+            "miou": float(folds.mean()) if len(folds) else None,
+            "spread": float(folds.std(ddof=1)) if len(folds) > 1 else None,
+        }
+
+
+def _iou(matrix: Floats) -> Floats:
+    """Return the IoU of the classes whose labels were held out, NaN of the others."""
+    true, predicted, right = matrix.sum(axis=1), matrix.sum(axis=0), np.diag(matrix)
+    found: Floats = np.full(len(matrix), np.nan)
+    np.divide(right, true + predicted - right, out=found, where=true > 0)
+    return found
+
+
+def validate(
+    kinds: Iterable[str], task: Task, label: NDArray[np.int64], folds: Sequence[Fold]
+) -> list[Candidate]:
+    """Fit every setting of some kinds to all folds but one, and test it on that one.
+
+    Args:
+        kinds: Names of kinds.
+        task: All labelled patches.
+        label: int64 (N,), number of each patch's label.
+        folds: Of labels.
+
+    Returns:
+        The model as it is, then the candidates of each kind.
+    """
+    parts = [tuple(torch.from_numpy(np.isin(label, side)) for side in (fold.train, fold.test))
+             for fold in folds]  # fmt: skip
+    candidates = [Candidate(None, {}, _matrices(task, None, {}, parts))]
+    for name in kinds:
+        for settings in KINDS[name].settings:
+            found = _matrices(task, KINDS[name], settings, parts)
+            candidates.append(Candidate(name, settings, found))
+    return candidates
+
+
+def best_of(candidates: Sequence[Candidate]) -> Candidate:
+    """Return the candidate of the highest mean IoU; the first of equals."""
+    return max(candidates, key=lambda each: each.miou.mean())
+
+
+def _matrices(
+    task: Task,
+    kind: type[Adapter] | None,
+    settings: Mapping[str, float],
+    parts: Sequence[tuple[torch.Tensor, ...]],
+) -> Floats:
+    found = []
+    for train, test in parts:
+        adapter = None if kind is None else fit_adapter(kind, task.of(train), settings)
+        held = task.of(test)
+        scores = class_scores(held, adapter)
+        count = scores.shape[1]
+        pairs = held.classes_of * count + scores.argmax(dim=1)
+        matrix = torch.bincount(pairs, held.weights.double(), count * count)
+        found.append(matrix.reshape(count, count).numpy())
+    return np.array(found)

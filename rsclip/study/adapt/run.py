@@ -1,0 +1,367 @@
+"""`adapt`: scenes and a few labels in, an adapter out."""
+
+import contextlib
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import shapely
+import torch
+from numpy.typing import NDArray
+from safetensors import SafetensorError
+
+from rsclip.adapters.base import Task
+from rsclip.adapters.file import NONE, write_adapter
+from rsclip.adapters.kinds import KINDS
+from rsclip.config import ADAPT_OPTIONS, SegmentConfig, build_config
+from rsclip.errors import LegendError, OptionError, SceneError, WriteError, warn
+from rsclip.geo.grid import pixel_size_m
+from rsclip.methods.segmenter import Segmenter
+from rsclip.outputs.files.staging import Staging
+from rsclip.outputs.records.record import to_plain
+from rsclip.run.encoder import Model, load_model
+from rsclip.run.model_defaults import apply_defaults, warn_of_pixel_size
+from rsclip.run.provenance import software
+from rsclip.run.source import ClassesRead, files_read, open_scene
+from rsclip.scene.scene import Scene, gdal_env
+from rsclip.study.adapt.choosing import Candidate, best_of, validate
+from rsclip.study.adapt.fitting import fit_adapter
+from rsclip.study.adapt.folds import Fold, make_folds
+from rsclip.study.adapt.labels import FewLabels, read_labels
+from rsclip.study.adapt.patches import Patches, collect, joined
+from rsclip.words.legend import Legend, LegendSpec
+
+if TYPE_CHECKING:
+    from rsclip.model import Backbone
+
+__all__ = ["AUTO", "Adaptation", "adapt"]
+
+AUTO = "auto"
+# What an adapter passes on to `segment`, unless the user says otherwise.
+_CARRIED = (
+    "method", "method_option", "templates", "window", "stride", "overlap", "blend", "logit_scale",
+    "gsd", "bidx", "stretch",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Adaptation:
+    """What few labels have taught.
+
+    Attributes:
+        path: The adapter's file.
+        kind: Its kind; "none" where the model is better without.
+        legend: Classes.
+        labels: Class -> number of its labels.
+        candidates: What cross-validation saw, the model as it is first; empty without it.
+        chosen: The candidate that was chosen, if it was validated.
+        folds: Number of folds.
+        windows: Windows that were encoded.
+        seconds: Stage -> wall time.
+    """
+
+    path: Path
+    kind: str
+    legend: Legend
+    labels: Mapping[str, int]
+    candidates: Sequence[Candidate]
+    chosen: Candidate | None
+    folds: int
+    windows: int
+    seconds: Mapping[str, float]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain values, ready for JSON."""
+        shown = {"zero-shot": next(iter(self.candidates), None), self.kind: self.chosen}
+        classes = {
+            key: {
+                name: {"iou": iou, "spread": spread}
+                # Numbers of no label held out are NaN; behind the classes stands the background.
+                for name, iou, spread in zip(self.labels, each.classes, each.spread, strict=False)
+            }
+            for key, each in shown.items()
+            if each is not None
+        }
+        return {
+            "kind": self.kind,
+            "labels": dict(self.labels),
+            "folds": self.folds,
+            "candidates": [each.to_dict() for each in self.candidates],
+            "classes": classes,
+            "windows": self.windows,
+            "seconds": dict(self.seconds),
+        }
+
+
+def adapt(
+    scenes: str | Path | Sequence[str | Path],
+    labels: str | Path,
+    classes: LegendSpec,
+    output: str | Path,
+    *,
+    kind: str = AUTO,
+    config: SegmentConfig | None = None,
+    backbone: "Backbone | None" = None,
+    progress: Callable[[int, int], None] | None = None,
+    **options: Any,
+) -> Adaptation:
+    """Fit an adapter to a few labels; the model stays as it is.
+
+    Only windows that hold labels are encoded. `segment(scene, adapter=output)` uses it.
+
+    Args:
+        scenes: A file, URL or GDAL virtual path, or several.
+        labels: Polygons or points with a column that tells their class, for all scenes.
+        classes: As `rsclip.segment` takes them.
+        output: The adapter's file.
+        kind: A kind (`rsclip.adapters.kinds.KINDS`), or "auto": what cross-validation finds best,
+            the model as it is among the candidates.
+        config: Settings; `config.ADAPT_OPTIONS` are those that count.
+        backbone: A ready model, in place of the configuration's.
+        progress: Called with (windows done, windows in all), anew for each scene.
+        **options: Fields of `SegmentConfig`.
+
+    Raises:
+        InputError: Scenes, labels, classes or options are wrong, no label lies on a scene, or
+            labels are too few or too near one another for "auto".
+        RunError: A read or the write failed; nothing is left under the final name.
+    """
+    began = time.perf_counter()
+    names = [scenes] if isinstance(scenes, str | Path) else list(scenes)
+    if kind != AUTO and kind not in KINDS:
+        raise OptionError(
+            f"no kind {kind!r}", where="--kind", remedy=f"Choose {', '.join((AUTO, *KINDS))}."
+        )
+    path = Path(output)
+    settings = _settings(config, options)
+    read = ClassesRead.read(classes, settings.background)
+    few = read_labels(labels, read.legend)
+    inputs = [*names, labels, *files_read(read.file, settings)]
+    places = {"adapter": path.name}
+    with (
+        gdal_env(),
+        Staging(path.parent, places, overwrite=settings.overwrite, inputs=inputs) as staging,
+        contextlib.ExitStack() as stack,
+    ):
+        opened = [stack.enter_context(open_scene(name, settings)) for name in names]
+        model = load_model(read.legend, settings, backbone)
+        model.check_windows(settings)
+        for each in opened:
+            warn_of_pixel_size(each, settings, model.defaults.gsd_range)
+            scale = apply_defaults(each, settings, model.defaults).logit_scale
+        assert scale is not None
+        placed = _place(opened, few)
+        encoder = model.encoder
+        assert isinstance(encoder, Segmenter)
+        patches = _encode(opened, placed, encoder, settings, progress)
+        encoded = time.perf_counter()
+        task = _task(patches, few, model, read.legend, scale)
+        counts = _count(few, patches.label, read.legend)
+        window = max(settings.window or 0, *encoder.window)
+        folds = _folds(placed, few, patches.label, window, must=kind == AUTO)
+        kinds = list(KINDS) if kind == AUTO else [kind]
+        candidates = validate(kinds, task, patches.label, folds) if folds else []
+        chosen = _choose(candidates, kind) if folds else Candidate(kind, KINDS[kind].settings[0])
+        adapter = None
+        if chosen.kind is not None:
+            adapter = fit_adapter(KINDS[chosen.kind], task, chosen.settings)
+        seconds = {"encoding": encoded - began, "fitting": time.perf_counter() - encoded}
+        done = Adaptation(
+            path, chosen.kind or NONE, read.legend, counts, candidates,
+            chosen if folds else None, len(folds), patches.windows,
+            {key: round(value, 1) for key, value in seconds.items()},
+        )  # fmt: skip
+        facts = _facts(done, model, settings.replace(logit_scale=scale), opened)
+        try:
+            write_adapter(staging.path("adapter"), adapter, to_plain(facts))
+        except (OSError, SafetensorError) as error:
+            raise WriteError(f"the adapter cannot be written ({error})", where=path) from error
+        staging.publish()
+    return done
+
+
+@dataclass(frozen=True, slots=True)
+class _Placed:
+    """Labels on the first scene that each lies on.
+
+    Attributes:
+        shapes: (P,) geometries in pixels of the scene's working grid.
+        scene: int64 (P,) number of the scene, -1 for labels that lie on none.
+    """
+
+    shapes: NDArray[Any]
+    scene: NDArray[np.int64]
+
+
+def _settings(config: SegmentConfig | None, options: Mapping[str, Any]) -> SegmentConfig:
+    merged = build_config({} if config is None else config.to_dict(), options)
+    kept = merged.to_dict()
+    return build_config({name: kept[name] for name in ADAPT_OPTIONS})
+
+
+def _place(scenes: Sequence[Scene], few: FewLabels) -> _Placed:
+    """Find on which scene each label lies.
+
+    Raises:
+        SceneError: None lies on any.
+    """
+    shapes = np.asarray(few.frame.geometry).copy()
+    of_scene = np.full(len(shapes), -1)
+    for number, scene in enumerate(scenes):
+        on = few.on(scene)
+        height, width = scene.working_shape
+        inside = shapely.intersects(on, shapely.box(0, 0, width, height)) & (of_scene < 0)
+        shapes[inside], of_scene[inside] = on[inside], number
+        if not inside.any() and len(scenes) > 1:
+            warn(f"{scene.source}: no label lies on it that lies on no scene before")
+    outside = int((of_scene < 0).sum())
+    if outside == len(shapes):
+        raise SceneError(
+            "no label lies on the scene" if len(scenes) == 1 else "no label lies on any scene",
+            where=few.path,
+            remedy="Check their CRS and place.",
+        )
+    if outside:
+        warn(f"{few.path}: {outside} of {len(shapes)} labels lie outside: they are left out")
+    return _Placed(shapes, of_scene)
+
+
+def _encode(
+    scenes: Sequence[Scene],
+    placed: _Placed,
+    segmenter: Segmenter,
+    settings: SegmentConfig,
+    progress: Callable[[int, int], None] | None,
+) -> Patches:
+    """Return the patches of all labels.
+
+    Raises:
+        SceneError: All lie where the scenes have no data.
+    """
+    parts = []
+    for number, scene in enumerate(scenes):
+        at = np.flatnonzero(placed.scene == number)
+        if len(at):
+            part = collect(scene, placed.shapes[at], segmenter, settings, progress)
+            parts.append(replace(part, label=at[part.label]))
+    patches = joined(parts)
+    if not len(patches.label):
+        raise SceneError(
+            "all labels lie where the scene has no data",
+            where=scenes[0].source,
+            remedy="`rsclip info` shows what of a scene is valid.",
+        )
+    return patches
+
+
+def _task(
+    patches: Patches, few: FewLabels, model: Model, legend: Legend, logit_scale: float
+) -> Task:
+    """Return what is fitted; each label weighs as much as any other."""
+    encoder = model.encoder
+    assert isinstance(encoder, Segmenter)
+    foreground = len(legend.foreground)
+    values = few.values[patches.label]
+    whole = np.bincount(patches.label, patches.cover)
+    return Task(
+        encoder.text_features.cpu(),
+        torch.tensor([query.class_index for query in model.queries]),
+        len(legend.classes),
+        foreground,
+        logit_scale,
+        torch.from_numpy(patches.features),
+        torch.from_numpy(patches.similarities),
+        torch.from_numpy(np.where(values > 0, values - 1, foreground).astype(np.int64)),
+        torch.from_numpy((patches.cover / whole[patches.label]).astype(np.float32)),
+    )
+
+
+def _count(few: FewLabels, label: NDArray[np.int64], legend: Legend) -> dict[str, int]:
+    """Return class -> number of its labels that have patches; say which classes have few."""
+    values = few.values[np.unique(label)]
+    names = dict(legend.names)
+    unclassified = names.pop(0)
+    counts = {name: int((values == value).sum()) for value, name in names.items()}
+    if legend.background:
+        counts[unclassified] = int((values == 0).sum())
+    for many, say in ((0, "no label: nothing is learned of"), (1, "one label: not validated is")):
+        named = [name for name, count in counts.items() if count == many and name != unclassified]
+        if named:
+            warn(f"{few.path}: {say} {', '.join(named)}")
+    if sum(count > 0 for count in counts.values()) < 2:
+        raise LegendError(
+            "all labels are of one class", where=few.path, remedy="Label another class too."
+        )
+    return counts
+
+
+def _folds(
+    placed: _Placed, few: FewLabels, label: NDArray[np.int64], window: int, *, must: bool
+) -> list[Fold]:
+    """Return folds of the labels that have patches, by their own numbers.
+
+    Raises:
+        SceneError: There are none, though there must be.
+    """
+    kept = np.unique(label)
+    boxes = shapely.bounds(placed.shapes[kept])
+    found = make_folds(boxes, placed.scene[kept], few.values[kept], window)
+    if len(found) < 2:
+        what = f"the labels of each class lie in one block ({window} pixels are one)"
+        if must:
+            raise SceneError(
+                f"{what}: what they teach cannot be validated",
+                where=few.path,
+                remedy="Label farther apart, or choose a --kind without validation.",
+            )
+        warn(f"{few.path}: {what}: the adapter is not validated")
+        return []
+    if not all(each.apart for each in found):
+        warn(
+            f"{few.path}: some labels held out lie within a window of others of their class: the "
+            "scores may flatter"
+        )
+    return [replace(each, train=kept[each.train], test=kept[each.test]) for each in found]
+
+
+def _choose(candidates: Sequence[Candidate], kind: str) -> Candidate:
+    """Return the best candidate; with "auto" the model as it is where none beats it surely."""
+    unchanged, *others = candidates
+    best = best_of(others)
+    gain, error = best.gain(unchanged)
+    if gain > error:
+        return best
+    found = f"{100 * gain:+.1f} points of mean IoU, spread {100 * error:.1f}"
+    if kind == AUTO:
+        warn(
+            f"no adapter beats the model as it is ({best.kind}: {found}): this one changes nothing"
+        )
+        return unchanged
+    warn(f"the adapter does not beat the model as it is ({found})")
+    return best
+
+
+def _facts(
+    done: Adaptation, model: Model, settings: SegmentConfig, scenes: Sequence[Scene]
+) -> dict[str, Any]:
+    """Return the header of the adapter's file."""
+    default, own = SegmentConfig().to_dict(), settings.to_dict()
+    carried = {name: own[name] for name in _CARRIED if own[name] != default[name]}
+    named = settings.model if settings.model != default["model"] else model.facts["name"]
+    sizes = [
+        pixel_size_m(scene.crs, scene.working_transform, scene.working_shape) for scene in scenes
+    ]
+    known = [side for size in sizes if size is not None for side in size]
+    return {
+        "software": software(),
+        "legend": done.legend.to_dict(),
+        "model": {"name": model.facts["name"], "weights_sha256": model.facts["weights_sha256"]},
+        "method": model.facts["method"],
+        "method_options": model.facts["method_options"],
+        "settings": {"model": named, "templates": settings.templates, **carried},
+        "pixel_size": [min(known), max(known)] if known else None,
+        "report": done.to_dict(),
+    }

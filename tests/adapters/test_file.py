@@ -1,0 +1,118 @@
+"""An adapter's file: read back as written, and refused where it is damaged."""
+
+import json
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from rsclip.adapters.file import read_adapter, write_adapter
+from rsclip.adapters.header import KEY, adapter_layer, read_header
+from rsclip.adapters.kinds import KINDS
+from rsclip.errors import AdapterError
+from rsclip.words.legend import load_legend
+
+LEGEND = load_legend("water|lake, road")
+FACTS = {
+    "legend": LEGEND.to_dict(), "model": {"name": "tiny", "weights_sha256": "ab" * 32},
+    "method": "clearclip", "method_options": {"ffn": False},
+    "settings": {"model": "tiny", "templates": "simple", "gsd": 0.5}, "pixel_size": None,
+    "report": {},
+}  # fmt: skip
+
+
+@pytest.fixture
+def path(tmp_path):
+    tensors = {
+        "class_index": torch.tensor([0, 0, 1]), "logit_scale": torch.tensor(50.0),
+        "log_factor": torch.tensor(0.1), "bias": torch.tensor([1.0, -1.0]),
+        "strength": torch.tensor(1.0),
+    }  # fmt: skip
+    write_adapter(tmp_path / "x.adapter", KINDS["bias"](tensors), FACTS)
+    return tmp_path / "x.adapter"
+
+
+def test_what_was_written_is_read(path):
+    header = read_header(path)
+    assert header.legend == LEGEND
+    assert header.kind == "bias"
+    assert adapter_layer({}, {"adapter": str(path)}, {"gsd": 2}) == FACTS["settings"]
+    assert adapter_layer({"gsd": 2}) == {}
+    adapter = read_adapter(header, 3, 8)
+    found = adapter(torch.zeros(1, 8), torch.zeros(1, 3))
+    torch.testing.assert_close(found, torch.tensor([[1.0, 1.0, -1.0]]) / 50)
+
+
+def test_none_changes_nothing(tmp_path):
+    write_adapter(tmp_path / "x.adapter", None, FACTS)
+    assert read_adapter(read_header(tmp_path / "x.adapter"), 3, 8) is None
+
+
+@pytest.mark.parametrize("size", [0, 5, 100, -1])
+def test_a_cut_file_is_damaged(path, size):
+    path.write_bytes(path.read_bytes()[:size])
+    with pytest.raises(AdapterError, match=r"damaged.*Fit it again"):
+        read_header(path)
+
+
+def test_files_of_others_are_no_adapters(path, tmp_path):
+    save_file({"weight": torch.zeros(2)}, tmp_path / "w.safetensors")
+    with pytest.raises(AdapterError, match="no adapter of rsclip"):
+        read_header(tmp_path / "w.safetensors")
+    with pytest.raises(AdapterError, match="no such adapter"):
+        read_header(tmp_path / "missing")
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        ({"bias": torch.zeros(3)}, "'bias' is torch.float32 of shape"),
+        ({"bias": torch.tensor([1.0, torch.nan])}, "'bias' holds NaN"),
+        ({"bias": None}, "no tensor 'bias'"),
+        ({"class_index": torch.tensor([0, 0, 2])}, "names no class"),
+        ({"class_index": torch.tensor([0, 1])}, "'class_index' is"),
+    ],
+)
+def test_tensors_that_do_not_fit_are_damage(path, change, named):
+    tensors = {key: value for key, value in (load_file(path) | change).items() if value is not None}
+    save_file(tensors, path, {KEY: json.dumps({"version": 1, "kind": "bias", **FACTS})})
+    with pytest.raises(AdapterError, match=named):
+        read_adapter(read_header(path), 3, 8)
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        ({"kind": "magic"}, "unknown kind 'magic'"),
+        ({"version": 9}, "an adapter of version 9"),
+        ({"legend": {}}, "damaged"),
+        ({"method_options": 3}, "damaged"),
+        ({"model": {}}, "damaged"),
+    ],
+)
+def test_headers_that_do_not_fit_are_refused(path, change, named):
+    text = json.dumps({"version": 1, "kind": "bias", **FACTS, **change})
+    save_file(load_file(path), path, {KEY: text})
+    with pytest.raises(AdapterError, match=named):
+        read_adapter(read_header(path), 3, 8)
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        ({"legend": load_legend("water, road")}, "the classes water, road, not.*other words"),
+        ({"legend": load_legend("water|lake, roof")}, "not for water, roof"),
+        ({"method": "gem"}, "the method clearclip, not for gem.*Leave out method"),
+        ({"options": {"ffn": True}}, "ffn=False, not for ffn=True"),
+        ({"templates": "imagenet80"}, "templates simple, not for imagenet80"),
+        ({"sha256": "cd" * 32}, r"tiny \(abababababab\), not for one of other weights"),
+    ],
+)
+def test_another_use_is_refused_by_name(path, change, named):
+    given = {
+        "legend": LEGEND, "method": "clearclip", "options": {"ffn": False}, "templates": "simple",
+        "sha256": "ab" * 32,
+    }  # fmt: skip
+    read_header(path).check(**given)
+    with pytest.raises(AdapterError, match=named):
+        read_header(path).check(**(given | change))

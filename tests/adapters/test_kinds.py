@@ -1,0 +1,98 @@
+"""Every kind of adapter: it begins as the model is, and follows its equations."""
+
+import numpy as np
+import pytest
+import torch
+from sklearn.linear_model import LogisticRegression
+from torch.nn import functional as F  # noqa: N812 (torch's own name)
+
+from rsclip.adapters.base import Task
+from rsclip.adapters.kinds import KINDS
+from rsclip.study.adapt.fitting import class_scores, fit_adapter
+
+CLASSES, SIZE, NUMBER = 3, 6, 40
+
+
+@pytest.fixture
+def task():
+    """Patches in three clouds, and four queries: the first class has two words."""
+    rng = torch.Generator().manual_seed(4)
+    classes = torch.arange(NUMBER) % CLASSES
+    clouds = torch.randn(CLASSES, SIZE, generator=rng)
+    noise = torch.randn(NUMBER, SIZE, generator=rng)
+    patches = F.normalize(clouds[classes] + noise / 2, dim=-1)
+    text = F.normalize(clouds[[0, 0, 1, 2]] + torch.randn(4, SIZE, generator=rng) / 2, dim=-1)
+    # The model is shy of the first class.
+    similarities = patches @ text.T - torch.tensor([0.4, 0.4, 0.0, 0.0])
+    return Task(
+        text, torch.tensor([0, 0, 1, 2]), CLASSES, CLASSES, 20.0, patches, similarities,
+        classes, torch.rand(NUMBER, generator=rng) + 0.5,
+    )  # fmt: skip
+
+
+def surprise(task, adapter):
+    """Mean cross entropy of the labelled patches."""
+    right = class_scores(task, adapter).gather(1, task.classes_of[:, None])[:, 0]
+    return float(-(right * task.weights).sum() / task.weights.sum())
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_fitted_labels_are_known_better(task, name):
+    adapters = [fit_adapter(KINDS[name], task, each) for each in KINDS[name].settings]
+    assert min(surprise(task, each) for each in adapters) < surprise(task, None) / 2
+
+
+@pytest.mark.parametrize("name", [name for name, kind in KINDS.items() if kind.learned])
+def test_nothing_is_changed_at_the_start(task, name):
+    start = KINDS[name].start(task, KINDS[name].settings[0])
+    torch.testing.assert_close(start(task.patches, task.similarities), task.similarities)
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_each_patch_is_changed_by_itself(task, name):
+    adapter = fit_adapter(KINDS[name], task, KINDS[name].settings[0])
+    whole = adapter(task.patches, task.similarities)
+    grid = adapter(task.patches.reshape(4, 5, 2, SIZE), task.similarities.reshape(4, 5, 2, 4))
+    torch.testing.assert_close(grid.reshape(NUMBER, 4), whole)
+    some = adapter(task.patches[7:9], task.similarities[7:9])
+    torch.testing.assert_close(some, whole[7:9])
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_a_class_without_labels_stays_as_it_is(task, name):
+    known = task.of(task.classes_of != 1)
+    adapter = fit_adapter(KINDS[name], known, KINDS[name].settings[0])
+    changed = adapter(task.patches, task.similarities) - task.similarities
+    factor = adapter.tensors.get("log_factor", torch.zeros(())).exp() - 1
+    torch.testing.assert_close(changed[:, 2], factor * task.similarities[:, 2])
+
+
+def test_linear_is_logistic_regression_where_words_say_nothing(task):
+    strength = {"strength": 0.3}
+    silent = Task(
+        task.text, torch.tensor([0, 1, 2]), CLASSES, CLASSES, 50.0, task.patches,
+        torch.zeros(NUMBER, CLASSES), task.classes_of, task.weights,
+    )  # fmt: skip
+    ours = fit_adapter(KINDS["linear"], silent, strength).tensors
+    z = ((task.patches - ours["mean"]) / ours["spread"]).numpy()
+    # A bias pulled by a tenth: a column of ones, scaled.
+    column = 0.1**-0.5
+    theirs = LogisticRegression(C=1 / 0.3, fit_intercept=False, tol=1e-9, max_iter=5000)
+    theirs.fit(np.column_stack([z, np.full(NUMBER, column)]), task.classes_of, task.weights)
+    np.testing.assert_allclose(ours["weight"], theirs.coef_[:, :SIZE], atol=2e-3)
+    np.testing.assert_allclose(ours["bias"], theirs.coef_[:, SIZE] * column, atol=2e-3)
+
+
+def test_prototype_follows_the_equations_of_tip_adapter(task):
+    adapter = KINDS["prototype"].start(task, {"alpha": 3.0, "beta": 5.0})
+    found = adapter(task.patches[:1], task.similarities[:1])[0]
+    near = [0.0] * CLASSES
+    whole = [0.0] * CLASSES
+    for key, of, weight in zip(task.patches, task.classes_of, task.weights, strict=True):
+        near[of] += float(weight * torch.exp(-5 * (1 - task.patches[0] @ key)))
+        whole[of] += float(weight)
+    wanted = [
+        float(task.similarities[0, query]) + 3 * near[of] / whole[of] / 20
+        for query, of in enumerate(task.class_index.tolist())
+    ]
+    np.testing.assert_allclose(found, wanted, rtol=1e-5)

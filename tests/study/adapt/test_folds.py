@@ -1,0 +1,54 @@
+"""Folds of labels: contiguous, apart, and never of a class that fitting has not seen."""
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rsclip.study.adapt.folds import make_folds
+
+WINDOW = 32
+
+labels = st.lists(
+    st.tuples(
+        st.integers(0, 400), st.integers(0, 400), st.integers(1, 30), st.integers(0, 2),
+        st.integers(1, 3),
+    ),
+    min_size=1,
+    max_size=40,
+)  # fmt: skip
+
+
+@given(labels)
+def test_no_fold_tests_what_it_has_seen(found):
+    boxes = np.array([(x, y, x + side, y + side) for x, y, side, _, _ in found], float)
+    scenes = np.array([scene for *_, scene, _ in found])
+    classes = np.array([value for *_, value in found])
+    folds = make_folds(boxes, scenes, classes, WINDOW)
+    tested = [number for fold in folds for number in fold.test]
+    assert len(tested) == len({*tested})
+    for fold in folds:
+        assert not {*fold.test} & {*fold.train}
+        assert {*classes[fold.test]} <= {*classes[fold.train]}
+        if fold.apart:
+            for one in fold.test:
+                for other in fold.train:
+                    a, b = boxes[one], boxes[other]
+                    gaps = [a[0] - b[2], b[0] - a[2], a[1] - b[3], b[1] - a[3]]
+                    assert scenes[one] != scenes[other] or max(gaps) >= WINDOW
+
+
+def test_labels_of_one_window_give_no_folds():
+    boxes = np.array([(x, x, x + 2, x + 2) for x in range(0, 28, 4)], float)
+    classes = np.arange(7) % 2 + 1
+    assert make_folds(boxes, np.zeros(7, int), classes, WINDOW) == []
+
+
+def test_scattered_labels_are_all_tested_apart():
+    at = np.arange(8) * 100.0
+    x, y = (each.ravel() for each in np.meshgrid(at, at))
+    boxes = np.stack([x, y, x + 8, y + 8], axis=1)
+    classes = np.arange(64) % 3 + 1
+    folds = make_folds(boxes, np.zeros(64, int), classes, WINDOW)
+    assert len(folds) == 5
+    assert all(fold.apart for fold in folds)
+    assert sorted(number for fold in folds for number in fold.test) == list(range(64))
