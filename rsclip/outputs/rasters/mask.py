@@ -25,15 +25,8 @@ class MaskWriter(CogWriter):
     """Write labels, legend.dtype (n, W), row by row into a COG.
 
     Args:
-        path: The COG. A temporary file stands beside it until `finish`.
-        shape: (height, width) in pixels.
-        crs: The scene's, or None.
-        transform: The scene's.
+        path: This and the other arguments are those of `CogWriter`.
         legend: Gives data type, nodata value and colour table.
-        tags: Metadata items of the file.
-
-    Raises:
-        WriteError: The file cannot be made.
     """
 
     def __init__(

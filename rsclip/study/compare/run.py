@@ -116,7 +116,7 @@ def compare(
         truth = None
         if labels is not None:
             truth = stack.enter_context(open_labels(labels, opened, job.legend))
-        model = load_for_job(job, loader=_loader(choices, backbone), methods=len(choices))
+        model = load_for_job(job, backbone, _loader(choices, backbone), methods=len(choices))
         index = [query.class_index for query in model.queries]
         run = SceneRun(opened, model.encoder, job.legend, index, settings)
         staging = stack.enter_context(

@@ -113,6 +113,14 @@ def test_shared_blocks_run_once(make_scene, tiny_model, tmp_path):
         handle.remove()
 
 
+def test_memory_is_estimated_for_the_model_that_is_given(make_scene, tiny_model, tmp_path):
+    found = library.compare(
+        make_scene(), CLASSES, "clearclip,sclip", tmp_path, backbone=load_backbone(tiny_model),
+        model="no-model/of-this-name", max_memory="4G",
+    )  # fmt: skip
+    assert len(found.methods) == 2
+
+
 def test_scores_and_agreement_are_those_of_the_files(truth, tiny_model, tmp_path):
     scene, path, values = truth
     out = tmp_path / "out"
