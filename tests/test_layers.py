@@ -34,7 +34,7 @@ MAY_IMPORT = {
         "geo",
         "words",
     },
-    "nano": {"run", "outputs", "model", "scene", "words"},
+    "nano": {"study", "run", "outputs", "model", "scene", "words"},
     "study": {
         "run",
         "outputs",

@@ -23,6 +23,9 @@ WORD_TEMPLATE = "{}"
 GSD_RANGE = (0.3, 30.0)
 """Pixel sizes in metres of drawn and real crops; finer ones are of one stretch of coast only."""
 
+LOGIT_SCALE = 32
+"""Found by `python -m rsclip.nano.calibrate` for the shipped weights."""
+
 
 def config(shape: NanoShape) -> dict[str, Any]:
     """open_clip_config.json."""
@@ -35,6 +38,7 @@ def config(shape: NanoShape) -> dict[str, Any]:
             "resize_mode": "shortest",
         },
         "gsd_range": list(GSD_RANGE),
+        "logit_scale": LOGIT_SCALE,
     }
 
 
