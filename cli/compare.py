@@ -35,8 +35,8 @@ _WIDE = 100
     "--classes",
     metavar="CLASSES",
     shell_complete=complete_classes,
-    required=True,
-    help='Words ("building|house, road"), a class file, or set:NAME (rsclip classes).',
+    help='Words ("building|house, road"), a class file, or set:NAME (rsclip classes); with '
+    "--adapter, those of the adapter.",
 )
 @click.option(
     "--methods",
@@ -56,7 +56,7 @@ _WIDE = 100
 @output_options
 def command(
     scene: str,
-    classes: str,
+    classes: str | None,
     methods: str,
     labels: str | None,
     output_dir: str,

@@ -91,8 +91,8 @@ STUDY_OPTIONS = (
 )  # fmt: skip
 """The fields that a study of a model reads."""
 COMPARE_OPTIONS = (
-    "model", "weights", "templates", "background", "window", "stride", "overlap", "preset",
-    "blend", "logit_scale", "threshold", "area_threshold", "score", "refine", "evidence",
+    "model", "weights", "adapter", "templates", "background", "window", "stride", "overlap",
+    "preset", "blend", "logit_scale", "threshold", "area_threshold", "score", "refine", "evidence",
     "bands", "gsd", "resample_output", "bidx", "stretch", "nodata", "aoi", "on_read_error",
     "device", "precision", "tta", "batch_size", "max_memory", "sieve", "overwrite",
 )  # fmt: skip

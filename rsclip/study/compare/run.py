@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from rsclip.adapters.header import Header, read_header
 from rsclip.config import COMPARE_OPTIONS, SegmentConfig, build_config
-from rsclip.methods import get_method
+from rsclip.methods import get_method, parse_options
 from rsclip.outputs.files.staging import Staging
 from rsclip.outputs.pictures.preview import write_preview
 from rsclip.outputs.rasters.mask import MaskWriter
@@ -60,7 +61,7 @@ class Comparison:
 
 def compare(
     scene: str | Path,
-    classes: LegendSpec,
+    classes: LegendSpec | None,
     methods: str | Sequence[str],
     output_dir: str | Path = ".",
     *,
@@ -78,8 +79,9 @@ def compare(
 
     Args:
         scene: A file, URL or GDAL virtual path.
-        classes: As `rsclip.segment` takes them.
-        methods: Names, such as "clearclip,gem:blocks=4" or a sequence of them.
+        classes: As `rsclip.segment` takes them; None: those of the `adapter`.
+        methods: Names, such as "clearclip,gem:blocks=4" or a sequence of them. An `adapter` in the
+            settings is one more, with its own method.
         output_dir: Where the outputs go.
         labels: The truth: a raster or vector file. Without, nothing is scored.
         config: Settings; `config.COMPARE_OPTIONS` are those that count.
@@ -96,6 +98,9 @@ def compare(
     choices = parse_choices(methods)
     settings = build_config({} if config is None else config.to_dict(), options)
     kept = settings.to_dict()
+    if settings.adapter is not None:
+        # The model's adapter is that of its first method.
+        choices = [_adapted(read_header(settings.adapter)), *choices]
     # What only `segment` writes is neither checked nor recorded.
     settings = build_config({name: kept[name] for name in COMPARE_OPTIONS})
     # Memory is estimated for the method that takes most of it.
@@ -137,6 +142,12 @@ def compare(
     return Comparison(
         str(scene), [each.label for each in choices], job.legend, paths, shares, agreement, record
     )
+
+
+def _adapted(header: Header) -> Choice:
+    """Return an adapter's method as one more to compare."""
+    options = parse_options(header.method, header.method_options)
+    return Choice(f"{header.method} adapted", f"{header.method}-adapted", header.method, options)
 
 
 def _names(stem: str, choices: Sequence[Choice]) -> dict[str, str]:

@@ -1,5 +1,7 @@
 """`adapt`: from a scene and a few labels to an adapter that `segment` takes."""
 
+import json
+
 import geopandas
 import numpy as np
 import pytest
@@ -146,6 +148,27 @@ def test_another_use_is_refused(scene, adapter, tmp_path, rsclip):
         "--classes", "roof,sea"
     )
     assert "templates imagenet80, not for simple" in refused("--templates", "simple")
+
+
+def test_compare_and_evaluate_take_an_adapter(scene, adapter, tmp_path, tiny_model, rsclip):
+    alone = library.segment(scene, output_dir=tmp_path / "alone", adapter=adapter).mask()
+    plain = library.segment(scene, CLASSES, tmp_path / "plain", model=tiny_model).mask()
+    flags = ("--methods", "clearclip", "--adapter", adapter, "-o", tmp_path / "both")
+    done = rsclip("compare", scene, *flags)
+    assert done.exit_code == 0, done.output
+    for name, mask in (("clearclip-adapted", alone), ("clearclip", plain)):
+        with rasterio.open(tmp_path / f"both/scene_{name}_mask.tif") as dataset:
+            assert (dataset.read(1) == mask).all()
+    with rasterio.open(scene) as dataset:
+        profile = {**dataset.profile, "count": 1, "nodata": 0}
+    with rasterio.open(tmp_path / "truth.tif", "w", **profile) as dataset:
+        dataset.write(truth(scene).astype("uint8"), 1)
+    done = rsclip(
+        "evaluate", scene, "--labels", tmp_path / "truth.tif", "--adapter", adapter, "--json"
+    )
+    assert done.exit_code == 0, done.output
+    (trial,) = json.loads(done.stdout)["trials"]
+    assert trial["overall"]["accuracy"]["value"] == pytest.approx(share_right(scene, alone))
 
 
 def test_features_are_those_that_segment_blends(scene, tiny_model):

@@ -1,0 +1,187 @@
+"""What few labels gain: mean IoU against the number of labelled squares, zero-shot and adapted.
+
+    python tests/benchmarks/adapt.py [--real DIR] [--squares 2 5 10] [--seeds 5]
+
+Squares of 8 m (a pixel at least) are drawn at random inside the truth's classes, `adapt` chooses
+the kind, and the scenes are segmented with the adapter; labelled pixels do not count. Of real sets only
+places that training never saw are used. Images are encoded once, whatever the number of runs.
+"""
+
+import argparse
+import hashlib
+import json
+import os
+import tempfile
+import warnings
+from collections import defaultdict
+from pathlib import Path
+
+import geopandas
+import numpy as np
+import rasterio
+import shapely
+import torch
+import yaml
+from rasterio.transform import from_origin
+
+import rsclip
+from rsclip.methods import get_method
+from rsclip.methods.base import Method, cosine
+from rsclip.nano.real import SETS, VARIABLE, groups, images
+
+ROOT = Path(__file__).resolve().parents[2]
+TILES = ("town_river",)
+MULTI_CLASS = ("usgs_monterey_dunes", "chesapeake_naip", "eurosat_mini")
+METRES = 8
+MOST_IMAGES = 12
+LEAST_SHARE = 0.005
+
+
+def cache_features():
+    """Let every window be encoded once: its features do not depend on adapters."""
+    kept, encode = {}, Method.patches
+
+    def patches(self, trunk, text, options):
+        keys = [hashlib.sha1(each.numpy().tobytes()).digest() for each in trunk._tokens[0]]
+        if not all(key in kept for key in keys):
+            features, similarities = encode(self, trunk, text, options)
+            kept.update(zip(keys, features, strict=True))
+            return features, similarities
+        features = torch.stack([kept[key] for key in keys])
+        return features, torch.einsum("bhwd,qd->bqhw", features, text)
+
+    assert get_method("clearclip").compare is cosine
+    Method.patches = patches
+
+
+def tile(name):
+    """Return the classes of a sample tile, and its scene with labels 1..N."""
+    classes = yaml.safe_load((ROOT / "sample_tiles/classes.yaml").read_text())["classes"]
+    with rasterio.open(ROOT / f"sample_tiles/{name}_labels.tif") as dataset:
+        truth = dataset.read(1).astype(int)
+    truth[truth == 255] = 0
+    # What the tile does not show cannot be labelled: it stays a class, to be mistaken for.
+    spec = {each["name"]: each["words"] for each in classes}
+    return spec, [(ROOT / f"sample_tiles/{name}.tif", truth)]
+
+
+def real(root, name, folder):
+    """Return the classes of a real set, and its scenes with labels 1..N, 0 unknown."""
+    of = next(each for each in SETS if each.name == name)
+    spec = {"/".join(group[:2]): list(group) for group in groups(of)}
+    scenes = []
+    chosen = list(images(root, of, validation=True))
+    # Chips are many: some of each class.
+    step = max(len(chosen) // (4 * MOST_IMAGES), 1) if of.labels is None else 1
+    for number, image in enumerate(chosen[::step]):
+        path = folder / f"{name}-{number}.tif"
+        height, width = image.pixels.shape[:2]
+        at = from_origin(
+            500_000 + 50_000 * (number % 8), 5_300_000 - 50_000 * (number // 8), of.gsd, of.gsd
+        )
+        with rasterio.open(path, "w", driver="GTiff", count=3, height=height, width=width,
+                           dtype="uint8", crs="EPSG:32632", transform=at) as dataset:  # fmt: skip
+            dataset.write(image.pixels.transpose(2, 0, 1))
+        scenes.append((path, image.truth.astype(int) + 1))
+    return spec, scenes
+
+
+def squares(scenes, names, count, seed):
+    """Return squares of each class, and which pixels of each scene they cover."""
+    rng = np.random.default_rng(seed)
+    covered = [np.zeros(truth.shape, bool) for _, truth in scenes]
+    found = defaultdict(list)
+    for value, name in enumerate(names, 1):
+        places = []
+        for number, (path, truth) in enumerate(scenes):
+            with rasterio.open(path) as dataset:
+                transform = dataset.transform
+                metres = abs(transform.a) if dataset.crs.is_projected else 0.5
+            side = min(max(round(METRES / metres), 1), *truth.shape)
+            inside = np.lib.stride_tricks.sliding_window_view(truth == value, (side, side))
+            whole = inside.reshape(*inside.shape[:2], -1).all(axis=2)
+            places += [(number, row, col, side, transform) for row, col in np.argwhere(whole)]
+        for at in rng.permutation(len(places)):
+            number, row, col, side, transform = places[at]
+            own = covered[number][row : row + side, col : col + side]
+            if len(found[name]) == count:
+                break
+            if own.any():
+                continue
+            own[:] = True
+            corners = [(col, row), (col + side, row), (col + side, row + side), (col, row + side)]
+            found[name].append(shapely.Polygon([transform @ corner for corner in corners]))
+    with rasterio.open(scenes[0][0]) as dataset:
+        crs = dataset.crs
+    pairs = [(name, shape) for name, shapes in found.items() for shape in shapes]
+    frame = geopandas.GeoDataFrame(
+        {"class": [name for name, _ in pairs]}, geometry=[shape for _, shape in pairs], crs=crs
+    )
+    return frame, covered
+
+
+def score(scenes, covered, spec, folder, **options):
+    """Return the mean IoU of the scenes' pixels together, of classes that are not rare."""
+    count = len(spec)
+    matrix = np.zeros((count + 1, count + 1), np.int64)
+    for (path, truth), taken in zip(scenes, covered, strict=True):
+        mask = rsclip.segment(
+            path, None if options.get("adapter") else spec, folder, overwrite=True,
+            vector_format="none", areas=False, **options,
+        ).mask()  # fmt: skip
+        known = (truth > 0) & ~taken
+        pairs = truth[known] * (count + 1) + np.minimum(mask[known], count)
+        matrix += np.bincount(pairs, minlength=matrix.size).reshape(matrix.shape)
+    right, true, predicted = np.diag(matrix), matrix.sum(1), matrix.sum(0)
+    held = true >= max(LEAST_SHARE * matrix.sum(), 1)
+    return float((right / np.maximum(true + predicted - right, 1))[held].mean())
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--real", default=os.environ.get(VARIABLE), help="folder of real imagery")
+    parser.add_argument("--squares", type=int, nargs="+", default=[10])
+    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--sets", nargs="+", default=[*TILES, *MULTI_CLASS])
+    parser.add_argument("--kind", default="auto")
+    parser.add_argument("--model", default="nano")
+    parser.add_argument("--output", type=Path, help="where the figures go as JSON")
+    args = parser.parse_args()
+    warnings.simplefilter("ignore")
+    cache_features()
+    backbone, figures = rsclip.load_model(args.model), []
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        for of in args.sets:
+            if of not in TILES and args.real is None:
+                print(f"{of}: left out, {VARIABLE} is not set")
+                continue
+            spec, scenes = tile(of) if of in TILES else real(Path(args.real), of, folder)
+            for count in args.squares:
+                for seed in range(args.seeds):
+                    frame, covered = squares(scenes, list(spec), count, seed)
+                    frame.to_file(folder / "few.gpkg")
+                    paths = [path for path, _ in scenes]
+                    found = rsclip.adapt(
+                        paths, folder / "few.gpkg", spec, folder / "x.adapter", kind=args.kind,
+                        backbone=backbone, overwrite=True,
+                    )  # fmt: skip
+                    plain = score(scenes, covered, spec, folder, model=backbone)
+                    adapted = score(
+                        scenes, covered, spec, folder, model=backbone, adapter=folder / "x.adapter"
+                    )
+                    figures.append(
+                        {"set": of, "squares": count, "seed": seed, "zero_shot": plain,
+                         "adapted": adapted, "kind": found.kind}
+                    )  # fmt: skip
+                    print(figures[-1], flush=True)
+                own = [each for each in figures if (each["set"], each["squares"]) == (of, count)]
+                gains = np.array([each["adapted"] - each["zero_shot"] for each in own])
+                print(f"{of}, {count} squares: gain {gains.mean():+.3f} +- {gains.std():.3f}",
+                      flush=True)  # fmt: skip
+    if args.output:
+        args.output.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
