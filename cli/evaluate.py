@@ -1,6 +1,6 @@
 """`rsclip evaluate`: how good is a map?"""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -12,11 +12,15 @@ from rsclip_cli.options import (
     config_file_option,
     config_flags,
     gather_config,
+    given_layers,
     output_options,
     progress_option,
     sweep_options,
 )
 from rsclip_cli.report import ProgressLine, guard
+
+if TYPE_CHECKING:
+    from rsclip.study.evaluate import Trial
 
 __all__ = ["command"]
 
@@ -41,6 +45,17 @@ _OUTPUTS = ("overwrite", "resume")
 )
 @click.option("--images", metavar="GLOB", default=None, help="In place of FOLDER: a pattern.")
 @click.option("--label-glob", metavar="GLOB", default=None, help="The labels of --images.")
+@click.option(
+    "--dataset",
+    metavar="NAME",
+    default=None,
+    help="Instead: a data set of a paper (docs/accuracy.md lists them), or a YAML file of one.",
+)
+@click.option("--root", metavar="DIR", default=None, help="Where --dataset lies.")
+@click.option("--split", metavar="NAME", default=None, help="Split of --dataset.")
+@click.option(
+    "--limit", metavar="N", type=int, default=None, help="So many images of --dataset at most."
+)
 @click.option(
     "-o",
     "--output-dir",
@@ -111,6 +126,10 @@ def command(
     points: str | None,
     images: str | None,
     label_glob: str | None,
+    dataset: str | None,
+    root: str | None,
+    split: str | None,
+    limit: int | None,
     output_dir: str | None,
     classes: str | None,
     mapping: str | None,
@@ -143,12 +162,14 @@ def command(
     A SCENE (three bands or more, or any option of `rsclip segment`), or a FOLDER of scenes, is
     segmented into --classes first, by every combination of --models, --methods, --gsd,
     --thresholds and --words; one table shows which is best. No mask is kept. With -o, --resume
-    goes on where a killed run of many images stopped.
+    goes on where a killed run of many images stopped. With --dataset NAME --root DIR the images,
+    classes and settings are a paper's, and its figures stand beside ours.
 
     \b
     rsclip evaluate out/scene_mask.tif --labels truth.gpkg -o out
     rsclip evaluate masks --labels labels -o out
     rsclip evaluate scene.tif --labels truth.tif --classes classes.yaml --gsd 0.3,0.5,1
+    rsclip evaluate --dataset loveda --root LoveDA --model ViT-B-16/openai --limit 50 -o out
 
     \b
     Exit codes: 0 done; 2 wrong before any pixel was read; 1 anything after.
@@ -158,6 +179,27 @@ def command(
         axes = {"gsd": gsd, "models": _listed(models), "methods": methods or (),
                 "thresholds": thresholds, "words": words}  # fmt: skip
         scoring = {"mapping": mapping, "ignore": ignore, "aoi": aoi, "block": block}
+        length = None if boundary == "0" else boundary
+        shown = ProgressLine(quiet=quiet, form=progress, unit="maps")
+        if dataset is not None:
+            others = {"MASK": mask, "--labels": labels, "--points": points, "--images": images,
+                      "--label-glob": label_glob, "--confidence": confidence_file,
+                      **{f"--{key}": value for key, value in scoring.items()}}  # fmt: skip
+            if wrong := [name for name, value in others.items() if value]:
+                raise click.UsageError(f"{', '.join(wrong)} cannot be used with --dataset.")
+            if root is None:
+                raise click.UsageError("Give --root: where the data set lies.")
+            options = {**axes, **_merged(config_file, flags), "boundary": length}
+            trials, said = _score_dataset(
+                dataset, root, output_dir, options, split=split, limit=limit, classes=classes,
+                progress=shown,
+            )  # fmt: skip
+            shown.close()
+            if as_json or not quiet:
+                show_trials(trials, said, as_json=as_json)
+            return
+        if root or split or limit:
+            raise click.UsageError("--root, --split and --limit belong to --dataset.")
         segmenting = [
             "--" + name.replace("_", "-")
             for name, value in {**axes, **given, "config": config_file}.items()
@@ -171,8 +213,7 @@ def command(
                 raise click.UsageError(f"{', '.join(wrong)} cannot be used with --points.")
             _assess(place, points, output_dir, classes, bool(flags["overwrite"]), quiet, as_json)
             return
-        scoring["boundary"] = None if boundary == "0" else boundary
-        shown = ProgressLine(quiet=quiet, form=progress, unit="maps")
+        scoring["boundary"] = length
         from rsclip.study.evaluate import evaluate, holds_scenes, try_settings
 
         if segmenting or holds_scenes(place, truth):
@@ -223,6 +264,25 @@ def _what(
     if (labels is None) == (points is None):
         raise click.UsageError("Give either --labels or --points.")
     return mask, labels or ""
+
+
+def _merged(config_file: str | None, flags: dict[str, Any]) -> dict[str, Any]:
+    """Return what a configuration file and flags say outright, flags first."""
+    weaker, stronger = given_layers(config_file, flags)
+    return {**weaker, **{name: value for name, value in stronger.items() if value is not False}}
+
+
+def _score_dataset(
+    dataset: str, root: str, output_dir: str | None, options: dict[str, Any], **asked: Any
+) -> "tuple[list[Trial], list[str]]":
+    from rsclip.study.evaluate import evaluate_dataset
+    from rsclip.study.evaluate.datasets import read_dataset
+
+    gsd = options.pop("gsd")
+    trials = evaluate_dataset(
+        dataset, root, output_dir, **asked, **options, **({"gsd": gsd} if gsd else {})
+    )
+    return trials, read_dataset(dataset).notes(trials[0].model)
 
 
 def _listed(text: str | None) -> list[str]:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from rsclip.run.segment import SegmentResult, segment
     from rsclip.study.adapt import Adaptation, adapt
     from rsclip.study.compare import Comparison, compare
-    from rsclip.study.evaluate import Evaluation, evaluate, try_settings
+    from rsclip.study.evaluate import Evaluation, evaluate, evaluate_dataset, try_settings
     from rsclip.study.sample import Assessment, assess, plan_sample, sample
     from rsclip.words.legend import Legend, load_legend
 
@@ -38,6 +38,7 @@ __all__ = [
     "assess",
     "compare",
     "evaluate",
+    "evaluate_dataset",
     "load_legend",
     "load_model",
     "plan_sample",
@@ -63,6 +64,7 @@ _HOMES = {
     "assess": "rsclip.study.sample",
     "compare": "rsclip.study.compare",
     "evaluate": "rsclip.study.evaluate",
+    "evaluate_dataset": "rsclip.study.evaluate",
     "load_legend": "rsclip.words.legend",
     "load_model": "rsclip.model:load_backbone",
     "plan_sample": "rsclip.study.sample",
