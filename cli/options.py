@@ -34,7 +34,7 @@ GROUPS: Mapping[str, tuple[str, ...]] = {
     "Windows": ("window", "stride", "overlap", "preset", "blend", "tta"),
     "Labels": (
         "logit_scale", "score", "threshold", "area_threshold", "refine", "evidence",
-        "bands", "sieve", "resample_output",
+        "bands", "rasters", "sieve", "resample_output",
     ),
     "Polygons": ("vector_format", "simplify", "smooth", "orthogonal", "min_area"),
     "Further outputs": (
@@ -62,6 +62,7 @@ class GroupedCommand(click.Command):
                     formatter.write_dl(found[heading])
 
 
+_OPTIONS_HINT = " `rsclip methods NAME` lists a method's options."
 F = typing.TypeVar("F", bound=Callable[..., Any])
 
 
@@ -195,7 +196,7 @@ def _flag(item: "dataclasses.Field[Any]", kind: Any, default: Any) -> Callable[[
     settings["metavar"] = item.metadata["metavar"]
     if item.name == "bidx":
         settings["callback"] = _bands
-    elif item.name == "method_option":
+    elif typing.get_origin(kind) is Mapping:
         settings.update(multiple=True, callback=_pairs)
     elif typing.get_origin(kind) is typing.Literal:
         settings["type"] = click.Choice(typing.get_args(kind))
@@ -203,7 +204,9 @@ def _flag(item: "dataclasses.Field[Any]", kind: Any, default: Any) -> Callable[[
         settings["type"] = str
     else:
         settings["type"] = kind
-    return click.option(name, **settings)
+    # "with" says it best, but is no name in Python.
+    names = (name, "--with") if item.name == "rasters" else (name,)
+    return click.option(*names, item.name, **settings)
 
 
 def _bands(
@@ -218,15 +221,14 @@ def _bands(
 
 
 def _pairs(
-    _ctx: click.Context, _param: click.Parameter, value: tuple[str, ...]
+    _ctx: click.Context, param: click.Parameter, value: tuple[str, ...]
 ) -> dict[str, str] | None:
     pairs = {}
     for part in value:
         name, sign, text = part.partition("=")
         if not sign or not name:
-            raise click.BadParameter(
-                f"{part!r} is not NAME=VALUE. `rsclip methods NAME` lists a method's options."
-            )
+            hint = "" if param.name != "method_option" else _OPTIONS_HINT
+            raise click.BadParameter(f"{part!r} is not {param.metavar}.{hint}")
         if name.strip() in pairs:
             raise click.BadParameter(f"{name.strip()!r} stands twice.")
         pairs[name.strip()] = text.strip()

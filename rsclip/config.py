@@ -93,8 +93,9 @@ STUDY_OPTIONS = (
 COMPARE_OPTIONS = (
     "model", "weights", "adapter", "templates", "background", "window", "stride", "overlap",
     "preset", "blend", "logit_scale", "threshold", "area_threshold", "score", "refine", "evidence",
-    "bands", "gsd", "resample_output", "bidx", "stretch", "nodata", "aoi", "on_read_error",
-    "device", "precision", "tta", "batch_size", "max_memory", "sieve", "overwrite",
+    "bands", "rasters", "gsd", "resample_output", "bidx", "stretch", "nodata", "aoi",
+    "on_read_error", "device", "precision", "tta", "batch_size", "max_memory", "sieve",
+    "overwrite",
 )  # fmt: skip
 """The fields that a comparison of methods reads."""
 EVALUATE_OPTIONS = (
@@ -283,6 +284,10 @@ class SegmentConfig:
         None,
         "Bands by name for such rules, beside those that the file names: nir=4,swir=6.",
         "NAME=BAND,...",
+    )  # fmt: skip
+    rasters: Mapping[str, str] = _option(
+        {}, "Another raster by name for such rules, on any grid: --rasters height=ndsm.tif lets "
+        "`height > 2.5` count; repeatable.", "NAME=FILE",
     )  # fmt: skip
     sieve: int | None = _option(
         None, "Merge regions of fewer pixels into their largest neighbour, in the mask itself.",

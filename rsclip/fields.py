@@ -71,7 +71,10 @@ def read_value(
         and isinstance(value, Mapping)
         and all(isinstance(key, str) for key in value)
     ):
-        return dict(value)
+        if parts[1] is Any:
+            return dict(value)
+        if all(isinstance(item, str | Path) for item in value.values()):
+            return {key: str(item) for key, item in value.items()}
     raise ValueError(f"It takes {describe_kind(kind, low, high)}.")
 
 

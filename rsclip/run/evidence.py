@@ -8,15 +8,18 @@ from typing import Any, Self
 import numpy as np
 
 from rsclip.config import SegmentConfig
-from rsclip.errors import OptionError, warn
+from rsclip.errors import OptionError, SceneError, warn
 from rsclip.labelling.labeller import ClassEvidence
 from rsclip.run.source import open_scene
+from rsclip.scene.beside import RasterBeside
 from rsclip.scene.scene import Scene
 from rsclip.types import FloatArray, Window
 from rsclip.words.legend import Legend
 from rsclip.words.rules import Rule, parse_rules
 
 __all__ = ["BandEvidence"]
+
+_WHOLE = 0.995
 
 
 @dataclass(frozen=True)
@@ -26,11 +29,13 @@ class BandEvidence:
     Attributes:
         rules: By position in `legend.classes`; classes without a rule are left out.
         bands: 1-based bands of the scene that the rules need, by name.
+        rasters: Other rasters that they need, by name.
         lacking: Names of bands for want of which bundled rules are left out.
     """
 
     rules: Mapping[int, tuple[Rule, ...]]
     bands: Mapping[str, int]
+    rasters: Mapping[str, str]
     lacking: tuple[str, ...] = ()
 
     @classmethod
@@ -43,32 +48,56 @@ class BandEvidence:
             OptionError: `bands` is wrong, or a rule needs a band that the scene has not.
         """
         known = {**scene.band_names, **_given(config.bands, scene)}
+        beside = {name.lower(): path for name, path in config.rasters.items()}
+        names = known.keys() | beside.keys()
         rules: dict[int, tuple[Rule, ...]] = {}
         lacking: dict[str, None] = {}
         for position, item in enumerate(legend.classes):
             for text in item.evidence:
                 choice = parse_rules(text, f"class {item.name!r}")
-                usable = next((rule for rule in choice if rule.bands <= known.keys()), None)
+                usable = next((rule for rule in choice if rule.bands <= names), None)
                 if usable is not None:
                     rules[position] = (*rules.get(position, ()), usable)
                     continue
-                absent = sorted(choice[-1].bands - known.keys())
+                absent = sorted(choice[-1].bands - names)
                 if config.evidence != "auto":
                     raise OptionError(
                         f"the rule {text!r} of {item.name!r} needs {' and '.join(absent)}, which "
                         f"{scene.source} does not name",
                         where="--evidence",
                         remedy=f"Say which band it is (--bands={absent[0]}=N, N from 1 to "
-                        f"{scene.band_count}), or leave the rules out (--evidence=none).",
+                        f"{scene.band_count}), give a raster (--rasters={absent[0]}=FILE), or "
+                        "leave the rules out (--evidence=none).",
                     )
                 lacking |= dict.fromkeys(absent)
         needed = sorted({name for each in rules.values() for rule in each for name in rule.bands})
-        return cls(rules, {name: known[name] for name in needed}, tuple(lacking))
+        return cls(
+            rules,
+            {name: known[name] for name in needed if name not in beside},
+            {name: beside[name] for name in needed if name in beside},
+            tuple(lacking),
+        )
 
     @classmethod
     def check(cls, scene: Scene, legend: Legend, config: SegmentConfig) -> None:
         """Raise what `of` raises, and warn of what it leaves out."""
         found = cls.of(scene, legend, config)
+        for name in config.rasters:
+            if name.lower() not in found.rasters:
+                warn(f"no class has a rule on {name}: the raster counts for nothing")
+        for name, path in found.rasters.items():
+            with RasterBeside(path, scene) as raster:
+                share = raster.share()
+            if not share:
+                raise SceneError(
+                    f"no value of it lies on {scene.source}", where=path,
+                    remedy=f"Choose another raster for --rasters={name}=FILE.",
+                )  # fmt: skip
+            if share < _WHOLE:
+                warn(
+                    f"{path} has values for {share:.0%} of {scene.source}: elsewhere the words "
+                    "decide alone"
+                )
         if found.lacking:
             warn(
                 f"{scene.source}: no band is known as {' or '.join(found.lacking)}: bundled rules "
@@ -86,7 +115,7 @@ class BandEvidence:
             legend.classes[position].name: [rule.text for rule in rules]
             for position, rules in self.rules.items()
         }
-        return {"bands": dict(self.bands), "rules": texts}
+        return {"bands": dict(self.bands), "rasters": dict(self.rasters), "rules": texts}
 
     def reader(
         self, scene: Scene, config: SegmentConfig, stack: contextlib.ExitStack
@@ -103,12 +132,18 @@ class BandEvidence:
             chosen = config.replace(bidx=tuple(self.bands[name] for name in three), aoi=None)
             opened.append((three, stack.enter_context(open_scene(scene.source, chosen))))
 
+        beside = {
+            name: stack.enter_context(RasterBeside(path, scene))
+            for name, path in self.rasters.items()
+        }
+
         def read(window: Window) -> ClassEvidence:
             values: dict[str, FloatArray] = {}
             for three, one in opened:
                 pixels, valid = one.read_own(window)
                 for name, band in zip(three, pixels, strict=True):
                     values[name] = np.where(valid, band, np.nan).astype(np.float32)
+            values |= {name: raster.read(window) for name, raster in beside.items()}
 
             def of_class(position: int) -> FloatArray | None:
                 rules = self.rules.get(position)

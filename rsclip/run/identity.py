@@ -163,7 +163,9 @@ def _request_hash(legend: Legend, config: SegmentConfig, area: str | None) -> st
 
 def _asked(legend: Legend, config: SegmentConfig, area: str | None) -> dict[str, Any]:
     settings = {k: v for k, v in config.to_dict().items() if k not in WITHOUT_EFFECT}
-    return {"rsclip": __version__, "classes": legend.to_dict(), "settings": settings, "area": area}
+    facts = {"rsclip": __version__, "classes": legend.to_dict(), "settings": settings, "area": area}
+    beside = {name: _look(expand(path)) for name, path in config.rasters.items()}
+    return facts | ({"rasters": beside} if beside else {})
 
 
 def _hash(facts: Mapping[str, Any]) -> str:

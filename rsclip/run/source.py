@@ -127,6 +127,7 @@ def files_read(classes: Path | None, config: SegmentConfig) -> list[Path]:
     """
     files = [classes, template_file(config.templates), evidence_file(config.evidence)]
     files += [expand(name) for name in (config.weights, config.model, config.adapter) if name]
+    files += [expand(path) for path in config.rasters.values()]
     # An area may be a text too long for a file's name.
     with contextlib.suppress(OSError, ValueError):
         if config.aoi is not None and expand(config.aoi).is_file():

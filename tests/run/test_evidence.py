@@ -1,16 +1,18 @@
 """Rules of evidence through whole runs: which bands they read, and what the labels gain."""
 
+import os
 import warnings
 
 import numpy as np
 import pytest
 import rasterio
 from rasterio.enums import ColorInterp
-from rasterio.transform import from_origin
+from rasterio.transform import from_bounds, from_origin
+from rasterio.warp import transform_bounds
 
 import rsclip as library
 from rsclip.config import SegmentConfig
-from rsclip.errors import ExistsError, OptionError, RsclipWarning
+from rsclip.errors import ExistsError, OptionError, RsclipWarning, SceneError
 from rsclip.labelling import labeller as labelling
 from rsclip.run.evidence import BandEvidence
 from rsclip.run.source import open_scene
@@ -54,7 +56,7 @@ def test_the_class_is_where_its_rule_holds_only(scene, tiny_model, tmp_path):
         found == 255, np.pad(np.ones((20, 20), bool), ((0, 130), (0, 150)))
     )
     assert result.run["evidence"] == {
-        "bands": {"green": 2, "nir": 4}, "rules": {"water": ["ndwi > 0; weight=100"]}
+        "bands": {"green": 2, "nir": 4}, "rasters": {}, "rules": {"water": ["ndwi > 0; weight=100"]}
     }  # fmt: skip
     plain = mask_of(path, tmp_path / "b", tiny_model, evidence="none")
     assert "evidence" not in plain.run
@@ -128,6 +130,78 @@ def test_a_band_of_another_name_makes_another_map(scene, tiny_model, tmp_path):
     assert done.status == "skipped"
     with pytest.raises(ExistsError, match="bands: null"):
         mask_of(path, tmp_path / "a", tiny_model, resume=True, checksum=True, bands="nir=5")
+
+
+@pytest.fixture
+def heights(tmp_path):
+    """Heights in degrees, coarser, of the scene's western half: high in its north."""
+    path = tmp_path / "ndsm.tif"
+    west, south, east, north = transform_bounds(
+        "EPSG:32632", "EPSG:4326", 500_000, 5_298_500, 500_850, 5_300_000
+    )
+    values = np.zeros((60, 40), np.float32)
+    values[:30] = 8
+    with rasterio.open(
+        path, "w", driver="GTiff", count=1, height=60, width=40, dtype="float32", nodata=-9999,
+        crs="EPSG:4326", transform=from_bounds(west, south, east, north, 40, 60),
+    ) as dataset:  # fmt: skip
+        dataset.write(values, 1)
+    return path
+
+
+@pytest.mark.parametrize("options", [{}, {"gsd": 20, "resample_output": "working"}])
+def test_a_raster_on_another_grid_counts_where_it_has_values(
+    scene, heights, tiny_model, tmp_path, options
+):
+    path, _ = scene
+    classes = [{"name": "road", "evidence": "height > 2.5; weight=100"},
+               {"name": "water", "evidence": "height < 2.5; weight=100"}]  # fmt: skip
+    with pytest.warns(RsclipWarning, match="ndsm.tif has values for (49|50|51)%"):
+        result = library.segment(
+            path, classes, tmp_path / "a", model=tiny_model, rasters={"height": str(heights)},
+            **options,
+        )  # fmt: skip
+    plain = mask_of(path, tmp_path / "b", tiny_model, classes, evidence="none", **options)
+    found, bare = result.mask(), plain.mask()
+    rows = len(found)
+    step = 150 // rows
+    north, south = found[: 70 // step, : 80 // step], found[80 // step :, : 80 // step]
+    assert set(np.unique(north)) == {1, 255}
+    assert set(np.unique(south)) == {2}
+    # A few pixels around its edge are bilinear between a value and none.
+    east = np.s_[:, 90 // step :]
+    np.testing.assert_array_equal(found[east], bare[east])
+    assert result.run["evidence"]["rasters"] == {"height": str(heights)}
+
+
+def test_rasters_that_cannot_serve_are_refused(scene, heights, tiny_model, tmp_path):
+    path, _ = scene
+    classes = [{"name": "road", "evidence": "height > 2.5"}, "water"]
+    with rasterio.open(heights, "r+") as dataset:
+        dataset.transform = from_origin(40, 10, 0.001, 0.001)
+    with pytest.raises(SceneError, match="no value of it lies on"):
+        mask_of(path, tmp_path / "a", tiny_model, classes, rasters={"height": str(heights)})
+    with rasterio.open(
+        heights, "w", driver="GTiff", count=1, height=9, width=9, dtype="uint8"
+    ) as dataset:
+        dataset.write(np.zeros((1, 9, 9), np.uint8))
+    with pytest.raises(SceneError, match="not known where"):
+        mask_of(path, tmp_path / "a", tiny_model, classes, rasters={"height": str(heights)})
+    heights.write_bytes(b"no raster")
+    with pytest.raises(SceneError, match="ndsm"):
+        mask_of(path, tmp_path / "a", tiny_model, classes, rasters={"height": str(heights)})
+    assert not (tmp_path / "a").exists()
+
+
+def test_a_changed_raster_makes_another_map(scene, heights, tiny_model, tmp_path):
+    path, _ = scene
+    classes = [{"name": "road", "evidence": "height > 2.5"}, "water"]
+    options = {"rasters": {"height": str(heights)}, "resume": True}
+    mask_of(path, tmp_path / "a", tiny_model, classes, **options)
+    assert mask_of(path, tmp_path / "a", tiny_model, classes, **options).status == "skipped"
+    os.utime(heights, (1, 1))
+    with pytest.raises(ExistsError):
+        mask_of(path, tmp_path / "a", tiny_model, classes, **options)
 
 
 @pytest.mark.parametrize(
