@@ -3,8 +3,8 @@
     python tests/benchmarks/adapt.py [--real DIR] [--squares 2 5 10] [--seeds 5]
 
 Squares of 8 m (a pixel at least) are drawn at random inside the truth's classes, `adapt` chooses
-the kind, and the scenes are segmented with the adapter; labelled pixels do not count. Of real sets only
-places that training never saw are used. Images are encoded once, whatever the number of runs.
+the kind, and the scenes are segmented with the adapter; labelled pixels do not count. Of real sets
+only places that training never saw are used. Images are encoded once, whatever the number of runs.
 """
 
 import argparse
