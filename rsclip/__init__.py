@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from rsclip.study.compare import Comparison, compare
     from rsclip.study.evaluate import Evaluation, evaluate, evaluate_dataset, try_settings
     from rsclip.study.sample import Assessment, assess, plan_sample, sample
+    from rsclip.study.suggest import suggest
     from rsclip.words.legend import Legend, load_legend
 
 __all__ = [
@@ -46,6 +47,7 @@ __all__ = [
     "sample",
     "segment",
     "similarity",
+    "suggest",
     "try_settings",
     "wrap",
     "write_polygons",
@@ -72,6 +74,7 @@ _HOMES = {
     "sample": "rsclip.study.sample",
     "segment": "rsclip.run.segment",
     "similarity": "rsclip.methods.similarity",
+    "suggest": "rsclip.study.suggest",
     "try_settings": "rsclip.study.evaluate",
     "wrap": "rsclip.model",
     "write_polygons": "rsclip.outputs.polygonize",

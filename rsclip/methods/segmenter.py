@@ -206,14 +206,13 @@ class Segmenter:
 
     @torch.inference_mode()
     def patches(self, images: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """Return what an adapter of the first method is fitted to; no batch is split, none turned.
+        """Return features and similarities of the first method; no batch is split, none turned.
 
         Args:
             images: As `similarities` takes them, `batch_size` at most.
 
         Returns:
-            Unit features float32 (B, h, w, D), and similarities float32 (B, h, w, Q) as they are
-            without an adapter.
+            Unit features float32 (B, h, w, D), and similarities float32 (B, h, w, Q).
 
         Raises:
             OptionError: The images' shape does not fit.
@@ -223,7 +222,10 @@ class Segmenter:
         normalised = backbone.normalise(torch.from_numpy(images).to(self.device))
         trunk = Trunk(backbone, normalised, first=first, exact_positions=method.exact_positions)
         features, similarities = method.patches(trunk, self.text_features, options)
-        return features.cpu().numpy(), similarities.permute(0, 2, 3, 1).cpu().numpy()
+        similarities = similarities.permute(0, 2, 3, 1)
+        if self._adapter is not None:
+            similarities = self._adapter(features, similarities)
+        return features.cpu().numpy(), similarities.cpu().numpy()
 
     def _in_batches(self, images: Tensor) -> Iterator[FloatArray]:
         """Yield similarities batch by batch, halving the batch when memory runs out."""

@@ -31,9 +31,10 @@ class Fold:
 def make_folds(
     boxes: NDArray[np.float64], scenes: Index, classes: NDArray[Any], window: int
 ) -> list[Fold]:
-    """Cut labels into folds that are contiguous parts of their scenes.
+    """Cut labels into folds of contiguous blocks.
 
-    The labels are halved along the longer side of where they lie, again and again. Labels within a
+    The labels of a scene are halved along the longer side of where they lie, again and again; where
+    there are more blocks than folds, each class is spread over the folds. Labels within a
     window of those held out see some of the same pixels: they are left out of the fitting, unless
     a class would be without labels.
 
@@ -47,12 +48,13 @@ def make_folds(
         Folds with labels to test; none where no class lies in two blocks.
     """
     places = np.stack([boxes[:, [0, 2]].mean(axis=1), boxes[:, [1, 3]].mean(axis=1)], axis=1)
-    # Scenes lie far apart, side by side.
-    span = np.ptp(places, axis=0).max(initial=0) + window + 1
-    places[:, 0] += 2 * span * scenes
-    blocks = _halved(places, np.arange(len(boxes)), _FOLDS, window)
+    blocks: list[Index] = []
+    for scene in np.unique(scenes):
+        own = np.flatnonzero(scenes == scene)
+        parts = max(round(_FOLDS * len(own) / len(boxes)), 1)
+        blocks += _halved(places, own, parts, window)
     folds = []
-    for test in blocks:
+    for test in _spread(blocks, classes):
         rest = np.setdiff1d(np.arange(len(boxes)), test)
         far = rest[~_near(boxes, scenes, rest, test, window)]
         apart = {*classes[far]} == {*classes[rest]}
@@ -61,6 +63,23 @@ def make_folds(
         if len(known) and len({*classes[train]}) > 1:
             folds.append(Fold(train, known, apart))
     return folds
+
+
+def _spread(blocks: list[Index], classes: NDArray[Any]) -> list[Index]:
+    """Put blocks together to folds, the labels of each class as evenly as whole blocks can."""
+    if len(blocks) <= _FOLDS:
+        return blocks
+    values = np.unique(classes)
+    counts = np.array([[(classes[block] == value).sum() for value in values] for block in blocks])
+    held = np.zeros((_FOLDS, len(values)))
+    folds: list[list[Index]] = [[] for _ in range(_FOLDS)]
+    for number in np.argsort(-counts.sum(axis=1), kind="stable"):
+        same = held @ counts[number]
+        # Of equals, the fold with the fewest labels.
+        fold = int(np.lexsort((held.sum(axis=1), same))[0])
+        folds[fold].append(blocks[number])
+        held[fold] += counts[number]
+    return [np.sort(np.concatenate(each)) for each in folds if each]
 
 
 def _halved(places: NDArray[np.float64], which: Index, parts: int, window: int) -> list[Index]:

@@ -19,8 +19,8 @@ from rsclip.scene.gdal import GDAL_ERRORS
 from rsclip.scene.scene import gdal_env
 from rsclip.scene.source import stem_of
 from rsclip.study.evaluate.masks import Mask
+from rsclip.study.label_form import form_qml
 from rsclip.study.sample.estimate import allocate, sample_size
-from rsclip.study.sample.form import sample_qml
 from rsclip.types import Window
 from rsclip.words.legend import LegendSpec
 
@@ -276,4 +276,4 @@ def _write(
             pyogrio.write_dataframe(frame, path, layer=layer, driver="GPKG", append=path.exists())
     except GDAL_ERRORS as error:
         raise write_error(error, path) from error
-    embed_qml(path, SAMPLE, sample_qml(mask.legend))
+    embed_qml(path, SAMPLE, form_qml(mask.legend, ["point"]))

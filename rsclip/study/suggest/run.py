@@ -1,0 +1,160 @@
+"""`suggest`: where a label would teach most, as squares to fill in."""
+
+import contextlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import shapely
+
+from rsclip.adapters.header import adapter_layer
+from rsclip.config import ADAPT_OPTIONS, SegmentConfig, build_config
+from rsclip.errors import OptionError, OutputError, SceneError, warn
+from rsclip.methods.segmenter import Segmenter
+from rsclip.outputs.files.disk import write_error
+from rsclip.outputs.files.staging import Staging
+from rsclip.outputs.polygons.formats import check_length
+from rsclip.outputs.polygons.frame_crs import FrameCRS
+from rsclip.outputs.polygons.gpkg_style import embed_qml
+from rsclip.run.encoder import load_model
+from rsclip.run.model_defaults import apply_defaults, warn_of_pixel_size
+from rsclip.run.source import ClassesRead, files_read, open_scene
+from rsclip.scene.gdal import GDAL_ERRORS
+from rsclip.scene.scene import Scene, gdal_env
+from rsclip.study.adapt.labels import read_labels
+from rsclip.study.label_form import form_qml
+from rsclip.study.suggest.candidates import Candidates, find_candidates
+from rsclip.study.suggest.choosing import choose
+from rsclip.words.legend import Legend, LegendSpec
+
+if TYPE_CHECKING:
+    from rsclip.model import Backbone
+
+__all__ = ["LAYER", "suggest"]
+
+LAYER = "suggestions"
+_CELLS = 2
+
+
+def suggest(
+    scene: str | Path,
+    output: str | Path,
+    count: int = 20,
+    *,
+    classes: LegendSpec | None = None,
+    labels: str | Path | None = None,
+    config: SegmentConfig | None = None,
+    backbone: "Backbone | None" = None,
+    progress: Callable[[int, int], None] | None = None,
+    **options: Any,
+) -> Path:
+    """Choose places of a scene where a label would teach the model most.
+
+    Squares of two patches whose class the model is unsure of, or sees otherwise in the mirrored
+    image, unlike one another and spread over the scene (k-centre). Opened in QGIS, the form of the
+    file offers the classes as a list; `adapt` reads what is filled in.
+
+    Args:
+        scene: A file, URL or GDAL virtual path.
+        output: A GeoPackage.
+        count: How many places.
+        classes: As `rsclip.segment` takes them; None: those of the `adapter`.
+        labels: Labels that there are already, as `adapt` takes them: places lie away from them.
+        config: Settings; `config.ADAPT_OPTIONS` and `adapter` are those that count.
+        backbone: A ready model, in place of the configuration's.
+        progress: Called with (windows done, windows in all).
+        **options: Fields of `SegmentConfig`.
+
+    Returns:
+        The path of the file.
+
+    Raises:
+        InputError: The scene, classes, labels or an option is wrong, or the file exists.
+        RunError: A read or the write failed; nothing is left under the final name.
+    """
+    if count < 1:
+        raise OptionError(f"{count} places", where="-n", remedy="Ask for one at least.")
+    path = Path(output)
+    if path.suffix.lower() != ".gpkg":
+        raise OutputError("suggestions are a GeoPackage", where=path, remedy="End it in .gpkg.")
+    check_length(path, "gpkg")
+    merged = build_config(
+        {} if config is None else config.to_dict(), adapter_layer(options), options
+    )
+    kept = merged.to_dict()
+    settings = build_config({name: kept[name] for name in (*ADAPT_OPTIONS, "adapter")})
+    read = ClassesRead.read(classes, settings.background, settings.adapter)
+    few = None if labels is None else read_labels(labels, read.legend)
+    inputs = [each for each in (scene, labels) if each is not None]
+    inputs += files_read(read.file, settings)
+    places = {"suggestions": path.name}
+    with (
+        gdal_env(),
+        Staging(path.parent, places, overwrite=settings.overwrite, inputs=inputs) as staging,
+        contextlib.ExitStack() as stack,
+    ):
+        opened = stack.enter_context(open_scene(scene, settings))
+        model = load_model(read.legend, settings, backbone)
+        model.check_windows(settings)
+        warn_of_pixel_size(opened, settings, model.defaults.gsd_range)
+        settings = apply_defaults(opened, settings, model.defaults)
+        encoder = model.encoder
+        assert isinstance(encoder, Segmenter)
+        index = np.array([query.class_index for query in model.queries])
+        found = find_candidates(opened, encoder, index, settings, _CELLS, progress)
+        side = _CELLS * encoder.patch
+        known = np.empty((0, 2))
+        if few is not None:
+            shapes = few.on(opened)
+            squares = _squares(found, side)
+            near = shapely.STRtree(shapes).query(squares, predicate="dwithin", distance=side)[0]
+            found = found.of(np.setdiff1d(np.arange(len(found.doubt)), near))
+            known = shapely.get_coordinates(shapely.centroid(shapes))[:, ::-1]
+        if not len(found.doubt):
+            raise SceneError(
+                "no place is left to label", where=scene,
+                remedy="`rsclip info` shows what of a scene is valid; existing labels are avoided.",
+            )  # fmt: skip
+        chosen = choose(
+            found.features, (found.places + side / 2).astype(np.float64), found.doubt, count, known
+        )
+        if len(chosen) < count:
+            warn(f"{scene}: {len(chosen)} places, one for each window, instead of {count}")
+        _write(staging.path("suggestions"), opened, found.of(chosen), side, read.legend)
+        return staging.publish()["suggestions"]
+
+
+def _squares(found: Candidates, side: int) -> Any:
+    top, left = found.places.T
+    return shapely.box(left, top, left + side, top + side)
+
+
+def _write(path: Path, scene: Scene, found: Candidates, side: int, legend: Legend) -> None:
+    import geopandas
+    import pandas  # type: ignore[import-untyped]
+    import pyogrio
+
+    grid = scene.working_transform
+
+    def placed(xy: Any) -> Any:
+        x, y = xy.T
+        return np.stack([grid.a * x + grid.b * y + grid.c, grid.d * x + grid.e * y + grid.f], 1)
+
+    blank: Any = pandas.Series([None] * len(found.doubt), dtype="object")
+    frame = geopandas.GeoDataFrame(
+        {
+            "place": np.arange(1, len(found.doubt) + 1),
+            "guess": [legend.classes[position].name for position in found.guess],
+            "margin": found.margin.astype(float).round(3),
+            "label": blank,
+            "comment": blank,
+        },
+        geometry=shapely.transform(_squares(found, side), placed),
+        crs=FrameCRS(scene.crs.to_wkt()) if scene.crs else None,
+    )
+    try:
+        pyogrio.write_dataframe(frame, path, layer=LAYER, driver="GPKG")
+    except GDAL_ERRORS as error:
+        raise write_error(error, path) from error
+    embed_qml(path, LAYER, form_qml(legend, ["place", "guess", "margin"], polygons=True))

@@ -1,0 +1,125 @@
+"""`suggest`: places to label, that `adapt` reads once they are filled in."""
+
+import geopandas
+import numpy as np
+import pyogrio
+import pytest
+import rasterio
+
+import rsclip as library
+from rsclip.errors import ExistsError, LegendError, OptionError, OutputError
+from rsclip.study.suggest.choosing import choose
+
+CLASSES = "dark ground, bright ground"
+
+
+@pytest.fixture
+def scene(make_scene):
+    path = make_scene(shape=(200, 260), nodata=0)
+    with rasterio.open(path, "r+") as dataset:
+        pixels = dataset.read()
+        pixels[:, :, 200:] = 0
+        dataset.write(pixels)
+    return path
+
+
+def test_what_is_filled_in_is_what_adapt_reads(scene, tmp_path, tiny_model):
+    path = library.suggest(scene, tmp_path / "todo.gpkg", 15, classes=CLASSES, model=tiny_model)
+    frame = geopandas.read_file(path)
+    assert len(frame) == 15
+    assert frame["place"].tolist() == list(range(1, 16))
+    assert frame["label"].isna().all()
+    assert {*frame["guess"]} <= {*CLASSES.split(", ")}
+    with rasterio.open(scene) as dataset:
+        red, grid = dataset.read(1), dataset.transform
+    # Two patches of 8 pixels of 0.5 m, whole, with data.
+    np.testing.assert_allclose(frame.area, 64)
+    assert frame.total_bounds[2] <= (grid @ (200, 0))[0]
+    for a in range(15):
+        assert not frame.geometry[a + 1 :].overlaps(frame.geometry[a]).any()
+    middle = [~grid @ (shape.x, shape.y) for shape in frame.centroid]
+    frame["label"] = [
+        CLASSES.split(", ")[int(red[int(row), int(col)] > 128)] for col, row in middle
+    ]
+    frame.loc[0, "label"] = None
+    frame.to_file(tmp_path / "done.gpkg")
+    found = library.adapt(
+        scene, tmp_path / "done.gpkg", CLASSES, tmp_path / "x.adapter", kind="linear",
+        model=tiny_model,
+    )  # fmt: skip
+    assert sum(found.labels.values()) == 14
+
+
+def test_new_places_lie_away_from_labels(scene, tmp_path, tiny_model):
+    first = library.suggest(scene, tmp_path / "a.gpkg", 10, classes=CLASSES, model=tiny_model)
+    labels = geopandas.read_file(first)
+    labels["label"] = "dark ground"
+    labels.to_file(tmp_path / "few.gpkg")
+    again = geopandas.read_file(
+        library.suggest(
+            scene,
+            tmp_path / "b.gpkg",
+            10,
+            classes=CLASSES,
+            labels=tmp_path / "few.gpkg",
+            model=tiny_model,
+        )
+    )
+    assert again.geometry.apply(lambda shape: labels.distance(shape).min()).min() > 8
+
+
+def test_the_command_is_the_library(scene, tmp_path, tiny_model, rsclip):
+    flags = ("--classes", CLASSES, "-n", 5, "--model", tiny_model)
+    done = rsclip("suggest", scene, *flags, "-o", tmp_path / "a.gpkg")
+    assert done.exit_code == 0, done.output
+    library.suggest(scene, tmp_path / "b.gpkg", 5, classes=CLASSES, model=tiny_model)
+    one, other = (pyogrio.read_dataframe(tmp_path / f"{name}.gpkg") for name in "ab")
+    assert one.equals(other)
+
+
+def test_places_that_are_alike_are_asked_once():
+    """Three kinds of places, the first one many times and least sure."""
+    features = np.array([[1, 0, 0]] * 8 + [[0, 1, 0], [0, 0, 1]], np.float32)
+    places = np.zeros((10, 2)) + np.arange(10)[:, None] / 1000
+    doubt = np.array([0.9] * 8 + [0.7, 0.6], np.float32)
+    chosen = choose(features, places, doubt, 3, np.empty((0, 2)))
+    assert sorted(features[chosen].argmax(1)) == [0, 1, 2]
+    assert len({*choose(features, places, doubt, 99, np.empty((0, 2)))}) == 10
+
+
+def test_places_of_one_kind_are_spread_over_the_scene():
+    features = np.ones((100, 1), np.float32)
+    places = np.stack(np.meshgrid(np.arange(10.0), np.arange(10.0)), -1).reshape(-1, 2)
+    chosen = places[choose(features, places, np.ones(100, np.float32), 4, np.zeros((1, 2)))]
+    gaps = np.hypot(*(chosen[:, None] - chosen[None]).transpose(2, 0, 1))
+    assert gaps[np.triu_indices(4, 1)].min() > 4
+    assert np.hypot(*chosen.T).min() > 4
+
+
+def test_qgis_offers_the_classes(in_qgis, scene, tmp_path, tiny_model):
+    path = library.suggest(scene, tmp_path / "s.gpkg", 3, classes=CLASSES, model=tiny_model)
+    fields, widget, choices, editable = in_qgis(
+        "layer = QgsVectorLayer(sys.argv[1] + '|layername=suggestions', 's', 'ogr')\n"
+        "names = layer.fields().names()\n"
+        "setup = layer.editorWidgetSetup(names.index('label'))\n"
+        "form = layer.editFormConfig()\n"
+        "said = [names, setup.type(), [list(pair.values())[0] for pair in setup.config()['map']],\n"
+        "        [not form.readOnly(i) for i in range(len(names))]]",
+        path,
+    )
+    assert fields == ["fid", "place", "guess", "margin", "label", "comment"]
+    assert widget == "ValueMap"
+    assert choices == ["dark ground", "bright ground", "unclassified"]
+    assert editable == [False, False, False, False, True, True]
+
+
+def test_bad_requests_are_refused(scene, tmp_path):
+    with pytest.raises(OptionError, match="0 places"):
+        library.suggest(scene, tmp_path / "a.gpkg", 0, classes=CLASSES)
+    with pytest.raises(OutputError, match="a GeoPackage"):
+        library.suggest(scene, tmp_path / "a.shp", classes=CLASSES)
+    with pytest.raises(LegendError, match="no classes"):
+        library.suggest(scene, tmp_path / "a.gpkg")
+    (tmp_path / "a.gpkg").touch()
+    with pytest.raises(ExistsError):
+        library.suggest(scene, tmp_path / "a.gpkg", classes=CLASSES)
