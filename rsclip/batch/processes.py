@@ -191,7 +191,7 @@ def only_one(device: str) -> str | None:
     if (kind == "cuda" and colon) or kind == "mps":
         return device
     if device == "auto":
-        from rsclip.methods.segmenter import parse_device
+        from rsclip.methods.device import parse_device
 
         return "mps" if parse_device(device).type == "mps" else None
     return None

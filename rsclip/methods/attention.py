@@ -3,14 +3,16 @@
 With q, k, v of LN1(X) per head: A(a, b) = softmax(a b^T / sqrt(d_head)).
 """
 
-from typing import Any
+from __future__ import annotations
 
-import torch
-from torch import Tensor
-from torch.nn import functional as F  # noqa: N812 (torch's own name)
+from typing import TYPE_CHECKING, Any
 
 from rsclip.errors import OptionError
+from rsclip.methods.torch_on_use import F, torch
 from rsclip.types import Shape
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 __all__ = ["changed_blocks", "gaussian", "merge_heads", "split_heads"]
 

@@ -1,17 +1,20 @@
 """What a dense method is: a name, its options, and a function from tokens to dense features."""
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
-
-import torch
-from torch import Tensor
-from torch.nn import functional as F  # noqa: N812 (torch's own name)
+from typing import TYPE_CHECKING, Any
 
 from rsclip.adapters.base import Adapter
 from rsclip.errors import OptionError
 from rsclip.methods.options import option
-from rsclip.model import Trunk
+from rsclip.methods.torch_on_use import F, torch
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from rsclip.model import Trunk
 
 __all__ = ["DenseFeatures", "Method", "MethodOptions", "cosine"]
 

@@ -14,15 +14,20 @@ Source: Li et al., CLIP Surgery for Better Explainability with Enhancement in Op
 Tasks, arXiv 2304.05653, 2023.
 """
 
-from dataclasses import dataclass
+from __future__ import annotations
 
-from torch import Tensor
-from torch.nn import functional as F  # noqa: N812 (torch's own name)
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from rsclip.methods.attention import changed_blocks, merge_heads, split_heads
 from rsclip.methods.base import DenseFeatures, Method, MethodOptions, cosine
 from rsclip.methods.options import option
-from rsclip.model import Trunk
+from rsclip.methods.torch_on_use import F
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from rsclip.model import Trunk
 
 __all__ = ["METHOD", "SurgeryOptions"]
 

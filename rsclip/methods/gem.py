@@ -12,17 +12,20 @@ tau = mean norm of LN1(X)'s tokens / sqrt(d_head), an image's own:
 Source: Bousselham et al., Grounding Everything, CVPR 2024.
 """
 
-from dataclasses import dataclass
-from typing import Any
+from __future__ import annotations
 
-import torch
-from torch import Tensor
-from torch.nn import functional as F  # noqa: N812 (torch's own name)
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 from rsclip.methods.attention import changed_blocks, merge_heads, split_heads
 from rsclip.methods.base import DenseFeatures, Method, MethodOptions
 from rsclip.methods.options import option
-from rsclip.model import Trunk
+from rsclip.methods.torch_on_use import F, torch
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from rsclip.model import Trunk
 
 __all__ = ["METHOD", "GemOptions"]
 

@@ -13,18 +13,21 @@ part in the attention of the changed block.
 Source: Lan et al., ClearCLIP, ECCV 2024.
 """
 
-from dataclasses import dataclass
-from typing import Any, Literal, get_args
+from __future__ import annotations
 
-import torch
-from torch import Tensor
-from torch.nn import functional as F  # noqa: N812 (torch's own name)
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from rsclip.methods.attention import gaussian, merge_heads, split_heads
 from rsclip.methods.base import DenseFeatures, Method, MethodOptions
 from rsclip.methods.options import option
-from rsclip.model import Trunk
+from rsclip.methods.torch_on_use import F, torch
 from rsclip.types import Shape
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from rsclip.model import Trunk
 
 __all__ = [
     "ATTENTIONS",

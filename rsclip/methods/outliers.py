@@ -11,11 +11,15 @@ The maximum takes the point's own d_k, as SC-CLIP's published computation does (
 SIGMOD 2000, take the neighbour's).
 """
 
-import torch
-from torch import Tensor
-from torch.nn import functional as F  # noqa: N812 (torch's own name)
+from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+from rsclip.methods.torch_on_use import F, torch
 from rsclip.types import Shape
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 __all__ = ["mend", "outlier_factor", "outliers"]
 

@@ -12,19 +12,22 @@ arXiv 2411.15869, 2024.
 Right on any grid shape and batch: the outlier quantile and mean S are an image's own.
 """
 
-from dataclasses import dataclass
-from typing import Any, Literal
+from __future__ import annotations
 
-import torch
-from torch import Tensor
-from torch.nn import functional as F  # noqa: N812 (torch's own name)
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
 
 from rsclip.errors import OptionError
 from rsclip.methods.attention import merge_heads, split_heads
 from rsclip.methods.base import DenseFeatures, Method, MethodOptions
 from rsclip.methods.options import option
 from rsclip.methods.outliers import mend, outliers
-from rsclip.model import Trunk
+from rsclip.methods.torch_on_use import F, torch
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from rsclip.model import Trunk
 
 __all__ = ["METHOD", "SelfCalibratedOptions"]
 
@@ -73,7 +76,7 @@ class _Layers:
     stop: int
 
     @classmethod
-    def of(cls, depth: int, options: SelfCalibratedOptions) -> "_Layers":
+    def of(cls, depth: int, options: SelfCalibratedOptions) -> _Layers:
         if depth < 2:
             raise OptionError(f"scclip needs two blocks or more; this model has {depth}")
         if options.multi_start >= options.multi_end:

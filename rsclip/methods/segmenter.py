@@ -10,57 +10,24 @@ from torch.nn import functional as F  # noqa: N812 (torch's own name)
 
 from rsclip.adapters.base import Adapter
 from rsclip.config import Precision, Tta
-from rsclip.errors import DeviceError, EncodeError, OptionError, is_memory_error, warn
+from rsclip.errors import EncodeError, OptionError, is_memory_error, warn
 from rsclip.methods import Method, first_block, get_method, parse_options
+from rsclip.methods.batch_size import automatic_batch
+from rsclip.methods.device import parse_device
 from rsclip.model import Backbone, Trunk
 from rsclip.types import FloatArray, Shape
 
 __all__ = [
-    "TOKEN_COPIES",
     "Segmenter",
-    "automatic_batch",
-    "parse_device",
     "place",
 ]
 
-# Tokens x channels of 4 and 64 windows of ViT-B/16 at 224 pixels: on a CPU larger batches gain
-# nothing; a GPU wants many, and still holds them in 4 GB.
-_CPU_LOAD = 4 * 197 * 768
-_GPU_LOAD = 64 * 197 * 768
-_MAX_BATCH = 256
-TOKEN_COPIES = 14
-"""Of a block: its input, q, k, v, the feed-forward part's four, and theirs."""
 # (quarter turns, mirrored first): the four symmetries of a rectangle, the eight of a square.
 _VIEWS: dict[Tta, list[tuple[int, bool]]] = {
     "none": [(0, False)],
     "flips": [(0, False), (0, True), (2, False), (2, True)],
     "d4": [(turns, flip) for turns in range(4) for flip in (False, True)],
 }
-
-
-def parse_device(text: str | torch.device) -> torch.device:
-    """Return the device that auto, cpu, cuda, cuda:N or mps stands for.
-
-    "auto" is cuda where there is one, else mps, else cpu.
-
-    Raises:
-        DeviceError: No such device, here or anywhere.
-    """
-    text = str(text)
-    if text == "auto":
-        text = "cuda" if torch.cuda.is_available() else "mps" if _has_mps() else "cpu"
-    kind, colon, index = text.partition(":")
-    if kind not in ("cpu", "cuda", "mps") or (colon and not (kind == "cuda" and index.isdigit())):
-        raise DeviceError(
-            f"unknown device {text!r}",
-            where="--device",
-            remedy="Choose auto, cpu, cuda, cuda:N or mps.",
-        )
-    if kind == "mps" and not _has_mps():
-        raise DeviceError("no mps device here", where="--device", remedy="Choose auto or cpu.")
-    if kind == "cuda":
-        _check_cuda(text, int(index) if colon else 0)
-    return torch.device(text)
 
 
 def place(backbone: Backbone, device: str | torch.device, precision: Precision) -> torch.device:
@@ -79,20 +46,6 @@ def place(backbone: Backbone, device: str | torch.device, precision: Precision) 
         )
     backbone.to(found, precision)
     return found
-
-
-def automatic_batch(tokens: int, width: int, *, cpu: bool, pair_matrices: int = 0) -> int:
-    """Return the windows per forward pass that suit a model.
-
-    Args:
-        tokens: Of one window, CLS included.
-        width: Channels of the image tower.
-        cpu: The work is on a CPU.
-        pair_matrices: The method's.
-    """
-    load = _CPU_LOAD if cpu else _GPU_LOAD
-    own = tokens * (width + pair_matrices * tokens / TOKEN_COPIES)
-    return min(max(round(load / own), 1), _MAX_BATCH)
 
 
 class _Reading(NamedTuple):
@@ -333,25 +286,6 @@ def _reading(name: str, options: Any, depth: int) -> _Reading:
     if options is None or isinstance(options, Mapping):
         options = parse_options(name, options)
     return _Reading(method, options, first_block(name, options, depth))
-
-
-def _has_mps() -> bool:
-    return torch.backends.mps.is_available()
-
-
-def _check_cuda(text: str, index: int) -> None:
-    if not torch.cuda.is_available():
-        built = (
-            "" if torch.version.cuda or torch.version.hip else ": this torch is built without it"
-        )
-        raise DeviceError(
-            f"no CUDA device here{built}", where="--device", remedy="Choose auto or cpu."
-        )
-    count = torch.cuda.device_count()
-    if index >= count:
-        raise DeviceError(
-            f"no device {text} here", where="--device", remedy=f"The last one is cuda:{count - 1}."
-        )
 
 
 def _warn_of_memory(device: torch.device) -> None:

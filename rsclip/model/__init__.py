@@ -1,12 +1,18 @@
-"""Frozen open_clip models: found by name, loaded from files, wrapped for dense use."""
+"""Frozen open_clip models: found by name, loaded from files, wrapped for dense use.
+
+What needs torch loads on first use: to describe a model takes none.
+"""
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from rsclip.model.backbone import Backbone, wrap
 from rsclip.model.outline import ModelOutline
-from rsclip.model.trunk import Trunk
-from rsclip.model.weights.load import load_backbone, model_outline, paths_behind
+from rsclip.model.weights.find import model_outline, paths_behind
+
+if TYPE_CHECKING:
+    from rsclip.model.backbone import Backbone, wrap
+    from rsclip.model.trunk import Trunk
+    from rsclip.model.weights.load import load_backbone
 
 __all__ = [
     "Backbone",
@@ -19,8 +25,25 @@ __all__ = [
     "wrap",
 ]
 
+_WITH_TORCH = {
+    "Backbone": "backbone",
+    "Trunk": "trunk",
+    "load_backbone": "weights.load",
+    "wrap": "backbone",
+}
 
-def as_backbone(model: Any) -> Backbone:
+
+def __getattr__(name: str) -> Any:
+    if name not in _WITH_TORCH:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    import importlib
+
+    value = getattr(importlib.import_module(f"{__name__}.{_WITH_TORCH[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def as_backbone(model: Any) -> "Backbone":
     """Return a model ready for dense use.
 
     Args:
@@ -29,6 +52,9 @@ def as_backbone(model: Any) -> Backbone:
     Raises:
         ModelError: There is no such model, or it cannot serve.
     """
+    from rsclip.model.backbone import Backbone, wrap
+    from rsclip.model.weights.load import load_backbone
+
     if isinstance(model, Backbone):
         return model
     return load_backbone(model) if isinstance(model, str | Path) else wrap(model)

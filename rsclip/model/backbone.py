@@ -12,9 +12,10 @@ from torch.nn import functional as F  # noqa: N812 (torch's own name)
 from rsclip.config import Precision
 from rsclip.errors import OptionError
 from rsclip.model.checks import check_model
+from rsclip.model.open_clip_catalog import tokenizer_facts
 from rsclip.model.open_clip_import import import_open_clip
 from rsclip.model.outline import ModelOutline
-from rsclip.model.text import default_tokenizer, prompt_feature, tokenizer_facts, warn_of_cuts
+from rsclip.model.text import default_tokenizer, prompt_feature, warn_of_cuts
 from rsclip.model.text_cache import TextCache
 from rsclip.model.weights_hash import tensors_sha256
 from rsclip.types import ModelDefaults, Shape

@@ -1,12 +1,10 @@
 """Can rsclip use this model? A CLIP with a plain ViT and a CLS token; others are refused."""
 
-import inspect
 from collections.abc import Mapping
-from dataclasses import fields
 from typing import Any
 
 from rsclip.errors import ModelError
-from rsclip.model.open_clip_import import import_open_clip
+from rsclip.model.open_clip_catalog import architecture_keys
 
 __all__ = ["check_config", "check_model"]
 
@@ -77,19 +75,14 @@ def check_config(config: Mapping[str, Any], where: str) -> None:
 
 def _check_keys(config: Mapping[str, Any], where: str) -> None:
     """Refuse what open_clip would not build: a key that it does not know."""
-    model = import_open_clip().model
-    known = {
-        "vision_cfg.": {item.name for item in fields(model.CLIPVisionCfg)},
-        "text_cfg.": {item.name for item in fields(model.CLIPTextCfg)},
-    }
+    known = architecture_keys()
     unknown = [
-        prefix + key
-        for prefix, names in known.items()
-        for key in config[prefix.rstrip(".")]
-        if key not in names
+        f"{tower}.{key}"
+        for tower in ("vision_cfg", "text_cfg")
+        for key in config[tower]
+        if key not in known[tower]
     ]
-    parameters = inspect.signature(model.CLIP).parameters
-    unknown += [key for key in config if key not in parameters and key != "custom_text"]
+    unknown += [key for key in config if key not in known[""] and key != "custom_text"]
     if unknown:
         raise ModelError(
             f"not an architecture of open_clip (it knows no {', '.join(unknown)})", where=where

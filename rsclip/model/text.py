@@ -1,10 +1,7 @@
 """Words to features: the text tower of a CLIP."""
 
-import functools
-import hashlib
 import re
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -12,14 +9,12 @@ from torch import Tensor
 from torch.nn import functional as F  # noqa: N812 (torch's own name)
 
 from rsclip.errors import ModelError, warn
-from rsclip.model.open_clip_import import import_open_clip
 
 __all__ = [
     "count_tokens",
     "default_tokenizer",
     "prompt_feature",
     "rare_words",
-    "tokenizer_facts",
     "warn_of_cuts",
 ]
 
@@ -32,14 +27,6 @@ def default_tokenizer(open_clip: Any, model: Any) -> Any | None:
     """Return CLIP's own tokenizer at the model's context length; None where it does not fit."""
     tokenizer = open_clip.tokenizer.SimpleTokenizer(context_length=model.context_length)
     return tokenizer if tokenizer.vocab_size == model.vocab_size else None
-
-
-@functools.cache
-def tokenizer_facts() -> dict[str, str]:
-    """Return what tells one tokenizer from another: its kind and the SHA-256 of its merges."""
-    merges = Path(import_open_clip().tokenizer.default_bpe())
-    digest = hashlib.sha256(merges.read_bytes()).hexdigest()
-    return {"kind": "CLIP byte pair encoding", "merges_sha256": digest}
 
 
 def prompt_feature(model: Any, tokenizer: Any | None, prompts: Sequence[str]) -> Tensor:

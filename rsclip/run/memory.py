@@ -6,7 +6,7 @@ from rsclip.labelling.labeller import REFINED_COPIES, block_of
 from rsclip.labelling.refinement import parse_dilations
 from rsclip.labelling.windows import Grid
 from rsclip.methods import get_method
-from rsclip.methods.segmenter import TOKEN_COPIES, automatic_batch
+from rsclip.methods.batch_size import TOKEN_COPIES, automatic_batch
 from rsclip.model import ModelOutline
 from rsclip.run.memory_limit import parse_size, room_for_block
 from rsclip.scene.scene import GDAL_CACHE_MB

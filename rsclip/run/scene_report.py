@@ -6,7 +6,7 @@ from typing import Any
 from rsclip.config import SegmentConfig
 from rsclip.labelling.windows import plan_grid
 from rsclip.methods import parse_options
-from rsclip.methods.segmenter import parse_device
+from rsclip.methods.device import check_device
 from rsclip.model import model_outline
 from rsclip.run.memory import estimate_memory_mb
 from rsclip.run.model_defaults import apply_defaults, warn_of_pixel_size
@@ -36,7 +36,7 @@ def describe_scene(
         ReadError: The sample cannot be read.
     """
     parse_options(config.method, config.method_option)
-    parse_device(config.device)
+    check_device(config.device)
     with gdal_env(), open_scene(source, config) as scene:
         model = model_outline(config.model, config.weights)
         settings = apply_defaults(scene, config, model.defaults)

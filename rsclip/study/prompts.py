@@ -147,7 +147,7 @@ def report_prompts(
     Raises:
         InputError: Classes, templates, model or device are wrong.
     """
-    from rsclip.methods.segmenter import parse_device
+    from rsclip.methods.device import parse_device
     from rsclip.model import load_backbone
 
     legend = load_legend(classes, background=config.background, english=False)

@@ -8,7 +8,8 @@ import pytest
 from rsclip.errors import ModelError
 from rsclip.files import data_path
 from rsclip.model.weights.catalog import bundle_model, describe_model
-from rsclip.model.weights.load import load_backbone, model_outline
+from rsclip.model.weights.find import model_outline
+from rsclip.model.weights.load import load_backbone
 from rsclip.types import ModelDefaults
 
 NANO = (0.3, 30.0)

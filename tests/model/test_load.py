@@ -14,7 +14,7 @@ from safetensors.torch import save_file
 from rsclip.errors import ModelError, RsclipWarning
 from rsclip.methods.segmenter import Segmenter
 from rsclip.model import load_backbone
-from rsclip.model.weights import load, names
+from rsclip.model.weights import find, names
 from rsclip.model.weights.catalog import describe_model, list_models
 from rsclip.model.weights.files import read_weights
 from rsclip.model.weights.names import parse_name
@@ -80,7 +80,7 @@ def test_absent_weights_name_the_ways_out_at_once(hub):
 
 
 def test_auto_takes_the_default_when_it_is_here(hub, tiny_vit, weights, monkeypatch):
-    monkeypatch.setattr(load, "DEFAULT", "tiny-vit/quick")
+    monkeypatch.setattr(find, "DEFAULT", "tiny-vit/quick")
     hub("someone/tiny-quick", weights)
     with warnings.catch_warnings():
         warnings.simplefilter("error")

@@ -11,7 +11,7 @@ from safetensors.torch import load_file, save_file
 
 from rsclip.errors import ModelError
 from rsclip.model import load_backbone
-from rsclip.model.text import tokenizer_facts
+from rsclip.model.open_clip_catalog import tokenizer_facts
 from rsclip.model.weights import bundle
 from rsclip.model.weights.registry import read_registry
 from rsclip.model.weights_hash import tensors_sha256

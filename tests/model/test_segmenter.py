@@ -6,7 +6,8 @@ import torch
 
 import rsclip
 from rsclip.errors import DeviceError, EncodeError, OptionError, RsclipWarning
-from rsclip.methods.segmenter import Segmenter, parse_device
+from rsclip.methods.device import parse_device
+from rsclip.methods.segmenter import Segmenter
 from tests.model.models import open_clip, tiny_clip
 
 TEXT = np.random.default_rng(0).standard_normal((3, 12)).astype(np.float32)

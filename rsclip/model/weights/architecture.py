@@ -11,7 +11,7 @@ from typing import Any, TypeAlias
 from rsclip.errors import ModelError
 from rsclip.fields import nearest
 from rsclip.files import read_text
-from rsclip.model.open_clip_import import import_open_clip
+from rsclip.model.open_clip_catalog import open_clip_catalog
 from rsclip.model.outline import read_defaults
 from rsclip.model.weights.names import CONFIG_NAME, DEFAULT, NANO, ModelName
 from rsclip.model.weights.origin import cached_file, origin_of, pretrained
@@ -116,7 +116,7 @@ def is_open_activation(arch: str) -> bool:
 
 def _kinds(arch: str) -> tuple[_Settings, dict[_Settings, str]]:
     """Return the settings of an architecture, and of each kind of its weights with a name."""
-    open_clip = import_open_clip()
+    open_clip = open_clip_catalog()
     kinds: dict[_Settings, str] = {}
     for tag in open_clip.list_pretrained_tags_by_model(arch):
         settings = pretrained(arch, tag)
@@ -158,7 +158,7 @@ def differences(ours: Architecture, theirs: Architecture, *, shapes: bool = True
     mine, other = activation(ours.config), activation(theirs.config)
     if mine != other:
         found.append(f"activation {mine}, the file's {other}")
-    import_ = import_open_clip()
+    import_ = open_clip_catalog()
     for key, default in (
         ("mean", import_.OPENAI_DATASET_MEAN),
         ("std", import_.OPENAI_DATASET_STD),
@@ -215,7 +215,7 @@ def _named(name: ModelName) -> Architecture:
 
 
 def _known_config(name: ModelName) -> dict[str, Any]:
-    open_clip = import_open_clip()
+    open_clip = open_clip_catalog()
     config: dict[str, Any] | None = None
     if name.arch in open_clip.list_models():
         config = open_clip.get_model_config(name.arch)
@@ -295,7 +295,7 @@ def _is_share(value: Any, least: float) -> bool:
 
 
 def _settings(config: Mapping[str, Any], preprocess: Mapping[str, Any]) -> _Settings:
-    open_clip = import_open_clip()
+    open_clip = open_clip_catalog()
     return (
         bool(config.get("quick_gelu", False)),
         _rounded(preprocess.get("mean") or open_clip.OPENAI_DATASET_MEAN),

@@ -7,21 +7,24 @@ A bundle is a safetensors file; what it says of itself is JSON in the header:
     rsclip_facts_sha256   SHA-256 of rsclip_facts
 """
 
+from __future__ import annotations
+
 import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
-
-from torch import Tensor
+from typing import TYPE_CHECKING, Any, cast
 
 from rsclip.errors import ModelError, OutputError
 from rsclip.files import new_file
-from rsclip.model.text import tokenizer_facts
+from rsclip.model.open_clip_catalog import tokenizer_facts
 from rsclip.model.weights.architecture import Architecture, checked
 from rsclip.model.weights_hash import tensors_sha256
 from rsclip.words.vocabulary import checked_vocabulary
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 __all__ = ["Bundle", "read_bundle", "verify_tensors", "write_bundle"]
 
@@ -169,7 +172,7 @@ def _header(path: Path) -> dict[str, str] | None:
     from safetensors import SafetensorError, safe_open
 
     try:
-        with safe_open(path, framework="pt") as file:
+        with safe_open(path, framework="np") as file:
             return dict(file.metadata() or {})
     except (SafetensorError, OSError, ValueError):
         # The reading of the weights says what is wrong with it.

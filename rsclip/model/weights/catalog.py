@@ -8,7 +8,7 @@ from typing import Any
 
 from rsclip.errors import ModelError, OutputError
 from rsclip.model.checks import check_config
-from rsclip.model.open_clip_import import import_open_clip
+from rsclip.model.open_clip_catalog import open_clip_catalog
 from rsclip.model.weights.architecture import (
     Architecture,
     activation,
@@ -17,7 +17,7 @@ from rsclip.model.weights.architecture import (
 )
 from rsclip.model.weights.bundle import write_bundle
 from rsclip.model.weights.files import file_sha256, looks_whole
-from rsclip.model.weights.load import find_model, model_outline
+from rsclip.model.weights.find import find_model, model_outline
 from rsclip.model.weights.names import CONFIG_NAME, HUB, NANO, ModelName, parse_name
 from rsclip.model.weights.origin import Origin, cached_weights, known_sha256, origin_of
 from rsclip.model.weights.registry import checkpoints
@@ -104,7 +104,7 @@ def describe_model(name: str, weights: str | Path | None = None) -> dict[str, An
     origin = origin_of(parsed)
     bare: dict[str, Any] = {}
     if parsed.kind == "arch" and parsed.tag is None:
-        bare["tags"] = import_open_clip().list_pretrained_tags_by_model(parsed.arch)
+        bare["tags"] = open_clip_catalog().list_pretrained_tags_by_model(parsed.arch)
         if is_open_activation(parsed.arch):
             # Weights of one architecture were trained with either: a run would not guess.
             bare["activation"] = "that of the weights"
@@ -175,7 +175,7 @@ def bundle_model(
 def _known_names() -> Iterator[str]:
     yield NANO
     yield from checkpoints()
-    for arch, tag in import_open_clip().list_pretrained():
+    for arch, tag in open_clip_catalog().list_pretrained():
         if not arch.endswith(_TWIN):
             yield f"{arch}/{tag}"
     yield from _cached_repositories()
@@ -187,7 +187,7 @@ def _cached_repositories() -> Iterator[str]:
 
     tagged = {
         origin_of(parse_name(f"{arch}/{tag}")).repository
-        for arch, tag in import_open_clip().list_pretrained()
+        for arch, tag in open_clip_catalog().list_pretrained()
     }
     for folder in sorted(Path(constants.HF_HUB_CACHE).glob("models--*--*")):
         repository = folder.name.removeprefix("models--").replace("--", "/", 1)
@@ -215,7 +215,7 @@ def _listed(name: str) -> Iterator[ListedModel]:
 
 
 def _tower_facts(name: str, architecture: Architecture) -> dict[str, Any]:
-    open_clip = import_open_clip()
+    open_clip = open_clip_catalog()
     config = architecture.config
     vision, text = config["vision_cfg"], config["text_cfg"]
 

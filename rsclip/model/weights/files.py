@@ -1,17 +1,19 @@
 """Weights from a file: safetensors or a torch state dict, never a program."""
 
+from __future__ import annotations
+
 import hashlib
 import json
 import pickle
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
-
-import torch
-from torch import Tensor, nn
+from typing import TYPE_CHECKING, Any
 
 from rsclip.errors import ModelError, is_memory_error
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
 
 __all__ = [
     "as_float",
@@ -40,6 +42,8 @@ def read_weights(path: Path) -> dict[str, Tensor]:
     Raises:
         ModelError: The file is missing, damaged, a TorchScript program, or holds no state dict.
     """
+    from torch import Tensor
+
     if path.is_dir():
         raise ModelError(
             "this is a folder, not a file of weights",
@@ -168,6 +172,8 @@ def _read_safetensors(path: Path) -> Any:
 
 
 def _read_torch(path: Path) -> Any:
+    import torch
+
     if _is_torchscript(path):
         raise ModelError(
             "this is a TorchScript program (as OpenAI's original .pt files are), not weights",

@@ -8,7 +8,7 @@ from typing import Any
 
 from rsclip.errors import ModelError
 from rsclip.model.checks import check_config
-from rsclip.model.open_clip_import import import_open_clip
+from rsclip.model.open_clip_catalog import open_clip_catalog
 from rsclip.model.weights.architecture import Architecture, architecture_of, refuse_open_activation
 from rsclip.model.weights.names import DEFAULT, parse_name
 
@@ -41,7 +41,7 @@ def identify(shapes: Mapping[str, tuple[int, ...]], path: Path) -> tuple[str, Ar
             fits leaves open with which activation it was trained.
     """
     facts = _facts(shapes, path)
-    fitting = [arch for arch in import_open_clip().list_models() if _config_facts(arch) == facts]
+    fitting = [arch for arch in open_clip_catalog().list_models() if _config_facts(arch) == facts]
     if not fitting:
         told = ", ".join(f"{key} {value}" for key, value in facts.items())
         raise ModelError(
@@ -91,7 +91,7 @@ def _facts(shapes: Mapping[str, tuple[int, ...]], path: Path) -> dict[str, int]:
 
 
 def _config_facts(arch: str) -> dict[str, Any] | None:
-    config: dict[str, Any] = import_open_clip().get_model_config(arch)
+    config: dict[str, Any] = open_clip_catalog().get_model_config(arch)
     try:
         check_config(config, arch)
     except ModelError:

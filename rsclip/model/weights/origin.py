@@ -14,7 +14,7 @@ from typing import Any
 from rsclip.errors import ModelError
 from rsclip.fields import nearest
 from rsclip.files import cache_folder
-from rsclip.model.open_clip_import import import_open_clip
+from rsclip.model.open_clip_catalog import open_clip_catalog
 from rsclip.model.weights.files import file_sha256
 from rsclip.model.weights.names import CONFIG_NAME, ModelName
 from rsclip.model.weights.registry import licence_of
@@ -77,7 +77,7 @@ def origin_of(name: ModelName) -> Origin:
         return Origin()
     settings = pretrained(name.arch, name.tag)
     if not settings:
-        tags = import_open_clip().list_pretrained_tags_by_model(name.arch)
+        tags = open_clip_catalog().list_pretrained_tags_by_model(name.arch)
         raise ModelError(
             f"{name.arch} has no weights named {name.tag}"
             if name.tag
@@ -96,7 +96,7 @@ def origin_of(name: ModelName) -> Origin:
 
 def pretrained(arch: str, tag: str) -> Mapping[str, Any]:
     """Return open_clip's settings of pretrained weights; empty if it knows none."""
-    found: Mapping[str, Any] = import_open_clip().get_pretrained_cfg(arch, tag)
+    found: Mapping[str, Any] = open_clip_catalog().get_pretrained_cfg(arch, tag)
     return found
 
 

@@ -14,7 +14,8 @@ import torch
 
 from rsclip.config import STUDY_OPTIONS, STUDY_SEED, STUDY_WINDOWS, SegmentConfig, build_config
 from rsclip.errors import EncodeError, OptionError, is_memory_error
-from rsclip.methods.segmenter import automatic_batch, place
+from rsclip.methods.batch_size import automatic_batch
+from rsclip.methods.segmenter import place
 from rsclip.model import Backbone, Trunk, load_backbone
 from rsclip.outputs.files.staging import Staging
 from rsclip.outputs.records.record import write_record
