@@ -6,7 +6,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from rsclip.adapters.base import Adapter
 from rsclip.errors import OptionError
 from rsclip.methods.options import option
 from rsclip.methods.torch_on_use import F, torch
@@ -14,6 +13,7 @@ from rsclip.methods.torch_on_use import F, torch
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from rsclip.adapters.base import Adapter
     from rsclip.model import Trunk
 
 __all__ = ["DenseFeatures", "Method", "MethodOptions", "cosine"]
