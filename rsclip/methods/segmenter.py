@@ -289,7 +289,7 @@ def _reading(name: str, options: Any, depth: int) -> _Reading:
 
 
 def _warn_of_memory(device: torch.device) -> None:
-    warn(f"the memory of {device} does not hold a whole batch: going on with smaller ones")
+    warn(f"a whole batch does not fit the memory of {device}: the run goes on with smaller ones")
 
 
 def _first_line(error: BaseException) -> str:

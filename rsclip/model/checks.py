@@ -96,9 +96,9 @@ def _check_heads(tower: Mapping[str, Any], key: str, default: int, where: str) -
     heads = (width // value if key == "head_width" else value) if whole else 0
     if not heads or width % heads:
         raise ModelError(
-            f"`{key}` of the architecture is {value!r}, which does not share out {width} channels",
+            f"`{key}` of the architecture is {value!r}, which does not divide {width} channels",
             where=where,
-            remedy="It is a whole number that divides them.",
+            remedy="Use a whole number that divides the channels.",
         )
 
 

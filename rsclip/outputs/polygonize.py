@@ -256,7 +256,7 @@ def _stays(style: Path, mask: str | Path, config: SegmentConfig) -> bool:
         return True
     if not config.overwrite:
         # Formats of one stem share it.
-        warn(f"{style} was there before and stays: --overwrite replaces it")
+        warn(f"{style} exists and was kept: --overwrite replaces it")
     return not config.overwrite
 
 

@@ -65,13 +65,17 @@ def build_view(
     scenes = [scene for path in records if (scene := _read(path)) is not None]
     if not scenes:
         raise InputError(
-            f"no finished run (*{_RECORD_END})",
+            f"the folder holds no finished run (*{_RECORD_END})",
             where=folder,
             remedy="Make one first: `rsclip segment SCENE --classes WORDS -o "
             f"{shlex.quote(str(folder))}`.",
         )
     if target.suffix.lower() not in (".html", ".htm"):
-        raise OutputError("not a name of a page", where=target, remedy="End it in .html.")
+        raise OutputError(
+            "this is no name for an HTML page",
+            where=target,
+            remedy="Choose a name that ends in .html.",
+        )
     _refuse_foreign(target, overwrite)
     inputs = [path for path in folder.iterdir() if path.is_file() and path != target]
     names = {"page": target.name}
@@ -105,7 +109,7 @@ def _read(path: Path) -> ViewedScene | None:
         for key in ("scene", "classes", "results", "settings", "model"):
             record[key]
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
-        warn(f"{path}: not a run record: left out")
+        warn(f"{path} is not a run record and is left out")
         return None
     try:
         findings = describe_results(record)

@@ -375,7 +375,7 @@ def _words(texts: list[str], where: str) -> list[str]:
     for text in texts:
         if ";" in text:
             raise LegendError(
-                f"{text!r} holds a semicolon, which separates nothing here",
+                f"{text!r} holds a semicolon, which does not separate classes",
                 where=where,
                 remedy='Write a comma between classes and "|" between synonyms.',
             )

@@ -170,7 +170,9 @@ class Legend:
             entries = [dict(entry) for entry in mapping["classes"]]
             values = [entry.pop("value") for entry in entries]
         except (KeyError, TypeError, ValueError) as error:
-            raise LegendError("not what Legend.to_dict gave", where=where) from error
+            raise LegendError(
+                "the mapping does not come from Legend.to_dict", where=where
+            ) from error
         drafts = [draft_of(entry, where) for entry in entries]
         about = tuple((key, str(mapping[key])) for key in _ABOUT if key in mapping)
         return cls(
@@ -378,7 +380,7 @@ def _check(drafts: Sequence[Draft]) -> None:
             raise LegendError(
                 f"the name {draft.name!r} is taken by the value 0",
                 where=draft.where,
-                remedy="Name it otherwise, or make it a background class.",
+                remedy="Choose another name, or make it a background class.",
             )
         if not all(draft.words) or not draft.words:
             raise LegendError("the class needs words", where=draft.where)

@@ -83,7 +83,7 @@ def test_another_name_than_the_bundles_own(bundled):
 
 def test_another_version(bundled):
     changed(bundled, header={"rsclip_bundle": "2"})
-    assert "a bundle of version 2; this rsclip reads version 1" in refused("auto", bundled)
+    assert "the bundle has version 2, and this rsclip reads version 1" in refused("auto", bundled)
 
 
 @pytest.mark.parametrize(

@@ -369,7 +369,7 @@ def test_an_architecture_that_cannot_serve_is_not_described(tmp_path, rsclip, ch
     [
         (
             {"text": {"heads": 3}},
-            "`heads` of the architecture is 3, which does not share out 8 channels",
+            "`heads` of the architecture is 3, which does not divide 8 channels",
         ),
         ({"text": {"letters": 26}}, "knows no text_cfg.letters"),
         ({"author": "me"}, "knows no author"),

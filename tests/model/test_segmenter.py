@@ -121,7 +121,7 @@ def test_a_batch_too_large_is_halved_once_and_for_all(backbone, monkeypatch):
     expected = Segmenter(backbone, TEXT, device="cpu").similarities(IMAGES)
     tried = limited(monkeypatch, 2)
     segmenter = Segmenter(backbone, TEXT, device="cpu", batch_size=5)
-    with pytest.warns(RsclipWarning, match="going on with smaller ones") as said:
+    with pytest.warns(RsclipWarning, match="goes on with smaller ones") as said:
         found = segmenter.similarities(IMAGES)
     assert len(said) == 1
     np.testing.assert_allclose(found, expected, rtol=0, atol=1e-5)

@@ -105,7 +105,7 @@ def test_projects_of_odd_names_open(in_qgis, make_scene, tmp_path, kind):
 
 def test_a_project_in_a_folder_that_sqlite_would_decode(in_qgis, make_scene, tmp_path):
     folder = tmp_path / "a%20b"
-    with pytest.warns(RsclipWarning, match=r"QGIS opens no GeoPackage.*fgb"):
+    with pytest.warns(RsclipWarning, match=r"QGIS cannot open a GeoPackage.*fgb"):
         run(make_scene(), folder)
     result = run(make_scene(), folder, vector_format="fgb", overwrite=True)
     said = in_qgis(LAYERS, result.paths["project"])

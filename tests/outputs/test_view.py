@@ -134,7 +134,7 @@ def test_odd_records_do_not_hide_the_rest(rsclip, folder):
     (folder / "deep_run.json").write_text("[" * 100_000)
     done = rsclip("view", folder)
     assert done.exit_code == 0, done.output
-    assert "deep_run.json: not a run record" in done.stderr
+    assert "deep_run.json is not a run record" in done.stderr
     text = (folder / "index.html").read_text(encoding="utf-8")
     assert text.count("<table") == 3
     assert "udcff" in text

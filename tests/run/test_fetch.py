@@ -240,18 +240,22 @@ def test_a_busy_server_is_not_taken_for_none(hub, status):
 @pytest.mark.parametrize("status", [401, 403])
 def test_a_server_that_refuses_is_not_taken_for_none(hub, status):
     hub.busy[FILE] = status
-    with pytest.raises(ModelError, match=rf"hub refuses \({status}\).*auth login.*proxy") as caught:
+    with pytest.raises(
+        ModelError, match=rf"hub refuses access \({status}\).*auth login.*proxy"
+    ) as caught:
         fetch_weights("ViT-B-16/openai")
     assert "network" not in str(caught.value)
     hub.busy["/closed.zip"] = status
-    with pytest.raises(ModelError, match=rf"server refuses \({status}\).*closed\.zip.*proxy"):
+    with pytest.raises(
+        ModelError, match=rf"server refuses access \({status}\).*closed\.zip.*proxy"
+    ):
         remote_file(f"{hub.url}/closed.zip", "closed")
 
 
 @pytest.mark.parametrize(
     ("status", "said"),
     [(429, "answers 429: it is busy.*later"), (503, "answers 503: it is busy.*later"),
-     (403, r"server refuses \(403\)")],
+     (403, r"server refuses access \(403\)")],
 )  # fmt: skip
 def test_a_server_that_gives_the_facts_but_not_the_bytes(hub, status, said):
     hub.busy_bodies[FILE] = status

@@ -617,7 +617,7 @@ def test_a_style_that_was_there_stays_and_the_polygons_come(tmp_path, mask):
     one = library.write_polygons(mask, tmp_path / "a.fgb")
     style = one.with_suffix(".qml")
     style.write_text("mine")
-    with pytest.warns(RsclipWarning, match=r"a\.qml was there before and stays: overwrite=True"):
+    with pytest.warns(RsclipWarning, match=r"a\.qml exists and was kept: overwrite=True"):
         other = library.write_polygons(mask, tmp_path / "a.shp")
     assert other.exists()
     assert style.read_text() == "mine"
@@ -637,7 +637,7 @@ def test_names_that_are_no_text(tmp_path, mask):
 
 def test_a_geopackage_that_qgis_could_not_open_is_warned_of(tmp_path, mask):
     folder = tmp_path / "a%20b"
-    with pytest.warns(RsclipWarning, match=r"QGIS opens no GeoPackage.*'%20'.*fgb"):
+    with pytest.warns(RsclipWarning, match=r"QGIS cannot open a GeoPackage.*'%20'.*fgb"):
         assert library.write_polygons(mask, folder / "a.gpkg").exists()
 
 

@@ -104,7 +104,7 @@ def refuse_open_activation(arch: str, where: object) -> None:
         f"weights of {arch} differ in activation, mean or std, and a file of weights does not say "
         "which it was trained with: the wrong choice gives wrong maps",
         where=where,
-        remedy=f"Name what they were trained from with --model: {' or '.join(ways)}.",
+        remedy=f"Name the model that they were trained from with --model: {' or '.join(ways)}.",
     )
 
 

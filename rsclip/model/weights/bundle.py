@@ -104,7 +104,7 @@ def read_bundle(path: Path) -> Bundle | None:
         return None
     if header[_KEY] != _VERSION:
         raise ModelError(
-            f"a bundle of version {header[_KEY]}; this rsclip reads version {_VERSION}",
+            f"the bundle has version {header[_KEY]}, and this rsclip reads version {_VERSION}",
             where=path,
             remedy="Update rsclip here, or bundle the model anew with this version.",
         )

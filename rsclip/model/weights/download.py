@@ -185,9 +185,9 @@ def _fetch_part(
     if not matches_etag(part, remote.etag):
         part.unlink()
         raise ModelError(
-            f"what {remote.url} sent does not match its hash {remote.etag}; it is thrown away",
+            f"the download from {remote.url} does not match its hash {remote.etag} and was deleted",
             where=name,
-            remedy="Run it again; if it stays so, a proxy changes downloads on their way.",
+            remedy="Run it again; if this repeats, a proxy may be changing downloads.",
         )
 
 
@@ -226,7 +226,7 @@ def refused(error: Exception, name: str, who: str, remedy: str) -> ModelError | 
             f"{who} answers {status}: it is busy", where=name, remedy="Try again later."
         )
     if status in (401, 403):
-        return ModelError(f"{who} refuses ({status})", where=name, remedy=remedy)
+        return ModelError(f"{who} refuses access ({status})", where=name, remedy=remedy)
     return None
 
 
@@ -278,5 +278,5 @@ def writable(folder: Path, name: str) -> Iterator[None]:
             where=name,
             remedy=f"Make room there and run it again: it goes on where it stopped; or {way}."
             if full
-            else f"Give rights there, or {way}.",
+            else f"Allow writing there, or {way}.",
         ) from error

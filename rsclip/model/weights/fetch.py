@@ -112,8 +112,8 @@ def _complete(parsed: ModelName, origin: Origin, weights: Path) -> None:
             note_absent(parsed.text, origin.repository, commit, CONFIG_NAME)
     except (ModelError, RunError) as error:
         warn(
-            "the weights are here, but not what their repository says of activation, mean and std, "
-            f"so that the name is not checked against it: {error}"
+            "the weights are here but their repository's config is not, so that activation, mean "
+            f"and std are not checked: {error}"
         )
 
 
@@ -160,9 +160,9 @@ def _fetch_archive(
             note_sha256(target, draft)
     except OSError as error:
         raise ModelError(
-            f"the weights cannot be put into their place ({error.strerror or error})",
+            f"the weights cannot be moved to their place ({error.strerror or error})",
             where=target,
-            remedy="Make room or give rights there, then run it again.",
+            remedy="Make room or allow writing there, then run it again.",
         ) from error
     except ModelError as error:
         # A full disk keeps what has come; a wrong file is of no use.
@@ -174,10 +174,10 @@ def _fetch_archive(
 
 def _not_pinned(name: str, origin: Origin, path: Path) -> ModelError:
     return ModelError(
-        f"what {origin.url or origin.repository} sent has the SHA-256 {file_sha256(path)}, not "
-        f"{origin.sha256} as the model registry says; it is not used",
+        f"the file from {origin.url or origin.repository} has the SHA-256 {file_sha256(path)}, not "
+        f"{origin.sha256} as the model registry says, and is not used",
         where=name,
-        remedy="Run it again; if it stays so, the server's file has changed, or `sha256` is wrong.",
+        remedy="Run it again; if this repeats, the file has changed there, or `sha256` is wrong.",
     )
 
 
@@ -192,7 +192,8 @@ def _unpack(archive: Path, member: str, draft: Path, name: str) -> None:
             ]
             if len(fitting) != 1:
                 raise ModelError(
-                    f"the archive holds {len(fitting)} files {member}, not one", where=name
+                    f"the archive holds {len(fitting)} files that match {member}, not one",
+                    where=name,
                 )
             # A damaged member raises here: zip carries a checksum of each.
             with source.open(fitting[0]) as packed, draft.open("wb") as file:
@@ -201,11 +202,11 @@ def _unpack(archive: Path, member: str, draft: Path, name: str) -> None:
         raise ModelError(
             f"the archive cannot be unpacked ({first_line(error)}); it is kept",
             where=archive,
-            remedy="Make room, then run it again: nothing is fetched twice.",
+            remedy="Make room, then run it again: the download is not repeated.",
         ) from error
     except (zipfile.BadZipFile, zlib.error, EOFError) as error:
         raise ModelError(
-            f"the archive is damaged ({first_line(error)}); it is thrown away",
+            f"the archive is damaged ({first_line(error)}) and was deleted",
             where=name,
             remedy="Run it again.",
         ) from error

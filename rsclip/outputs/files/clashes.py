@@ -45,7 +45,7 @@ def refuse_clashes(
         plain = name.encode("utf-8", "backslashreplace").decode()
         if plain != name:
             raise OutputError(
-                "the name is not UTF-8, as GDAL wants names", where=plain, remedy="Choose another."
+                "the name is not UTF-8, which GDAL needs", where=plain, remedy="Choose another."
             )
     for name in names.values():
         if len(os.fsencode(name)) > _LONGEST_NAME:

@@ -255,7 +255,7 @@ class Staging:
                 raise WriteError(
                     "another run has written it meanwhile",
                     where=at,
-                    remedy="That one stays; no output of this run was left behind.",
+                    remedy="The other run's file is kept; no output of this run was left behind.",
                 ) from error
             if isinstance(error, OSError):
                 told = write_error(error, at)

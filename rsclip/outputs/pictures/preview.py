@@ -122,7 +122,9 @@ def draw_preview(
             )
             if scene.shape != tuple(about["shape"]):
                 raise SceneError(
-                    "it is not the scene of the mask any more", where=source, remedy="Run again."
+                    "it is no longer the scene that the mask was made from",
+                    where=source,
+                    remedy="Run again.",
                 )
             radiometry = fit(scene, record["settings"].get("stretch"))
         except RsclipError:

@@ -158,14 +158,14 @@ def check_path(path: str | Path, kind: str) -> None:
     for letter in ";!":
         if letter in os.fspath(path):
             raise OutputError(
-                f"vector files cannot be written where the path has {letter!r} in it",
+                f"vector files cannot be written to a path with {letter!r} in it",
                 where=path,
                 remedy="Choose another folder (-o), or --vector-format=none or parquet.",
             )
     full = str(Path(path).absolute())
     if kind == "gpkg" and (code := _DECODED.search(full)):
         warn(
-            f"QGIS opens no GeoPackage where the path has {code[0]!r} in it ({full}): choose "
+            f"QGIS cannot open a GeoPackage with {code[0]!r} in its path ({full}): choose "
             "another folder (-o), or --vector-format=fgb"
         )
 

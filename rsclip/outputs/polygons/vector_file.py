@@ -240,7 +240,7 @@ class VectorWriter:
         table = self._count * _DBF_RECORD
         if max(self._bytes, table) > _SHAPEFILE_LIMIT:
             raise WriteError(
-                "the polygons need more than 2 GB, where a Shapefile ends",
+                "the polygons need more than the 2 GB that a Shapefile can hold",
                 where=self._path.name,
                 remedy="Choose --vector-format=gpkg (or fgb, parquet), or fewer and smaller "
                 "outlines with --min-area, --sieve or --simplify.",
