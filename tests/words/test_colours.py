@@ -110,6 +110,15 @@ def test_common_land_cover_is_told_apart_by_every_eye(eye):
     assert nearest[0] >= 18, nearest
 
 
+@pytest.mark.parametrize("eye", EYES)
+def test_the_twenty_classes_of_the_earth_are_told_apart_by_every_eye(eye):
+    colours = {item.name: item.colour for item in load_legend("set:earth").classes}
+    assert len(colours) == 20
+    for (first, one), (second, other) in itertools.combinations(colours.items(), 2):
+        assert np.linalg.norm(lab(one, eye) - lab(other, eye)) >= 12, (first, second)
+    assert all(lab(colours[name], eye)[0] >= 80 for name in ("snow", "cloud"))
+
+
 def test_plants_of_one_legend_stay_green():
     words = ["forest", "woodland", "tree", "grass", "grassland", "meadow", "vegetation", "lawn"]
     for colour in choose_colours([([word], None) for word in words]):

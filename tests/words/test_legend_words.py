@@ -176,10 +176,13 @@ def test_unknown_set_names_the_nearest_and_all():
         load_legend("set:../colours")
 
 
-def test_landcover_is_the_synthetic_scenes_classes_in_order():
-    from rsclip.nano.scenes.classes import CLASSES
+def test_landcover_and_earth_are_the_classes_that_nano_was_trained_on():
+    from rsclip.nano.scenes import CLASSES, MORE_CLASSES
 
-    assert tuple(item.name for item in load_legend("set:landcover").classes) == CLASSES
+    land, earth = (load_legend(f"set:{name}").classes for name in ("landcover", "earth"))
+    assert tuple(item.name for item in land) == CLASSES
+    assert tuple(item.name for item in earth) == CLASSES + MORE_CLASSES
+    assert [item.words for item in land] == [item.words for item in earth[: len(land)]]
 
 
 def test_official_sets_are_as_published():
