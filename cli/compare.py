@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from rsclip.config import COMPARE_OPTIONS
+from rsclip.config import COMPARE_OPTIONS, DEFAULT_METHOD
 from rsclip_cli.completion import complete_classes
 from rsclip_cli.options import (
     GroupedCommand,
@@ -16,6 +16,7 @@ from rsclip_cli.options import (
     gather_config,
     output_options,
     progress_option,
+    sweep_options,
 )
 from rsclip_cli.report import ProgressLine, guard
 from rsclip_cli.table import print_table
@@ -41,8 +42,8 @@ _WIDE = 100
 @click.option(
     "--methods",
     metavar="METHOD,...",
-    required=True,
-    help="Methods with their options, as in clearclip,sclip,gem:blocks=4, or all.",
+    help="Methods with their options, as in clearclip,sclip,gem:blocks=4, or all  "
+    f"[default: {DEFAULT_METHOD}].",
 )
 @click.option(
     "--labels", metavar="FILE", help="The truth, raster or vector: scores what each method found."
@@ -50,16 +51,20 @@ _WIDE = 100
 @click.option(
     "-o", "--output-dir", metavar="DIR", default=".", help="Output folder, created if missing."
 )
+@sweep_options
 @config_file_option
-@config_flags(*COMPARE_OPTIONS)
+@config_flags(*(name for name in COMPARE_OPTIONS if name != "gsd"))
 @progress_option
 @output_options
 def command(
     scene: str,
     classes: str | None,
-    methods: str,
+    methods: str | None,
     labels: str | None,
     output_dir: str,
+    gsd: tuple[float, ...],
+    words: tuple[str, ...],
+    thresholds: tuple[float, ...],
     config_file: str | None,
     progress: str,
     quiet: bool,
@@ -67,11 +72,15 @@ def command(
     as_json: bool,
     **flags: Any,
 ) -> None:
-    """Segment SCENE by several methods in one pass, and show how they agree.
+    """Segment SCENE by several methods or settings, and show how they agree.
 
-    Writes <stem>_<method>_mask.tif of each with its names and style, <stem>_compare.png with all
-    side by side, <stem>_compare_classes.csv, <stem>_compare_agreement.csv and
-    <stem>_compare.json. With --labels, each method is scored.
+    Methods go through the model in one pass; each of --gsd, --words and --thresholds is a pass of
+    its own.
+
+    Writes <stem>_<method>_mask.tif of each with its names and style (of a pixel size
+    <stem>_<method>-0.5-m_mask.tif), <stem>_compare.png with all side by side,
+    <stem>_compare_classes.csv, <stem>_compare_agreement.csv and <stem>_compare.json. With
+    --labels, each mask is scored.
 
     \b
     Exit codes: 0 done; 2 wrong before any pixel was read; 1 anything after.
@@ -80,13 +89,19 @@ def command(
         from rsclip.scene.source import stem_of
         from rsclip.study.compare import compare
 
+        if len(gsd) == 1:
+            # One pixel size is no comparison, but the one to work at.
+            flags["gsd"], gsd = gsd[0], ()
         config = gather_config(config_file, flags)
         shown = ProgressLine(quiet=quiet, scenes=[stem_of(scene)], form=progress)
         found = compare(
             scene,
             classes,
-            methods,
+            methods or (),
             output_dir,
+            gsd=gsd,
+            words=words,
+            thresholds=thresholds,
             labels=labels,
             config=config,
             progress=shown,

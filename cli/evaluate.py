@@ -218,17 +218,12 @@ def command(
 
         if segmenting or holds_scenes(place, truth):
             config = gather_config(config_file, flags)
-            spec: Any = classes
-            if classes is None and config.adapter is not None:
-                from rsclip.adapters.header import read_header
-
-                spec = read_header(config.adapter).legend
-            if spec is None:
+            if classes is None and config.adapter is None:
                 raise click.UsageError(f"Give --classes: {place} is segmented first.")
             if confidence_file:
                 raise click.UsageError("--confidence is for a mask, not for scenes.")
             trials = try_settings(
-                place, truth, spec, output_dir, config=config, progress=shown,
+                place, truth, classes, output_dir, config=config, progress=shown,
                 **axes, **scoring,
             )  # fmt: skip
             shown.close()

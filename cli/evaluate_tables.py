@@ -1,7 +1,6 @@
 """How `rsclip evaluate` prints what it found."""
 
 import json
-import math
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -11,7 +10,6 @@ from rsclip_cli.table import print_table
 if TYPE_CHECKING:
     from rsclip.study.evaluate import Evaluation, Trial
     from rsclip.study.sample import Assessment
-    from rsclip.study.sample.estimate import Estimate
 
 __all__ = ["print_json", "show_areas", "show_scores", "show_trials"]
 
@@ -67,34 +65,14 @@ def show_trials(trials: "list[Trial]", said: list[str], *, as_json: bool) -> Non
 
 def show_areas(found: "Assessment") -> None:
     """Print accuracy, areas and the area-adjusted confusion."""
-    estimates, names = found.estimates, found.legend.names
-    rows = []
-    for value in found.shown():
-        area = found.area(value)
-        ground = "-" if area is None else f"{area.value:,.2f} +- {area.half:,.2f}"
-        scores = (estimates.user[value], estimates.producer[value], estimates.share[value])
-        rows.append([names[value], *map(_percent, scores), ground])
-    print_table(["class", "user's accuracy", "producer's accuracy", "share", "hectares"], rows)
-    click.echo(f"\nOverall accuracy: {_percent(estimates.overall)} %")
-    shown = found.shown()
-    click.echo("\nArea-adjusted confusion, % of the area; rows: map, columns: labelled")
-    table = [
-        [names[value], *(f"{100 * estimates.matrix[value, other]:.2f}" for other in shown)]
-        for value in shown
-    ]
-    print_table(["", *(names[value] for value in shown)], table)
-    click.echo(
-        f"\nFrom {int(found.counts.sum())} labelled points; accuracies and shares in percent, "
-        "+- half the 95 % interval (Olofsson et al. 2014)."
-    )
+    from rsclip.study.sample.report import CONFUSION, area_table, confusion_table, sentences
+
+    print_table(*area_table(found))
+    click.echo(f"\n{CONFUSION}")
+    print_table(*confusion_table(found))
+    click.echo("\n" + "\n".join(sentences(found)))
     if found.paths:
         click.echo(found.paths["page"])
-
-
-def _percent(found: "Estimate") -> str:
-    if math.isnan(found.value):
-        return "-"
-    return f"{100 * found.value:.1f} +- {100 * found.half:.1f}"
 
 
 def _print(content: Any) -> None:

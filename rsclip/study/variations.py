@@ -7,7 +7,7 @@ from typing import Any
 
 from rsclip.errors import LegendError, OptionError
 from rsclip.run.source import ClassesRead
-from rsclip.words.legend import Legend, LegendSpec
+from rsclip.words.legend import Legend, LegendSpec, class_file
 
 __all__ = ["WORD_VARIANTS", "Variation", "vary"]
 
@@ -47,10 +47,16 @@ class Variation:
         ]
         return ", ".join(filter(None, parts))
 
+    @property
+    def slug(self) -> str:
+        """The same as part of a file's name, "-0.5-m-tuned-words"; "" for the settings' own."""
+        return "".join(f"-{part.replace(' ', '-')}" for part in self.label.split(", ") if part)
+
 
 def vary(
-    classes: LegendSpec | ClassesRead,
+    classes: LegendSpec | None,
     background: str | None,
+    adapter: str | None = None,
     *,
     gsd: Sequence[float] = (),
     words: Sequence[str] = (),
@@ -59,8 +65,9 @@ def vary(
     """Return every combination, each once, in the order given.
 
     Args:
-        classes: As `rsclip.segment` takes them.
+        classes: As `rsclip.segment` takes them; None: those of the adapter.
         background: As `SegmentConfig.background`.
+        adapter: As `SegmentConfig.adapter`.
         gsd: Pixel sizes in metres.
         words: Some of `WORD_VARIANTS`.
         thresholds: 0 to 1.
@@ -79,7 +86,7 @@ def vary(
             remedy=f"Give some of {', '.join(WORD_VARIANTS)}.",
         )  # fmt: skip
     names = tuple(dict.fromkeys(words)) or WORD_VARIANTS[:1]
-    read = {name: _read(classes, background, name) for name in names}
+    read = {name: _read(classes, background, adapter, name) for name in names}
     sizes: Sequence[float | None] = tuple(dict.fromkeys(gsd)) or (None,)
     levels: Sequence[float | None] = tuple(dict.fromkeys(thresholds)) or (None,)
     return [
@@ -88,15 +95,18 @@ def vary(
     ]
 
 
-def _read(classes: LegendSpec | ClassesRead, background: str | None, words: str) -> ClassesRead:
+def _read(
+    classes: LegendSpec | None, background: str | None, adapter: str | None, words: str
+) -> ClassesRead:
     if words == "tuned":
-        if isinstance(classes, ClassesRead) or not isinstance(classes, str):
+        named = isinstance(classes, str) and classes.strip().lower().startswith("set:")
+        if classes is None or not (named or class_file(classes)):
             raise LegendError(
                 "tuned words are those of a set or a class file", where="--words",
                 remedy="Name one, or leave tuned out.",
             )  # fmt: skip
-        return ClassesRead.read(f"{classes.strip().removesuffix(':tuned')}:tuned", background)
-    read = classes if isinstance(classes, ClassesRead) else ClassesRead.read(classes, background)
+        classes = f"{str(classes).strip().removesuffix(':tuned')}:tuned"
+    read = ClassesRead.read(classes, background, adapter)
     if words == "first":
         own = [
             item if item.background else replace(item, words=item.words[:1], descriptions=())

@@ -1,15 +1,17 @@
 """`compare`: one scene through several methods at once, and how their masks agree."""
 
 import contextlib
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+import functools
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
 from rsclip.adapters.header import Header, read_header
 from rsclip.config import COMPARE_OPTIONS, SegmentConfig, build_config
+from rsclip.errors import OptionError
 from rsclip.methods import get_method, parse_options
 from rsclip.outputs.files.staging import Staging
 from rsclip.outputs.pictures.preview import write_preview
@@ -28,6 +30,8 @@ from rsclip.study.compare.choices import Choice, parse_choices
 from rsclip.study.compare.picture import coarse_shape, draw_comparison
 from rsclip.study.compare.tables import write_agreement, write_scores
 from rsclip.study.truth import Labels, open_labels
+from rsclip.study.variations import Variation, vary
+from rsclip.types import ModelDefaults
 from rsclip.words.legend import Legend, LegendSpec
 
 if TYPE_CHECKING:
@@ -62,9 +66,12 @@ class Comparison:
 def compare(
     scene: str | Path,
     classes: LegendSpec | None,
-    methods: str | Sequence[str],
+    methods: str | Sequence[str] = (),
     output_dir: str | Path = ".",
     *,
+    gsd: Sequence[float] = (),
+    words: Sequence[str] = (),
+    thresholds: Sequence[float] = (),
     labels: str | Path | None = None,
     config: SegmentConfig | None = None,
     backbone: "Backbone | None" = None,
@@ -72,17 +79,22 @@ def compare(
     protect: Sequence[str | Path] = (),
     **options: Any,
 ) -> Comparison:
-    """Segment one scene by several methods in one pass.
+    """Segment one scene by several methods in one pass, or by several settings.
 
-    The scene is read once, and blocks of the model that methods leave alone run once for all.
-    Each mask is the one that `segment` would write. See docs/methods.md for the outputs.
+    The scene is read once for all methods, and blocks of the model that methods leave alone run
+    once for all; each pixel size, word variant and threshold is a pass of its own. Each mask is
+    the one that `segment` would write. See docs/methods.md for the outputs.
 
     Args:
         scene: A file, URL or GDAL virtual path.
         classes: As `rsclip.segment` takes them; None: those of the `adapter`.
-        methods: Names, such as "clearclip,gem:blocks=4" or a sequence of them. An `adapter` in the
+        methods: Names, such as "clearclip,gem:blocks=4" or a sequence of them; none: that of the
+            settings. An `adapter` in the
             settings is one more, with its own method.
         output_dir: Where the outputs go.
+        gsd: Pixel sizes in metres to compare.
+        words: Some of "given", "first" and "tuned", as `rsclip.try_settings` takes them.
+        thresholds: Lowest scores that keep a label, to compare.
         labels: The truth: a raster or vector file. Without, nothing is scored.
         config: Settings; `config.COMPARE_OPTIONS` are those that count.
         backbone: A ready model, in place of the configuration's.
@@ -95,43 +107,62 @@ def compare(
             option, the model, or labels that do not overlap the scene or share no class with it.
         RunError: Something failed after; nothing is left under a final name.
     """
-    choices = parse_choices(methods)
     settings = build_config({} if config is None else config.to_dict(), options)
+    choices = parse_choices(methods or settings.method)
     kept = settings.to_dict()
     if settings.adapter is not None:
         # The model's adapter is that of its first method.
         choices = [_adapted(read_header(settings.adapter)), *choices]
     # What only `segment` writes is neither checked nor recorded.
     settings = build_config({name: kept[name] for name in COMPARE_OPTIONS})
+    if len(gsd) > 1 and settings.resample_output == "working":
+        raise OptionError(
+            "masks of several pixel sizes have no grid in common", where="--resample-output",
+            remedy="Leave it out: masks then lie on the scene's own grid.",
+        )  # fmt: skip
     # Memory is estimated for the method that takes most of it.
     heaviest = max(choices, key=lambda each: get_method(each.method).pair_matrices)
     settings = settings.replace(method=heaviest.method, vector_format="none", areas=False)
-    truth_file = [] if labels is None else [labels]
-    job = Job.prepare([scene], classes, output_dir, settings, [*protect, *truth_file])
-    (source,) = job.sources
-    if source.error is not None:
-        raise source.error
-    names = _names(source.stem, choices)
-    Staging.check(job.folder, names, overwrite=settings.overwrite, inputs=job.inputs)
+    inputs = [*protect, *([] if labels is None else [labels])]
+    passes = [
+        _Pass.prepare(each, choices, settings, scene, output_dir, inputs)
+        for each in vary(classes, settings.background, settings.adapter, gsd=gsd, words=words,
+                         thresholds=thresholds)
+    ]  # fmt: skip
+    every = [choice for each in passes for choice in each.choices]
+    first = passes[0].job
+    legend, names = first.legend, _names(first.sources[0].stem, every)
+    Staging.check(first.folder, names, overwrite=settings.overwrite, inputs=first.inputs)
+    load = _once(settings, backbone)
     with gdal_env(), contextlib.ExitStack() as stack:
-        opened = stack.enter_context(source.open())
-        defaults = outline_of(settings, backbone).defaults
-        asked, settings = settings, apply_defaults(opened, settings, defaults)
-        warn_of_pixel_size(opened, asked, defaults.gsd_range)
+        scenes = [stack.enter_context(each.job.sources[0].open()) for each in passes]
+        for each, opened in zip(passes, scenes, strict=True):
+            each.lay_grid(opened, outline_of(each.job.settings, backbone).defaults)
         truth = None
         if labels is not None:
-            truth = stack.enter_context(open_labels(labels, opened, job.legend))
-        model = load_for_job(job, backbone, _loader(choices, backbone), methods=len(choices))
-        index = [query.class_index for query in model.queries]
-        run = SceneRun(opened, model.encoder, job.legend, index, settings)
+            truth = stack.enter_context(open_labels(labels, scenes[0], legend))
+        runs = [
+            each.start(opened, load_for_job(each.job, backbone, _loader(choices, load),
+                                            methods=len(choices)))
+            for each, opened in zip(passes, scenes, strict=True)
+        ]  # fmt: skip
         staging = stack.enter_context(
-            Staging(job.folder, names, overwrite=settings.overwrite, inputs=job.inputs)
+            Staging(first.folder, names, overwrite=settings.overwrite, inputs=first.inputs)
         )
-        record = describe_run(opened, run, job.legend, settings, model.queries, model.facts)
-        record["settings"] = {name: record["settings"][name] for name in COMPARE_OPTIONS}
-        counts = _segment(staging, names, choices, opened, run, job.legend, record, progress)
-        agreement = _finish(staging, choices, opened, run, job.legend, counts, truth)
-        record |= _outcome(choices, run, counts, job.legend, agreement)
+        counts: list[Counts] = []
+        outcomes: list[dict[str, Any]] = []
+        records = []
+        for each, opened, (run, model) in zip(passes, scenes, runs, strict=True):
+            own = describe_run(
+                opened, run, each.job.legend, each.settings, model.queries, model.facts
+            )
+            own["settings"] = {name: own["settings"][name] for name in COMPARE_OPTIONS}
+            records.append(own)
+            found = _segment(staging, each.choices, opened, run, each.job.legend, own, progress)
+            counts += found
+            outcomes += [{**describe_outcome(run, one, legend), **each.facts} for one in found]
+        agreement = _finish(staging, every, scenes[0], runs[0][0], legend, counts, truth)
+        record = {**records[0], **_outcome(every, outcomes, agreement)}
         record["labels"] = None if labels is None else str(labels)
         write_record(staging.path("record"), record)
         paths = staging.publish()
@@ -140,8 +171,75 @@ def compare(
         for item in record["methods"]
     }
     return Comparison(
-        str(scene), [each.label for each in choices], job.legend, paths, shares, agreement, record
+        str(scene), [each.label for each in every], legend, paths, shares, agreement, record
     )
+
+
+@dataclass
+class _Pass:
+    """One reading of the scene: all methods by one variation of the settings.
+
+    Attributes:
+        job: What it was asked for.
+        choices: The methods, named with the variation.
+        settings: As they hold for the model and the scene.
+        facts: What the record says of the variation; empty for the settings as they are.
+    """
+
+    job: Job
+    choices: Sequence[Choice]
+    settings: SegmentConfig
+    facts: Mapping[str, Any]
+
+    @classmethod
+    def prepare(
+        cls,
+        variation: Variation,
+        choices: Sequence[Choice],
+        settings: SegmentConfig,
+        scene: str | Path,
+        folder: str | Path,
+        inputs: Sequence[str | Path],
+    ) -> Self:
+        settings = settings.replace(**variation.settings)
+        job = Job.prepare([scene], variation.classes, folder, settings, inputs)
+        if (error := job.sources[0].error) is not None:
+            raise error
+        own = choices
+        facts: dict[str, Any] = {}
+        if variation.label:
+            own = [
+                replace(
+                    each,
+                    label=f"{each.label}, {variation.label}",
+                    slug=f"{each.slug}{variation.slug}",
+                )
+                for each in choices
+            ]
+            facts = {"words": variation.words, **variation.settings}
+        return cls(job, own, settings, facts)
+
+    def lay_grid(self, scene: Scene, defaults: ModelDefaults) -> None:
+        """Lay the scene's working grid."""
+        asked, self.settings = self.settings, apply_defaults(scene, self.settings, defaults)
+        warn_of_pixel_size(scene, asked, defaults.gsd_range)
+
+    def start(self, scene: Scene, model: Model) -> tuple[SceneRun, Model]:
+        """Make the run ready for its model."""
+        index = [query.class_index for query in model.queries]
+        return SceneRun(scene, model.encoder, self.job.legend, index, self.settings), model
+
+
+def _once(settings: SegmentConfig, backbone: "Backbone | None") -> "Callable[[], Backbone]":
+    """Return a loader that loads once."""
+
+    @functools.cache
+    def load() -> "Backbone":
+        from rsclip.model import load_backbone
+
+        return backbone or load_backbone(settings.model, settings.weights)
+
+    return load
 
 
 def _adapted(header: Header) -> Choice:
@@ -167,13 +265,11 @@ def _names(stem: str, choices: Sequence[Choice]) -> dict[str, str]:
     }
 
 
-def _loader(choices: Sequence[Choice], backbone: "Backbone | None") -> Any:
+def _loader(choices: Sequence[Choice], backbone: "Callable[[], Backbone]") -> Any:
     methods = [(each.method, each.options) for each in choices]
 
     def load(legend: Legend, config: SegmentConfig) -> Model:
-        from rsclip.model import load_backbone
-
-        ready = backbone or load_backbone(config.model, config.weights)
+        ready = backbone()
         for each in choices:
             each.check(ready.depth)
         return load_model(legend, config, ready, methods)
@@ -183,7 +279,6 @@ def _loader(choices: Sequence[Choice], backbone: "Backbone | None") -> Any:
 
 def _segment(
     staging: Staging,
-    names: Mapping[str, str],
     choices: Sequence[Choice],
     scene: Scene,
     run: SceneRun,
@@ -238,19 +333,15 @@ def _finish(
 
 
 def _outcome(
-    choices: Sequence[Choice],
-    run: SceneRun,
-    counts: Sequence[Counts],
-    legend: Legend,
-    agreement: Agreement,
+    choices: Sequence[Choice], outcome: Sequence[Mapping[str, Any]], agreement: Agreement
 ) -> dict[str, Any]:
     """Return what the record gains in the end; numbers by class are by legend value."""
-    outcome = [describe_outcome(run, one, legend) for one in counts]
-    own = ("results", "folded")
+    own = ("results", "folded", "words", "gsd", "threshold")
     described = [
-        {**choice.facts(), **{key: one[key] for key in own}, **_scores(choice.label, agreement)}
+        {**choice.facts(), **{key: one[key] for key in own if key in one},
+         **_scores(choice.label, agreement)}
         for choice, one in zip(choices, outcome, strict=True)
-    ]
+    ]  # fmt: skip
     return {
         **{key: value for key, value in outcome[0].items() if key not in own},
         "methods": described,

@@ -222,7 +222,7 @@ def _one(
             mask, pair.labels, None, scoring, classes=classes, placed=placed, name=pair.image
         )
     places = (pair.image, str(pair.labels), str(mask), str(folder))
-    return Part.of(found, [_without(places, text) for text in said])
+    return Part.of(found, [(_without(places, text), text) for text in said])
 
 
 def _without(places: Collection[str], text: str) -> str:

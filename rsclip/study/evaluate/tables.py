@@ -22,6 +22,7 @@ __all__ = [
     "notes",
     "overall_rows",
     "percent",
+    "write_csv",
     "write_images",
     "write_markdown",
     "write_overall",
@@ -53,7 +54,7 @@ def write_scores(path: Path, heads: Sequence[str], rows: Rows) -> None:
             for key in keys:
                 line += _with_ends(float(scores[key][value]), found.class_interval(key, value))
             lines.append(line)
-    _write_csv(path, [*heads, "class", "support", *_ends_named(keys)], lines)
+    write_csv(path, [*heads, "class", "support", *_ends_named(keys)], lines)
 
 
 def write_overall(path: Path, heads: Sequence[str], rows: Rows) -> None:
@@ -69,7 +70,7 @@ def write_overall(path: Path, heads: Sequence[str], rows: Rows) -> None:
         for key in keys:
             line += _with_ends(found.overall[key], found.overall_intervals.get(key))
         lines.append(line)
-    _write_csv(path, [*heads, "pixels", *_ends_named(keys)], lines)
+    write_csv(path, [*heads, "pixels", *_ends_named(keys)], lines)
 
 
 def write_images(path: Path, heads: Sequence[str], rows: Rows) -> None:
@@ -87,7 +88,7 @@ def write_images(path: Path, heads: Sequence[str], rows: Rows) -> None:
             line += [_number(overall[key]) for key in ("miou", "accuracy")]
             lines.append([*line, *(_number(float(value)) for value in image.iou)])
     header = [*heads, "image", "pixels", "miou", "accuracy", *(f"iou {name}" for name in names)]
-    _write_csv(path, header, lines)
+    write_csv(path, header, lines)
 
 
 def _ends_named(keys: Sequence[str]) -> list[str]:
@@ -98,7 +99,12 @@ def _with_ends(value: float, interval: Interval | None) -> list[str]:
     return [_number(one) for one in (value, *(interval or (math.nan, math.nan)))]
 
 
-def _write_csv(path: Path, header: Sequence[str], lines: Sequence[Sequence[object]]) -> None:
+def write_csv(path: Path, header: Sequence[str], lines: Sequence[Sequence[object]]) -> None:
+    """Write a table.
+
+    Raises:
+        WriteError: The file cannot be written.
+    """
     try:
         with path.open("w", encoding="utf-8", newline="") as file:
             writer = csv.writer(file, lineterminator="\n")

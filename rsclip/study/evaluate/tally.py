@@ -32,7 +32,7 @@ class Part:
         outlines: int64 (4, K), what `Boundaries` counts, or None.
         tolerance: Of outlines, pixels.
         unmapped: Labelled pixels where the map has no data.
-        notes: What was said of it.
+        notes: What was said of it, without the name of the file, and as it was said.
     """
 
     image: str
@@ -41,10 +41,10 @@ class Part:
     outlines: Counts | None
     tolerance: float
     unmapped: int
-    notes: tuple[str, ...]
+    notes: tuple[tuple[str, str], ...]
 
     @classmethod
-    def of(cls, found: Evaluation, notes: Sequence[str]) -> Self:
+    def of(cls, found: Evaluation, notes: Sequence[tuple[str, str]]) -> Self:
         """Return the counts of an evaluation."""
         lines, tolerance = found.boundaries, 0.0
         outlines = None
@@ -85,7 +85,7 @@ class Part:
         return cls(
             entry["image"], tuple(entry["classes"]), matrix,
             None if outlines is None else np.array(outlines, np.int64), entry["tolerance"],
-            entry["unmapped"], tuple(entry["notes"]),
+            entry["unmapped"], tuple((short, said) for short, said in entry["notes"]),
         )  # fmt: skip
 
 
@@ -104,7 +104,7 @@ class Tally:
         self._tolerance = 0.0
         self._unmapped = 0
         self._images: list[tuple[str, Counts]] = []
-        self._notes: dict[str, int] = {}
+        self._notes: dict[str, list[str]] = {}
 
     def add(self, part: Part) -> None:
         """Add an image."""
@@ -125,8 +125,8 @@ class Tally:
         own[:, place] = counted.sums
         self._images.append((part.image, own))
         self._unmapped += part.unmapped
-        for note in dict.fromkeys(part.notes):
-            self._notes[note] = self._notes.get(note, 0) + 1
+        for short, note in part.notes:
+            self._notes.setdefault(short, []).append(note)
 
     def result(self) -> Evaluation:
         """Return the scores of all images together.
@@ -147,8 +147,9 @@ class Tally:
                 remedy="Check that labels and classes belong together, --ignore and --mapping.",
             )  # fmt: skip
         with collect_warnings() as said:
-            for note, count in self._notes.items():
-                warn(f"{note} (in {count} of {self._count} images)")
+            for short, notes in self._notes.items():
+                one = len(notes) == 1
+                warn(notes[0] if one else f"{short} (in {len(notes)} of {self._count} images)")
         count = len(self._names)
         images = [ImageScores(name, _grown(sums, count, 1)) for name, sums in self._images]
         units = np.array([each.sums for each in images if each.sums[1].any()])

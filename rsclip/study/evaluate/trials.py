@@ -97,7 +97,7 @@ class Asked:
 def try_settings(
     scene: str | Path,
     labels: str | Path,
-    classes: LegendSpec,
+    classes: LegendSpec | None,
     output_dir: str | Path | None = None,
     *,
     gsd: Sequence[float] = (),
@@ -116,7 +116,7 @@ def try_settings(
     Args:
         scene: As `rsclip.segment` takes it; or a folder or a pattern of scenes, scored together.
         labels: As `evaluate` takes them.
-        classes: As `rsclip.segment` takes them.
+        classes: As `rsclip.segment` takes them; None: those of `config`'s adapter.
         output_dir: Where tables, pictures and the page go; None: nowhere.
         gsd: Pixel sizes in metres; empty: that of `config`.
         models: Names of models; empty: that of `config`.
@@ -144,7 +144,7 @@ def try_settings(
 
 def run_trials(
     asked: Asked,
-    classes: LegendSpec,
+    classes: LegendSpec | None,
     axes: Axes,
     settings: SegmentConfig,
     output_dir: str | Path | None = None,
@@ -156,7 +156,12 @@ def run_trials(
     """
     inputs = [each for pair in asked.pairs for each in (pair.image, pair.labels)]
     variations = vary(
-        classes, settings.background, gsd=axes.gsd, words=axes.words, thresholds=axes.thresholds
+        classes,
+        settings.background,
+        settings.adapter,
+        gsd=axes.gsd,
+        words=axes.words,
+        thresholds=axes.thresholds,
     )
     choices: Sequence[Choice | None] = parse_choices(axes.methods) if axes.methods else (None,)
     models = tuple(dict.fromkeys(axes.models)) or (settings.model,)

@@ -1,10 +1,8 @@
 """`assess`: what a labelled sample says of a map: accuracy and areas, with their intervals."""
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,87 +14,15 @@ from rsclip.scene.gdal import guarded
 from rsclip.scene.scene import gdal_env
 from rsclip.scene.source import stem_of
 from rsclip.study.evaluate.masks import Mask
+from rsclip.study.sample.assessment import Assessment
 from rsclip.study.sample.draw import DESIGN, SAMPLE, STRATA, THIN, stratify
-from rsclip.study.sample.estimate import Estimate, Estimates, estimate
+from rsclip.study.sample.estimate import estimate
+from rsclip.study.sample.report import write_areas, write_pages
 from rsclip.study.truth_points import read_points
 from rsclip.types import Window
-from rsclip.version import __version__
-from rsclip.words.legend import Legend, LegendSpec
+from rsclip.words.legend import LegendSpec
 
 __all__ = ["Assessment", "assess"]
-
-
-@dataclass(frozen=True)
-class Assessment:
-    """Accuracy and areas of a map, estimated from a sample.
-
-    Arrays by class are by legend value: 0 for unclassified, then 1..N.
-
-    Attributes:
-        mask: The map as it was named.
-        points: The sample as it was named.
-        legend: Classes of the map.
-        counts: int64 (K, K) labelled points, rows as the map has them, columns as labelled.
-        estimates: Area-adjusted accuracy and shares.
-        hectares: The map's ground; None where it has no place on Earth.
-        strata: Name -> labelled points.
-        warnings: What was said on the way.
-        paths: Key -> file that was written.
-    """
-
-    mask: str
-    points: str
-    legend: Legend
-    counts: NDArray[np.int64]
-    estimates: Estimates
-    hectares: float | None
-    strata: Mapping[str, int]
-    warnings: list[str]
-    paths: Mapping[str, Path] = field(default_factory=dict)
-
-    def shown(self) -> list[int]:
-        """Return the legend values that are in the map's points or in the labels."""
-        return [v for v in self.legend.names if self.counts[v].any() or self.counts[:, v].any()]
-
-    def area(self, value: int) -> Estimate | None:
-        """Return a class's area in hectares; None where the map has no place on Earth."""
-        if self.hectares is None:
-            return None
-        share = self.estimates.share[value]
-        return Estimate(share.value * self.hectares, share.error * self.hectares)
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return plain values, ready for JSON."""
-        shown, names = self.shown(), self.legend.names
-        pick = np.ix_(shown, shown)
-        return {
-            "software": {"rsclip": __version__},
-            "mask": self.mask,
-            "points": self.points,
-            "estimators": "Olofsson et al. 2014; Stehman 2014 where strata are not the classes",
-            "intervals": "95 %, as value and half width",
-            "hectares": self.hectares,
-            "strata": dict(self.strata),
-            "overall_accuracy": _plain(self.estimates.overall),
-            "classes": [
-                {
-                    "name": names[value],
-                    "users_accuracy": _plain(self.estimates.user[value]),
-                    "producers_accuracy": _plain(self.estimates.producer[value]),
-                    "share": _plain(self.estimates.share[value]),
-                    "hectares": _plain(self.area(value)),
-                }
-                for value in shown
-            ],
-            "confusion": {
-                "classes": [names[value] for value in shown],
-                "rows": "map",
-                "columns": "labelled",
-                "points": self.counts[pick],
-                "area_shares": self.estimates.matrix[pick],
-            },
-            "warnings": self.warnings,
-        }
 
 
 def assess(
@@ -113,9 +39,10 @@ def assess(
         mask: The map.
         points: What `sample` drew, labelled since; or other points with a column of labels: these
             are taken for a simple random sample, stratified by the map's classes afterwards.
-        output_dir: Where `<stem>_areas_from_sample.json` goes; None: nowhere.
+        output_dir: Where `<stem>_areas_from_sample` goes as CSV, Markdown, HTML and JSON; None:
+            nowhere.
         classes: The mask's classes, as `evaluate` takes them.
-        overwrite: Replace it if it exists.
+        overwrite: Replace outputs that exist.
 
     Raises:
         InputError: A file is wrong, no point is labelled, or points lie where the map has no data.
@@ -156,16 +83,18 @@ def assess(
             estimate(index, mapped, reference, weights, count), hectares,
             dict(zip(names, units.tolist(), strict=True)), list(said),
         )  # fmt: skip
-        if output_dir is None:
-            return found
-        stem = stem_of(mask).removesuffix("_mask")
-        files = {"record": f"{stem}_areas_from_sample.json"}
-        with Staging(output_dir, files, overwrite=overwrite, inputs=[mask, points]) as staging:
-            write_record(staging.path("record"), found.to_dict())
-            return Assessment(
-                found.mask, found.points, found.legend, found.counts, found.estimates,
-                found.hectares, found.strata, found.warnings, staging.publish(),
-            )  # fmt: skip
+    if output_dir is None:
+        return found
+    stem = stem_of(mask).removesuffix("_mask")
+    files = {key: f"{stem}_areas_from_sample.{end}" for key, end in _ENDINGS.items()}
+    with Staging(output_dir, files, overwrite=overwrite, inputs=[mask, points]) as staging:
+        write_areas(staging.path("areas"), found)
+        write_pages(staging.path("markdown"), staging.path("page"), found)
+        write_record(staging.path("record"), found.to_dict())
+        return replace(found, paths=staging.publish())
+
+
+_ENDINGS = {"areas": "csv", "markdown": "md", "page": "html", "record": "json"}
 
 
 def _strata(
@@ -230,7 +159,3 @@ def _check_units(path: Path, names: list[str], units: NDArray[np.int64]) -> None
             f"{path}: few labelled points in {', '.join(thin)}: the intervals say little of them; "
             f"{THIN} or more are needed"
         )
-
-
-def _plain(found: Estimate | None) -> dict[str, float] | None:
-    return None if found is None else {"value": found.value, "half": found.half}

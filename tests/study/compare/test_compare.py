@@ -157,6 +157,46 @@ def test_scores_and_agreement_are_those_of_the_files(truth, tiny_model, tmp_path
     assert record["methods"][0]["miou"] == pytest.approx(found.agreement.scores["clearclip"].miou)
 
 
+def test_settings_side_by_side_are_masks_of_segment(rsclip, truth, tiny_model, tmp_path):
+    scene, path, _ = truth
+    out = tmp_path / "out"
+    done = rsclip(
+        "compare", scene, "--classes", CLASSES, "--model", tiny_model, "--labels", path, "-o", out,
+        "--gsd", "0.5,1.5", "--words", "given,first", "--thresholds", "0.2,0.4", "--json",
+    )  # fmt: skip
+    assert done.exit_code == 0, done.output
+    record = json.loads(done.stdout)
+    told = {(each["gsd"], each["words"], each["threshold"]): each for each in record["methods"]}
+    assert len(told) == 8
+    made = library.segment(
+        scene, CLASSES, tmp_path / "one", model=tiny_model, gsd=1.5, threshold=0.4,
+        vector_format="none",
+    )  # fmt: skip
+    mask = out / "scene_clearclip-1.5-m-threshold-0.4_mask.tif"
+    np.testing.assert_array_equal(read(mask), made.mask())
+    plain = library.segment(
+        scene, "building, water, forest", tmp_path / "two", model=tiny_model, gsd=0.5,
+        threshold=0.2, vector_format="none",
+    )  # fmt: skip
+    mask = out / "scene_clearclip-0.5-m-first-words-threshold-0.2_mask.tif"
+    np.testing.assert_array_equal(read(mask), plain.mask())
+    scored = library.evaluate(made.mask_path, path)
+    assert told[1.5, "given", 0.4]["miou"] == pytest.approx(scored.overall["miou"])
+    assert (out / "scene_compare.png").exists()
+    # One pixel size is no comparison.
+    one = rsclip("compare", scene, "--classes", CLASSES, "--model", tiny_model, "--methods",
+                 "clearclip,sclip", "--gsd", "1.5", "-o", tmp_path / "three")  # fmt: skip
+    assert one.exit_code == 0, one.output
+    assert (tmp_path / "three/scene_sclip_mask.tif").exists()
+    for wrong in (["--gsd", "1,x"], ["--gsd", "-1,2"], ["--words", "tuned"], ["--words", "best"],
+                  ["--thresholds", "2"], ["--gsd", "1,2", "--resample-output", "working"]):  # fmt: skip
+        bad = rsclip("compare", scene, "--classes", CLASSES, "--model", tiny_model, *wrong,
+                     "-o", tmp_path / "bad")  # fmt: skip
+        assert bad.exit_code == 2, wrong
+        assert bad.output.count("Error:") == 1
+        assert not (tmp_path / "bad").exists()
+
+
 def test_the_picture_shows_every_mask_in_its_colours(truth, tiny_model, tmp_path):
     scene, path, _ = truth
     found = library.compare(

@@ -1,5 +1,6 @@
 """`rsclip sample` and `rsclip evaluate --points`: from a mask to areas with intervals."""
 
+import csv
 import json
 import shutil
 import sqlite3
@@ -244,6 +245,13 @@ def test_the_commands(made, tmp_path, rsclip):
     assert json.loads(said.stdout)["overall_accuracy"]["value"] == found.estimates.overall.value
     record = json.loads((tmp_path / "out/town_areas_from_sample.json").read_text("utf-8"))
     assert record["classes"][0]["hectares"]["half"] == pytest.approx(found.area(1).half)
+    with (tmp_path / "out/town_areas_from_sample.csv").open(encoding="utf-8", newline="") as file:
+        row = next(csv.DictReader(file))
+    assert row["class"] == "building"
+    assert float(row["hectares_half"]) == pytest.approx(found.area(1).half, abs=1e-6)
+    for end in ("md", "html"):
+        text = (tmp_path / f"out/town_areas_from_sample.{end}").read_text("utf-8")
+        assert f"{found.area(1).value:,.2f} +- {found.area(1).half:,.2f}" in text
     # What was planned for is what comes out, as the map is better than was expected.
     assert found.estimates.overall.half < 0.04 * 1.1
     table = rsclip("evaluate", path, "--points", done)
