@@ -101,10 +101,8 @@ def _show(found: "Adaptation") -> None:
                              for each in (zero, chosen))]
         for at, (name, count) in enumerate(found.labels.items())
     ]  # fmt: skip
-    rows.append(
-        ["mean", str(sum(found.labels.values())),
-         *(_with_spread(each.miou.mean(), each.miou.std(ddof=1)) for each in (zero, chosen))]
-    )  # fmt: skip
+    means = [_with_spread(each.miou, each.to_dict()["spread"]) for each in (zero, chosen)]
+    rows.append(["mean", str(sum(found.labels.values())), *means])
     print_table(["class", "labels", "zero-shot", found.kind], rows)
     seconds = sum(found.seconds.values())
     click.echo(

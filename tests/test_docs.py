@@ -3,6 +3,8 @@
 import importlib.util
 import re
 import shlex
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -72,6 +74,29 @@ def test_commands_about_words_run(rsclip, repository, tmp_path, monkeypatch):
         assert done.exit_code == 0, f"{command}\n{done.output}"
         if overwrite:
             assert _mean_iou(shlex.split(command)[2]) > 0.4, command
+
+
+def test_the_loop_of_labels_gains(rsclip, repository, tmp_path, monkeypatch):
+    """Suggest, label, adapt, segment, evaluate: as docs/adapt.md has them."""
+    page = (repository / "docs/adapt.md").read_text(encoding="utf-8")
+    block = page.split("## The loop in five commands")[1].split("```")[1]
+    commands = [shlex.split(line) for line in block.splitlines()[1:] if line]
+    assert len(commands) == 5
+    for name in ("sample_tiles", "docs"):
+        (tmp_path / name).symlink_to(repository / name)
+    monkeypatch.chdir(tmp_path)
+    scene = commands[0][2]
+    plain = ("segment", scene, "--classes", "sample_tiles/classes.yaml", "-o", "out", "--overwrite")
+    assert rsclip(*plain).exit_code == 0
+    before = _mean_iou(scene)
+    for command in commands:
+        if command[0] == "python":
+            subprocess.run([sys.executable, *command[1:]], check=True, capture_output=True)
+            continue
+        overwrite = ["--overwrite"] if command[1] == "segment" else []
+        done = rsclip(*command[1:], *overwrite)
+        assert done.exit_code == 0, f"{command}\n{done.output}"
+    assert _mean_iou(scene) > before + 0.05
 
 
 def test_models_that_the_page_names_exist(repository):

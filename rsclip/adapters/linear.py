@@ -29,7 +29,7 @@ class Linear(Adapter):
     }  # fmt: skip
     learned: ClassVar[tuple[str, ...]] = ("weight", "bias")
     settings: ClassVar[tuple[Mapping[str, float], ...]] = (
-        {"strength": 0.3}, {"strength": 0.03}, {"strength": 0.003},
+        {"strength": 0.03}, {"strength": 0.003}, {"strength": 0.0003},
     )  # fmt: skip
 
     @classmethod

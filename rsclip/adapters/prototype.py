@@ -25,7 +25,7 @@ class Prototype(Adapter):
         "keys": ("M", "D"), "values": ("M", "C"), "alpha": (), "beta": (),
     }  # fmt: skip
     settings: ClassVar[tuple[Mapping[str, float], ...]] = tuple(
-        {"alpha": alpha, "beta": beta} for beta in (5.0, 20.0) for alpha in (5.0, 20.0, 50.0)
+        {"alpha": alpha, "beta": beta} for beta in (5.0, 20.0) for alpha in (5.0, 20.0)
     )
 
     @classmethod

@@ -33,7 +33,7 @@ ROOT = Path(__file__).resolve().parents[2]
 TILES = ("town_river",)
 MULTI_CLASS = ("usgs_monterey_dunes", "chesapeake_naip", "eurosat_mini")
 METRES = 8
-MOST_IMAGES = 12
+MOST_IMAGES, MOST_CHIPS = 4, 48
 LEAST_SHARE = 0.005
 
 
@@ -71,8 +71,8 @@ def real(root, name, folder):
     spec = {"/".join(group[:2]): list(group) for group in groups(of)}
     scenes = []
     chosen = list(images(root, of, validation=True))
-    # Chips are many: some of each class.
-    step = max(len(chosen) // (4 * MOST_IMAGES), 1) if of.labels is None else 1
+    # Of all places and classes some.
+    step = -(-len(chosen) // (MOST_CHIPS if of.labels is None else MOST_IMAGES))
     for number, image in enumerate(chosen[::step]):
         path = folder / f"{name}-{number}.tif"
         height, width = image.pixels.shape[:2]
