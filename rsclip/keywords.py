@@ -1,4 +1,4 @@
-"""Keywords of `rsclip.segment`, for editors and type checkers."""
+"""Typed keywords of the public functions, for editors and type checkers."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -7,40 +7,96 @@ from typing import Any, TypedDict
 from rsclip.config import Blend, OnReadError, OutputGrid, Precision, Preset, Tta, VectorFormat
 from rsclip.types import Score
 
-__all__ = ["SegmentKeywords"]
+__all__ = [
+    "AdaptKeywords",
+    "CompareKeywords",
+    "PolygonFileKeywords",
+    "PolygonKeywords",
+    "SegmentKeywords",
+    "StudyKeywords",
+]
 
 
-class SegmentKeywords(TypedDict, total=False):
-    """Each field of `SegmentConfig` but `model`; what they mean stands there."""
+class _Model(TypedDict, total=False):
+    model: str | Path
 
-    weights: str | Path | None
+
+class _Method(TypedDict, total=False):
     method: str
     method_option: Mapping[str, Any]
-    adapter: str | Path | None
+
+
+class _Encoding(TypedDict, total=False):
+    weights: str | Path | None
     templates: str | Path
     background: str | None
     window: int | None
+    gsd: float | None
+    bidx: Sequence[int] | None
+    stretch: str | None
+    nodata: float | None
+    device: str
+    precision: Precision
+    batch_size: int | None
+    overwrite: bool
+
+
+class _Overlap(_Encoding, total=False):
     stride: int | None
     overlap: float | None
-    preset: Preset | None
     blend: Blend
     logit_scale: float | None
+
+
+class _Labels(_Overlap, total=False):
+    adapter: str | Path | None
+    preset: Preset | None
     threshold: float | None
     area_threshold: float | None
     score: Score
     refine: str | None
-    gsd: float | None
+    evidence: str | None
+    bands: str | None
+    rasters: Mapping[str, str]
     resample_output: OutputGrid
-    bidx: Sequence[int] | None
-    stretch: str | None
-    nodata: float | None
     aoi: str | Path | None
     on_read_error: OnReadError
-    device: str
-    precision: Precision
     tta: Tta
-    batch_size: int | None
     max_memory: str | None
+    sieve: int | None
+
+
+class PolygonKeywords(TypedDict, total=False):
+    """Keywords of `rsclip.polygonize`; like all of these, they are fields of `SegmentConfig`."""
+
+    simplify: float | None
+    smooth: bool
+    orthogonal: str | Sequence[str] | None
+    min_area: float | None
+    sieve: int | None
+
+
+class PolygonFileKeywords(PolygonKeywords, total=False):
+    """Keywords of `rsclip.write_polygons`: `config.POLYGON_OPTIONS`."""
+
+    overwrite: bool
+
+
+class StudyKeywords(_Encoding, _Model, total=False):
+    """Keywords of `rsclip.study.diagnose.study`: `config.STUDY_OPTIONS`."""
+
+
+class AdaptKeywords(_Overlap, _Method, _Model, total=False):
+    """Keywords of `rsclip.adapt`: `config.ADAPT_OPTIONS`."""
+
+
+class CompareKeywords(_Labels, _Model, total=False):
+    """Keywords of `rsclip.compare`: `config.COMPARE_OPTIONS`."""
+
+
+class SegmentKeywords(_Labels, _Method, PolygonKeywords, total=False):
+    """Keywords of `rsclip.segment`: every field of `SegmentConfig` but `model`."""
+
     confidence: bool
     margin: bool
     probabilities: bool
@@ -50,11 +106,5 @@ class SegmentKeywords(TypedDict, total=False):
     preview: bool
     stac: bool
     vector_format: VectorFormat
-    simplify: float | None
-    smooth: bool
-    orthogonal: str | Sequence[str] | None
-    min_area: float | None
-    sieve: int | None
-    overwrite: bool
     resume: bool
     checksum: bool

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory, gettempdir
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 
 import pyarrow.parquet as pq
 import pyogrio
@@ -15,6 +15,7 @@ import pyproj
 from rsclip.config import POLYGON_OPTIONS, SegmentConfig, build_config
 from rsclip.errors import OptionError, OutputError, ReadError, warn
 from rsclip.geo.measure import Measure
+from rsclip.keywords import PolygonFileKeywords, PolygonKeywords
 from rsclip.outputs.files.disk import write_error
 from rsclip.outputs.files.staging import OutputPlaces, Staging
 from rsclip.outputs.polygons.formats import (
@@ -62,7 +63,7 @@ class _Classes:
 
 
 def polygonize(
-    mask: str | Path, *, confidence: str | Path | None = None, **options: Any
+    mask: str | Path, *, confidence: str | Path | None = None, **options: Unpack[PolygonKeywords]
 ) -> "geopandas.GeoDataFrame":
     """Return the polygons of a label raster, all of them in memory.
 
@@ -90,7 +91,7 @@ def write_polygons(
     output: str | Path | None = None,
     *,
     confidence: str | Path | None = None,
-    **options: Any,
+    **options: Unpack[PolygonFileKeywords],
 ) -> Path:
     """Write the polygons of a label raster, styled; memory is a strip and the largest polygon.
 

@@ -1,9 +1,7 @@
 """What Python holds is a scene too: the same labels as its file gives, on the same grid."""
 
-import dataclasses
 import gc
 import sys
-import typing
 
 import numpy as np
 import pytest
@@ -12,7 +10,6 @@ from rasterio.vrt import WarpedVRT
 
 import rsclip
 from rsclip.errors import OptionError, WriteError
-from rsclip.keywords import SegmentKeywords
 from rsclip.run.arrays import as_file
 from rsclip.scene.scene import Scene
 from rsclip.types import Window
@@ -125,11 +122,6 @@ def test_a_model_by_name_loaded_or_of_open_clip(scene, tiny_model, tmp_path):
     by_name = rsclip.similarity(tiny_model, images, ["road"])
     assert np.array_equal(by_name, rsclip.similarity(loaded, images, ["road"]))
     assert np.array_equal(by_name, rsclip.similarity(loaded.model, images, ["road"]))
-
-
-def test_the_keywords_are_the_settings():
-    settings = {item.name for item in dataclasses.fields(rsclip.SegmentConfig)} - {"model"}
-    assert set(typing.get_type_hints(SegmentKeywords)) == settings
 
 
 def test_masks_of_an_arrays_bands_hold_as_those_of_a_file(tmp_path):

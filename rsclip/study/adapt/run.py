@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 
 import numpy as np
 import shapely
@@ -19,6 +19,7 @@ from rsclip.adapters.kinds import KINDS
 from rsclip.config import ADAPT_OPTIONS, SegmentConfig, build_config
 from rsclip.errors import LegendError, OptionError, SceneError, WriteError, warn
 from rsclip.geo.grid import pixel_size_m
+from rsclip.keywords import AdaptKeywords
 from rsclip.methods.segmenter import Segmenter
 from rsclip.outputs.files.staging import Staging
 from rsclip.outputs.records.record import to_plain
@@ -106,7 +107,7 @@ def adapt(
     config: SegmentConfig | None = None,
     backbone: "Backbone | None" = None,
     progress: Callable[[int, int], None] | None = None,
-    **options: Any,
+    **options: Unpack[AdaptKeywords],
 ) -> Adaptation:
     """Fit an adapter to a few labels; the model stays as it is.
 

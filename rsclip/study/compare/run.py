@@ -5,13 +5,14 @@ import functools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, Unpack
 
 import numpy as np
 
 from rsclip.adapters.header import Header, read_header
 from rsclip.config import COMPARE_OPTIONS, SegmentConfig, build_config
 from rsclip.errors import OptionError
+from rsclip.keywords import CompareKeywords
 from rsclip.methods import get_method, parse_options
 from rsclip.outputs.files.staging import Staging
 from rsclip.outputs.pictures.preview import write_preview
@@ -77,7 +78,7 @@ def compare(
     backbone: "Backbone | None" = None,
     progress: Progress | None = None,
     protect: Sequence[str | Path] = (),
-    **options: Any,
+    **options: Unpack[CompareKeywords],
 ) -> Comparison:
     """Segment one scene by several methods in one pass, or by several settings.
 

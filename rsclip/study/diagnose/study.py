@@ -7,13 +7,14 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
 import numpy as np
 import torch
 
 from rsclip.config import STUDY_OPTIONS, STUDY_SEED, STUDY_WINDOWS, SegmentConfig, build_config
 from rsclip.errors import EncodeError, OptionError, is_memory_error
+from rsclip.keywords import StudyKeywords
 from rsclip.methods.batch_size import automatic_batch
 from rsclip.methods.segmenter import place
 from rsclip.model import Backbone, Trunk, load_backbone
@@ -76,7 +77,7 @@ def study(
     config: SegmentConfig | None = None,
     backbone: Backbone | None = None,
     progress: Callable[[int, int], None] | None = None,
-    **options: Any,
+    **options: Unpack[StudyKeywords],
 ) -> Study:
     """Study a model on a random sample of windows of a scene or of a folder's scenes.
 

@@ -188,8 +188,10 @@ def test_settings_side_by_side_are_masks_of_segment(rsclip, truth, tiny_model, t
                  "clearclip,sclip", "--gsd", "1.5", "-o", tmp_path / "three")  # fmt: skip
     assert one.exit_code == 0, one.output
     assert (tmp_path / "three/scene_sclip_mask.tif").exists()
-    for wrong in (["--gsd", "1,x"], ["--gsd", "-1,2"], ["--words", "tuned"], ["--words", "best"],
-                  ["--thresholds", "2"], ["--gsd", "1,2", "--resample-output=working"]):  # fmt: skip
+    for wrong in (
+        ["--gsd", "1,x"], ["--gsd", "-1,2"], ["--words", "tuned"], ["--words", "best"],
+        ["--thresholds", "2"], ["--gsd", "1,2", "--resample-output=working"],
+    ):  # fmt: skip
         bad = rsclip("compare", scene, "--classes", CLASSES, "--model", tiny_model, *wrong,
                      "-o", tmp_path / "bad")  # fmt: skip
         assert bad.exit_code == 2, wrong
