@@ -26,12 +26,15 @@ class _Method(TypedDict, total=False):
     method_option: Mapping[str, Any]
 
 
+class _PixelSize(TypedDict, total=False):
+    gsd: float | None
+
+
 class _Encoding(TypedDict, total=False):
     weights: str | Path | None
     templates: str | Path
     background: str | None
     window: int | None
-    gsd: float | None
     bidx: Sequence[int] | None
     stretch: str | None
     nodata: float | None
@@ -82,19 +85,19 @@ class PolygonFileKeywords(PolygonKeywords, total=False):
     overwrite: bool
 
 
-class StudyKeywords(_Encoding, _Model, total=False):
+class StudyKeywords(_Encoding, _PixelSize, _Model, total=False):
     """Keywords of `rsclip.study.diagnose.study`: `config.STUDY_OPTIONS`."""
 
 
-class AdaptKeywords(_Overlap, _Method, _Model, total=False):
+class AdaptKeywords(_Overlap, _PixelSize, _Method, _Model, total=False):
     """Keywords of `rsclip.adapt`: `config.ADAPT_OPTIONS`."""
 
 
 class CompareKeywords(_Labels, _Model, total=False):
-    """Keywords of `rsclip.compare`: `config.COMPARE_OPTIONS`."""
+    """Keywords of `rsclip.compare`: `config.COMPARE_OPTIONS` but `gsd`: it takes several."""
 
 
-class SegmentKeywords(_Labels, _Method, PolygonKeywords, total=False):
+class SegmentKeywords(_Labels, _PixelSize, _Method, PolygonKeywords, total=False):
     """Keywords of `rsclip.segment`: every field of `SegmentConfig` but `model`."""
 
     confidence: bool

@@ -16,7 +16,7 @@ FIELDS = tuple(item.name for item in dataclasses.fields(config.SegmentConfig))
     ("function", "names"),
     [
         (rsclip.segment, set(FIELDS) - {"model"}),
-        (rsclip.compare, set(config.COMPARE_OPTIONS)),
+        (rsclip.compare, set(config.COMPARE_OPTIONS) - {"gsd"}),
         (rsclip.adapt, set(config.ADAPT_OPTIONS)),
         (study, set(config.STUDY_OPTIONS)),
         (rsclip.polygonize, set(config.POLYGON_OPTIONS) - {"overwrite"}),
