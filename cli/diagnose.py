@@ -46,7 +46,7 @@ _POINT = ("attention", "residual", "ffn", "alpha", "beta", "normalised")
     metavar="N",
     type=int,
     default=STUDY_SEED,
-    help=f"Of the random choice of windows  [default: {STUDY_SEED}].",
+    help=f"Seed of the random choice of windows  [default: {STUDY_SEED}].",
 )
 @config_flags(*STUDY_OPTIONS)
 @progress_option

@@ -37,9 +37,11 @@ __all__ = ["command"]
     type=click.Choice(["class", "confidence"]),
     default="class",
     show_default=True,
-    help="What parts of the map points are drawn from.",
+    help="Draw from each class, or from three ranges of confidence.",
 )
-@click.option("--seed", metavar="N", type=int, default=0, show_default=True, help="Of the draw.")
+@click.option(
+    "--seed", metavar="N", type=int, default=0, show_default=True, help="Seed of the draw."
+)
 @click.option(
     "--confidence", metavar="FILE", default=None, help="Confidence raster, for its strata."
 )

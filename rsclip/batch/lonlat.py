@@ -82,7 +82,7 @@ def _pole(ring: Any, to_degrees: pyproj.Transformer, lat: Float) -> float:
 
 
 def _polygonal(geometry: Any) -> Any:
-    """Return the polygons of a geometry, without those that only rounding has made."""
+    """Return the polygons of a geometry, without slivers that come from rounding."""
     parts = shapely.get_parts(shapely.get_parts(geometry))
     west, _, east, _ = shapely.bounds(parts).T
     kept = parts[(shapely.get_type_id(parts) == 3) & (east - west > _THIN)]

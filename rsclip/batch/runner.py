@@ -308,7 +308,7 @@ def _refuse_method_files(tasks: Sequence[Task], path: Path) -> None:
 
 
 def _without_how_options(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Return settings without those that say how to treat existing outputs."""
+    """Return settings without the ones that say how to treat existing outputs."""
     return {key: value for key, value in settings.items() if key not in HOW_OPTIONS}
 
 

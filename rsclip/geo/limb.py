@@ -96,7 +96,7 @@ class Edge:
         return ground * sphere_scale(self._earth.geod), cut
 
     def _parts(self, left: Float, top: Float, right: Float, bottom: Float) -> Float:
-        """Return the areas of what of rectangles lies on the Earth, (N,), on the unit sphere.
+        """Return the areas (N,), on the unit sphere, of the parts of rectangles on the Earth.
 
         Points of the outline beyond the edge are drawn towards one on the Earth, up to the edge;
         triangles from there make the area.

@@ -32,10 +32,9 @@ __all__ = [
     "settings_identity",
 ]
 
-# Settings that change no label (what could not be read is listed in the record), those of which
-# the last bits of a score alone depend (where and in what batches it was computed), and those that
-# others tell better: the model's facts (the weights' hash), and what the files of an area and an
-# adapter hold.
+# Settings that change no label (unreadable blocks are listed in the record), settings that change
+# only the last bits of a score (device and batch), and settings that are compared by content
+# instead: the model by its weights' hash, an area and an adapter by what their files hold.
 WITHOUT_EFFECT = frozenset(
     {*HOW_OPTIONS, *OUTPUT_OPTIONS, *SHAPE_OPTIONS, "on_read_error"}
     | {"model", "weights", "adapter", "preset", "aoi", "device", "batch_size", "max_memory"}

@@ -1,4 +1,4 @@
-"""Sizes of memory, as people write them, and what of a limit one block may take."""
+"""Sizes of memory, as people write them, and the share of a limit that a block may take."""
 
 import re
 

@@ -1,4 +1,4 @@
-"""What is built before weights go in: from a name, a config file, or the shapes of a file."""
+"""The architecture of a model: from a name, a config file, or the shapes of its tensors."""
 
 import hashlib
 import json

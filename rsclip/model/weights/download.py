@@ -1,4 +1,4 @@
-"""One file over HTTP into one place: resumed, hashed, whole or not there.
+"""Download one file over HTTP: resumed, checked by its hash, whole or not there.
 
 huggingface_hub no longer keeps what an interrupted process has fetched; here the part stays and the
 next try goes on from it.
@@ -212,7 +212,7 @@ def first_line(error: BaseException) -> str:
 
 
 def refused(error: Exception, name: str, who: str, remedy: str) -> ModelError | None:
-    """Return what to say of a server that answers but does not give, None if it is not that.
+    """Return the error for a server that answers but refuses; None for another error.
 
     Args:
         error: What the request raised.
@@ -251,7 +251,7 @@ class _Counted:
 
 @contextlib.contextmanager
 def _quietly() -> Iterator[None]:
-    """Hush what the hub's client says of connections that it tries again: the end is told by us."""
+    """Silence the hub client's log of retries: rsclip reports how they end."""
     logger = logging.getLogger("huggingface_hub")
     before = logger.level
     logger.setLevel(logging.CRITICAL)
@@ -263,7 +263,7 @@ def _quietly() -> Iterator[None]:
 
 @contextlib.contextmanager
 def writable(folder: Path, name: str) -> Iterator[None]:
-    """Turn what the file system refuses into one message with the folder.
+    """Turn errors of the file system into one message that names the folder.
 
     Raises:
         ModelError: Something in the block raised an OSError.

@@ -1,4 +1,4 @@
-"""One file of the model hub into the hub's own cache, as every other program expects it there."""
+"""Fetch one file of the model hub into the hub's own cache, where other programs find it too."""
 
 import os
 import re

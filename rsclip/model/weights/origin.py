@@ -148,7 +148,7 @@ def known_sha256(path: Path) -> str | None:
 
 
 def note_sha256(path: Path, content: Path) -> None:
-    """Write beside a file the hash that it shall have.
+    """Write the expected hash of a file beside it.
 
     Args:
         path: Where the file will be.
@@ -188,7 +188,7 @@ def verified_sha256(path: Path, name: str, pinned: str = "") -> str | None:
 
 
 def is_whole(path: Path, pinned: str = "") -> bool:
-    """Tell whether a file is what was fetched, and what the registry pins; true if neither says."""
+    """Tell whether a file has the hash that was noted or pinned; true if there is none."""
     wanted = {known_sha256(path), pinned} - {None, ""}
     return not wanted or wanted == {file_sha256(path.resolve())}
 

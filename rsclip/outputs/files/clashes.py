@@ -34,7 +34,7 @@ def refuse_clashes(
         names: Key -> final file name.
         overwrite: Outputs that are there may be replaced.
         inputs: Files (or URLs, GDAL paths) that no output may replace.
-        there: Which of the outputs count as there. Default: those that are.
+        there: Outputs that count as existing. Default: the files that exist.
 
     Raises:
         OutputError: The first thing that is wrong; `ExistsError` for outputs that are there.

@@ -37,7 +37,7 @@ class Recovery:
     """How `recover` ends what a note says was begun.
 
     Attributes:
-        whole: All outputs get their final names; else those that have them lose them again.
+        whole: All outputs get their final names; otherwise the ones already moved are taken back.
         rest: Names of the outputs that are still in the hidden folder, or gone.
         unwanted: Names of the files beside it that are removed.
         restored: Names of earlier outputs that get their places back.

@@ -62,7 +62,7 @@ def image_panel(scene: Scene, radiometry: Radiometry, panel: Shape) -> Panel:
 def class_entries(
     legend: Legend, shares: Mapping[str, float], *, noted: bool = True
 ) -> list[Entry]:
-    """Return the classes, those that are there first, largest first; unclassified only if there.
+    """Return the classes, the largest first and absent ones last; unclassified only if present.
 
     Args:
         legend: Names and colours.

@@ -176,7 +176,7 @@ class CogWriter:
                 yield top, draft.read(window=Window(0, top, width, count))
 
     def finish(self) -> Path:
-        """Make the COG, compare pixels and CRS with those that were given, and return its path.
+        """Make the COG, compare its pixels and CRS with the given ones, and return its path.
 
         Raises:
             ValueError: Rows are missing.
