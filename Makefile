@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 # Two threads at most: the tests are small, and more only fight.
 export OMP_NUM_THREADS ?= 2
 
-.PHONY: help install demo test test-all lint types check wheel-test docs nano clean
+.PHONY: help install demo test test-all lint types check wheel-test docs nano qgis-plugin clean
 
 help:
 	@echo "make demo      segment a sample tile with the embedded model, from nothing"
@@ -14,6 +14,7 @@ help:
 	@echo "make test-all  the long tests too"
 	@echo "make lint      ruff; make types: mypy; make wheel-test: a wheel in an empty environment"
 	@echo "make nano      train the embedded model anew"
+	@echo "make qgis-plugin  a zip for QGIS's plugin manager"
 
 $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -52,6 +53,9 @@ docs: $(STAMP)
 nano: $(STAMP)
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable ".[dev,train]"
 	$(BIN)/python -m rsclip.nano.make --output rsclip/data/nano --work build/nano
+
+qgis-plugin: $(STAMP)
+	$(BIN)/rsclip qgis zip -o dist/rsclip_qgis.zip
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info demo-output

@@ -14,6 +14,7 @@ from rsclip_cli.options import (
     config_flags,
     gather_config,
     output_options,
+    progress_option,
 )
 from rsclip_cli.report import ProgressLine, guard
 from rsclip_cli.table import print_table
@@ -49,6 +50,7 @@ __all__ = ["command"]
 )
 @config_flags(*ADAPT_OPTIONS)
 @config_file_option
+@progress_option
 @output_options
 def command(
     scenes: tuple[str, ...],
@@ -57,6 +59,7 @@ def command(
     output: str,
     kind: str,
     config_file: str | None,
+    progress: str,
     quiet: bool,
     verbose: bool,
     as_json: bool,
@@ -78,9 +81,9 @@ def command(
         from rsclip.study.adapt import adapt
 
         config = gather_config(config_file, flags)
-        progress = ProgressLine(quiet=quiet)
-        found = adapt(scenes, labels, classes, output, kind=kind, config=config, progress=progress)
-        progress.close()
+        shown = ProgressLine(quiet=quiet, form=progress)
+        found = adapt(scenes, labels, classes, output, kind=kind, config=config, progress=shown)
+        shown.close()
         if as_json:
             from rsclip.outputs.records.record import to_plain
 

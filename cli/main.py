@@ -24,6 +24,7 @@ _COMMANDS = {
     "polygonize": "Turn a mask into polygons.",
     "prompts": "Show how a model reads class words, and which are too close.",
     "sample": "Draw points of a mask to label, for accuracy and areas with intervals.",
+    "qgis": "Put rsclip into QGIS: its toolbox and a panel.",
     "segment": "Segment scenes by class words into georeferenced masks.",
     "suggest": "Choose places to label next, where labels teach most.",
     "view": "Show a folder's results on one HTML page.",

@@ -13,6 +13,7 @@ from rsclip_cli.options import (
     config_flags,
     gather_config,
     output_options,
+    progress_option,
 )
 from rsclip_cli.report import ProgressLine, guard
 
@@ -34,6 +35,7 @@ __all__ = ["command"]
 @click.option("-o", "--output", metavar="FILE.gpkg", required=True, help="The places to label.")
 @config_flags("adapter", *ADAPT_OPTIONS)
 @config_file_option
+@progress_option
 @output_options
 def command(
     scene: str,
@@ -42,6 +44,7 @@ def command(
     labels: str | None,
     output: str,
     config_file: str | None,
+    progress: str,
     quiet: bool,
     verbose: bool,
     as_json: bool,
@@ -62,11 +65,11 @@ def command(
         config = gather_config(config_file, flags)
         if classes is None and config.adapter is None:
             raise click.UsageError("Missing option '--classes'.")
-        progress = ProgressLine(quiet=quiet)
+        shown = ProgressLine(quiet=quiet, form=progress)
         path = suggest(
-            scene, output, count, classes=classes, labels=labels, config=config, progress=progress
+            scene, output, count, classes=classes, labels=labels, config=config, progress=shown
         )
-        progress.close()
+        shown.close()
         if as_json:
             click.echo(json.dumps({"scene": scene, "suggestions": str(path)}, ensure_ascii=False))
         elif not quiet:

@@ -154,22 +154,35 @@ def look_at(chromium, tmp_path):
     return look
 
 
-@pytest.fixture(scope="session")
-def in_qgis():
-    """Return a function that runs code in QGIS's Python and returns what it assigns to `said`."""
-    probe = "import qgis.core"
-    environment = {
+def qgis_environment():
+    """Return the environment for programs of QGIS, which bring their own Python and GDAL."""
+    kept = {
         key: value
         for key, value in os.environ.items()
         if not key.startswith(("PYTHON", "GDAL", "PROJ", "VIRTUAL"))
-    } | {"QT_QPA_PLATFORM": "offscreen"}
-    if (
-        not Path(QGIS_PYTHON).exists()
-        or subprocess.run(
-            [QGIS_PYTHON, "-c", probe], capture_output=True, env=environment
-        ).returncode
-    ):
+    }
+    # The first Python on the PATH would be taken for QGIS's own.
+    return kept | {"PATH": "/usr/bin:/bin", "QT_QPA_PLATFORM": "offscreen"}
+
+
+@pytest.fixture(scope="session")
+def qgis_python():
+    """Return a function that runs QGIS's Python with arguments."""
+
+    def run(*arguments, timeout=120):
+        return subprocess.run(
+            [QGIS_PYTHON, *map(str, arguments)],
+            capture_output=True, text=True, env=qgis_environment(), timeout=timeout,
+        )  # fmt: skip
+
+    if not Path(QGIS_PYTHON).exists() or run("-c", "import qgis.core").returncode:
         pytest.skip("PyQGIS is not installed (Debian: apt-get install python3-qgis)")
+    return run
+
+
+@pytest.fixture(scope="session")
+def in_qgis(qgis_python):
+    """Return a function that runs code in QGIS's Python and returns what it assigns to `said`."""
 
     def run(code, *arguments):
         script = (
@@ -178,12 +191,13 @@ def in_qgis():
             "app = QgsApplication([], False)\napp.initQgis()\nsaid = None\n"
             f"{code}\nprint('SAID', json.dumps(said), flush=True)\nimport os\nos._exit(0)\n"
         )
-        done = subprocess.run(
-            [QGIS_PYTHON, "-c", script, *map(str, arguments)],
-            capture_output=True, text=True, env=environment, timeout=120,
-        )  # fmt: skip
-        lines = [line for line in done.stdout.splitlines() if line.startswith("SAID ")]
-        assert lines, done.stderr
-        return json.loads(lines[-1][5:])
+        return said_by(qgis_python("-c", script, *arguments))
 
     return run
+
+
+def said_by(done):
+    """Return what a script in QGIS has said as its last words."""
+    lines = [line for line in done.stdout.splitlines() if line.startswith("SAID ")]
+    assert lines, done.stderr
+    return json.loads(lines[-1][5:])

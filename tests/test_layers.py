@@ -15,6 +15,7 @@ GROUND = {"errors", "types", "version", "config", "fields", "files", "keywords",
 # The map of docs/design.md: what a package may import besides the ground, its own modules aside.
 MAY_IMPORT = {
     "geo": set(),
+    "qgis": set(),
     "words": set(),
     "scene": {"geo"},
     "labelling": {"words"},
@@ -94,6 +95,20 @@ def test_a_package_imports_only_what_the_map_allows(name):
         assert head == "rsclip", f"{where}: the library imports the command line"
         other = rest.partition(".")[0]
         assert other in allowed, f"{where}: {own} imports {module}"
+
+
+def test_the_plugin_needs_nothing_but_qgis():
+    """It runs in QGIS's Python, where neither rsclip nor its dependencies are."""
+    for path in (ROOT / "rsclip/qgis/plugin").glob("*.py"):
+        tree = ast.parse(path.read_text(encoding="utf-8"), feature_version=(3, 9))
+        for node in ast.walk(tree):
+            names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            if isinstance(node, ast.ImportFrom) and not node.level:
+                names = [node.module]
+            for name in names:
+                head = name.partition(".")[0]
+                assert head in {*sys.stdlib_module_names, "qgis", "processing"}, f"{path}: {name}"
+                assert not name.startswith("PyQt")
 
 
 def circles(edges):

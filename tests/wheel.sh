@@ -30,4 +30,8 @@ PY
 "$work/env/bin/rsclip" segment "$root/sample_tiles/town_river.tif" --classes set:landcover \
     --model nano --quiet -o "$work/out"
 test -s "$work/out/town_river_mask.tif"
+mkdir "$work/qgis"
+"$work/env/bin/rsclip" qgis install --qgis-home "$work/qgis"
+grep -q "$work/env/bin/rsclip" "$work"/qgis/profiles/default/python/plugins/rsclip_qgis/installed.json
+test -s "$work/qgis/profiles/default/python/plugins/rsclip_qgis/icon.svg"
 echo "wheel: ok"

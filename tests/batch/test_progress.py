@@ -174,4 +174,4 @@ def test_a_program_reads_the_progress_and_stops_the_run(make_scene, tiny_model, 
         "stage": "scenes", "scene": None, "done": 0, "total": 1, "rate": None, "left": None
     }  # fmt: skip
     assert facts[1]["scene"] == "scene"
-    assert not list(out.rglob("scene_*"))
+    assert not list(out.glob("scene_*"))

@@ -1,0 +1,139 @@
+"""QGIS's user profiles: where they are, and which plugins they switch on."""
+
+import configparser
+import os
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from rsclip.errors import OptionError
+from rsclip.files import expand, new_file
+
+__all__ = ["PLUGIN", "Profile", "find_profiles"]
+
+PLUGIN = "rsclip_qgis"
+"""Name of the plugin's folder; not `rsclip`, which would hide the library in QGIS's Python."""
+
+_SECTION = "[PythonPlugins]"
+_DEFAULT = "default"
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """One profile of one QGIS.
+
+    Attributes:
+        folder: Folder of the profile, `<home>/profiles/<name>`.
+    """
+
+    folder: Path
+
+    @property
+    def name(self) -> str:
+        """Name of the profile."""
+        return self.folder.name
+
+    @property
+    def plugin(self) -> Path:
+        """Folder of our plugin, which need not exist."""
+        return self.folder / "python" / "plugins" / PLUGIN
+
+    @property
+    def enabled(self) -> bool:
+        """Whether QGIS loads the plugin when it starts."""
+        return f"{PLUGIN}=true" in _section(self._read())
+
+    def enable(self, on: bool) -> None:
+        """Switch the plugin on, or forget it.
+
+        Raises:
+            OSError: The settings of QGIS cannot be read or written.
+        """
+        lines = self._read()
+        own = [line for line in _section(lines) if line.startswith(f"{PLUGIN}=")]
+        if own == [f"{PLUGIN}=true"] * on:
+            return
+        lines = [line for line in lines if line not in own]
+        if on:
+            if _SECTION not in lines:
+                lines += ["", _SECTION] if lines else [_SECTION]
+            lines.insert(lines.index(_SECTION) + 1, f"{PLUGIN}=true")
+        self._settings.parent.mkdir(parents=True, exist_ok=True)
+        with new_file(self._settings) as draft:
+            draft.write_bytes("".join(f"{line}\n" for line in lines).encode("latin-1"))
+
+    @property
+    def _settings(self) -> Path:
+        # <home>/profiles/<name>/QGIS/QGIS3.ini
+        major = "4" if self.folder.parent.parent.name.endswith("4") else "3"
+        return self.folder / "QGIS" / f"QGIS{major}.ini"
+
+    def _read(self) -> list[str]:
+        try:
+            # Latin-1 keeps every byte as it is.
+            return self._settings.read_bytes().decode("latin-1").splitlines()
+        except FileNotFoundError:
+            return []
+
+
+def _section(lines: list[str]) -> list[str]:
+    if _SECTION not in lines:
+        return []
+    rest = lines[lines.index(_SECTION) + 1 :]
+    return rest[: next((i for i, line in enumerate(rest) if line.startswith("[")), len(rest))]
+
+
+def find_profiles(name: str | None = None, home: str | None = None) -> list[Profile]:
+    """Find the profiles that a plugin is meant for, one in each QGIS of the user.
+
+    Args:
+        name: Name of the profile; without it, the one that QGIS starts with.
+        home: Folder that holds `profiles`; without it, those of QGIS 3 and 4 where they exist.
+
+    Raises:
+        OptionError: There is no such folder or profile.
+    """
+    if home is not None:
+        homes = [expand(home)]
+        if not homes[0].is_dir():
+            raise OptionError("no such folder", where="--qgis-home", remedy="Check the path.")
+    else:
+        homes = [path for path in _usual_homes() if path.is_dir()]
+        if not homes:
+            raise OptionError(
+                f"QGIS has no profile yet: {_usual_homes()[0]} does not exist",
+                remedy="Start QGIS once, or give the folder that holds its profiles: --qgis-home.",
+            )
+    found = [Profile(one / "profiles" / (name or _starts_with(one))) for one in homes]
+    there = [profile for profile in found if profile.folder.is_dir()]
+    if there or name is None:
+        return there or found[:1]
+    names = sorted(
+        {path.name for one in homes for path in (one / "profiles").glob("*") if path.is_dir()}
+    )
+    raise OptionError(
+        f"no profile {name!r} in {', '.join(map(str, homes))}",
+        where="--profile",
+        remedy=f"There is {', '.join(names)}." if names else "Start QGIS once.",
+    )
+
+
+def _usual_homes() -> list[Path]:
+    if sys.platform == "win32":
+        base = expand(os.environ.get("APPDATA") or "~/AppData/Roaming")
+    elif sys.platform == "darwin":
+        base = expand("~/Library/Application Support")
+    else:
+        base = expand(os.environ.get("XDG_DATA_HOME") or "~/.local/share")
+    return [base / "QGIS" / version for version in ("QGIS3", "QGIS4")]
+
+
+def _starts_with(home: Path) -> str:
+    """Return the name of the profile that QGIS starts with."""
+    settings = configparser.ConfigParser(interpolation=None)
+    try:
+        settings.read(home / "profiles" / "profiles.ini", encoding="utf-8")
+    except (configparser.Error, UnicodeDecodeError):
+        return _DEFAULT
+    name = settings.get("core", "defaultProfile", fallback="") or _DEFAULT
+    return name if (home / "profiles" / name).is_dir() else _DEFAULT

@@ -1,0 +1,306 @@
+"""The algorithms in QGIS itself: run, loaded, cancelled, and given what they cannot take."""
+
+import json
+import subprocess
+
+import geopandas
+import rasterio
+import shapely
+from PIL import Image
+
+from rsclip.qgis.installing import executable
+from tests.conftest import qgis_environment
+
+SEGMENT = """
+scene, model, out = sys.argv[1:4]
+feedback = Feedback()
+results = processing.runAndLoadResults('rsclip:segment', {
+    'INPUT': scene, 'CLASSES': 'road, water', 'MODEL': model, 'TEMPLATES': 'simple',
+    'MARGIN': True, 'AREAS': False, 'BLEND': 'mean', 'ORTHOGONAL': None, 'THRESHOLD': 0.25,
+    'AOI': '500002,500030,4999975,4999998 [EPSG:32633]', 'OUTPUT': out}, feedback=feedback)
+loaded = tree()
+(mask,), (polygons,) = map(project.mapLayersByName, ['classes', 'polygons'])
+colours = [[entry.label for entry in mask.renderer().classes()],
+           polygons.renderer().classAttribute()]
+project.write(out + '/project.qgz')
+project.clear()
+project.read(out + '/project.qgz')
+said = [results, loaded, colours, tree(), feedback.said]
+"""
+
+
+def test_segment_loads_its_layers_with_their_styles(in_profile, make_scene, tiny_model, tmp_path):
+    out = tmp_path / "out"
+    results, loaded, colours, again, said = in_profile(
+        SEGMENT, make_scene("nördlich.tif"), tiny_model, out
+    )
+    assert results["MASK"] == str(out / "nördlich_mask.tif")
+    assert {"OUTPUT", "MASK", "POLYGONS", "MARGIN", "RECORD"} == set(results)
+    layers = [["polygons", False, True], ["classes", True, True], ["margin", False, True]]
+    assert loaded == {"nördlich": layers} == again
+    assert colours == [["road", "water", "unclassified"], "class_id"]
+    settings = json.loads((out / "nördlich_run.json").read_text())["settings"]
+    assert (settings["blend"], settings["threshold"], settings["areas"]) == ("mean", 0.25, False)
+    with rasterio.open(out / "nördlich_mask.tif") as mask:
+        labels = mask.read(1)
+    # Pixels of 0.5 m from (500000, 5000000): outside the area is nodata.
+    assert (labels[:4] == 255).all()
+    assert (labels[4:50, 4:60] != 255).all()
+    # What QGIS itself says of the results aside.
+    assert [line for line in said if not line.startswith("info: Results")] == []
+
+
+CANCEL = """
+class Impatient(Feedback):
+    def setProgress(self, percent):
+        super().setProgress(percent)
+        if percent > 5:
+            self.cancel()
+
+feedback = Impatient()
+context = QgsProcessingContext()
+algorithm = QgsApplication.processingRegistry().createAlgorithmById('rsclip:segment')
+results, ok = algorithm.run({
+    'INPUT': sys.argv[1], 'CLASSES': 'road, water', 'MODEL': sys.argv[2], 'TEMPLATES': 'simple',
+    'BATCH_SIZE': 1, 'OUTPUT': sys.argv[3]}, context, feedback)
+said = [results, ok, feedback.said, list(context.layersToLoadOnCompletion())]
+"""
+
+
+def test_cancel_ends_the_process_and_leaves_nothing(in_profile, make_scene, tiny_model, tmp_path):
+    out = tmp_path / "out"
+    results, _, said, layers = in_profile(CANCEL, make_scene(shape=(1500, 1500)), tiny_model, out)
+    assert results.get("MASK") is None
+    assert len(said) == 1
+    assert said[0].startswith("info: Interrupted: no half-made output was left behind.")
+    assert layers == []
+    assert not list(out.glob("scene_*"))
+
+
+OTHERS = """
+scene, truth, model, out = sys.argv[1:5]
+more = {'MODEL': model, 'TEMPLATES': 'simple'}
+said = {}
+def run(name, **parameters):
+    results = processing.runAndLoadResults('rsclip:' + name, parameters, feedback=Feedback())
+    said[name] = {key: value for key, value in results.items() if value}
+run('batch', INPUT=out + '/..', CLASSES='road, water', OUTPUT=out + '/batch', MOSAIC=True, **more)
+mask = out + '/batch/scene_mask.tif'
+run('compare', INPUT=scene, CLASSES='road, water', OUTPUT=out + '/compare', **more)
+run('polygonize', INPUT=mask, SIMPLIFY=1.5, OUTPUT=out + '/my.gpkg')
+run('polygonize', INPUT=mask, OUTPUT='TEMPORARY_OUTPUT')
+run('evaluate', INPUT=mask, LABELS=truth, IGNORE='road\\n', OUTPUT=out + '/score')
+run('sample', INPUT=mask, COUNT=20, OUTPUT=out + '/sample.gpkg')
+run('suggest', INPUT=scene, CLASSES='road, water', COUNT=3, OUTPUT=out + '/todo.gpkg', **more)
+run('adapt', INPUT=scene, LABELS=truth, CLASSES='road, water', KIND='prototype',
+    OUTPUT=out + '/my.adapter', **more)
+run('models', HERE=True)
+said = [said, tree()]
+"""
+
+
+def test_the_other_algorithms(in_profile, make_scene, tiny_model, tmp_path):
+    scene = make_scene()
+    boxes = [shapely.box(left, 4999970, left + 20, 5000000) for left in (500000, 500024)]
+    truth = tmp_path / "truth.gpkg"
+    geopandas.GeoDataFrame({"class_name": ["water", "road"]}, geometry=boxes, crs=32633).to_file(
+        truth
+    )
+    out = tmp_path / "out"
+    out.mkdir()
+    said, loaded = in_profile(OTHERS, scene, truth, tiny_model, out, timeout=900)
+    assert said["batch"]["MANIFEST"] == str(out / "batch/manifest.jsonl")
+    assert said["compare"]["PICTURE"] == str(out / "compare/scene_compare.png")
+    assert said["polygonize"]["POLYGONS"].endswith(".gpkg")
+    assert said["evaluate"]["PAGE"] == str(out / "score/scene_evaluation.html")
+    assert said["sample"] == {
+        "OUTPUT": str(out / "sample.gpkg"),
+        "SAMPLE": str(out / "sample.gpkg"),
+    }
+    assert said["adapt"]["ADAPTER"] == str(out / "my.adapter")
+    assert (out / "my.adapter").exists()
+    assert "nano" in said["models"]["MODELS"]
+    assert len(geopandas.read_file(out / "sample.gpkg")) == 20
+    assert (out / "my.gpkg").exists()
+    assert sorted(name for name, _, valid in loaded["scene"] if valid) == [
+        "clearclip", "errors", "polygons", "polygons", "sample", "sclip", "suggestions"
+    ]  # fmt: skip
+    assert loaded["batch"] == [["mosaic", True, True]]
+
+
+BAD = """
+from qgis.core import QgsSettings
+scene, broken = sys.argv[1:3]
+memory = QgsVectorLayer('Polygon?crs=EPSG:32633', 'drawn', 'memory')
+tiles = QgsRasterLayer('type=xyz&url=file:///nowhere/{z}/{x}/{y}.png', 'tiles', 'wms')
+project.addMapLayers([memory, tiles])
+segment = {'CLASSES': 'a, b', 'OUTPUT': sys.argv[3]}
+said = {
+    'tiles': error_of('rsclip:segment', INPUT=tiles, **segment),
+    'memory': error_of('rsclip:evaluate', INPUT=scene, LABELS=memory, OUTPUT=sys.argv[3]),
+    'broken': error_of('rsclip:segment', INPUT=broken, **segment),
+    'model': error_of('rsclip:segment', INPUT=scene, MODEL='no/such', **segment),
+    'set': error_of('rsclip:segment', INPUT=scene, **{**segment, 'CLASSES': 'set:lancover'}),
+    'usage': error_of('rsclip:evaluate', INPUT=scene, OUTPUT=sys.argv[3]),
+}
+key = 'Processing/Configuration/RSCLIP_EXECUTABLE'
+algorithm = QgsApplication.processingRegistry().createAlgorithmById('rsclip:segment')
+QgsSettings().setValue(key, '/no/rsclip')
+said['absent'] = algorithm.canExecute()
+QgsSettings().setValue(key, '/bin/ls')
+said['other'] = error_of('rsclip:segment', INPUT=scene, **segment)
+QgsSettings().remove(key)
+import rsclip_qgis.process
+rsclip_qgis.process.FACTS['version'] = '0.0.1'
+feedback = Feedback()
+try:
+    processing.run(algorithm, {'INPUT': scene, 'MODEL': 'no/such', **segment}, feedback=feedback)
+except QgsProcessingException:
+    said['version'] = feedback.said[0]
+"""
+
+
+def test_bad_input_is_told(in_profile, make_scene, tmp_path):
+    broken = tmp_path / "broken.tif"
+    broken.write_bytes(b"II*\0 nothing")
+    said = in_profile(BAD, make_scene(), broken, tmp_path / "out")
+    assert "tiles comes from WMS, and rsclip reads files. Save it first" in said["tiles"]
+    assert "drawn exists in memory only, and rsclip reads files. Save it" in said["memory"]
+    assert "broken.tif" in said["broken"]
+    assert "no/such" in said["model"]
+    assert "no bundled set `lancover`. Did you mean landcover?" in said["set"]
+    assert "Give either --labels or --points" in said["usage"]
+    assert said["absent"][0] is False
+    assert "/no/rsclip is not there. Install it (pip install rsclip)" in said["absent"][1]
+    assert "/bin/ls does not answer as rsclip does" in said["other"]
+    assert said["version"].startswith("warning: this plugin is of rsclip 0.0.1, but ")
+    assert f"Run `{executable()} qgis install`" in said["version"]
+    assert not (tmp_path / "out").exists()
+
+
+MODEL = """
+from qgis.core import QgsProcessingModelAlgorithm as Model
+source = QgsProcessingModelChildParameterSource
+model = Model('chain', 'chain')
+model.addModelParameter(QgsProcessingParameterRasterLayer('scene', 'scene'),
+                        QgsProcessingModelParameter('scene'))
+first = QgsProcessingModelChildAlgorithm('rsclip:segment')
+first.setChildId('first')
+first.addParameterSources('INPUT', [source.fromModelParameter('scene')])
+for name, value in {'CLASSES': 'road, water', 'MODEL': sys.argv[2], 'TEMPLATES': 'simple',
+                    'OUTPUT': sys.argv[3], 'LOAD': False}.items():
+    first.addParameterSources(name, [source.fromStaticValue(value)])
+model.addChildAlgorithm(first)
+second = QgsProcessingModelChildAlgorithm('native:rasterlayeruniquevaluesreport')
+second.setChildId('second')
+second.addParameterSources('INPUT', [source.fromChildOutput('first', 'MASK')])
+second.addParameterSources('BAND', [source.fromStaticValue(1)])
+model.addChildAlgorithm(second)
+problems = model.validate()
+context = QgsProcessingContext()
+results, ok = model.run({'scene': sys.argv[1]}, context, Feedback())
+said = [problems, ok, results['CHILD_RESULTS']['second']['TOTAL_PIXEL_COUNT'],
+        list(context.layersToLoadOnCompletion())]
+"""
+
+
+def test_the_mask_goes_on_in_a_model(in_profile, make_scene, tiny_model, tmp_path):
+    said = in_profile(MODEL, make_scene(), tiny_model, tmp_path / "out")
+    assert said == [[True, []], True, 70 * 90, []]
+
+
+def test_qgis_process_runs_it(qgis_process, installed, make_scene, tiny_model, tmp_path):
+    environment = qgis_environment() | {
+        "QGIS_CUSTOM_CONFIG_PATH": str(installed.parent.parent), "XDG_RUNTIME_DIR": str(tmp_path)
+    }  # fmt: skip
+    done = subprocess.run(
+        [qgis_process, "run", "rsclip:segment", f"--INPUT={make_scene()}", "--CLASSES=road, water",
+         f"--MODEL={tiny_model}", "--TEMPLATES=simple", f"--OUTPUT={tmp_path / 'out'}"],
+        capture_output=True, text=True, env=environment, timeout=300,
+    )  # fmt: skip
+    assert f"MASK:\t{tmp_path / 'out/scene_mask.tif'}" in done.stdout, done.stderr
+    assert (tmp_path / "out/scene_run.json").exists()
+
+
+PANEL = """
+import time
+from qgis.gui import QgsMapCanvas
+from rsclip_qgis.dock import RsclipDock
+scene, model, picture = sys.argv[1:4]
+layer = QgsRasterLayer(scene, 'scene')
+project.addMapLayer(layer)
+canvas = QgsMapCanvas()
+canvas.resize(400, 400)
+canvas.setDestinationCrs(QgsCoordinateReferenceSystem('EPSG:3857'))
+turn = QgsCoordinateTransform(layer.crs(), canvas.mapSettings().destinationCrs(), project)
+canvas.setExtent(turn.transformBoundingBox(QgsRectangle(500000, 4999980, 500020, 5000000)))
+dock = RsclipDock(canvas)
+dock.show()
+dock.load_classes('set:no')
+log = [dock._log.toPlainText()]
+dock.load_classes('set:flood')
+said = [dock.classes()]
+dock._table.setRowCount(0)
+dock.add_class('Straße', 'road|street', '#ff0000')
+dock.add_class('', 'water', '#0000ff')
+dock._table.setCurrentCell(0, 1)
+dock._model.setCurrentText(model)
+
+def wait(until):
+    while not until():
+        app.processEvents()
+        time.sleep(0.02)
+
+dock.segment()
+busy = [dock._go.isEnabled(), dock._stop.isEnabled()]
+wait(lambda: dock._task is None)
+log.append(dock._log.toPlainText())
+
+def alphas():
+    (mask,) = project.mapLayersByName('classes')
+    return {entry.label: [entry.color.name(), entry.color.alpha()]
+            for entry in mask.renderer().classes()}
+
+looks = [alphas()]
+dock._only.setChecked(True)
+looks.append(alphas())
+dock._table.setCurrentCell(1, 1)
+dock._table.item(1, 1).setText('water')
+dock._only.setChecked(False)
+looks.append(alphas())
+dock._margin.setChecked(True)
+shown = tree()
+dock.grab().save(picture)
+dock.segment()
+wait(lambda: dock._bar.value() > 0)
+dock.cancel()
+wait(lambda: dock._task is None)
+canvas.setExtent(QgsRectangle(0, 0, 10, 10))
+dock.segment()
+log.append(dock._log.toPlainText())
+said += [log, busy, looks, shown, len(project.mapLayersByName('classes'))]
+"""
+
+
+def test_the_panel(in_profile, make_scene, tmp_path):
+    picture = tmp_path / "panel.png"
+    sets, log, busy, looks, shown, maps = in_profile(
+        PANEL, make_scene(shape=(600, 600)), "nano", picture
+    )
+    assert len(sets) >= 4
+    assert all(entry["words"] and entry["colour"].startswith("#") for entry in sets)
+    assert "no bundled set `no`" in log[0]
+    assert busy == [False, True]
+    assert "nano" in log[1]
+    assert "The map is in" in log[1]
+    whole = {"Straße": ["#ff0000", 255], "water": ["#0000ff", 255]}
+    assert looks[0] | whole == looks[0] == looks[2]
+    assert looks[1]["Straße"][1] == 255
+    assert looks[1]["water"][1] == 0
+    assert ["margin", True, True] in shown["scene"]
+    # A run that was cancelled adds no map.
+    assert maps == 1
+    assert "Interrupted" in log[2]
+    assert "The view does not show scene: zoom to it." in log[2]
+    with Image.open(picture) as image:
+        assert image.width > 200
