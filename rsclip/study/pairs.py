@@ -56,6 +56,8 @@ def find_pairs(images: str | Path, labels: str | Path) -> list[Pair]:
         return [Pair(stem_of(images), str(images), Path(labels))]
     if not (_is_many(images) and _is_many(labels)):
         many, one = (images, labels) if _is_many(images) else (labels, images)
+        if not (is_virtual(str(one)) or Path(one).exists()):
+            raise InputError("no such file or folder", where=one, remedy="Check the path.")
         raise InputError(
             f"{one} is one file, and here are many", where=many,
             remedy="Give two files, or two folders or patterns.",

@@ -57,6 +57,8 @@ def test_what_does_not_pair_up_is_listed(tmp_path):
         find_pairs(tmp_path / "i", tmp_path / "t")
     with pytest.raises(InputError, match="one file, and here are many"):
         find_pairs(tmp_path / "i", tmp_path / "one.tif")
+    with pytest.raises(InputError, match="nowhere: no such file or folder"):
+        find_pairs(tmp_path / "i", tmp_path / "nowhere")
     with pytest.raises(InputError, match="no file was found"):
         find_pairs(f"{tmp_path}/none/*.tif", f"{tmp_path}/t/*.tif")
     touch(tmp_path, "twin/0.tif", "twin/0.gpkg")

@@ -138,9 +138,11 @@ def _page(title: str, heads: Sequence[str], rows: Rows, sentences: Sequence[str]
     warned = dict.fromkeys(text for _, found in rows for text in found.warnings)
     body = "".join(f'<p class="warning">{html.escape(text)}</p>' for text in warned)
     if len(rows) > 1:
+        # What all have in common tells nothing.
+        apart = [at for at in range(len(heads)) if len({cells[at] for cells, _ in rows}) > 1]
         chart = bar_chart(
             {"mean IoU": [100 * found.overall["miou"] for _, found in rows]},
-            [" ".join(cell for cell in cells if cell) for cells, _ in rows],
+            [", ".join(cells[at] for at in apart) for cells, _ in rows],
             title="Mean IoU of each setting",
             x="setting",
             y="%",

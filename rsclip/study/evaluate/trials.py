@@ -3,6 +3,7 @@
 import dataclasses
 import functools
 import itertools
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,8 +11,11 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from rsclip.config import HOW_OPTIONS, SegmentConfig, build_config
+from rsclip.errors import RsclipWarning
 from rsclip.run.encoder import Model, load_model
 from rsclip.run.segment import Failure, segment_scenes
+from rsclip.run.source import open_scene
+from rsclip.scene.scene import gdal_env
 from rsclip.study.compare.choices import Choice, parse_choices
 from rsclip.study.evaluate.image_log import ImageLog
 from rsclip.study.evaluate.resized import resized
@@ -174,6 +178,8 @@ def run_trials(
         _Maker(settings, model, choice, each, asked.resize, backbones)
         for model, choice, each in every
     ]
+    for maker in makers:
+        maker.check(asked.pairs[0])
     log = None
     if not asked.stem:
         request = {
@@ -285,6 +291,18 @@ class _Maker:
             raise made.error
         self._gsd = made.run["settings"]["gsd"]
         return made.mask_path
+
+    def check(self, pair: Pair) -> None:
+        """Refuse settings that do not fit an image, before any work.
+
+        Raises:
+            InputError: They do not, or it cannot be opened.
+        """
+        if self._resize is None:
+            with gdal_env(), warnings.catch_warnings():
+                # Its run says the same again.
+                warnings.simplefilter("ignore", RsclipWarning)
+                open_scene(pair.image, self.config).close()
 
     def _load(self, legend: Legend, config: SegmentConfig) -> Model:
         if self._model is None:

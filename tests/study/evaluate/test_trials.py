@@ -61,5 +61,8 @@ def test_the_command_prints_one_table(scene, tiny_model, tmp_path, rsclip):
         done = rsclip("evaluate", path, "--labels", labels, *missing)
         assert done.exit_code == 2
         assert "Give --classes" in done.output
+    with pytest.raises(OptionError, match="100 times off"):
+        # Before the first of them is tried.
+        library.try_settings(path, labels, CLASSES, gsd=[0.5, 400], models=["no/such"])
     with pytest.raises(OptionError, match="pixel size"):
         library.try_settings(path, labels, CLASSES, gsd=[-1], models=[tiny_model])
