@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import click
+import pyogrio
 import pytest
 import rasterio
 
@@ -134,6 +135,35 @@ def test_the_loop_of_labels_gains(rsclip, repository, tmp_path, monkeypatch):
         done = rsclip(*command[1:], *overwrite)
         assert done.exit_code == 0, f"{command}\n{done.output}"
     assert _mean_iou(scene) > before + 0.05
+
+
+def test_commands_about_accuracy_run(rsclip, repository, tmp_path, monkeypatch):
+    """From a mask to areas with intervals, as the page leads a newcomer."""
+    page = (repository / "docs/accuracy.md").read_text(encoding="utf-8").replace("\\\n", " ")
+    commands = re.findall(r"rsclip (?:segment|evaluate|sample) [^`\n]*(?:tiles|out)/[^`\n]*", page)
+    commands = [command for command in commands if "town_river" in command]
+    assert len(commands) == 6
+    (tmp_path / "sample_tiles").symlink_to(repository / "sample_tiles")
+    monkeypatch.chdir(tmp_path)
+    for command in commands:
+        if "--points" in command:
+            _label_sample("out/sample.gpkg", "sample_tiles/town_river_labels.tif")
+        done = rsclip(*shlex.split(command, comments=True)[1:])
+        assert done.exit_code == 0, f"{command}\n{done.output}"
+    assert "hectares" in done.output
+
+
+def _label_sample(path, labels):
+    """Give each point the class that it has in a tile's truth, as a person would in QGIS."""
+    names = ("sample", "design", "strata")
+    layers = {name: pyogrio.read_dataframe(path, layer=name) for name in names}
+    points = layers["sample"]
+    with rasterio.open(labels) as dataset, LabelRaster(Path(labels)) as raster:
+        places = zip(points.geometry.x, points.geometry.y, strict=True)
+        points["label"] = [raster.names()[int(value[0])] for value in dataset.sample(places)]
+    Path(path).unlink()
+    for name, frame in layers.items():
+        pyogrio.write_dataframe(frame, path, layer=name, append=Path(path).exists())
 
 
 def test_models_that_the_page_names_exist(repository):
