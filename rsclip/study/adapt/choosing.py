@@ -26,11 +26,13 @@ class Candidate:
         kind: Its kind; None for the model as it is.
         settings: As the kind's `start` takes them.
         matrices: float64 (folds, K, K): labels held out, rows true, columns predicted.
+        entropy: float64 (folds,), their mean cross entropy.
     """
 
     kind: str | None
     settings: Mapping[str, float] = field(default_factory=dict)
     matrices: Floats = field(default_factory=lambda: np.empty((0, 0, 0)), repr=False)
+    entropy: Floats = field(default_factory=lambda: np.empty(0), repr=False)
 
     @property
     def miou(self) -> float:
@@ -68,6 +70,16 @@ class Candidate:
         error = ((number - 1) ** 2 / number * np.var(without, ddof=1)) ** 0.5
         return self.miou - other.miou, float(error)
 
+    def beats(self, other: "Candidate") -> bool:
+        """Say whether it is better beyond its spread, by mean IoU or by entropy.
+
+        Of few labels the entropy says more: it sees how sure the model was of each.
+        """
+        gain, error = self.gain(other)
+        less = other.entropy - self.entropy
+        surely = less.mean() > less.std(ddof=1) / len(less) ** 0.5
+        return gain > error or bool(gain > 0 and surely)
+
     def to_dict(self) -> dict[str, Any]:
         """Return plain values, ready for JSON."""
         return {
@@ -102,11 +114,11 @@ def validate(
     """
     parts = [tuple(torch.from_numpy(np.isin(label, side)) for side in (fold.train, fold.test))
              for fold in folds]  # fmt: skip
-    candidates = [Candidate(None, {}, _matrices(task, None, {}, parts))]
+    candidates = [Candidate(None, {}, *_held_out(task, None, {}, parts))]
     for name in kinds:
         for settings in KINDS[name].settings:
-            found = _matrices(task, KINDS[name], settings, parts)
-            candidates.append(Candidate(name, settings, found))
+            found = _held_out(task, KINDS[name], settings, parts)
+            candidates.append(Candidate(name, settings, *found))
     return candidates
 
 
@@ -115,13 +127,14 @@ def best_of(candidates: Sequence[Candidate]) -> Candidate:
     return max(candidates, key=lambda each: each.miou)
 
 
-def _matrices(
+def _held_out(
     task: Task,
     kind: type[Adapter] | None,
     settings: Mapping[str, float],
     parts: Sequence[tuple[torch.Tensor, ...]],
-) -> Floats:
-    found = []
+) -> tuple[Floats, Floats]:
+    """Return each fold's matrix and cross entropy."""
+    matrices, entropy = [], []
     for train, test in parts:
         adapter = None if kind is None else fit_adapter(kind, task.of(train), settings)
         held = task.of(test)
@@ -129,5 +142,7 @@ def _matrices(
         count = scores.shape[1]
         pairs = held.classes_of * count + scores.argmax(dim=1)
         matrix = torch.bincount(pairs, held.weights.double(), count * count)
-        found.append(matrix.reshape(count, count).numpy())
-    return np.array(found)
+        matrices.append(matrix.reshape(count, count).numpy())
+        right = scores.gather(1, held.classes_of[:, None])[:, 0]
+        entropy.append(float(-(held.weights * right).sum() / held.weights.sum()))
+    return np.array(matrices), np.array(entropy)

@@ -15,7 +15,7 @@ from safetensors import SafetensorError
 
 from rsclip.adapters.base import Task
 from rsclip.adapters.file import NONE, write_adapter
-from rsclip.adapters.kinds import KINDS
+from rsclip.adapters.kinds import KINDS, TRIED
 from rsclip.config import ADAPT_OPTIONS, SegmentConfig, build_config
 from rsclip.errors import LegendError, OptionError, SceneError, WriteError, warn
 from rsclip.geo.grid import pixel_size_m
@@ -163,7 +163,7 @@ def adapt(
         counts = _count(few, patches.label, read.legend)
         window = max(settings.window or 0, *encoder.window)
         folds = _folds(placed, few, patches.label, window, must=kind == AUTO)
-        kinds = list(KINDS) if kind == AUTO else [kind]
+        kinds = TRIED if kind == AUTO else [kind]
         candidates = validate(kinds, task, patches.label, folds) if folds else []
         chosen = _choose(candidates, kind) if folds else Candidate(kind, KINDS[kind].settings[0])
         adapter = None
@@ -332,9 +332,9 @@ def _choose(candidates: Sequence[Candidate], kind: str) -> Candidate:
     """Return the best candidate; with "auto" the model as it is where none beats it surely."""
     unchanged, *others = candidates
     best = best_of(others)
-    gain, error = best.gain(unchanged)
-    if gain > error:
+    if best.beats(unchanged):
         return best
+    gain, error = best.gain(unchanged)
     found = f"{100 * gain:+.1f} points of mean IoU, spread {100 * error:.1f}"
     if kind == AUTO:
         warn(
