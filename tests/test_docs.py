@@ -24,6 +24,7 @@ COMMANDS = {
     "diagnose": 1,
     "methods": 3,
     "models": 6,
+    "qgis": 1,
 }
 
 
