@@ -49,7 +49,7 @@ def test_links_lead_somewhere(repository):
 
 
 def test_every_command_of_every_page_is_one(repository):
-    """Those of README, accuracy.md, classes.md and adapt.md run, below; the others need data or a model."""
+    """Those of README, accuracy, classes and adapt run, below; others need data or a model."""
     from rsclip_cli.main import cli
 
     counts = {}
