@@ -16,7 +16,7 @@ from PIL import Image
 from rsclip.nano.data import held_out_seed
 from rsclip.nano.evaluate import write_scene
 from rsclip.nano.real import SETS, RealImage, find_folder, groups, images
-from rsclip.nano.real_scores import confusion, maps, score, words_of
+from rsclip.nano.real_scores import evaluate_set, mean_iou, words_of, write_geotiff
 from rsclip.nano.scenes import CLASSES, generate
 from rsclip.run.segment import segment
 from rsclip.words.legend import Legend, load_legend
@@ -79,30 +79,33 @@ def held_out_picture(indices: list[int], model: str) -> Bytes:
     return np.concatenate([np.broadcast_to(r, (len(r), width, 3)) for r in rows[:-1]])
 
 
-def median_image(folder: Path, model: str) -> tuple[RealImage, Bytes, float]:
-    """The validation image whose score is nearest to the median, its mask and its mean IoU.
+def median_image(folder: Path, model: str) -> tuple[RealImage, float]:
+    """The validation image whose score is nearest to the median, and its mean IoU.
 
     Of the sets in the public domain with masks, so that it may be shown.
     """
     scored = []
-    with tempfile.TemporaryDirectory() as place:
-        for of in SETS:
-            chosen = [
-                image
-                for image in images(folder, of, validation=True)
-                if of.labels and "public domain" in image.licence
-            ]
-            for image, result in zip(chosen, maps(of, chosen, model, Path(place)), strict=True):
-                mask = result.mask()
-                scored.append((score(of, [confusion(image, mask)])["miou"], image, mask))
+    for of in SETS:
+        chosen = [
+            image
+            for image in images(folder, of, validation=True)
+            if of.labels and "public domain" in image.licence
+        ]
+        if chosen:
+            found = evaluate_set(of, chosen, model).images
+            scored += [(mean_iou(one.sums), i) for one, i in zip(found, chosen, strict=True)]
     scored.sort(key=lambda each: each[0])
-    value, image, mask = scored[(len(scored) - 1) // 2]
-    return image, mask, value
+    value, image = scored[(len(scored) - 1) // 2]
+    return image, value
 
 
 def real_picture(folder: Path, model: str) -> Bytes:
     """The median validation image, its truth and its map; says which it is."""
-    image, mask, value = median_image(folder, model)
+    image, value = median_image(folder, model)
+    with tempfile.TemporaryDirectory() as place:
+        path = Path(place, "scene.tif")
+        write_geotiff(image.pixels.transpose(2, 0, 1), path, image.of.gsd)
+        mask = segment(path, words_of(image.of), place, model=model).mask()
     legend = load_legend(words_of(image.of))
     first = np.cumsum([0, *(len(group) for group in groups(image.of))])[:-1] + 1
     truth = np.where(image.truth < 0, 0, first[image.truth]).astype(np.uint8)

@@ -1,11 +1,11 @@
 """How well a model reads real images with truth, at the settings that a user gets by default.
 
-The words are our class names. Where a label may be any of several classes, each of them is right,
-and their union is one class of the score.
+The words are our class names. Where a label may be any of several classes, these are the words of
+one class: each of them is right.
 """
 
-import warnings
-from collections.abc import Iterator, Sequence
+import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +14,10 @@ import numpy.typing as npt
 import rasterio
 from rasterio.transform import from_origin
 
-from rsclip.config import SegmentConfig
-from rsclip.errors import RsclipWarning
-from rsclip.nano.real import RealImage, RealSet, groups
-from rsclip.run.segment import Failure, SegmentResult, segment_scenes
+from rsclip.nano.real import WIDE, RealImage, RealSet, groups
+from rsclip.study.evaluate.result import Evaluation
+from rsclip.study.evaluate.trials import try_settings
+from rsclip.study.metrics import class_scores
 
 LEAST_SHARE = 0.005
 """Classes of a smaller share of the pixels are left out of the mean."""
@@ -48,50 +48,68 @@ def write_geotiff(
         dataset.write(pixels)
 
 
-def maps(
-    of: RealSet, chosen: Sequence[RealImage], model: str, folder: Path
-) -> Iterator[SegmentResult]:
-    """The result of each image of a set, in `folder`."""
-    paths = [folder / f"{of.name}-{index}.tif" for index in range(len(chosen))]
-    for image, path in zip(chosen, paths, strict=True):
-        write_geotiff(image.pixels.transpose(2, 0, 1), path, of.gsd)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", RsclipWarning)
-        results = segment_scenes(paths, words_of(of), folder, config=SegmentConfig(model=model))
-        for result in results:
-            if isinstance(result, Failure):
-                raise result.error
-            yield result
+def classes_of(of: RealSet) -> dict[str, list[str]]:
+    """The classes that a set's labels tell apart, each with its words."""
+    return {
+        "everything else" if len(group) >= WIDE else "/".join(group): list(group)
+        for group in groups(of)
+    }
 
 
-def confusion(image: RealImage, mask: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
-    """Pixels (K, K + 1) by true group (rows) and group found (columns, the last: none of them)."""
-    known = groups(image.of)
-    column = np.full(256, len(known))
-    column[1 : 1 + len(words_of(image.of))] = [k for k, group in enumerate(known) for _ in group]
-    used = image.truth >= 0
-    pairs = image.truth[used] * (len(known) + 1) + column[mask[used]]
-    counts = np.bincount(pairs, minlength=len(known) * (len(known) + 1))
-    return counts.reshape(len(known), len(known) + 1)
+def evaluate_set(
+    of: RealSet, chosen: Sequence[RealImage], model: str, alone: str | None = None
+) -> Evaluation:
+    """Map images of a set and score the maps together; each image's scores are in it too.
+
+    Args:
+        of: The set.
+        chosen: Images of it.
+        model: As `rsclip.segment` takes it.
+        alone: The one class that is asked for, against the bundled background; None: all.
+    """
+    one = {
+        str(value): alone if alone in group else "other"
+        for value, group in enumerate(groups(of), 1)
+    }
+    with tempfile.TemporaryDirectory() as place:
+        scenes, labels = Path(place, "scenes"), Path(place, "labels")
+        scenes.mkdir()
+        labels.mkdir()
+        for index, image in enumerate(chosen):
+            name = f"{index:04}.tif"
+            write_geotiff(image.pixels.transpose(2, 0, 1), scenes / name, of.gsd)
+            truth = (image.truth + 1).astype(np.uint8)[None]
+            write_geotiff(truth, labels / name, of.gsd, nodata=0)
+        (trial,) = try_settings(
+            scenes, labels, alone or classes_of(of), models=[model], boundary=None,
+            mapping=one if alone else None,
+        )  # fmt: skip
+    return trial.scores
 
 
-def score(of: RealSet, found: Sequence[npt.NDArray[np.int64]]) -> dict[str, Any]:
-    """Figures of a set from its images' confusions.
+def mean_iou(sums: npt.NDArray[np.int64]) -> float:
+    """Mean IoU of the classes that are there.
+
+    Args:
+        sums: int64 (3, 1 + K), right, true and mapped pixels of unclassified and each class.
+    """
+    there = sums[1, 1:] >= LEAST_SHARE * sums[1, 1:].sum()
+    return float(class_scores(sums)["iou"][1:][there].mean())
+
+
+def score(of: RealSet, found: Evaluation) -> dict[str, Any]:
+    """Figures of a set.
 
     Of masks: the mean IoU over all pixels together. Of chips: the share whose commonest label is
     right.
     """
-    total = np.sum(found, axis=0)
     if of.labels is None:
-        right = [int(one.sum(axis=0).argmax()) == int(one.sum(axis=1).argmax()) for one in found]
-        return {"chips": len(found), "majority": round(float(np.mean(right)), 4)}
-    both = np.diag(total)
-    held = total.sum(axis=1) >= LEAST_SHARE * total.sum()
-    iou = both[held] / (total[:, :-1].sum(axis=0) + total.sum(axis=1) - both)[held]
-    names = np.array(["/".join(g) if len(g) < 5 else "other" for g in groups(of)])[held]
+        right = [one.sums[1].argmax() == one.sums[2].argmax() for one in found.images]
+        return {"images": len(right), "majority": round(float(np.mean(right)), 4)}
+    names = list(found.legend.names.values())[1:]
     return {
-        "images": len(found),
-        "miou": round(float(iou.mean()), 4),
-        "accuracy": round(float(both.sum() / total.sum()), 4),
-        "iou": dict(zip(names.tolist(), iou.round(4).tolist(), strict=True)),
+        "images": len(found.images),
+        "miou": round(mean_iou(found.confusion.sums), 4),
+        "accuracy": round(found.overall["accuracy"], 4),
+        "iou": dict(zip(names, found.classes["iou"][1:].round(4).tolist(), strict=True)),
     }

@@ -1,42 +1,86 @@
 """Scores on real imagery at default settings, on places that training never sees.
 
-    python tests/benchmarks/real.py --real DIR [--model nano ...] [--output FILE.json]
+    python tests/benchmarks/real.py --real DIR [--model nano ...] [--write docs/accuracy.md]
 
 Of a set with masks: mean IoU of what its labels tell apart, over all pixels together (classes of
 less than 0.5 % of the pixels are left out). Of a set of chips: the share whose commonest label is
-right. `rsclip/nano/real_scores.py` has the rules.
+right. `rsclip/nano/real_scores.py` has the rules. `--write` puts the table between the markers of a
+Markdown file; `--alone building` asks for one class against the bundled background.
 """
 
 import argparse
 import json
-import tempfile
 from pathlib import Path
 
 from rsclip.nano.real import SETS, find_folder, images
-from rsclip.nano.real_scores import confusion, maps, score
+from rsclip.nano.real_scores import evaluate_set, score
+
+CLASS_SCORES = ("iou", "precision", "recall")
+
+BEGIN, END = "<!-- real imagery: begin -->", "<!-- real imagery: end -->"
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--real", type=Path, help="folder of real imagery")
     parser.add_argument("--model", nargs="+", default=["nano"])
-    parser.add_argument("--output", type=Path, help="where the figures go as JSON")
+    parser.add_argument(
+        "--alone", metavar="CLASS", help="ask for this class only, as for buildings"
+    )
+    parser.add_argument("--output", type=Path, help="where the first model's figures go")
+    parser.add_argument("--write", type=Path, help="Markdown file that gets the table")
     args = parser.parse_args()
+    if args.write and BEGIN not in args.write.read_text(encoding="utf-8"):
+        parser.error(f"{args.write} has no line {BEGIN}")
     root, figures = find_folder(args.real), {}
-    for model in args.model:
-        figures[model] = {}
-        for of in SETS:
-            chosen = list(images(root, of, validation=True))
-            if not chosen:
-                continue
-            with tempfile.TemporaryDirectory() as folder:
-                results = maps(of, chosen, model, Path(folder))
-                pairs = zip(chosen, results, strict=True)
-                found = [confusion(image, result.mask()) for image, result in pairs]
-            figures[model][of.name] = score(of, found)
-            print(model, of.name, figures[model][of.name], flush=True)
+    if args.alone:
+        score_alone(root, args.alone, args.model)
+        return
+    for of in SETS:
+        chosen = list(images(root, of, validation=True))
+        for model in args.model if chosen else ():
+            found = score(of, evaluate_set(of, chosen, model))
+            figures.setdefault(model, {})[of.name] = found
+            print(model, of.name, found, flush=True)
     if args.output:
-        args.output.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
+        first = json.dumps(figures[args.model[0]], indent=2)
+        args.output.write_text(first + "\n", encoding="utf-8")
+    if args.write:
+        write(args.write, table(figures))
+
+
+def score_alone(root, word, models):
+    """Print the IoU of a class that competes with the bundled background only."""
+    for of in SETS:
+        chosen = list(images(root, of, validation=True)) if (word,) in of.truth.values() else []
+        for model in models if of.labels and chosen else ():
+            found = evaluate_set(of, chosen, model, alone=word)
+            scores = {key: round(float(found.classes[key][1]), 3) for key in CLASS_SCORES}
+            print(model, of.name, word, f"{len(chosen)} images", scores)
+
+
+def table(figures):
+    """Return the lines of a table, a row for each set and a column for each model."""
+    sets = list(next(iter(figures.values())))
+    gsd = {of.name: of.gsd for of in SETS}
+    lines = [
+        f"| set | m | images | what | {' | '.join(figures)} |",
+        f"|---|---|---|---|{'---|' * len(figures)}",
+    ]
+    for name in sets:
+        row = [found[name] for found in figures.values()]
+        key, what = ("majority", "right, %") if "majority" in row[0] else ("miou", "mIoU, %")
+        cells = " | ".join(f"{100 * one[key]:.1f}" for one in row)
+        lines.append(f"| {name} | {gsd[name]:g} | {row[0]['images']} | {what} | {cells} |")
+    command = f"python tests/benchmarks/real.py --real DIR --model {' '.join(figures)}"
+    return ["", *lines, "", f"Made by `{command} --write docs/accuracy.md`.", ""]
+
+
+def write(path, lines):
+    """Put lines between the markers of a file."""
+    before, _, rest = path.read_text(encoding="utf-8").partition(BEGIN)
+    _, _, after = rest.partition(END)
+    path.write_text("\n".join([before + BEGIN, *lines, END + after]), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -12,7 +12,9 @@ from numpy.typing import NDArray
 
 from rsclip.config import SegmentConfig
 from rsclip.errors import InputError, OptionError, RsclipError, RsclipWarning, SceneError, warn
-from rsclip.labelling.windows import Grid, WindowedModel, plan_grid
+from rsclip.labelling.windows import Grid, plan_grid
+from rsclip.model.outline import ModelOutline
+from rsclip.run.model_defaults import apply_defaults, warn_of_pixel_size
 from rsclip.run.source import open_scene
 from rsclip.scene.scene import Scene, gdal_env
 from rsclip.scene.stretch import fit
@@ -72,7 +74,7 @@ class _Source:
 
 def sample_windows(
     scenes: Sequence[str],
-    model: WindowedModel,
+    model: ModelOutline,
     config: SegmentConfig,
     *,
     count: int,
@@ -143,7 +145,7 @@ def sample_windows(
 
 def _of_scene(
     source: _Source,
-    model: WindowedModel,
+    model: ModelOutline,
     config: SegmentConfig,
     count: int,
     random: np.random.Generator,
@@ -157,6 +159,8 @@ def _of_scene(
                 # All was said when it was opened first.
                 warnings.simplefilter("ignore", RsclipWarning)
             scene = stack.enter_context(open_scene(source.scene, config))
+            apply_defaults(scene, config, model.defaults)
+            warn_of_pixel_size(scene, config, model.defaults.gsd_range)
             known = None
             if labels is not None and legend is not None:
                 path = _path_of(labels, source.scene)

@@ -1,5 +1,7 @@
 """The sample of windows: seeded, valid, spread over scenes, with the truth of its very pixels."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 import rasterio
@@ -10,6 +12,7 @@ from rsclip.model.outline import ModelOutline
 from rsclip.scene.scene import Scene
 from rsclip.study.diagnose.scenes import find_scenes, labels_of
 from rsclip.study.diagnose.windows import sample_windows
+from rsclip.types import ModelDefaults
 from rsclip.words.legend import load_legend
 
 MODEL = ModelOutline(patch=8, window=(32, 32), width=16, parameters=1000)
@@ -209,3 +212,18 @@ def test_few_labels_on_a_large_scene_are_found_at_once(make_scene, tmp_path, mon
     assert (found.truth == 2).sum() == 100
     # Of 600 windows, pixels are read of the labelled one only.
     assert len(reads) == 1
+
+
+def test_pixels_that_the_model_does_not_know_are_studied_as_segment_works_at_them(make_scene):
+    scene = make_scene(shape=(320, 320), transform=rasterio.Affine(0.1, 0, 5e5, 0, -0.1, 5e6))
+    asked = SegmentConfig()
+    own, given = (
+        list(sample_windows([str(scene)], model, config, count=4, seed=0))
+        for model, config in (
+            (dataclasses.replace(MODEL, defaults=ModelDefaults((0.2, 1.0))), asked),
+            (MODEL, asked.replace(gsd=0.2)),
+        )
+    )
+    assert places(own) == places(given)
+    for one, other in zip(own, given, strict=True):
+        np.testing.assert_array_equal(one.image, other.image)
