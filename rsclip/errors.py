@@ -48,6 +48,7 @@ __all__ = [
     "SceneError",
     "WriteError",
     "collect_warnings",
+    "first_line",
     "is_memory_error",
     "out_of_memory",
     "warn",
@@ -146,6 +147,12 @@ class BatchError(RsclipError):
 
 class RsclipWarning(UserWarning):
     """Something the user should know, though the work goes on."""
+
+
+def first_line(error: BaseException) -> str:
+    """Return the first line of an error's text, or the name of its class where it has none."""
+    lines = str(error).strip().splitlines()
+    return lines[0][:200] if lines else type(error).__name__
 
 
 # torch has a RuntimeError of its own on each device.

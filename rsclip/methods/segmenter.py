@@ -10,7 +10,7 @@ from torch.nn import functional as F  # noqa: N812 (torch's own name)
 
 from rsclip.adapters.base import Adapter
 from rsclip.config import Precision, Tta
-from rsclip.errors import EncodeError, OptionError, is_memory_error, warn
+from rsclip.errors import EncodeError, OptionError, first_line, is_memory_error, warn
 from rsclip.methods import Method, first_block, get_method, parse_options
 from rsclip.methods.batch_size import automatic_batch
 from rsclip.methods.device import parse_device
@@ -193,7 +193,7 @@ class Segmenter:
                 yield self._averaged(batch)
             except (RuntimeError, MemoryError) as error:
                 if not is_memory_error(error):
-                    raise EncodeError(f"the encoder failed ({_first_line(error)})") from error
+                    raise EncodeError(f"the encoder failed ({first_line(error)})") from error
                 if len(batch) == 1:
                     raise self._out_of_memory(error, height, width) from error
                 if self._memory_limit is None:
@@ -274,7 +274,7 @@ class Segmenter:
     def _out_of_memory(self, error: BaseException, height: int, width: int) -> EncodeError:
         return EncodeError(
             f"one window of {height} x {width} pixels does not fit the memory of {self.device} "
-            f"({_first_line(error)})",
+            f"({first_line(error)})",
             remedy="Use a smaller --window or model, or --device=cpu."
             if self.device.type != "cpu"
             else "Use a smaller --window or model.",
@@ -290,8 +290,3 @@ def _reading(name: str, options: Any, depth: int) -> _Reading:
 
 def _warn_of_memory(device: torch.device) -> None:
     warn(f"a whole batch does not fit the memory of {device}: the run goes on with smaller ones")
-
-
-def _first_line(error: BaseException) -> str:
-    lines = str(error).strip().splitlines()
-    return lines[0][:200] if lines else type(error).__name__

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, TypeAlias
 
-from rsclip.errors import ModelError, RunError
+from rsclip.errors import ModelError, RunError, first_line
 
 __all__ = [
     "Progress",
@@ -25,7 +25,6 @@ __all__ = [
     "alone",
     "answer_seconds",
     "download",
-    "first_line",
     "matches_etag",
     "refused",
     "remote_file",
@@ -203,12 +202,6 @@ def matches_etag(path: Path, etag: str) -> bool:
                 digest.update(chunk)
         return digest.hexdigest() == etag
     return True
-
-
-def first_line(error: BaseException) -> str:
-    """Return the first line of an error's text."""
-    lines = str(error).strip().splitlines()
-    return lines[0][:160] if lines else type(error).__name__
 
 
 def refused(error: Exception, name: str, who: str, remedy: str) -> ModelError | None:

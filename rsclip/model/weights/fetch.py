@@ -6,7 +6,7 @@ import zipfile
 import zlib
 from pathlib import Path
 
-from rsclip.errors import ModelError, RunError, warn
+from rsclip.errors import ModelError, RunError, first_line, warn
 from rsclip.files import new_file
 from rsclip.model.checks import check_config
 from rsclip.model.weights.architecture import architecture_of
@@ -14,7 +14,6 @@ from rsclip.model.weights.download import (
     Progress,
     alone,
     download,
-    first_line,
     remote_file,
 )
 from rsclip.model.weights.files import file_sha256

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rsclip.errors import ModelError, is_memory_error
+from rsclip.errors import ModelError, first_line, is_memory_error
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -211,9 +211,9 @@ def _members(path: Path) -> list[str]:
 
 
 def _damaged(path: Path, error: Exception) -> ModelError:
-    reason = (str(error).strip().splitlines() or [type(error).__name__])[0].partition(". ")[0]
+    reason = first_line(error).partition(". ")[0]
     return ModelError(
-        f"the weights file is damaged, cut short or not a weights file ({reason[:200]})",
+        f"the weights file is damaged, cut short or not a weights file ({reason})",
         where=path,
         remedy="Copy or download it again.",
     )

@@ -6,14 +6,13 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from rsclip.errors import ModelError
+from rsclip.errors import ModelError, first_line
 from rsclip.files import new_file
 from rsclip.model.weights.download import (
     Progress,
     Remote,
     answer_seconds,
     download,
-    first_line,
     matches_etag,
     refused,
     writable,
