@@ -70,7 +70,14 @@ def read_labels(path: str | Path, legend: Legend) -> FewLabels:
     path = Path(path)
     if not path.is_file():
         raise SceneError("no such file of labels", where=path, remedy="Check the path.")
-    frame = read_vector(path, "adapt takes no raster")
+    try:
+        frame = read_vector(path, "not asked for")
+    except SceneError as error:
+        raise SceneError(
+            "not a vector file of labels",
+            where=path,
+            remedy="Labels are polygons or points, in a GeoPackage, GeoJSON or the like.",
+        ) from error
     if not len(frame):
         raise SceneError("the file holds no labels", where=path, remedy="Draw some polygons.")
     if kinds := sorted({*frame.geom_type} - _KINDS):

@@ -290,6 +290,13 @@ def test_one_label_of_a_class_is_said_not_to_be_validated(few, scene, tmp_path, 
     assert found.labels["bright ground"] == 1
 
 
+def test_a_raster_or_junk_is_no_file_of_labels(scene, tmp_path):
+    (tmp_path / "junk.gpkg").write_text("junk")
+    for path in (scene, tmp_path / "junk.gpkg"):
+        with pytest.raises(SceneError, match=r"not a vector file of labels\. Labels are polygons"):
+            library.adapt(scene, path, CLASSES, tmp_path / "x")
+
+
 def test_a_kind_that_is_unknown_is_refused(few, scene, tmp_path):
     with pytest.raises(OptionError, match="no kind 'magic'"):
         library.adapt(scene, few, CLASSES, tmp_path / "x", kind="magic")
