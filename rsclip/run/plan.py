@@ -53,7 +53,7 @@ class ScenePlan:
             "outside" the area of interest; "unusable".
         windows: To do, of the grid, those without a valid pixel included.
         kept: Windows of a begun run that --resume need not do again.
-        seconds: Of work, roughly.
+        seconds: Of work, roughly; those of the first scene to do count the loading of the model.
         window_seconds: Of the encoder, for a window.
         memory_mb: Peak, roughly.
         disk_mb: Needed while the outputs are made, roughly.
@@ -102,9 +102,12 @@ def plan_scenes(
         InputError: Classes, options or the model are wrong.
     """
     job = Job.prepare(scenes, classes, output_dir, config, protect)
+    began = time.perf_counter()
     model = load_for_job(job, backbone, model_loader) if job.usable else None
     outline = outline_of(job.settings, backbone) if model_loader is None else None
     second = window_seconds
+    # Timed before, a window tells that the model's loading is counted already.
+    start = time.perf_counter() - began if window_seconds is None else 0.0
     plans = []
     for source in job.sources:
         try:
@@ -117,7 +120,11 @@ def plan_scenes(
                 if second is None:
                     second = _seconds_a_window(run, scene, model, settings)
                 own = replace(job, settings=settings)
-                plans.append(_plan(own, scene, source.stem, run, model, outline, second))
+                plan = _plan(own, scene, source.stem, run, model, outline, second)
+                if plan.status == "new":
+                    plan = replace(plan, seconds=round(plan.seconds + start, 1))
+                    start = 0.0
+                plans.append(plan)
         except RsclipError as error:
             status: Status = "outside" if isinstance(error, AreaError) else "unusable"
             plans.append(ScenePlan(str(source.name), status, reason=str(error)))

@@ -5,6 +5,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -15,7 +16,8 @@ import rsclip as library
 from rsclip.config import build_config
 from rsclip.errors import EncodeError, ExistsError, OptionError
 from rsclip.outputs.files.staging import Staging
-from rsclip.run import checkpoint
+from rsclip.run import checkpoint, plan
+from rsclip.run.encoder import load_for_job
 from rsclip.run.memory_limit import parse_size
 from rsclip.run.plan import plan_scenes
 from tests.run.killed import OPTIONS, run
@@ -47,6 +49,28 @@ def test_dry_run_tells_and_writes_nothing(rsclip, make_scene, tiny_model, tmp_pa
     table = rsclip("segment", *scenes, *common, "--dry-run").stdout
     assert "168" in table
     assert "1 of 4 scenes to do" in table
+
+
+def test_loading_the_model_is_counted_once(make_scene, tiny_model, tmp_path, monkeypatch):
+    now = 0.0
+
+    def load(job, backbone, model_loader):
+        nonlocal now
+        now += 7
+        return load_for_job(job, backbone, model_loader)
+
+    monkeypatch.setattr(plan, "load_for_job", load)
+    monkeypatch.setattr(plan, "time", SimpleNamespace(perf_counter=lambda: now))
+    monkeypatch.setattr(plan, "_seconds_a_window", lambda *_: 0.5)
+    scenes = [tmp_path / "gone.tif", make_scene("a.tif"), make_scene("b.tif")]
+    config = build_config({"model": tiny_model})
+    gone, first, second = plan_scenes(scenes, "road, water", tmp_path / "out", config=config)
+    assert gone.seconds == 0
+    assert second.seconds == round(second.windows * 0.5, 1)
+    assert first.seconds == round(second.seconds + 7, 1)
+    # Timed before, windows tell that the loading is counted.
+    again = plan_scenes(scenes[1:], "road, water", tmp_path, config=config, window_seconds=0.5)
+    assert [each.seconds for each in again] == [second.seconds] * 2
 
 
 def test_dry_run_counts_windows_of_the_area_only(rsclip, make_scene, tiny_model, tmp_path):
