@@ -59,12 +59,12 @@ def warn_of_pixel_size(scene: Scene, asked: SegmentConfig, gsd_range: Range) -> 
             "another size give a poorer map"
         )
         return
-    own = max(scene.pixel_size_m)
+    own = _metres(max(scene.pixel_size_m))
     chosen = None if asked.gsd else automatic_gsd(scene, gsd_range)
     if chosen is not None:
         warn(
-            f"{scene.source}: pixels of {own:.3g} m, but {trained}: the run works at {chosen:g} m "
-            f"(--gsd={own:.3g} keeps the scene's pixels)"
+            f"{scene.source}: pixels of {own} m, but {trained}: the run works at {chosen:g} m "
+            f"(--gsd={own} keeps the scene's pixels)"
         )
         return
     size = pixel_size_m(scene.crs, scene.working_transform, scene.working_shape)
@@ -72,7 +72,7 @@ def warn_of_pixel_size(scene: Scene, asked: SegmentConfig, gsd_range: Range) -> 
     if size is not None and nearest is not None:
         reachable = is_within_reach(scene.pixel_size_m, nearest)
         warn(
-            f"{scene.source}: pixels of {max(size):.3g} m, but {trained}: expect a poorer map"
+            f"{scene.source}: pixels of {_metres(max(size))} m, but {trained}: expect a poorer map"
             + (f", or work at --gsd={nearest:g}" if reachable else "")
         )
 
@@ -85,3 +85,8 @@ def _nearest(size: tuple[float, float] | None, gsd_range: Range) -> float | None
     if max(size) * TOLERANCE < low:
         return low
     return high if min(size) > high * TOLERANCE else None
+
+
+def _metres(size: float) -> str:
+    """Return a size to three digits, "1000" and not "1e+03"."""
+    return f"{float(f'{size:.3g}'):g}"

@@ -48,6 +48,7 @@ def model_saying(tmp_path, **stated):
         (5, 5, 5, "or work at gsd=1"),
         (5, 0.5, 0.5, None),
         (0.001, None, None, "expect a poorer map"),
+        (1000, None, None, "expect a poorer map"),
     ],
 )
 def test_pixels_of_a_size_that_the_model_does_not_know(make_scene, pixel, asked, works_at, says):
@@ -60,6 +61,7 @@ def test_pixels_of_a_size_that_the_model_does_not_know(make_scene, pixel, asked,
         expected = scene.shape[0] * pixel / (works_at or pixel)
         assert scene.working_shape[0] == max(round(expected), 1)
     assert [text.endswith(says or "") for text in said] == ([True] if says else [])
+    assert all(f"pixels of {pixel:g} m" in text for text in said)
 
 
 def test_a_scene_without_pixel_size_gets_a_hint(make_scene):
