@@ -45,7 +45,8 @@ class LabelFile:
         """Open a raster whose pixels are colours."""
         said = self.classes.said_colours()
         own = said if self.classes.strict else {**self.classes.by_colour, **said}
-        return self._checked(own, written_colour)
+        say_others = not (self.classes.strict or self.part)
+        return self._checked(own, written_colour, say_others=say_others)
 
     def open_values(self) -> Labels:
         """Open a raster of class values."""
@@ -67,9 +68,8 @@ class LabelFile:
             return self._checked(said, written)
         if not names:
             own = {**classes.by_value, **unknown, **said}
-            labels = self._checked(own, written, say_others=not self.part)
-            warn(f"{path}: the labels have no class names: {classes.taken()}")
-            return labels
+            note = f"{path}: the labels have no class names: {classes.taken()}"
+            return self._checked(own, written, note=note, say_others=not self.part)
         found = {value: classes.named(name) for value, name in names.items()}
         own = {value: item for value, item in found.items() if item is not None}
         if not own:
@@ -84,6 +84,7 @@ class LabelFile:
         own: Mapping[int, int],
         write: Callable[[Any], str],
         *,
+        note: str | None = None,
         say_others: bool = False,
     ) -> Labels:
         """Open the raster, and see whether it fits the legend and the mapping."""
@@ -96,6 +97,8 @@ class LabelFile:
             labels.close()
             raise
         say_crs(self.path, self.crs, self.scene)
+        if note is not None:
+            warn(note)
         if say_others:
             others = source.all_values(self.scene.shape) - {0, *own}
             say_left_out(self.path, [write(value) for value in sorted(others)])
