@@ -195,7 +195,7 @@ class RsclipAlgorithm(QgsProcessingAlgorithm):
             if option["name"] in spec.defaults:
                 made.setDefaultValue(spec.defaults[option["name"]])
             self.addParameter(made)
-        if any(kind in ("raster", "vector") for kind in spec.outputs.values()):
+        if spec.command not in ("models list", "adapt"):
             self.addParameter(
                 QgsProcessingParameterBoolean(
                     _LOAD, "Load the results", defaultValue=True, optional=True

@@ -24,14 +24,15 @@ _kept: list[Any] = []
 class _Placed(QgsProcessingLayerPostProcessorInterface):
     """Gives a new layer the style that lies beside it, and puts it into its group."""
 
-    def __init__(self, group: str, seen: bool) -> None:
+    def __init__(self, name: str, group: str, seen: bool) -> None:
         super().__init__()
-        self._group, self._seen = group, seen
+        self._name, self._group, self._seen = name, group, seen
 
     def postProcessLayer(self, layer: Any, context: Any, feedback: Any) -> None:  # noqa: N802
         """Style the layer and move its node; QGIS calls this in its main thread."""
         # Some versions of QGIS do so already, but not 3.22.
         layer.loadDefaultStyle()
+        layer.setName(self._name)
         root = context.project().layerTreeRoot()
         node = root.findLayer(layer.id())
         if node is None:
@@ -68,7 +69,7 @@ def load_later(context: Any, group: str, outputs: dict[str, str]) -> None:
         if found is None or not Path(outputs[key]).is_file():
             continue
         name, seen = found
-        placed = _Placed(group, seen)
+        placed = _Placed(name, group, seen)
         _kept.append(placed)
         path = outputs[key]
         if context.willLoadLayerOnCompletion(path):
