@@ -23,7 +23,7 @@ WORD_TEMPLATE = "{}"
 GSD_RANGE = (0.3, 30.0)
 """Pixel sizes in metres of drawn and real crops; finer ones are of one stretch of coast only."""
 
-LOGIT_SCALE = 32
+LOGIT_SCALE = 31
 """Found by `python -m rsclip.nano.calibrate` for the shipped weights."""
 
 
