@@ -28,7 +28,8 @@ def options():
 def messages():
     """Yield each text of an error, a warning or a place, with {} where a value stands."""
     for path in sorted(SOURCES.rglob("*.py")):
-        if path.relative_to(SOURCES).parts[0] == "nano":
+        # Training speaks to its makers; the plugin runs commands, and speaks for itself in QGIS.
+        if path.is_relative_to(SOURCES / "nano") or path.is_relative_to(SOURCES / "qgis/plugin"):
             continue
         tree = ast.parse(path.read_text(encoding="utf-8"))
         docs = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
