@@ -65,11 +65,14 @@ def test_every_command_of_every_page_is_one(repository):
 
 def _parse(command, words):
     """Read a command line as click does, without doing what it says."""
+    context = None
     while isinstance(command, click.Group):
         words = words[1:]
-        command = command.get_command(click.Context(command), words[0])
+        # With the group's settings: a command keeps the help option that it is first asked for.
+        context = click.Context(command, parent=context, **command.context_settings)
+        command = command.get_command(context, words[0])
         assert command is not None, words
-    command.make_context(words[0], words[1:])
+    command.make_context(words[0], words[1:], parent=context)
 
 
 def test_readme_commands_run(readme, rsclip, repository, tmp_path, monkeypatch):

@@ -182,12 +182,12 @@ def parsed(command):
     group, context = cli, None
     words = shlex.split(command)[1:]
     while isinstance(group, click.Group) and words:
-        context = click.Context(group, parent=context)
+        context = click.Context(group, parent=context, **group.context_settings)
         found = group.get_command(context, words[0])
         assert found is not None, command
         group, words = found, words[1:]
     # Resilient, since a text may leave out what is not its matter; an unknown option is an error.
-    return group.make_context("rsclip", words, resilient_parsing=True).params
+    return group.make_context("rsclip", words, parent=context, resilient_parsing=True).params
 
 
 def test_a_failed_batch_names_its_manifest(tmp_path, rsclip):

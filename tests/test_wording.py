@@ -16,7 +16,7 @@ SOURCES = Path(library.__file__).parent
 
 
 def options():
-    context = click.Context(cli)
+    context = click.Context(cli, **cli.context_settings)
     commands = [cli.get_command(context, name) for name in cli.list_commands(context)]
     while commands:
         command = commands.pop()

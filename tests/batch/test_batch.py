@@ -413,7 +413,7 @@ def test_auto_may_be_a_mac(monkeypatch):
     assert [only_one(device) for device in ("cpu", "cuda", "cuda:7")] == [None, None, "cuda:7"]
     for kind, shared in (("cpu", None), ("cuda", None), ("mps", "mps")):
         monkeypatch.setattr(
-            "rsclip.methods.segmenter.parse_device", lambda _, kind=kind: torch.device(kind)
+            "rsclip.methods.device.parse_device", lambda _, kind=kind: torch.device(kind)
         )
         assert only_one("auto") == shared
 

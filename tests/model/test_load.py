@@ -89,7 +89,9 @@ def test_auto_takes_the_default_when_it_is_here(hub, tiny_vit, weights, monkeypa
 
 def test_auto_falls_back_to_nano_and_says_so(hub, hub_folder, monkeypatch):
     monkeypatch.setattr(names, "data_path", lambda name: hub_folder)
-    with pytest.warns(RsclipWarning, match=r"nano.*\n.*ViT-B-16/openai"):
+    figures = {"town": {"miou": 0.4}, "shore": {"miou": 0.5}, "chips": {"majority": 0.7}}
+    (hub_folder / "figures.json").write_text(json.dumps(figures))
+    with pytest.warns(RsclipWarning, match=r"nano.* 0\.45, .* 70% .*\n.*ViT-B-16/openai"):
         backbone = load_backbone("auto")
     assert (backbone.name, backbone.source) == ("nano", "embedded")
 
