@@ -32,8 +32,10 @@ if TYPE_CHECKING:
 __all__ = ["ScenePlan", "plan_scenes"]
 
 _TIMED_BATCHES = 3
-# Cutting, stitching, labelling and writing, per pixel: tests/benchmarks/memory.py.
-_SECONDS_A_PIXEL = 2e-7
+# Cutting, stitching, labelling, writing and polygons, per pixel: tests/benchmarks/estimates.py.
+_SECONDS_A_PIXEL = 5e-7
+# A command's start and end, the imports before this one.
+_START_SECONDS = 2.0
 # Bytes a pixel while the COGs are made, drafts and overviews included; labels compress well.
 _MASK_BYTES = 0.5
 _SCORE_BYTES = 2.0
@@ -107,7 +109,7 @@ def plan_scenes(
     outline = outline_of(job.settings, backbone) if model_loader is None else None
     second = window_seconds
     # Timed before, a window tells that the model's loading is counted already.
-    start = time.perf_counter() - began if window_seconds is None else 0.0
+    start = time.perf_counter() - began + _START_SECONDS if window_seconds is None else 0.0
     plans = []
     for source in job.sources:
         try:
