@@ -355,7 +355,7 @@ def test_sieve_merges_small_regions_as_in_a_run(tmp_path, labels, rsclip):
     for name, array, nodata in (
         ("a", labels, 255),
         ("b", labels.astype(np.uint32) * 70_000, 255 * 70_000),
-        ("c", np.where(labels == 255, -1, labels).astype(np.int8), -1),
+        ("c", np.where(labels == 255, -1, labels.astype(np.int16)).astype(np.int8), -1),
     ):
         mask = write_labels(tmp_path / f"{name}.tif", array, nodata=nodata)
         with rasterio.open(mask) as dataset:
