@@ -300,10 +300,12 @@ class Labeller:
             queries = np.flatnonzero(self._class_index == position)
             strongest: FloatArray | None = None
             added = evidence(position) if evidence else None
+            if added is not None:
+                added = added / self._scale
             for query in queries:
                 value = values(int(query))
                 if added is not None:
-                    value = value + added / self._scale
+                    value = value + added
                 if total is not None and self._paper:
                     _accumulate(total, np.maximum(best, _or(strongest, best)), value, self._scale)
                 strongest = value if strongest is None else np.maximum(strongest, value)

@@ -113,9 +113,9 @@ class Method:
         Raises:
             OptionError: The method gives another shape.
         """
-        patches, similarities = self.patches(trunk, text, options)
         if adapter is None:
-            return similarities
+            return self._compared(trunk, text, options)[1]
+        patches, similarities = self.patches(trunk, text, options)
         changed = adapter(patches, similarities.permute(0, 2, 3, 1))
         return changed.permute(0, 3, 1, 2)
 
@@ -128,6 +128,10 @@ class Method:
         Raises:
             OptionError: The method gives another shape.
         """
+        features, similarities = self._compared(trunk, text, options)
+        return F.normalize(features.tokens, dim=-1), similarities
+
+    def _compared(self, trunk: Trunk, text: Tensor, options: Any) -> tuple[DenseFeatures, Tensor]:
         with trunk.backbone.autocast():
             features = self.features(trunk, options)
         # Cosines are never rounded to half precision.
@@ -139,4 +143,4 @@ class Method:
                 f"not {wanted}",
                 remedy="Its features are (B, h, w, D): `trunk.head` of patches without CLS.",
             )
-        return F.normalize(features.tokens, dim=-1), similarities
+        return features, similarities

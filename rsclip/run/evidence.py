@@ -87,17 +87,11 @@ class BandEvidence:
                 warn(f"no class has a rule on {name}: the raster counts for nothing")
         for name, path in found.rasters.items():
             with RasterBeside(path, scene) as raster:
-                share = raster.share()
-            if not share:
-                raise SceneError(
-                    f"no value of it lies on {scene.source}", where=path,
-                    remedy=f"Choose another raster for --rasters={name}=FILE.",
-                )  # fmt: skip
-            if share < _WHOLE:
-                warn(
-                    f"{path} has values for {share:.0%} of {scene.source}: elsewhere the words "
-                    "decide alone"
-                )
+                if not raster.touches():
+                    raise SceneError(
+                        f"no value of it lies on {scene.source}", where=path,
+                        remedy=f"Choose another raster for --rasters={name}=FILE.",
+                    )  # fmt: skip
         if found.lacking:
             warn(
                 f"{scene.source}: no band is known as {' or '.join(found.lacking)}: bundled rules "
@@ -108,6 +102,17 @@ class BandEvidence:
                 f"{scene.source}: the bundled rules are made for reflectance, and 8-bit pixels "
                 "seldom are: compare with --evidence=none"
             )
+
+    def warn_of_gaps(self, scene: Scene) -> None:
+        """Say how much of a scene the other rasters have values for, if it is not all of it."""
+        for path in self.rasters.values():
+            with RasterBeside(path, scene) as raster:
+                share = raster.share()
+            if share < _WHOLE:
+                warn(
+                    f"{path} has values for {share:.0%} of {scene.source}: elsewhere the words "
+                    "decide alone"
+                )
 
     def to_dict(self, legend: Legend) -> dict[str, Any]:
         """Return the bands and the rules by class, ready for JSON."""

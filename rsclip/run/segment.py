@@ -342,6 +342,7 @@ def _segment_one(
             warn(f"{scene.source}: {decision.reason}")
         warn_of_pixel_size(scene, job.settings, model.defaults.gsd_range)
         run = SceneRun(scene, model.encoder, legend, index, config)
+        run.evidence.warn_of_gaps(scene)
         staging = stack.enter_context(
             Staging(
                 folder,

@@ -6,6 +6,7 @@ import numpy as np
 from rasterio.crs import CRS
 from rasterio.enums import Resampling
 from rasterio.vrt import WarpedVRT
+from rasterio.warp import transform_bounds
 from rasterio.windows import Window as RasterioWindow
 
 from rsclip.errors import ReadError, SceneError
@@ -31,7 +32,7 @@ class RasterBeside:
     """
 
     def __init__(self, path: str, scene: Scene) -> None:
-        self._path = path
+        self._path, self._scene = path, scene
         with guarded(path):
             self._dataset = open_raster(path)
             if not (_known(self._dataset.crs) and _known(scene.crs)):
@@ -65,6 +66,19 @@ class RasterBeside:
         with guarded(self._path, ReadError, what="its pixels cannot be read"):
             values: FloatArray = self._grid.read(1, window=place)
         return values
+
+    def touches(self) -> bool:
+        """Say whether its frame may reach the scene's; no pixel is read."""
+        corners = [self._scene.transform @ (x * self._scene.shape[1], y * self._scene.shape[0])
+                   for x in (0, 1) for y in (0, 1)]  # fmt: skip
+        (left, *_, right), (bottom, *_, top) = (sorted(each) for each in zip(*corners, strict=True))
+        with guarded(self._path):
+            west, south, east, north = transform_bounds(
+                self._dataset.crs, self._scene.crs, *self._dataset.bounds
+            )
+        # What lies around a pole or across the date line has no frame that tells.
+        whole = not np.isfinite([west, south, east, north]).all() or west > east
+        return whole or (west < right and left < east and south < top and bottom < north)
 
     def share(self) -> float:
         """Return the share of the scene that it has values for, looked at coarsely: 0 to 1."""

@@ -16,6 +16,7 @@ from rsclip.errors import ExistsError, OptionError, RsclipWarning, SceneError
 from rsclip.labelling import labeller as labelling
 from rsclip.run.evidence import BandEvidence
 from rsclip.run.source import open_scene
+from rsclip.scene.beside import RasterBeside
 from rsclip.words.legend import load_legend
 
 CLASSES = [{"name": "water", "evidence": "ndwi > 0; weight=100"}, "road", "forest"]
@@ -172,6 +173,31 @@ def test_a_raster_on_another_grid_counts_where_it_has_values(
     east = np.s_[:, 90 // step :]
     np.testing.assert_array_equal(found[east], bare[east])
     assert result.run["evidence"]["rasters"] == {"height": str(heights)}
+
+
+def test_outside_a_raster_without_nodata_value_there_is_no_evidence(
+    scene, heights, tiny_model, tmp_path
+):
+    path, _ = scene
+    with rasterio.open(heights, "r+") as dataset:
+        dataset.nodata = None
+    classes = [{"name": "road", "evidence": "height > 2.5; weight=100"}, "water"]
+    options = {"rasters": {"height": str(heights)}}
+    found = mask_of(path, tmp_path / "a", tiny_model, classes, **options).mask()
+    bare = mask_of(path, tmp_path / "b", tiny_model, classes, evidence="none").mask()
+    np.testing.assert_array_equal(found[:, 90:], bare[:, 90:])
+    assert not (found[90:, :80] == 1).any()
+
+
+def test_a_finished_scene_is_skipped_without_a_look_at_a_raster_s_pixels(
+    scene, heights, tiny_model, tmp_path, monkeypatch
+):
+    path, _ = scene
+    classes = [{"name": "road", "evidence": "height > 2.5"}, "water"]
+    options = {"rasters": {"height": str(heights)}, "resume": True}
+    mask_of(path, tmp_path / "a", tiny_model, classes, **options)
+    monkeypatch.setattr(RasterBeside, "share", lambda self: pytest.fail("pixels were read"))
+    assert mask_of(path, tmp_path / "a", tiny_model, classes, **options).status == "skipped"
 
 
 def test_rasters_that_cannot_serve_are_refused(scene, heights, tiny_model, tmp_path):
