@@ -1,5 +1,6 @@
 """What an adapter is: small tensors beside a frozen model that change its patches' similarities."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Self
@@ -53,7 +54,7 @@ class Task:
         return replace(self, **{name: getattr(self, name).to(dtype) for name in own})
 
 
-class Adapter:
+class Adapter(ABC):
     """Base of every kind: called with patches, it gives their similarities anew.
 
     Each patch is changed by itself, so that neither batches nor areas of interest matter. Changes
@@ -82,6 +83,7 @@ class Adapter:
         self.tensors = dict(tensors)
 
     @classmethod
+    @abstractmethod
     def start(cls, task: Task, settings: Mapping[str, float]) -> Self:
         """Return the adapter that fitting begins with: one that changes nothing.
 
@@ -89,8 +91,8 @@ class Adapter:
             task: What it is fitted for.
             settings: One of `settings`.
         """
-        raise NotImplementedError
 
+    @abstractmethod
     def __call__(self, patches: Tensor, similarities: Tensor) -> Tensor:
         """Return the similarities of patches with queries, changed.
 
@@ -101,7 +103,6 @@ class Adapter:
         Returns:
             float32 (N, Q).
         """
-        raise NotImplementedError
 
     def penalty(self) -> Tensor:
         """Return how far the learned tensors are from where they began, a scalar to be kept small.
