@@ -8,6 +8,7 @@ import click
 
 from rsclip.config import ADAPT_OPTIONS
 from rsclip_cli.completion import complete_classes
+from rsclip_cli.exit_codes import guard
 from rsclip_cli.options import (
     GroupedCommand,
     config_file_option,
@@ -16,7 +17,7 @@ from rsclip_cli.options import (
     output_options,
     progress_option,
 )
-from rsclip_cli.report import ProgressLine, guard
+from rsclip_cli.progress import ProgressLine
 from rsclip_cli.table import print_table
 
 if TYPE_CHECKING:

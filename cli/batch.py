@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from rsclip_cli.completion import complete_classes
+from rsclip_cli.exit_codes import fail, guard
 from rsclip_cli.options import (
     GroupedCommand,
     config_options,
@@ -17,7 +18,6 @@ from rsclip_cli.options import (
     output_options,
     progress_option,
 )
-from rsclip_cli.report import fail, guard
 
 if TYPE_CHECKING:
     from rsclip.batch import Report

@@ -9,6 +9,7 @@ import click
 
 from rsclip.config import COMPARE_OPTIONS, DEFAULT_METHOD
 from rsclip_cli.completion import complete_classes
+from rsclip_cli.exit_codes import guard
 from rsclip_cli.options import (
     GroupedCommand,
     config_file_option,
@@ -18,7 +19,7 @@ from rsclip_cli.options import (
     progress_option,
     sweep_options,
 )
-from rsclip_cli.report import ProgressLine, guard
+from rsclip_cli.progress import ProgressLine
 from rsclip_cli.table import print_table
 
 if TYPE_CHECKING:

@@ -7,8 +7,9 @@ import click
 
 from rsclip.config import STUDY_OPTIONS, STUDY_SEED, STUDY_WINDOWS
 from rsclip_cli.completion import complete_classes
+from rsclip_cli.exit_codes import guard
 from rsclip_cli.options import GroupedCommand, config_flags, output_options, progress_option
-from rsclip_cli.report import ProgressLine, guard
+from rsclip_cli.progress import ProgressLine
 
 if TYPE_CHECKING:
     from rsclip.study.diagnose import Study

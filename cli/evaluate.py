@@ -7,6 +7,7 @@ import click
 from rsclip.config import EVALUATE_OPTIONS
 from rsclip_cli.completion import complete_classes
 from rsclip_cli.evaluate_tables import print_json, show_areas, show_scores, show_trials
+from rsclip_cli.exit_codes import guard
 from rsclip_cli.options import (
     GroupedCommand,
     config_file_option,
@@ -17,7 +18,7 @@ from rsclip_cli.options import (
     progress_option,
     sweep_options,
 )
-from rsclip_cli.report import ProgressLine, guard
+from rsclip_cli.progress import ProgressLine
 
 if TYPE_CHECKING:
     from rsclip.study.evaluate import Trial

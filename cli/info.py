@@ -6,6 +6,7 @@ from typing import Any
 import click
 
 from rsclip.config import READ_OPTIONS
+from rsclip_cli.exit_codes import guard
 from rsclip_cli.options import (
     GroupedCommand,
     config_file_option,
@@ -13,7 +14,6 @@ from rsclip_cli.options import (
     gather_config,
     output_options,
 )
-from rsclip_cli.report import guard
 
 __all__ = ["command"]
 

@@ -8,7 +8,7 @@ from typing import Any, Self
 import click
 
 from rsclip.batch.tasks import Listener, Outcome, Task
-from rsclip_cli.report import ProgressObjects
+from rsclip_cli.progress import ProgressObjects
 from rsclip_cli.table import show_time
 
 __all__ = ["LiveView"]

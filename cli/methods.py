@@ -5,7 +5,7 @@ import textwrap
 
 import click
 
-from rsclip_cli.report import guard
+from rsclip_cli.exit_codes import guard
 
 __all__ = ["command"]
 

@@ -6,7 +6,8 @@ from typing import Any
 
 import click
 
-from rsclip_cli.report import DownloadLines, guard
+from rsclip_cli.exit_codes import guard
+from rsclip_cli.progress import DownloadLines
 from rsclip_cli.table import print_table
 
 __all__ = ["command"]

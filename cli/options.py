@@ -160,7 +160,7 @@ def gather_config(
         OptionError: A bad key or value in either.
         AdapterError: The adapter that they name cannot be read.
     """
-    from rsclip.adapters.header import adapter_layer
+    from rsclip.adapters.fitted_for import adapter_layer
 
     given = given_layers(config_file, flags)
     return build_config(defaults, adapter_layer(*given), *given)

@@ -6,8 +6,8 @@ from typing import Any
 import click
 
 from rsclip.config import POLYGON_OPTIONS
+from rsclip_cli.exit_codes import guard
 from rsclip_cli.options import config_flags, output_options
-from rsclip_cli.report import guard
 
 __all__ = ["command"]
 

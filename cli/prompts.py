@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from rsclip_cli.exit_codes import guard
 from rsclip_cli.options import config_flags
-from rsclip_cli.report import guard
 from rsclip_cli.table import print_table
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from rsclip_cli.report import guard
+from rsclip_cli.exit_codes import guard
 from rsclip_cli.table import print_table
 
 __all__ = ["command"]

@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from rsclip_cli.completion import complete_classes
+from rsclip_cli.exit_codes import fail, guard
 from rsclip_cli.options import (
     GroupedCommand,
     config_options,
@@ -15,7 +16,7 @@ from rsclip_cli.options import (
     progress_option,
 )
 from rsclip_cli.plan_table import show_plan
-from rsclip_cli.report import ProgressLine, fail, guard
+from rsclip_cli.progress import ProgressLine
 
 __all__ = ["command"]
 

@@ -7,6 +7,7 @@ import click
 
 from rsclip.config import ADAPT_OPTIONS
 from rsclip_cli.completion import complete_classes
+from rsclip_cli.exit_codes import guard
 from rsclip_cli.options import (
     GroupedCommand,
     config_file_option,
@@ -15,7 +16,7 @@ from rsclip_cli.options import (
     output_options,
     progress_option,
 )
-from rsclip_cli.report import ProgressLine, guard
+from rsclip_cli.progress import ProgressLine
 
 __all__ = ["command"]
 

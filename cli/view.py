@@ -4,8 +4,8 @@ import json
 
 import click
 
+from rsclip_cli.exit_codes import guard
 from rsclip_cli.options import output_options
-from rsclip_cli.report import guard
 
 __all__ = ["command"]
 

@@ -9,9 +9,9 @@ from pathlib import Path
 from shlex import quote
 from typing import Any, Literal
 
-from rsclip.adapters.header import read_header
+from rsclip.adapters.fitted_for import read_header
+from rsclip.batch.batch_outputs import Extras
 from rsclip.batch.executors import choose_executor
-from rsclip.batch.extras import Extras
 from rsclip.batch.manifest import TABLE, Manifest, read_manifest, write_table
 from rsclip.batch.scenes import Entry, find_scenes
 from rsclip.batch.tasks import Executor, Listener, Outcome, Report, Task, changed_settings
@@ -294,7 +294,7 @@ def _failed_tasks(
 
 def _refuse_method_files(tasks: Sequence[Task], path: Path) -> None:
     """Refuse to run a Python file that only the manifest names: the user has to name it too."""
-    from rsclip.methods.outside import names_a_file
+    from rsclip.methods.plugins import names_a_file
 
     for task in tasks:
         method = task.settings.get("method")
@@ -333,7 +333,7 @@ def _portable(settings: dict[str, Any]) -> dict[str, Any]:
                 full[name] = str(path.absolute())
     if ".py" in full.get("method", ""):
         # Imported here because a batch of finished scenes loads no torch.
-        from rsclip.methods.outside import full_name
+        from rsclip.methods.plugins import full_name
 
         full["method"] = full_name(full["method"])
     if "templates" in full and (file := template_file(full["templates"])) is not None:

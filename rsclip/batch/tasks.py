@@ -35,7 +35,7 @@ class Task:
         classes: Words, a class file's absolute path or set:NAME; or what `Legend.to_dict` gave.
         settings: Options that differ from their defaults.
         hashes: SHA-256 of local files that this batch has read whole already, as
-            `rsclip.run.identity.input_identity` keeps them; no part of the manifest.
+            `rsclip.run.same_run.input_identity` keeps them; no part of the manifest.
     """
 
     source: str

@@ -8,7 +8,7 @@ from collections.abc import Generator, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rsclip.adapters.header import read_header
+from rsclip.adapters.fitted_for import read_header
 from rsclip.batch.tasks import Listener, Outcome, Problem, Status, Task
 from rsclip.config import SegmentConfig
 from rsclip.errors import (
@@ -23,8 +23,8 @@ from rsclip.errors import (
 from rsclip.run.encoder import Model, ModelLoader, load_model
 from rsclip.run.pipeline import Progress
 from rsclip.run.provenance import utc_now
+from rsclip.run.scenes_and_classes import ClassesRead
 from rsclip.run.segment import Failure, SegmentResult, find_finished, segment_scenes
-from rsclip.run.source import ClassesRead
 from rsclip.words.legend import Legend
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from rsclip.methods import clipsurgery, gem, scclip
 from rsclip.methods.base import DenseFeatures, Method, MethodOptions
 from rsclip.methods.lastblock import LAST_BLOCK_METHODS
 from rsclip.methods.options import describe_options, option, read_options
-from rsclip.methods.outside import (
+from rsclip.methods.plugins import (
     installed,
     method_of_file,
     method_of_package,

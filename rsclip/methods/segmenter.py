@@ -14,6 +14,7 @@ from rsclip.errors import EncodeError, OptionError, first_line, is_memory_error,
 from rsclip.methods import Method, first_block, get_method, parse_options
 from rsclip.methods.batch_size import automatic_batch
 from rsclip.methods.device import parse_device
+from rsclip.methods.flips import mean_of_views
 from rsclip.model import Backbone, Trunk
 from rsclip.types import FloatArray, Shape
 
@@ -21,13 +22,6 @@ __all__ = [
     "Segmenter",
     "place",
 ]
-
-# (quarter turns, mirrored first): the four symmetries of a rectangle, the eight of a square.
-_VIEWS: dict[Tta, list[tuple[int, bool]]] = {
-    "none": [(0, False)],
-    "flips": [(0, False), (0, True), (2, False), (2, True)],
-    "d4": [(turns, flip) for turns in range(4) for flip in (False, True)],
-}
 
 
 def place(backbone: Backbone, device: str | torch.device, precision: Precision) -> torch.device:
@@ -93,7 +87,7 @@ class Segmenter:
         others: Sequence[tuple[str, Any]] = (),
         adapter: Adapter | None = None,
     ) -> None:
-        self._views = _VIEWS[tta]
+        self._tta: Tta = tta
         self._readings = [_reading(*each, backbone.depth) for each in ((method, options), *others)]
         self.device = place(backbone, device, precision)
         self._adapter = None if adapter is None else adapter.to(self.device)
@@ -190,7 +184,7 @@ class Segmenter:
         while start < len(images):
             batch = images[start : start + limit]
             try:
-                yield self._averaged(batch)
+                yield mean_of_views(self._encode, batch, self._tta)
             except (RuntimeError, MemoryError) as error:
                 if not is_memory_error(error):
                     raise EncodeError(f"the encoder failed ({first_line(error)})") from error
@@ -205,19 +199,6 @@ class Segmenter:
             # Only here, with the failed pass out of scope, can its memory be given back.
             if self.device.type == "cuda":
                 torch.cuda.empty_cache()
-
-    def _averaged(self, images: Tensor) -> FloatArray:
-        """Encode images as they are, and turned and flipped if asked for; return the mean."""
-        found = self._encode(images)
-        if len(self._views) == 1:
-            return found
-        total = found.astype(np.float64)
-        for turns, flip in self._views[1:]:
-            view = images.flip(-1) if flip else images
-            back = self._encode(torch.rot90(view, turns, (-2, -1)))
-            back = np.rot90(back, -turns, (-2, -1))
-            total += back[..., ::-1] if flip else back
-        return (total / len(self._views)).astype(np.float32)
 
     @torch.inference_mode()
     def _encode(self, images: Tensor) -> FloatArray:

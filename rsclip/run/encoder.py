@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from rsclip.adapters.header import read_header
+from rsclip.adapters.fitted_for import read_header
 from rsclip.config import SegmentConfig
 from rsclip.errors import RsclipError, collect_warnings, warn
 from rsclip.labelling.windows import WindowedModel, plan_grid
@@ -193,7 +193,7 @@ def load_model(
         backbone = backbone or load_backbone(config.model, config.weights)
         adapter = None
         if header is not None:
-            from rsclip.adapters.file import read_adapter
+            from rsclip.adapters.adapter_file import read_adapter
 
             options = dataclasses.asdict(method_options)
             header.check(legend, method, options, config.templates, backbone.weights_sha256)

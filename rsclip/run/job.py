@@ -11,12 +11,12 @@ from rsclip.labelling.refinement import parse_dilations
 from rsclip.outputs.companions import output_names
 from rsclip.outputs.files.staging import Staging, check_reach
 from rsclip.outputs.polygons.formats import check_length, check_path, has_prj
-from rsclip.run.evidence import BandEvidence
-from rsclip.run.source import ClassesRead, Source, files_read
+from rsclip.run.band_evidence import BandEvidence
+from rsclip.run.scenes_and_classes import ClassesRead, Source, files_read
 from rsclip.scene.scene import Scene
 from rsclip.scene.stretch import parse_stretch
 from rsclip.vectors.shaping import find_values
-from rsclip.words.evidence import with_evidence
+from rsclip.words.evidence_choice import with_evidence
 from rsclip.words.legend import Legend, LegendSpec
 
 __all__ = ["Job"]

@@ -23,9 +23,9 @@ from rsclip.labelling.windows import plan_grid
 from rsclip.outputs.rasters.cog import CogWriter
 from rsclip.outputs.rasters.mask import MaskWriter
 from rsclip.outputs.rasters.scores import SCORES
+from rsclip.run.band_evidence import BandEvidence
 from rsclip.run.checkpoint import Checkpoint, State
 from rsclip.run.encoder import Encoder
-from rsclip.run.evidence import BandEvidence
 from rsclip.run.memory_limit import room_for_block
 from rsclip.run.strip_writer import MASK, StripWriter
 from rsclip.run.threads import Worker, prefetch

@@ -10,7 +10,7 @@ from rsclip.config import SHAPE_OPTIONS, SegmentConfig
 from rsclip.errors import ExistsError
 from rsclip.outputs.rasters.scores import SCORES
 from rsclip.outputs.records.record import to_plain
-from rsclip.run.identity import MODEL_WITHOUT_EFFECT, WITHOUT_EFFECT, is_same_request
+from rsclip.run.same_run import MODEL_WITHOUT_EFFECT, WITHOUT_EFFECT, is_same_request
 from rsclip.version import __version__
 from rsclip.words.legend import Legend
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, Unpack
 
 import numpy as np
 
-from rsclip.adapters.header import adapter_layer
+from rsclip.adapters.fitted_for import adapter_layer
 from rsclip.config import POLYGON_OPTIONS, SegmentConfig, build_config
 from rsclip.errors import OptionError, ReadError, RsclipError, collect_warnings, out_of_memory, warn
 from rsclip.keywords import SegmentKeywords
@@ -16,17 +16,11 @@ from rsclip.outputs.companions import open_scores, output_names, write_companion
 from rsclip.outputs.files.staging import Staging
 from rsclip.outputs.rasters.mask import MaskWriter
 from rsclip.outputs.records.record import provenance_tags, write_record
-from rsclip.run.additions import add_outputs
 from rsclip.run.arrays import Folder, SceneLike, as_file
 from rsclip.run.checkpoint import Checkpoint
 from rsclip.run.encoder import Model, ModelLoader, ModelOnDemand, load_model
-from rsclip.run.identity import (
-    describe_request,
-    fingerprint,
-    input_identity,
-    settings_identity,
-)
 from rsclip.run.job import Job
+from rsclip.run.later_outputs import add_outputs
 from rsclip.run.model_defaults import apply_defaults, warn_of_pixel_size
 from rsclip.run.pipeline import Progress, SceneRun
 from rsclip.run.provenance import describe_outcome, describe_run
@@ -37,7 +31,13 @@ from rsclip.run.resume import (
     known_by_content,
     output_facts,
 )
-from rsclip.run.source import ClassesRead, Source
+from rsclip.run.same_run import (
+    describe_request,
+    fingerprint,
+    input_identity,
+    settings_identity,
+)
+from rsclip.run.scenes_and_classes import ClassesRead, Source
 from rsclip.scene.gdal import guarded, open_dataset
 from rsclip.scene.scene import Scene, gdal_env
 from rsclip.words.legend import Legend, LegendSpec

@@ -16,7 +16,7 @@ from rsclip.config import SegmentConfig
 from rsclip.errors import OutputError, RsclipWarning
 from rsclip.words.legend import Legend, LegendSpec, load_legend
 from rsclip.words.prompts import Query, class_queries, load_templates, word_prompts
-from rsclip.words.readable import Flag, check_legend
+from rsclip.words.unreadable_words import Flag, check_legend
 from rsclip.words.vocabulary import check_words
 
 if TYPE_CHECKING:

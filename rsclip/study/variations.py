@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from rsclip.errors import LegendError, OptionError
-from rsclip.run.source import ClassesRead
+from rsclip.run.scenes_and_classes import ClassesRead
 from rsclip.words.legend import Legend, LegendSpec, class_file
 
 __all__ = ["WORD_VARIANTS", "Variation", "vary"]

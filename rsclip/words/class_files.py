@@ -16,7 +16,7 @@ from rsclip.errors import LegendError
 from rsclip.fields import nearest
 from rsclip.files import parse_yaml, read_rows, read_text
 from rsclip.words.colours import RGB, parse_colour
-from rsclip.words.rules import parse_rules
+from rsclip.words.evidence_rules import parse_rules
 
 __all__ = [
     "FILE_SUFFIXES",
@@ -62,7 +62,7 @@ class Draft:
         where: The file and line, or the position.
         tuned: English words that suit CLIP better, in place of `words` where they are asked for.
         code: The data set's own value for the class, 0 to 65535, or None.
-        evidence: Rules on other bands (`rsclip.words.rules`), as written.
+        evidence: Rules on other bands (`rsclip.words.evidence_rules`), as written.
     """
 
     name: str

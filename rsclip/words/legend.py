@@ -59,7 +59,8 @@ class LegendClass:
         background: Competes, but is written as 0.
         value: The label: 1..N, and 0 for background classes.
         code: The class's value in its data set's own label rasters, or None.
-        evidence: Rules on other bands that it should meet (`rsclip.words.rules`), as written.
+        evidence: Rules on other bands that it should meet (`rsclip.words.evidence_rules`), as
+            written.
     """
 
     name: str

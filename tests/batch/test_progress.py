@@ -10,9 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rsclip.batch.tasks import Problem
-from rsclip_cli import live, report
+from rsclip_cli import live
+from rsclip_cli import progress as progress_module
 from rsclip_cli.live import LiveView
-from rsclip_cli.report import ProgressLine
+from rsclip_cli.progress import ProgressLine
 from tests.batch.test_live import ended, task
 
 
@@ -27,7 +28,7 @@ class Clock:
 @pytest.fixture
 def clock(monkeypatch):
     clock = Clock()
-    for module in (report, live):
+    for module in (progress_module, live):
         monkeypatch.setattr(module, "time", clock)
     return clock
 
@@ -50,8 +51,8 @@ def test_an_estimate_is_the_pace_of_this_run_and_nothing_without_one(start, step
     said = []
     with pytest.MonkeyPatch.context() as patch:
         clock = Clock()
-        patch.setattr(report, "time", clock)
-        patch.setattr(report.click, "echo", lambda text, err: said.append(text))
+        patch.setattr(progress_module, "time", clock)
+        patch.setattr(progress_module.click, "echo", lambda text, err: said.append(text))
         total = start + sum(count for _, count in steps) + more
         progress = ProgressLine(quiet=False)
         progress(start, total)

@@ -27,7 +27,7 @@ from rsclip.model.weights.fetch import fetch_weights
 from rsclip.model.weights.names import parse_name
 from rsclip.model.weights.origin import cached_weights, known_sha256, verified_sha256
 from rsclip.model.weights.registry import read_registry
-from rsclip_cli.report import DownloadLines
+from rsclip_cli.progress import DownloadLines
 
 REPOSITORY = "timm/vit_base_patch16_clip_224.openai"
 FILE = f"/{REPOSITORY}/resolve/main/open_clip_model.safetensors"

@@ -19,7 +19,7 @@ import shapely
 from rsclip import segment
 from rsclip.errors import EncodeError, OutputError, RsclipWarning, WriteError
 from rsclip.run import checkpoint
-from rsclip_cli.report import guard
+from rsclip_cli.exit_codes import guard
 from tests.run.killed import run
 from tests.run.stub import StubEncoder
 

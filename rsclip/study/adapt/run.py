@@ -13,8 +13,8 @@ import torch
 from numpy.typing import NDArray
 from safetensors import SafetensorError
 
+from rsclip.adapters.adapter_file import NONE, write_adapter
 from rsclip.adapters.base import Task
-from rsclip.adapters.file import NONE, write_adapter
 from rsclip.adapters.kinds import KINDS, TRIED
 from rsclip.config import ADAPT_OPTIONS, SegmentConfig, build_config
 from rsclip.errors import LegendError, OptionError, SceneError, WriteError, warn
@@ -26,7 +26,7 @@ from rsclip.outputs.records.record import to_plain
 from rsclip.run.encoder import Model, load_model
 from rsclip.run.model_defaults import apply_defaults, warn_of_pixel_size
 from rsclip.run.provenance import software
-from rsclip.run.source import ClassesRead, files_read, open_scene
+from rsclip.run.scenes_and_classes import ClassesRead, files_read, open_scene
 from rsclip.scene.scene import Scene, gdal_env
 from rsclip.study.adapt.choosing import Candidate, best_of, validate
 from rsclip.study.adapt.fitting import fit_adapter

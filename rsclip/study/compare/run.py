@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Self, Unpack
 
 import numpy as np
 
-from rsclip.adapters.header import Header, read_header
+from rsclip.adapters.fitted_for import Header, read_header
 from rsclip.config import COMPARE_OPTIONS, SegmentConfig, build_config
 from rsclip.errors import OptionError
 from rsclip.keywords import CompareKeywords

@@ -22,7 +22,7 @@ from rsclip.outputs.files.staging import Staging
 from rsclip.outputs.records.record import write_record
 from rsclip.run.encoder import warn_of_unknown_words
 from rsclip.run.provenance import software, utc_now, without_secrets
-from rsclip.run.source import files_read
+from rsclip.run.scenes_and_classes import files_read
 from rsclip.study.diagnose.layers import LayerStatistics, LayerStudy
 from rsclip.study.diagnose.report import NAMES, Picture, write_report, write_tables
 from rsclip.study.diagnose.scenes import find_scenes

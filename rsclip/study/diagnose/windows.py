@@ -15,7 +15,7 @@ from rsclip.errors import InputError, OptionError, RsclipError, RsclipWarning, S
 from rsclip.labelling.windows import Grid, plan_grid
 from rsclip.model.outline import ModelOutline
 from rsclip.run.model_defaults import apply_defaults, warn_of_pixel_size
-from rsclip.run.source import open_scene
+from rsclip.run.scenes_and_classes import open_scene
 from rsclip.scene.scene import Scene, gdal_env
 from rsclip.scene.stretch import fit
 from rsclip.study.diagnose.scenes import labels_of

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 from rsclip.config import HOW_OPTIONS, SegmentConfig, build_config
 from rsclip.errors import RsclipWarning
 from rsclip.run.encoder import Model, load_model
+from rsclip.run.scenes_and_classes import open_scene
 from rsclip.run.segment import Failure, segment_scenes
-from rsclip.run.source import open_scene
 from rsclip.scene.scene import gdal_env
 from rsclip.study.compare.choices import Choice, parse_choices
 from rsclip.study.evaluate.image_log import ImageLog

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import shapely
 
-from rsclip.adapters.header import adapter_layer
+from rsclip.adapters.fitted_for import adapter_layer
 from rsclip.config import ADAPT_OPTIONS, SegmentConfig, build_config
 from rsclip.errors import OptionError, OutputError, SceneError, warn
 from rsclip.methods.segmenter import Segmenter
@@ -19,7 +19,7 @@ from rsclip.outputs.polygons.frame_crs import FrameCRS
 from rsclip.outputs.polygons.gpkg_style import embed_qml
 from rsclip.run.encoder import load_model
 from rsclip.run.model_defaults import apply_defaults, warn_of_pixel_size
-from rsclip.run.source import ClassesRead, files_read, open_scene
+from rsclip.run.scenes_and_classes import ClassesRead, files_read, open_scene
 from rsclip.scene.gdal import GDAL_ERRORS
 from rsclip.scene.scene import Scene, gdal_env
 from rsclip.study.adapt.labels import read_labels

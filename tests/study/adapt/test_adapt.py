@@ -14,7 +14,7 @@ from rsclip.errors import InputError, LegendError, OptionError, SceneError
 from rsclip.labelling.stitcher import Stitcher
 from rsclip.labelling.windows import plan_grid
 from rsclip.run.encoder import load_model
-from rsclip.run.source import open_scene
+from rsclip.run.scenes_and_classes import open_scene
 from rsclip.scene.stretch import fit
 from rsclip.study.adapt.patches import collect
 from rsclip.words.legend import load_legend

@@ -11,8 +11,8 @@ import pytest
 import rsclip
 from rsclip.batch import run_batch
 from rsclip.config import SegmentConfig
-from rsclip.run import source
-from rsclip.run.identity import describe_request, is_same_request
+from rsclip.run import scenes_and_classes
+from rsclip.run.same_run import describe_request, is_same_request
 from rsclip.run.segment import segment_scenes
 from rsclip.scene import scene as scenes
 from rsclip.words import legend as legends
@@ -131,13 +131,15 @@ def test_a_run_opens_scenes_reads_classes_and_hashes_files_once(command, tmp_pat
         write_raster(folder / f"{name}.tif", np.full((3, 64, 64), 90, "uint8"))
     files = [str(folder / "a.tif"), str(folder / "b.tif")]
     opened, parsed, hashed = [], [], []
-    look, read, digest = scenes.Scene.__init__, source.load_legend, hashlib.file_digest
+    look, read, digest = scenes.Scene.__init__, scenes_and_classes.load_legend, hashlib.file_digest
     monkeypatch.setattr(
         scenes.Scene, "__init__",
         lambda self, name, *rest, **more: opened.append(name) or look(self, name, *rest, **more),
     )  # fmt: skip
     monkeypatch.setattr(
-        source, "load_legend", lambda *args, **more: parsed.append(1) or read(*args, **more)
+        scenes_and_classes,
+        "load_legend",
+        lambda *args, **more: parsed.append(1) or read(*args, **more),
     )
     monkeypatch.setattr(
         hashlib, "file_digest", lambda file, kind: hashed.append(file.name) or digest(file, kind)

@@ -14,9 +14,9 @@ import rsclip as library
 from rsclip.config import SegmentConfig
 from rsclip.errors import ExistsError, OptionError, RsclipWarning, SceneError
 from rsclip.labelling import labeller as labelling
-from rsclip.run.evidence import BandEvidence
-from rsclip.run.source import open_scene
-from rsclip.scene.beside import RasterBeside
+from rsclip.run.band_evidence import BandEvidence
+from rsclip.run.scenes_and_classes import open_scene
+from rsclip.scene.other_raster import RasterBeside
 from rsclip.words.legend import load_legend
 
 CLASSES = [{"name": "water", "evidence": "ndwi > 0; weight=100"}, "road", "forest"]

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from rsclip.adapters.header import read_header
+from rsclip.adapters.fitted_for import read_header
 from rsclip.config import HOW_OPTIONS, OUTPUT_OPTIONS, SHAPE_OPTIONS, SegmentConfig
 from rsclip.files import expand
 from rsclip.outputs.companions import kept_scores

@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
-from rsclip.adapters.header import read_header
+from rsclip.adapters.fitted_for import read_header
 from rsclip.config import SegmentConfig
 from rsclip.errors import LegendError, RsclipError, collect_warnings
 from rsclip.files import expand
 from rsclip.outputs.polygons.formats import check_place
 from rsclip.scene.scene import Scene
-from rsclip.words.evidence import evidence_file
+from rsclip.words.evidence_choice import evidence_file
 from rsclip.words.legend import Legend, LegendSpec, class_file, load_legend
 from rsclip.words.prompts import template_file
 

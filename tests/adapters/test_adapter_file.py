@@ -6,8 +6,8 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from rsclip.adapters.file import read_adapter, write_adapter
-from rsclip.adapters.header import KEY, adapter_layer, read_header
+from rsclip.adapters.adapter_file import read_adapter, write_adapter
+from rsclip.adapters.fitted_for import KEY, adapter_layer, read_header
 from rsclip.adapters.kinds import KINDS
 from rsclip.errors import AdapterError
 from rsclip.words.legend import load_legend

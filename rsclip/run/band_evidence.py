@@ -10,12 +10,12 @@ import numpy as np
 from rsclip.config import SegmentConfig
 from rsclip.errors import OptionError, SceneError, warn
 from rsclip.labelling.labeller import ClassEvidence
-from rsclip.run.source import open_scene
-from rsclip.scene.beside import RasterBeside
+from rsclip.run.scenes_and_classes import open_scene
+from rsclip.scene.other_raster import RasterBeside
 from rsclip.scene.scene import Scene
 from rsclip.types import FloatArray, Window
+from rsclip.words.evidence_rules import Rule, parse_rules
 from rsclip.words.legend import Legend
-from rsclip.words.rules import Rule, parse_rules
 
 __all__ = ["BandEvidence"]
 

@@ -6,9 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rsclip.errors import LegendError
-from rsclip.words.evidence import with_evidence
+from rsclip.words.evidence_choice import with_evidence
+from rsclip.words.evidence_rules import INDICES, parse_rules
 from rsclip.words.legend import load_legend
-from rsclip.words.rules import INDICES, parse_rules
 
 BANDS = {
     name: np.array([[value, 0.2]], np.float32)

@@ -4,7 +4,7 @@ import pytest
 
 from rsclip.words.class_sets import describe_sets
 from rsclip.words.legend import load_legend
-from rsclip.words.readable import check_legend, check_text
+from rsclip.words.unreadable_words import check_legend, check_text
 
 
 def kinds(text):

@@ -1,107 +1,23 @@
-"""What a person sees: progress, warnings, errors and exit codes."""
+"""Progress as a person or another program reads it."""
 
-import contextlib
 import json
 import math
-import os
-import signal
 import sys
 import time
-import traceback
-import warnings
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import click
 
-from rsclip.errors import RsclipError, RsclipWarning
-from rsclip.wording import naming_flags
 from rsclip_cli.table import show_time
 
-__all__ = ["DownloadLines", "ProgressLine", "ProgressObjects", "fail", "guard"]
+__all__ = ["DownloadLines", "ProgressLine", "ProgressObjects"]
 
 _PLAIN_SECONDS = 15.0
 _OBJECT_SECONDS = 0.2
 _ESTIMATE_SECONDS = 1.0
 _DOWNLOAD_SECONDS = 30.0
-_NOTHING_LEFT = "no half-made output was left behind."
-
-
-@contextlib.contextmanager
-def guard(
-    *, quiet: bool = False, verbose: bool = False, interrupted: str = _NOTHING_LEFT
-) -> Iterator[None]:
-    """Show warnings as one line each, and end on an error with one message and its exit code.
-
-    Args:
-        quiet: Show no warning.
-        verbose: Show the libraries' warnings and tracebacks too.
-        interrupted: What is true after Ctrl-C.
-    """
-    shown: set[str] = set()
-
-    def show(message: Warning | str, *_: Any, **__: Any) -> None:
-        text = str(message)
-        if not quiet and text not in shown:
-            shown.add(text)
-            click.echo(f"Warning: {text}", err=True)
-
-    def interrupt(*_: Any) -> None:
-        raise KeyboardInterrupt
-
-    # A queue's SIGTERM and a lost terminal end like Ctrl-C: with the temporary files removed.
-    for name in ("SIGTERM", "SIGHUP"):
-        with contextlib.suppress(ValueError, AttributeError):
-            number = getattr(signal, name)
-            # What `nohup` has switched off stays off.
-            if signal.getsignal(number) is not signal.SIG_IGN:
-                signal.signal(number, interrupt)
-    with naming_flags(), warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        if verbose:
-            # Deprecations are for developers of the libraries, not for those who run them.
-            warnings.simplefilter("default", UserWarning)
-            warnings.simplefilter("default", RuntimeWarning)
-        warnings.filterwarnings("always", category=RsclipWarning)
-        warnings.showwarning = show
-        try:
-            yield
-        except RsclipError as error:
-            fail(error, verbose=verbose)
-            sys.exit(error.exit_code)
-        except KeyboardInterrupt as error:
-            # What was kept, and how to go on from it, stands in its notes.
-            said = [f"Interrupted: {interrupted}", *_notes(error)]
-            click.echo(" ".join(said), err=True)
-            sys.exit(1)
-        except click.ClickException:
-            raise
-        except BrokenPipeError:
-            # `rsclip ... | head`: nobody reads on. Python would complain once more as it ends.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            sys.exit(1)
-        except Exception as error:
-            if verbose:
-                traceback.print_exc()
-            click.echo(
-                f"Error: unexpected {type(error).__name__}: {error}. "
-                "Run again with --verbose for the traceback, and please report it."
-                + "".join(f" {note}" for note in _notes(error)),
-                err=True,
-            )
-            sys.exit(1)
-
-
-def _notes(error: BaseException) -> list[str]:
-    return getattr(error, "__notes__", [])
-
-
-def fail(error: RsclipError, *, verbose: bool = False) -> None:
-    """Print one error, with its traceback if asked for."""
-    if verbose:
-        traceback.print_exception(error)
-    click.echo(f"Error: {error}", err=True)
 
 
 class ProgressObjects:

@@ -10,7 +10,7 @@ import pytest
 
 import rsclip as library
 from rsclip.errors import OptionError
-from rsclip.methods import METHODS, describe_methods, get_method, method_names, outside
+from rsclip.methods import METHODS, describe_methods, get_method, method_names, plugins
 from rsclip.model.weights.load import load_backbone
 from rsclip.study.compare.choices import parse_choices
 
@@ -31,11 +31,11 @@ def file(tmp_path):
 def packages(monkeypatch):
     def put(**points):
         found = {
-            name: EntryPoint(name, value, outside.ENTRY_POINTS) for name, value in points.items()
+            name: EntryPoint(name, value, plugins.ENTRY_POINTS) for name, value in points.items()
         }
         monkeypatch.setattr("rsclip.methods.installed", lambda: found)
-        monkeypatch.setattr(outside, "installed", lambda: found)
-        outside.method_of_package.cache_clear()
+        monkeypatch.setattr(plugins, "installed", lambda: found)
+        plugins.method_of_package.cache_clear()
 
     return put
 
@@ -53,7 +53,7 @@ def test_segment_by_a_file_records_its_hash(file, rsclip, make_scene, tmp_path):
     done = rsclip(*args, "--method", f"{file}:VALUES", "-o", out)
     assert done.exit_code == 0, done.output
     (record,) = (json.loads(path.read_text()) for path in out.glob("*_run.json"))
-    assert record["model"]["method_sha256"] == outside.origin(f"{file}:VALUES")["method_sha256"]
+    assert record["model"]["method_sha256"] == plugins.origin(f"{file}:VALUES")["method_sha256"]
 
 
 def test_a_file_that_changed_is_run_again(file):

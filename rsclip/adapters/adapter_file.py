@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from rsclip.adapters.base import Adapter
-from rsclip.adapters.header import KEY, VERSION, Header, damaged
+from rsclip.adapters.fitted_for import KEY, VERSION, Header, damaged
 from rsclip.adapters.kinds import KINDS
 
 __all__ = ["NONE", "read_adapter", "write_adapter"]
