@@ -95,26 +95,23 @@ def name_bands(dataset: DatasetReader, bands: Bands) -> dict[str, int]:
     """
     red, green, blue = bands.image
     found = {"red": red, "green": green, "blue": blue} if len({*bands.image}) == 3 else {}
+    # Asked for once: each of them asks GDAL for every band, and a file may have thousands.
+    kinds = dataset.colorinterp
+    texts = [_description(dataset, index).strip().lower() for index in dataset.indexes]
+    sentinel = not {"b8a", "b08", "b09"}.isdisjoint(texts)
     for name, (words, kind, numbers) in _NAMES.items():
-        for index in dataset.indexes:
+        for index, text in enumerate(texts, 1):
             if index == bands.alpha:
                 continue
-            text = _description(dataset, index).strip().lower()
             bare = re.sub(r"^(b(and)?[ _]?\d+a?[ :_-]*)|[()]|\b(band|reflectance|sr)\b", " ", text)
             number = re.fullmatch(r"b0?(\d\d?a?)", text)
             if (
                 re.fullmatch(words, " ".join(bare.split()).replace("_", " "))
-                or (number and number[1] in numbers and _is_sentinel(dataset))
-                or (kind and dataset.colorinterp[index - 1].name == kind)
+                or (sentinel and number and number[1] in numbers)
+                or (kind and kinds[index - 1].name == kind)
             ):
                 found.setdefault(name, index)
     return found
-
-
-def _is_sentinel(dataset: DatasetReader) -> bool:
-    """Say whether the band names are those of Sentinel-2, of which B8A is one."""
-    names = {_description(dataset, index).strip().upper() for index in dataset.indexes}
-    return bool(names & {"B8A", "B08", "B09"})
 
 
 def _as_asked(
