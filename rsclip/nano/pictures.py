@@ -36,15 +36,16 @@ def paint(labels: Bytes, legend: Legend) -> Bytes:
     return colours
 
 
-def _fit(image: Bytes, side: int, smooth: bool) -> Bytes:
+def fit(image: Bytes, side: int, smooth: bool) -> Bytes:
     """An image (H, W, 3) with its longer side at `side` pixels."""
     height, width = image.shape[:2]
     size = (round(width * side / max(height, width)), round(height * side / max(height, width)))
     how = Image.Resampling.LANCZOS if smooth else Image.Resampling.NEAREST
-    return np.asarray(Image.fromarray(image).resize(size, how))
+    resized: Bytes = np.asarray(Image.fromarray(image).resize(size, how))
+    return resized
 
 
-def _row(images: list[Bytes]) -> Bytes:
+def row(images: list[Bytes]) -> Bytes:
     """Images of one height side by side, with a white gap."""
     gap = np.full((images[0].shape[0], GAP, 3), 255, np.uint8)
     joined: Bytes = np.concatenate([part for image in images for part in (image, gap)][:-1], axis=1)
@@ -57,7 +58,7 @@ def _read(path: Path) -> Bytes:
     return pixels
 
 
-def _save(picture: Bytes, path: Path) -> None:
+def save(picture: Bytes, path: Path) -> None:
     """Write a PNG of 256 colours, a third of the size of the full one."""
     Image.fromarray(picture).quantize(256).save(path, optimize=True)
 
@@ -73,8 +74,8 @@ def held_out_picture(indices: list[int], model: str) -> Bytes:
             result = segment(path, list(CLASSES), folder, model=model)
             found = paint(result.mask(), result.legend)
             truth = paint(scene.labels, result.legend)
-            parts = [_fit(_read(path), SIDE, True), _fit(truth, SIDE, False)]
-            rows += [_row([*parts, _fit(found, SIDE, False)]), np.full((GAP, 1, 3), 255, np.uint8)]
+            parts = [fit(_read(path), SIDE, True), fit(truth, SIDE, False)]
+            rows += [row([*parts, fit(found, SIDE, False)]), np.full((GAP, 1, 3), 255, np.uint8)]
     width = rows[0].shape[1]
     return np.concatenate([np.broadcast_to(r, (len(r), width, 3)) for r in rows[:-1]])
 
@@ -112,8 +113,8 @@ def real_picture(folder: Path, model: str) -> Bytes:
     print(f"{image.of.name} {image.name}: mean IoU {value:.3f}, {image.licence}")
     for item in legend.foreground:
         print(f"{item.name:14} {np.mean(mask == item.value):.3f}  #{bytes(item.colour).hex()}")
-    parts = [_fit(image.pixels, SIDE, True), _fit(paint(truth, legend), SIDE, False)]
-    return _row([*parts, _fit(paint(mask, legend), SIDE, False)])
+    parts = [fit(image.pixels, SIDE, True), fit(paint(truth, legend), SIDE, False)]
+    return row([*parts, fit(paint(mask, legend), SIDE, False)])
 
 
 def main() -> None:
@@ -127,10 +128,10 @@ def main() -> None:
     arguments.output.mkdir(parents=True, exist_ok=True)
     if arguments.real:
         picture = real_picture(find_folder(arguments.real), arguments.model)
-        _save(picture, arguments.output / "nano_real.png")
+        save(picture, arguments.output / "nano_real.png")
     else:
         picture = held_out_picture(arguments.scenes, arguments.model)
-        _save(picture, arguments.output / "nano.png")
+        save(picture, arguments.output / "nano.png")
 
 
 if __name__ == "__main__":
