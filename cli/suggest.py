@@ -34,7 +34,7 @@ __all__ = ["command"]
 )
 @click.option("--labels", metavar="FILE", help="Labels that there are already: places avoid them.")
 @click.option("-o", "--output", metavar="FILE.gpkg", required=True, help="The places to label.")
-@config_flags("adapter", *ADAPT_OPTIONS)
+@config_flags("adapter", "aoi", *ADAPT_OPTIONS)
 @config_file_option
 @progress_option
 @output_options

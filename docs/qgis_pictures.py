@@ -9,12 +9,14 @@ import sys
 import time
 from pathlib import Path
 
+import qgis.utils
 from qgis.core import QgsApplication, QgsProject, QgsRasterLayer
 from qgis.gui import QgsLayerTreeMapCanvasBridge, QgsLayerTreeView, QgsMapCanvas
 from qgis.PyQt.QtCore import Qt
 from qgis.PyQt.QtWidgets import QDockWidget, QMainWindow
 
 HERE = Path(__file__).resolve().parent
+IMAGES = HERE / "images"
 WAIT_SECONDS = 600
 
 
@@ -48,17 +50,21 @@ def main(profile):
         def mainWindow(self):  # noqa: N802
             return window
 
+        def layerTreeView(self):  # noqa: N802
+            return tree
+
         def addDockWidget(self, area, dock):  # noqa: N802
             window.addDockWidget(area, dock)
 
         def __getattr__(self, name):
             return lambda *_: None
 
-    plugin = rsclip_qgis.classFactory(Interface())
+    qgis.utils.iface = Interface()
+    tree = QgsLayerTreeView()
+    plugin = rsclip_qgis.classFactory(qgis.utils.iface)
     plugin.initGui()
     tile = QgsRasterLayer(str(HERE.parent / "sample_tiles/town_river.tif"), "town_river")
     project.addMapLayer(tile)
-    tree = QgsLayerTreeView()
     model = _model(project)
     tree.setModel(model)
     holder = QDockWidget("Layers")
@@ -87,8 +93,22 @@ def main(profile):
     app.processEvents()
     canvas.waitWhileRendering()
     app.processEvents()
-    window.grab().save(str(HERE / "images/qgis_panel.png"))
+    window.grab().save(str(IMAGES / "qgis_panel.png"))
+    _dialog(window, tile)
     return plugin, window, model
+
+
+def _dialog(window, tile):
+    """Write the picture of the dialog of Segment, filled in."""
+    from processing.gui.AlgorithmDialog import AlgorithmDialog
+
+    algorithm = QgsApplication.processingRegistry().createAlgorithmById("rsclip:segment")
+    dialog = AlgorithmDialog(algorithm, parent=window)
+    dialog.resize(1000, 720)
+    dialog.setParameters({"INPUT": tile, "CLASSES": "building|house, road, water, tree"})
+    dialog.show()
+    app.processEvents()
+    dialog.grab().save(str(IMAGES / "qgis_segment.png"))
 
 
 def _model(project):

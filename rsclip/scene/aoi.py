@@ -60,7 +60,6 @@ class Aoi:
         flat = [inverse.a, inverse.b, inverse.d, inverse.e, inverse.c, inverse.f]
         self._area = shapely.transform(area, lambda xy: _affine(xy, flat))
         shapely.prepare(self._area)
-        self._bounds = self._area.bounds
         height, width = shape
         if not self._area.intersects(shapely.box(0, 0, width, height)):
             raise AreaError("the area lies outside the scene", where=_WHERE, remedy=_FORMS)
@@ -74,13 +73,19 @@ class Aoi:
         meets: bool = self._area.intersects(shapely.box(col, row, col + width, row + height))
         return meets
 
-    def mask(self, window: Window) -> BoolArray:
-        """Return which pixels of a window have their centre in the area: bool (h, w)."""
-        left, top, right, bottom = self._bounds
-        inside = window.row < bottom and window.row_stop > top
-        if not (inside and window.col < right and window.col_stop > left):
+    def mask(self, window: Window, scale: tuple[float, float] = (1, 1)) -> BoolArray:
+        """Return which pixels of a window have their centre in the area: bool (h, w).
+
+        Args:
+            window: Of the scene's grid, or of another one of the same extent.
+            scale: (height, width) of one of its pixels in scene pixels.
+        """
+        rows, cols = scale
+        if not self.touches(
+            window.row * rows, window.col * cols, window.height * rows, window.width * cols
+        ):
             return np.zeros(window.shape, np.bool_)
-        shift = Affine.translation(window.col, window.row)
+        shift = Affine.scale(cols, rows) @ Affine.translation(window.col, window.row)
         mask: BoolArray = geometry_mask([self._area], window.shape, shift, invert=True)
         return mask
 

@@ -297,6 +297,14 @@ class Scene:
         place = (window.row * rows, window.col * cols, window.height * rows, window.width * cols)
         return self.aoi is None or self.aoi.touches(*place)
 
+    def in_area(self, window: Window) -> BoolArray:
+        """Return which pixels of a window of the working grid lie in the area: bool (h, w)."""
+        return (
+            np.ones(window.shape, np.bool_)
+            if self.aoi is None
+            else self.aoi.mask(window, self.scale)
+        )
+
     @property
     def reading(self) -> dict[str, Any]:
         """What the file says of its pixels, or an .aux.xml beside it does: plain values."""

@@ -4,6 +4,7 @@ import json
 import subprocess
 
 import geopandas
+import pytest
 import rasterio
 import shapely
 from PIL import Image
@@ -188,44 +189,68 @@ first = QgsProcessingModelChildAlgorithm('rsclip:segment')
 first.setChildId('first')
 first.addParameterSources('INPUT', [source.fromModelParameter('scene')])
 for name, value in {'CLASSES': 'road, water', 'MODEL': sys.argv[2], 'TEMPLATES': 'simple',
-                    'OUTPUT': sys.argv[3], 'LOAD': False}.items():
+                    'OUTPUT': sys.argv[3], 'LOAD': False, 'OVERWRITE': True}.items():
     first.addParameterSources(name, [source.fromStaticValue(value)])
 model.addChildAlgorithm(first)
-second = QgsProcessingModelChildAlgorithm('native:rasterlayeruniquevaluesreport')
+second = QgsProcessingModelChildAlgorithm('rsclip:polygonize')
 second.setChildId('second')
 second.addParameterSources('INPUT', [source.fromChildOutput('first', 'MASK')])
-second.addParameterSources('BAND', [source.fromStaticValue(1)])
+output = QgsProcessingModelOutput('polygons', 'polygons')
+output.setChildId('second')
+output.setChildOutputName('OUTPUT')
+second.setModelOutputs({'polygons': output})
 model.addChildAlgorithm(second)
-problems = model.validate()
+said = [model.validate(), model.toFile(sys.argv[4])]
 context = QgsProcessingContext()
-results, ok = model.run({'scene': sys.argv[1]}, context, Feedback())
-said = [problems, ok, results['CHILD_RESULTS']['second']['TOTAL_PIXEL_COUNT'],
-        list(context.layersToLoadOnCompletion())]
+results, ok = model.run({'scene': sys.argv[1], 'second:polygons': sys.argv[3] + '/a.gpkg'}, context,
+                        Feedback())
+said += [ok, list(context.layersToLoadOnCompletion())]
 """
 
 
-def test_the_mask_goes_on_in_a_model(in_profile, make_scene, tiny_model, tmp_path):
-    said = in_profile(MODEL, make_scene(), tiny_model, tmp_path / "out")
-    assert said == [[True, []], True, 70 * 90, []]
+def test_a_model_of_two_steps(in_profile, on_the_shell, make_scene, tiny_model, tmp_path):
+    """In QGIS, and once more from its file."""
+    out, file = tmp_path / "out", tmp_path / "chain.model3"
+    said = in_profile(MODEL, make_scene(), tiny_model, out, file)
+    assert said == [[True, []], True, True, []]
+    first = geopandas.read_file(out / "a.gpkg", layer="polygons")
+    on_the_shell(file, f"--scene={tmp_path / 'scene.tif'}", f"--second:polygons={out / 'b.gpkg'}")
+    assert len(first) > 1
+    assert geopandas.read_file(out / "b.gpkg", layer="polygons").equals(first)
 
 
-def test_qgis_process_runs_it(qgis_process, installed, make_scene, tiny_model, tmp_path):
+@pytest.fixture
+def on_the_shell(qgis_process, installed, tmp_path):
+    """Return a function that runs `qgis_process run` with the plugin; returns what it prints."""
     environment = qgis_environment() | {
         "QGIS_CUSTOM_CONFIG_PATH": str(installed.parent.parent), "XDG_RUNTIME_DIR": str(tmp_path)
     }  # fmt: skip
-    done = subprocess.run(
-        [qgis_process, "run", "rsclip:segment", f"--INPUT={make_scene()}", "--CLASSES=road, water",
-         f"--MODEL={tiny_model}", "--TEMPLATES=simple", f"--OUTPUT={tmp_path / 'out'}"],
-        capture_output=True, text=True, env=environment, timeout=300,
+
+    def run(*arguments):
+        done = subprocess.run(
+            [qgis_process, "run", *map(str, arguments)],
+            capture_output=True, text=True, env=environment, timeout=300,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr + done.stdout
+        return done.stdout
+
+    return run
+
+
+def test_qgis_process_runs_it(on_the_shell, make_scene, tiny_model, tmp_path):
+    said = on_the_shell(
+        "rsclip:segment", f"--INPUT={make_scene()}", "--CLASSES=road, water",
+        f"--MODEL={tiny_model}", "--TEMPLATES=simple", f"--OUTPUT={tmp_path / 'out'}",
     )  # fmt: skip
-    assert f"MASK:\t{tmp_path / 'out/scene_mask.tif'}" in done.stdout, done.stderr
+    assert f"MASK:\t{tmp_path / 'out/scene_mask.tif'}" in said
     assert (tmp_path / "out/scene_run.json").exists()
 
 
 PANEL = """
 import time
-from qgis.gui import QgsMapCanvas
+from qgis.gui import QgsLayerTreeView, QgsMapCanvas
 from rsclip_qgis.dock import RsclipDock
+from rsclip_qgis.isolating import LegendClicks
 scene, model, picture = sys.argv[1:4]
 layer = QgsRasterLayer(scene, 'scene')
 project.addMapLayer(layer)
@@ -269,7 +294,40 @@ dock._table.item(1, 1).setText('water')
 dock._only.setChecked(False)
 looks.append(alphas())
 dock._margin.setChecked(True)
+
+(mask,) = project.mapLayersByName('classes')
+mask.renderer().setOpacity(0.6)
+view = QgsLayerTreeView()
+model = QgsLayerTreeModel(project.layerTreeRoot())
+view.setModel(model)
+told = []
+clicks = LegendClicks(view, told.append)
+
+def click(label):
+    nodes = model.layerLegendNodes(project.layerTreeRoot().findLayer(mask))
+    (found,) = [node for node in nodes if node.data(0) == label]
+    view.clicked.emit(view.legendNode2index(found))
+
+for label in ('water', 'Straße', 'Straße'):
+    click(label)
+    looks.append(alphas())
+click('water')
+project.write(picture + '.qgz')
+project.clear()
+project.read(picture + '.qgz')
+(mask,) = project.mapLayersByName('classes')
+click('water')
+looks.append(alphas())
+looks.append([mask.renderer().opacity(), told])
 shown = tree()
+dock._layers.setLayer(project.mapLayersByName('scene')[0])
+dock.suggest()
+wait(lambda: dock._task is None)
+(squares,) = project.mapLayersByName('suggestions')
+setup = squares.editorWidgetSetup(squares.fields().indexOf('label'))
+extent = squares.extent()
+hints = [squares.featureCount(), setup.type(), squares.isValid(), sorted(tree()),
+         [extent.xMinimum(), extent.yMinimum(), extent.xMaximum(), extent.yMaximum()]]
 dock.grab().save(picture)
 dock.segment()
 wait(lambda: dock._bar.value() > 0)
@@ -278,13 +336,13 @@ wait(lambda: dock._task is None)
 canvas.setExtent(QgsRectangle(0, 0, 10, 10))
 dock.segment()
 log.append(dock._log.toPlainText())
-said += [log, busy, looks, shown, len(project.mapLayersByName('classes'))]
+said += [log, busy, looks, shown, hints, len(project.mapLayersByName('classes'))]
 """
 
 
 def test_the_panel(in_profile, make_scene, tmp_path):
     picture = tmp_path / "panel.png"
-    sets, log, busy, looks, shown, maps = in_profile(
+    sets, log, busy, looks, shown, hints, maps = in_profile(
         PANEL, make_scene(shape=(600, 600)), "nano", picture
     )
     assert len(sets) >= 4
@@ -292,12 +350,25 @@ def test_the_panel(in_profile, make_scene, tmp_path):
     assert "no bundled set `no`" in log[0]
     assert busy == [False, True]
     assert "nano" in log[1]
-    assert "The map is in" in log[1]
+    assert "Temporary output: " in log[1]
     whole = {"Straße": ["#ff0000", 255], "water": ["#0000ff", 255]}
     assert looks[0] | whole == looks[0] == looks[2]
     assert looks[1]["Straße"][1] == 255
     assert looks[1]["water"][1] == 0
+    # A click in the legend shows one class alone, also when the project was saved; one more, all.
+    water, street, whole_again, reopened, (opacity, told) = looks[3:]
+    assert [water[name][1] for name in ("water", "Straße")] == [255, 0]
+    assert [street[name][1] for name in ("water", "Straße")] == [0, 255]
+    assert whole_again == looks[0] == reopened
+    assert opacity == 0.6
+    assert told[0] == "Only water is shown: click it again to show all classes."
+    assert len(told) == 3
     assert ["margin", True, True] in shown["scene"]
+    # Squares to label, in the view, with the form that offers the classes.
+    count, form, *_, extent = hints
+    assert count >= 1
+    assert form == "ValueMap"
+    assert shapely.box(499990, 4999970, 500030, 5000010).contains(shapely.box(*extent))
     # A run that was cancelled adds no map.
     assert maps == 1
     assert "Interrupted" in log[2]

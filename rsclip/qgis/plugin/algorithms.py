@@ -118,7 +118,7 @@ SPECS = (
     ),
     Spec(
         "suggest", "Suggest labels",
-        {"scene": "raster", "labels": "vector", "output": "vector_out"},
+        {"scene": "raster", "labels": "vector", "aoi": "extent", "output": "vector_out"},
         ("classes", "count", "adapter", "model", "gsd"),
         {"suggestions": "vector"},
     ),
@@ -195,7 +195,7 @@ class RsclipAlgorithm(QgsProcessingAlgorithm):
             if option["name"] in spec.defaults:
                 made.setDefaultValue(spec.defaults[option["name"]])
             self.addParameter(made)
-        if spec.command not in ("models list", "adapt"):
+        if self._loads:
             self.addParameter(
                 QgsProcessingParameterBoolean(
                     _LOAD, "Load the results", defaultValue=True, optional=True
@@ -212,13 +212,13 @@ class RsclipAlgorithm(QgsProcessingAlgorithm):
             found = self._run(parameters, context, feedback)
         except ProcessError as error:
             raise QgsProcessingException(str(error)) from error
-        if feedback.isCanceled():
+        if found is None:
             return {}
         return self._results(found, parameters, context)
 
     def _run(self, parameters: Any, context: Any, feedback: Any) -> Any:
         command = settings.executable()
-        if problem := version_problem(command):
+        if problem := version_problem(command, feedback.isCanceled):
             feedback.pushWarning(problem)
         command += [*self._spec.command.split(), "--json"]
         arguments: list[str] = []
@@ -233,9 +233,10 @@ class RsclipAlgorithm(QgsProcessingAlgorithm):
         if arguments:
             command += ["--", *arguments]
         feedback.pushCommandInfo(shlex.join(command))
-        progress, errors = Progress(), []
+        progress, errors, told = Progress(), [], False
 
         def listen(line: str) -> None:
+            nonlocal told
             message = progress.read(line)
             feedback.setProgress(progress.percent)
             if not message:
@@ -245,15 +246,24 @@ class RsclipAlgorithm(QgsProcessingAlgorithm):
             elif message.startswith("Warning: "):
                 feedback.pushWarning(message[len("Warning: ") :])
             else:
+                told = told or message.startswith("Interrupted")
                 feedback.pushInfo(message)
 
         code, said, complaint = run(command, listen, feedback.isCanceled)
-        if feedback.isCanceled():
+        if code and feedback.isCanceled():
+            if not told:
+                # The signal came before rsclip could hear it, or there are none as on Windows.
+                feedback.pushInfo("Interrupted: the process was ended.")
             return None
         if code:
             lines = errors or complaint.strip().splitlines()[-3:] or [f"exit code {code}"]
             raise ProcessError("\n".join(lines))
         return json.loads(said)
+
+    @property
+    def _loads(self) -> bool:
+        """Whether we ask if outputs are loaded; QGIS itself asks for its own destinations."""
+        return not self._spec.replaces and self._spec.command != "models list"
 
     def _takes(self, name: str) -> bool:
         return any(each["name"] == name for each in self._facts["options"])
@@ -264,15 +274,13 @@ class RsclipAlgorithm(QgsProcessingAlgorithm):
             settings.remember_models([item["name"] for item in found if item["path"]])
             return {"MODELS": ", ".join(item["name"] for item in found)}
         results = {"OUTPUT": self.parameterAsString(parameters, "OUTPUT", context)}
-        loads = self.parameterDefinition(_LOAD) and context.project()
-        load = loads and self.parameterAsBool(parameters, _LOAD, context)
+        load = self._loads and self.parameterAsBool(parameters, _LOAD, context)
         for group, outputs in _scenes(command, found, results["OUTPUT"]):
             told = {key: path for key, path in outputs.items() if key in self._spec.outputs}
             results.update({key.upper(): path for key, path in told.items()})
             if self._spec.replaces:
                 results["OUTPUT"] = next(iter(told.values()))
-            if load:
-                load_later(context, group, outputs)
+            load_later(context, group, outputs, more=load)
         return results
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +12,10 @@ from qgis.core import (
     QgsApplication,
     QgsCoordinateTransform,
     QgsMapLayerProxyModel,
-    QgsPalettedRasterRenderer,
     QgsProcessingAlgRunnerTask,
     QgsProcessingContext,
     QgsProcessingFeedback,
+    QgsProcessingOutputLayerDefinition,
     QgsProject,
     QgsReferencedRectangle,
 )
@@ -38,6 +39,7 @@ from qgis.PyQt.QtWidgets import (
 )
 
 from . import settings
+from .isolating import CLASS_MAP, isolate
 from .process import ProcessError, run
 
 __all__ = ["RsclipDock"]
@@ -75,11 +77,13 @@ class RsclipDock(QDockWidget):
         self._table.setColumnWidth(0, 44)
         self._table.horizontalHeader().setSectionResizeMode(2, QHeaderView.ResizeMode.Stretch)
         self._go = QPushButton("Segment this view")
+        self._suggest = QPushButton("Suggest labels here")
         self._stop = QPushButton("Cancel", enabled=False)
         self._bar = QProgressBar()
         self._only, self._margin = QCheckBox("Only this class"), QCheckBox("Margin")
         self._lay_out()
         self._go.clicked.connect(self.segment)
+        self._suggest.clicked.connect(self.suggest)
         self._stop.clicked.connect(self.cancel)
         for name in ("building", "road", "water", "tree"):
             self.add_class(name, name)
@@ -100,13 +104,14 @@ class RsclipDock(QDockWidget):
         remove.clicked.connect(lambda: self._table.removeRow(self._table.currentRow()))
         self._only.setToolTip("On the newest map, hide all classes but the selected one.")
         self._margin.setToolTip("Show where the newest map is unsure: the best class's lead.")
+        self._suggest.setToolTip("Draw squares where a label would teach the model most.")
         self._only.toggled.connect(lambda _: self._show_classes())
         self._table.currentCellChanged.connect(
             lambda *_: self._show_classes() if self._only.isChecked() else None
         )
         self._margin.toggled.connect(self._show_margin)
         column.addWidget(_row(add, remove, self._only, self._margin))
-        column.addWidget(_row(self._go, self._stop))
+        column.addWidget(_row(self._go, self._suggest, self._stop))
         column.addWidget(self._bar)
         column.addWidget(self._log, 2)
         self.setWidget(body)
@@ -164,6 +169,18 @@ class RsclipDock(QDockWidget):
 
     def segment(self) -> None:
         """Segment the part of the image that the canvas shows, in the background."""
+        self._start("segment", lambda folder: str(folder / "out"), MARGIN=True)
+
+    def suggest(self) -> None:
+        """Choose places in it that are worth a label, in the background."""
+        project = QgsProject.instance()
+        self._start(
+            "suggest",
+            lambda folder: QgsProcessingOutputLayerDefinition(str(folder / "labels.gpkg"), project),
+        )
+
+    def _start(self, name: str, output: Callable[[Path], Any], **more: Any) -> None:
+        """Run an algorithm on what the canvas shows, with the listed classes."""
         layer = self._layers.currentLayer()
         if layer is None:
             self.tell("Add a raster layer to the project first.")
@@ -179,12 +196,12 @@ class RsclipDock(QDockWidget):
         file.write_text(json.dumps({"classes": self.classes()}), encoding="utf-8")
         parameters = {
             "INPUT": layer, "CLASSES": str(file), "MODEL": self._model.currentText(),
-            "AOI": QgsReferencedRectangle(extent, layer.crs()), "MARGIN": True,
-            "OUTPUT": str(file.parent / "out"),
+            "AOI": QgsReferencedRectangle(extent, layer.crs()),
+            "OUTPUT": output(file.parent), **more,
         }  # fmt: skip
         context, feedback = QgsProcessingContext(), _Feedback()
         context.setProject(project)
-        algorithm = QgsApplication.processingRegistry().createAlgorithmById("rsclip:segment")
+        algorithm = QgsApplication.processingRegistry().createAlgorithmById(f"rsclip:{name}")
         self._log.clear()
         self._task = QgsProcessingAlgRunnerTask(algorithm, parameters, context, feedback)
         self._kept = (algorithm, context, feedback)
@@ -206,33 +223,26 @@ class RsclipDock(QDockWidget):
         self._busy(False)
         if successful and results:
             handleAlgorithmResults(algorithm, context, feedback)
-            self.tell(f"The map is in {results['OUTPUT']}, a temporary folder.")
+            self.tell(f"Temporary output: {results['OUTPUT']}")
         self._kept = self._task = None
 
     def _busy(self, on: bool) -> None:
         self._go.setEnabled(not on)
+        self._suggest.setEnabled(not on)
         self._stop.setEnabled(on)
         self._bar.setValue(0)
 
     def _show_classes(self) -> None:
         """On the newest map, show the selected class alone, or all."""
-        node, item = _newest("classes"), self._table.item(self._table.currentRow(), 1)
-        if node is None or not self.isVisible():
-            return
-        layer = node.layer()
-        layer.loadDefaultStyle()
-        if self._only.isChecked() and item is not None:
-            entries = layer.renderer().classes()
-            for entry in entries:
-                entry.color.setAlpha(255 if entry.label == item.text() else 0)
-            renderer = QgsPalettedRasterRenderer(layer.dataProvider(), 1, entries)
-            renderer.setOpacity(layer.renderer().opacity())
-            layer.setRenderer(renderer)
-        layer.triggerRepaint()
+        node = _newest(lambda layer: layer.customProperty(CLASS_MAP))
+        item = self._table.item(self._table.currentRow(), 1)
+        if node is not None and self.isVisible():
+            alone = self._only.isChecked() and item is not None
+            isolate(node.layer(), item.text() if alone else None)
 
     def _show_margin(self, on: bool) -> None:
         """Show or hide the margin of the newest map."""
-        node = _newest("margin")
+        node = _newest(lambda layer: layer.name() == "margin")
         if node is not None:
             node.setItemVisibilityChecked(on)
 
@@ -266,10 +276,10 @@ class _Feedback(QgsProcessingFeedback):
         self.said.emit(f"Error: {error}")
 
 
-def _newest(name: str) -> Any:
-    """Return the uppermost node of a layer of that name, or None."""
+def _newest(wanted: Callable[[Any], bool]) -> Any:
+    """Return the uppermost node whose layer is wanted, or None."""
     nodes = QgsProject.instance().layerTreeRoot().findLayers()
-    return next((node for node in nodes if node.layer() and node.layer().name() == name), None)
+    return next((node for node in nodes if node.layer() and wanted(node.layer())), None)
 
 
 def _editable(choices: list[str], text: str) -> QComboBox:

@@ -115,6 +115,7 @@ def _plain(
     """Return a parameter for a value that the command line takes as it is."""
     if option["type"] == "boolean":
         on = bool(option["off"])
+        # Optional: a model must set all others.
         return QgsProcessingParameterBoolean(name, label, defaultValue=on, optional=True)
     if option["type"] == "choice":
         return QgsProcessingParameterEnum(
@@ -141,7 +142,7 @@ def words(
     """Return an option's value as words of the command; none where it is not set.
 
     Raises:
-        QgsProcessingException: A layer is no file.
+        QgsProcessingException: A layer is no file, or there is no place for the output.
     """
     name, flag = parameter_name(option, kind), option["flag"]
     if kind in ("raster", "layer", "vector"):
@@ -161,6 +162,8 @@ def words(
     else:
         return _plain_words(algorithm, option, name, parameters, context)
     values = [value for value in values if value]
+    if kind in _DESTINATIONS and not values:
+        raise QgsProcessingException(f"{name} is missing: say where the output is written.")
     return values if flag is None else [_joined(flag, value) for value in values]
 
 

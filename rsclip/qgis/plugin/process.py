@@ -51,13 +51,15 @@ def find_executable(chosen: str = "") -> list[str]:
     return [found, *(["-m", "rsclip"] if python else [])]
 
 
-def version_problem(command: list[str]) -> str | None:
+def version_problem(command: list[str], canceled: Callable[[], bool] = lambda: False) -> str | None:
     """Return what to tell where plugin and executable are of different versions.
 
     Raises:
         ProcessError: The executable does not answer as rsclip does.
     """
-    _, said, complaint = run([*command, "--version"])
+    _, said, complaint = run([*command, "--version"], canceled=canceled)
+    if canceled():
+        return None
     if "rsclip, version " not in said:
         lines = (complaint or said).strip().splitlines() or ["it says nothing"]
         raise ProcessError(

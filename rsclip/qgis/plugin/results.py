@@ -5,7 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from qgis.core import QgsProcessingContext, QgsProcessingLayerPostProcessorInterface
+from qgis.core import (
+    QgsPalettedRasterRenderer,
+    QgsProcessingContext,
+    QgsProcessingLayerPostProcessorInterface,
+    QgsRasterLayer,
+)
+
+from .isolating import CLASS_MAP
 
 # Key of an output -> the layer's name and whether it is seen at first; lowest in the group first.
 _LAYERS = {
@@ -33,6 +40,9 @@ class _Placed(QgsProcessingLayerPostProcessorInterface):
         # Some versions of QGIS do so already, but not 3.22.
         layer.loadDefaultStyle()
         layer.setName(self._name)
+        if isinstance(layer, QgsRasterLayer):
+            classes = isinstance(layer.renderer(), QgsPalettedRasterRenderer)
+            layer.setCustomProperty(CLASS_MAP, classes)
         root = context.project().layerTreeRoot()
         node = root.findLayer(layer.id())
         if node is None:
@@ -55,13 +65,14 @@ def layer_name(key: str) -> tuple[str, bool] | None:
     return _LAYERS.get(key)
 
 
-def load_later(context: Any, group: str, outputs: dict[str, str]) -> None:
-    """Have QGIS load outputs when the algorithm has ended.
+def load_later(context: Any, group: str, outputs: dict[str, str], *, more: bool) -> None:
+    """Have QGIS load outputs when the algorithm has ended, with their styles, in a group.
 
     Args:
         context: Of the run.
         group: Name of the layers' group: the scene's.
         outputs: Key -> path, as rsclip's JSON has them.
+        more: Whether outputs are loaded that QGIS would not load by itself.
     """
     order = list(_LAYERS)
     for key in sorted(outputs, key=lambda key: order.index(key if key in order else "mask")):
@@ -75,7 +86,7 @@ def load_later(context: Any, group: str, outputs: dict[str, str]) -> None:
         if context.willLoadLayerOnCompletion(path):
             # A destination that QGIS loads by itself.
             context.layerToLoadOnCompletionDetails(path).setPostProcessor(placed)
-            continue
-        details = QgsProcessingContext.LayerDetails(name, context.project())
-        details.setPostProcessor(placed)
-        context.addLayerToLoadOnCompletion(path, details)
+        elif more and context.project():
+            details = QgsProcessingContext.LayerDetails(name, context.project())
+            details.setPostProcessor(placed)
+            context.addLayerToLoadOnCompletion(path, details)

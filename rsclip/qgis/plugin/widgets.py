@@ -19,6 +19,7 @@ class ChoiceWrapper(WidgetWrapper):
         box.setEditable(True)
         box.addItems(choices)
         box.setCurrentText("")
+        box.lineEdit().setPlaceholderText(self.parameterDefinition().help())
         box.setToolTip(self.parameterDefinition().help())
         box.currentTextChanged.connect(lambda _: self.widgetValueHasChanged.emit(self))
         return box

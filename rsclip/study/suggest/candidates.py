@@ -103,11 +103,13 @@ def _batches(
     windows: list[Window] = []
     images, valids = [], []
     for done, tile in enumerate(grid.tiles(), 1):
-        pixels, valid = scene.read(tile.window)
         # What hangs over mirrors the scene and is no place of it.
-        inside = valid.copy()
+        inside = scene.in_area(tile.window)
         inside[max(scene.working_shape[0] - tile.window.row, 0) :] = False
         inside[:, max(scene.working_shape[1] - tile.window.col, 0) :] = False
+        if inside.any():
+            pixels, valid = scene.read(tile.window)
+            inside &= valid
         if inside.any():
             windows.append(tile.window)
             images.append(radiometry.apply(pixels, valid))

@@ -61,7 +61,8 @@ def suggest(
         count: How many places.
         classes: As `rsclip.segment` takes them; None: those of the `adapter`.
         labels: Labels that there are already, as `adapt` takes them: places lie away from them.
-        config: Settings; `config.ADAPT_OPTIONS` and `adapter` are those that count.
+        config: Settings; `config.ADAPT_OPTIONS`, `adapter` and `aoi` (places lie in it) are those
+            that count.
         backbone: A ready model, in place of the configuration's.
         progress: Called with (windows done, windows in all).
         **options: Fields of `SegmentConfig`.
@@ -83,7 +84,7 @@ def suggest(
         {} if config is None else config.to_dict(), adapter_layer(options), options
     )
     kept = merged.to_dict()
-    settings = build_config({name: kept[name] for name in (*ADAPT_OPTIONS, "adapter")})
+    settings = build_config({name: kept[name] for name in (*ADAPT_OPTIONS, "adapter", "aoi")})
     read = ClassesRead.read(classes, settings.background, settings.adapter)
     few = None if labels is None else read_labels(labels, read.legend)
     inputs = [each for each in (scene, labels) if each is not None]
@@ -114,7 +115,8 @@ def suggest(
         if not len(found.doubt):
             raise SceneError(
                 "no place is left to label", where=scene,
-                remedy="`rsclip info` shows what of a scene is valid; existing labels are avoided.",
+                remedy="`rsclip info` shows what of a scene is valid; existing labels are avoided, "
+                "and an area of interest must hold whole squares of two patches.",
             )  # fmt: skip
         chosen = choose(
             found.features, (found.places + side / 2).astype(np.float64), found.doubt, count, known

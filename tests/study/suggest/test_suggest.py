@@ -5,9 +5,10 @@ import numpy as np
 import pyogrio
 import pytest
 import rasterio
+import shapely
 
 import rsclip as library
-from rsclip.errors import ExistsError, LegendError, OptionError, OutputError
+from rsclip.errors import ExistsError, LegendError, OptionError, OutputError, SceneError
 from rsclip.study.suggest.choosing import choose
 
 CLASSES = "dark ground, bright ground"
@@ -68,11 +69,28 @@ def test_new_places_lie_away_from_labels(scene, tmp_path, tiny_model):
     assert again.geometry.apply(lambda shape: labels.distance(shape).min()).min() > 8
 
 
+@pytest.mark.parametrize("more", [{}, {"gsd": 1.0}])
+def test_places_lie_in_the_area_of_interest(scene, tmp_path, tiny_model, more):
+    area = shapely.box(500010, 4999930, 500070, 4999990)
+    path = library.suggest(
+        scene, tmp_path / "a.gpkg", 5, classes=CLASSES, model=tiny_model, aoi=area.wkt, **more
+    )
+    frame = geopandas.read_file(path)
+    assert len(frame)
+    assert area.buffer(1e-6).covers(frame.union_all())
+    with pytest.raises(SceneError, match="must hold whole squares of two patches"):
+        library.suggest(
+            scene, tmp_path / "b.gpkg", classes=CLASSES, model=tiny_model,
+            aoi=area.centroid.buffer(3).wkt,
+        )  # fmt: skip
+
+
 def test_the_command_is_the_library(scene, tmp_path, tiny_model, rsclip):
-    flags = ("--classes", CLASSES, "-n", 5, "--model", tiny_model)
+    box = "500010,4999930,500070,4999990"
+    flags = ("--classes", CLASSES, "-n", 5, "--model", tiny_model, "--aoi", box)
     done = rsclip("suggest", scene, *flags, "-o", tmp_path / "a.gpkg")
     assert done.exit_code == 0, done.output
-    library.suggest(scene, tmp_path / "b.gpkg", 5, classes=CLASSES, model=tiny_model)
+    library.suggest(scene, tmp_path / "b.gpkg", 5, classes=CLASSES, model=tiny_model, aoi=box)
     one, other = (pyogrio.read_dataframe(tmp_path / f"{name}.gpkg") for name in "ab")
     assert one.equals(other)
 
