@@ -1,7 +1,7 @@
 """`rsclip prompts`: what a model makes of class words."""
 
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -27,13 +27,13 @@ _LONGEST_TEXT = 80
 
 @click.command("prompts")
 @click.argument("classes", metavar="CLASSES")
-@config_flags("model", "weights", "templates", "background", "device")
+@config_flags("model", "weights", "templates", "background", "decorrelate", "device")
 @click.option("--png", metavar="FILE", help="Draw the matrix of cosines.")
 @click.option("--overwrite", is_flag=True, help="Replace the picture if it exists.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON, all prompts too.")
 @click.option("--verbose", is_flag=True, help="Show details and, on an error, the traceback.")
 def command(
-    classes: str, png: str | None, overwrite: bool, as_json: bool, verbose: bool, **flags: str
+    classes: str, png: str | None, overwrite: bool, as_json: bool, verbose: bool, **flags: Any
 ) -> None:
     """Show how a model reads CLASSES (words, a class file or set:NAME), before a run.
 
@@ -66,17 +66,16 @@ def _show(report: "PromptReport") -> None:
     rows = []
     for index, item in enumerate(report.legend.classes):
         texts = [
-            _short(query.text, _LONGEST_TEXT)
+            "!" * query.negative + _short(query.text, _LONGEST_TEXT)
             for query in report.queries
             if query.class_index == index
         ]
         rows.append((str(item.value), _short(item.name), " | ".join(texts)))
     print_table(("value", "class", "words and descriptions"), rows)
     if len(names) <= _WIDEST:
-        click.echo("\nCosine of the closest words of two classes:")
-        for name, row in zip(names, report.cosines, strict=True):
-            cells = "".join(f"{value:6.2f}" for value in row)
-            click.echo(f"{_short(name):<{_LONGEST_NAME}}{cells}")
+        _show_matrix("Cosine of the closest words of two classes:", names, report.cosines)
+        if report.apart is not None:
+            _show_matrix("The same, decorrelated:", names, report.apart)
     click.echo(
         f"\nFor this model, words for different things have {report.different:.2f} on average, "
         f"synonyms {report.same:.2f}; above {report.limit:.2f}, two classes are too close."
@@ -108,6 +107,13 @@ def _show(report: "PromptReport") -> None:
         paper = f" [{flag.paper}]" if flag.paper else ""
         text = _short(flag.text, _LONGEST_TEXT)
         click.echo(f'- {_short(flag.class_name)}, "{text}": {flag.kind}: {flag.reason}{paper}')
+
+
+def _show_matrix(title: str, names: list[str], matrix: Any) -> None:
+    click.echo(f"\n{title}")
+    for name, row in zip(names, matrix, strict=True):
+        cells = "".join(f"{value:6.2f}" for value in row)
+        click.echo(f"{_short(name):<{_LONGEST_NAME}}{cells}")
 
 
 def _short(text: str, longest: int = _LONGEST_NAME) -> str:

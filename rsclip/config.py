@@ -16,7 +16,7 @@ from typing import Any, Literal, Self
 from rsclip.errors import OptionError, warn
 from rsclip.fields import nearest, read_value
 from rsclip.files import parse_yaml, read_text
-from rsclip.types import Score
+from rsclip.types import Score, Synonyms
 
 __all__ = [
     "ADAPT_OPTIONS",
@@ -93,7 +93,8 @@ STUDY_OPTIONS = (
 """The fields that a study of a model reads."""
 COMPARE_OPTIONS = (
     "model", "weights", "adapter", "templates", "background", "window", "stride", "overlap",
-    "preset", "blend", "logit_scale", "threshold", "area_threshold", "score", "refine", "evidence",
+    "preset", "blend", "synonyms", "decorrelate", "logit_scale", "threshold", "area_threshold",
+    "score", "refine", "evidence",
     "bands", "rasters", "gsd", "resample_output", "bidx", "stretch", "nodata", "aoi",
     "on_read_error", "device", "precision", "tta", "batch_size", "max_memory", "sieve",
     "overwrite",
@@ -106,7 +107,8 @@ EVALUATE_OPTIONS = (
 """The fields that an evaluation of scenes reads, besides those that it has lists or meanings of."""
 ADAPT_OPTIONS = (
     "model", "weights", "method", "method_option", "templates", "background", "window", "stride",
-    "overlap", "blend", "logit_scale", "gsd", "bidx", "stretch", "nodata", "device", "precision",
+    "overlap", "blend", "synonyms", "decorrelate", "logit_scale", "gsd", "bidx", "stretch",
+    "nodata", "device", "precision",
     "batch_size", "overwrite",
 )  # fmt: skip
 """The fields that fitting an adapter reads."""
@@ -166,17 +168,13 @@ class SegmentConfig:
         None, "Window side in pixels [default: the model's image size].", "PIXELS", (1, 1e6)
     )
     stride: int | None = _option(
-        None,
-        "Step between windows [default: by the overlap, in whole patches].",
-        "PIXELS",
+        None, "Step between windows [default: by the overlap, in whole patches].", "PIXELS",
         (1, 1e6),
-    )
+    )  # fmt: skip
     overlap: float | None = _option(
-        None,
-        f"Overlap of windows, 0 to 0.9, in place of --stride [default: {DEFAULT_OVERLAP:g}].",
-        "SHARE",
-        (0, 0.9),
-    )
+        None, f"Overlap of windows, 0 to 0.9, in place of --stride [default: {DEFAULT_OVERLAP:g}].",
+        "SHARE", (0, 0.9),
+    )  # fmt: skip
     preset: Preset | None = _option(
         None, "fast: overlap 0.25; balanced: 0.5; paper: 0.5 with mean blend."
     )
@@ -184,25 +182,24 @@ class SegmentConfig:
     blend: Blend = _option(
         None, f"Weights that blend overlapping windows [default: {DEFAULT_BLEND}]."
     )
+    synonyms: Synonyms = _option(
+        "max", "A class's similarity: the best of its words', their mean, or their log-sum-exp."
+    )
+    decorrelate: float = _option(
+        0.0, "Pull the words of different classes apart, 0 (not) to 1.", "STRENGTH", (0, 1)
+    )
     logit_scale: float | None = _option(
-        None,
-        "Factor from cosine similarity to logits [default: the model's own, else "
-        f"{DEFAULT_LOGIT_SCALE:g}].",
-        "NUMBER",
-        (1e-6, 1e6),
-    )
+        None, "Factor from cosine similarity to logits [default: the class file's, the model's "
+        f"own, else {DEFAULT_LOGIT_SCALE:g}].", "NUMBER", (1e-6, 1e6),
+    )  # fmt: skip
     threshold: float | None = _option(
-        None,
-        "Lowest score (0 to 1) that keeps a label; below it: 0, unclassified.",
-        "SCORE",
+        None, "Lowest score (0 to 1) that keeps a label; below it: 0, unclassified.", "SCORE",
         (0, 1),
-    )
+    )  # fmt: skip
     area_threshold: float | None = _option(
-        None,
-        "Classes that cover less of the scene than this share (0 to 1) become 0.",
-        "SHARE",
+        None, "Classes that cover less of the scene than this share (0 to 1) become 0.", "SHARE",
         (0, 1),
-    )
+    )  # fmt: skip
     score: Score = _option(
         "class", "Score: softmax over classes, or over all words as in the papers."
     )
@@ -439,6 +436,9 @@ def _check_together(config: SegmentConfig) -> None:
             where="--stride",
             remedy="Pixels between windows would be lost: choose a stride up to the window.",
         )
+    if config.score == "paper" and config.synonyms != "max":
+        raise OptionError("--score=paper takes the best word of each class", where="--synonyms",
+                          remedy="Leave one of them out.")  # fmt: skip
     if config.bidx is not None and len(config.bidx) not in (1, 3):
         raise _wrong("bidx", config.bidx, "Give three bands (red, green, blue) or one.")
 

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any, TypedDict
 
 from rsclip.config import Blend, OnReadError, OutputGrid, Precision, Preset, Tta, VectorFormat
-from rsclip.types import Score
+from rsclip.types import Score, Synonyms
 
 __all__ = [
     "AdaptKeywords",
@@ -48,6 +48,8 @@ class _Overlap(_Encoding, total=False):
     stride: int | None
     overlap: float | None
     blend: Blend
+    synonyms: Synonyms
+    decorrelate: float
     logit_scale: float | None
 
 

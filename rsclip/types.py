@@ -18,6 +18,7 @@ __all__ = [
     "Rows",
     "Score",
     "Shape",
+    "Synonyms",
     "Tile",
     "Window",
 ]
@@ -29,6 +30,7 @@ FloatArray = NDArray[np.float32]
 BoolArray = NDArray[np.bool_]
 
 Score = Literal["class", "paper"]
+Synonyms = Literal["max", "mean", "lse"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,8 @@ from typing import Any, ClassVar, Self
 import torch
 from torch import Tensor
 
+from rsclip.words.class_values import Layout
+
 __all__ = ["Adapter", "Task", "common_tensors"]
 
 
@@ -18,6 +20,7 @@ class Task:
     Attributes:
         text: float32 (Q, D), the unit features of the queries.
         class_index: int64 (Q,), position of each query's class in the legend.
+        layout: Which queries speak for which class, and how.
         classes: Number of classes C, background ones included.
         foreground: Number of those that are written; the others come after them.
         logit_scale: Factor from similarity to logits.
@@ -30,6 +33,7 @@ class Task:
 
     text: Tensor
     class_index: Tensor
+    layout: Layout
     classes: int
     foreground: int
     logit_scale: float

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from rsclip.config import SegmentConfig
 from rsclip.errors import AdapterError
 from rsclip.files import expand
 from rsclip.words.legend import Legend
@@ -51,15 +52,14 @@ class Header:
     report: Mapping[str, Any]
 
     def check(
-        self, legend: Legend, method: str, options: Mapping[str, Any], templates: str, sha256: str
+        self, legend: Legend, config: SegmentConfig, options: Mapping[str, Any], sha256: str
     ) -> None:
         """Refuse what the adapter was not fitted for.
 
         Args:
             legend: Classes that are asked for.
-            method: The method.
-            options: All of its options.
-            templates: Prompt templates, by name.
+            config: Settings that are asked for.
+            options: All of the method's options.
             sha256: Of the model's weights.
 
         Raises:
@@ -70,10 +70,13 @@ class Header:
             fitted = f"{self.model['name']} ({self.model['weights_sha256'][:12]})"
             given = f"one of other weights ({sha256[:12]})"
             raise self._other("the model", fitted, given, "--model or --weights")
-        if templates != self.settings["templates"]:
-            raise self._other("the templates", self.settings["templates"], templates, "--templates")
-        if method != self.method:
-            raise self._other("the method", self.method, method, "--method")
+        for name in ("templates", "synonyms", "decorrelate"):
+            given = getattr(config, name)
+            fitted = self.settings.get(name, getattr(SegmentConfig(), name))
+            if given != fitted:
+                raise self._other(f"the {name}", f"{fitted}", f"{given}", f"--{name}")
+        if config.method != self.method:
+            raise self._other("the method", self.method, config.method, "--method")
         if dict(options) != dict(self.method_options):
             differ = [name for name in options if options[name] != self.method_options.get(name)]
             fitted, given = (
@@ -83,7 +86,7 @@ class Header:
             raise self._other("the method with", fitted, given, "--method-option")
 
     def check_classes(self, legend: Legend) -> None:
-        """Refuse other classes or words; colours and thresholds may be others.
+        """Refuse other classes, words or biases; colours and thresholds may be others.
 
         Raises:
             AdapterError: They differ.
@@ -173,4 +176,7 @@ def damaged(path: Path, why: str) -> AdapterError:
 
 
 def _words(legend: Legend) -> list[tuple[Any, ...]]:
-    return [(item.name, item.words, item.descriptions, item.background) for item in legend.classes]
+    return [
+        (item.name, item.words, item.descriptions, item.negatives, item.background, item.bias)
+        for item in legend.classes
+    ]

@@ -1,12 +1,13 @@
 """From finished rows of the patch grid to labels of pixels, a strip at a time.
 
 Similarities are interpolated bilinearly between patch centres (half-pixel centres, clamped at the
-border), one query at a time with a running maximum: memory is a few planes of one strip, whatever
+border), one class at a time with a running maximum: memory is a few planes of one strip, whatever
 the number of classes. Every operation works on single pixels, so that the cut into strips and
 chunks never changes a value. Refined values (refinement.py) come from further away: they are worked
 out with as many pixels more around a chunk.
 """
 
+import functools
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ import numpy as np
 
 from rsclip.labelling.refinement import NEIGHBOURS, PixelRefiner, Refinement, halo_of
 from rsclip.types import FloatArray, Rows, Score, Shape, Window
+from rsclip.words.class_values import Layout, class_value
 from rsclip.words.legend import Legend
 
 __all__ = ["REFINED_COPIES", "ClassEvidence", "LabelStrip", "Labeller", "block_of", "percent"]
@@ -96,7 +98,7 @@ class Labeller:
         cells: (rows, columns) of the patch grid, padding included.
         cell_size: (rows, columns) of scene pixels that one patch covers; fractions are fine.
         legend: Classes; background classes and scores below a threshold become 0.
-        class_index: Position in `legend.classes` of each query's class.
+        layout: Which queries speak for which class, and how.
         logit_scale: Factor from cosine similarity to logits.
         score: "class" for softmax over classes (max over a class's queries first), "paper" for
             softmax over all queries, the class having the best of its queries, as
@@ -115,7 +117,7 @@ class Labeller:
         cells: Shape,
         cell_size: tuple[float, float],
         legend: Legend,
-        class_index: Sequence[int],
+        layout: Layout,
         *,
         logit_scale: float,
         score: Score = "class",
@@ -129,7 +131,7 @@ class Labeller:
         self._shape = shape
         self._rows = _Axis(shape[0], cells[0], cell_size[0])
         self._cols = _Axis(shape[1], cells[1], cell_size[1])
-        self._class_index = np.asarray(class_index)
+        self._layout = layout
         self._values = np.array([item.value for item in legend.classes], legend.dtype)
         self._scale = np.float32(logit_scale)
         self._paper = score == "paper"
@@ -296,22 +298,26 @@ class Labeller:
         total = np.zeros(shape, np.float32) if self._scored else None
         second = best.copy() if self._with_margin else None
         logits = np.full((self._foreground, *shape), -np.inf, np.float32)
-        for position in range(len(self._values)):
-            queries = np.flatnonzero(self._class_index == position)
-            strongest: FloatArray | None = None
-            added = evidence(position) if evidence else None
-            if added is not None:
-                added = added / self._scale
-            for query in queries:
-                value = values(int(query))
-                if added is not None:
-                    value = value + added
-                if total is not None and self._paper:
-                    _accumulate(total, np.maximum(best, _or(strongest, best)), value, self._scale)
-                strongest = value if strongest is None else np.maximum(strongest, value)
-            if strongest is None:
+        for position, queries in enumerate(self._layout.words):
+            words = [values(query) for query in queries]
+            negatives = [values(query) for query in self._layout.negatives[position]]
+            bias = np.float32(self._layout.bias[position])
+            if not words:
                 continue
-            if total is not None and not self._paper:
+            strongest: FloatArray = class_value(
+                words, negatives, self._layout.synonyms, self._scale
+            )
+            added = evidence(position) if evidence else None
+            if added is not None or bias:
+                strongest = strongest + (bias + (0 if added is None else added)) / self._scale
+            if total is not None and self._paper:
+                # What lowers or lifts the class does so with each of its words.
+                shift = strongest - functools.reduce(np.maximum, words)
+                reached = best.copy()
+                for value in words:
+                    _accumulate(total, reached, value + shift, self._scale)
+                    np.maximum(reached, value + shift, out=reached)
+            elif total is not None:
                 _accumulate(total, best, strongest, self._scale)
             if second is not None:
                 np.maximum(second, np.minimum(best, strongest), out=second)
@@ -376,10 +382,6 @@ def _lerp(low: FloatArray, high: FloatArray, part: FloatArray) -> FloatArray:
 def _across(rows: FloatArray, low: np.ndarray, high: np.ndarray, part: FloatArray) -> FloatArray:
     """Interpolate (n, columns of patches) to (n, columns of pixels)."""
     return _lerp(rows[:, low], rows[:, high], part)
-
-
-def _or(values: FloatArray | None, other: FloatArray) -> FloatArray:
-    return other if values is None else values
 
 
 def _accumulate(total: FloatArray, best: FloatArray, value: FloatArray, scale: np.float32) -> None:

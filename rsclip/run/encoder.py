@@ -15,7 +15,7 @@ from rsclip.run.job import Job
 from rsclip.run.model_defaults import apply_defaults
 from rsclip.types import FloatArray, ModelDefaults
 from rsclip.words.legend import Legend
-from rsclip.words.prompts import Query, class_queries, load_templates
+from rsclip.words.prompts import Query, class_queries, load_templates, owners_of
 
 if TYPE_CHECKING:
     from rsclip.model import Backbone, ModelOutline
@@ -143,7 +143,10 @@ def within_memory(
         apply_defaults(each, config, outline.defaults)
     widest = max((each.working_shape for each in scenes), key=lambda each: each[1],
                  default=(1, 1))  # fmt: skip
-    queries = sum(len(item.words) + len(item.descriptions) for item in job.legend.classes)
+    queries = sum(
+        len(item.words) + len(item.descriptions) + len(item.negatives)
+        for item in job.legend.classes
+    )
     grid = plan_grid(widest, outline, config)
     batch = batch_within(
         config.max_memory, grid, outline, queries * methods, config,
@@ -191,12 +194,13 @@ def load_model(
         if header is not None:
             header.check_classes(legend)
         backbone = backbone or load_backbone(config.model, config.weights)
+        legend.calibration.check(backbone.weights_sha256, method)
         adapter = None
         if header is not None:
             from rsclip.adapters.adapter_file import read_adapter
 
             options = dataclasses.asdict(method_options)
-            header.check(legend, method, options, config.templates, backbone.weights_sha256)
+            header.check(legend, config.replace(method=method), options, backbone.weights_sha256)
             adapter = read_adapter(header, len(queries), backbone.dim)
         segmenter = Segmenter(
             backbone,
@@ -210,6 +214,12 @@ def load_model(
             others=others,
             adapter=adapter,
         )
+        if config.decorrelate:
+            from rsclip.methods.decorrelation import decorrelated
+
+            segmenter.text_features = decorrelated(
+                segmenter.text_features, owners_of(queries), config.decorrelate
+            )
         warn_of_unknown_words(backbone, legend)
     # A backbone that was loaded before has told its limits then.
     if backbone.limits and backbone.limits not in said:

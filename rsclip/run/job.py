@@ -59,6 +59,7 @@ class Job:
         settings = config or SegmentConfig()
         if not isinstance(classes, ClassesRead):
             classes = ClassesRead.read(classes, settings.background, settings.adapter)
+        settings = classes.legend.calibration.fill(settings)
         with collect_warnings() as said:
             legend = with_evidence(classes.legend, settings.evidence)
             find_values(settings.orthogonal, classes.legend.names)

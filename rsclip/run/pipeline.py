@@ -32,7 +32,9 @@ from rsclip.run.threads import Worker, prefetch
 from rsclip.scene.scene import Scene, gdal_env
 from rsclip.scene.stretch import Radiometry, fit
 from rsclip.types import BoolArray, Chip, FloatArray, Rows, Tile, Window
+from rsclip.words.class_values import Layout
 from rsclip.words.legend import Legend
+from rsclip.words.prompts import Query
 
 __all__ = ["Progress", "SceneRun"]
 
@@ -90,7 +92,7 @@ class SceneRun:
         scene: An open scene.
         encoder: Gives similarities.
         legend: Classes.
-        class_index: Position in `legend.classes` of each of the encoder's queries.
+        queries: The encoder's queries, in its order.
         config: Settings.
 
     Raises:
@@ -102,13 +104,13 @@ class SceneRun:
         scene: Scene,
         encoder: Encoder,
         legend: Legend,
-        class_index: Sequence[int],
+        queries: Sequence[Query],
         config: SegmentConfig,
     ) -> None:
         self._scene = scene
         self._encoder = encoder
         self._legend = legend
-        self._class_index = class_index
+        self._queries = queries
         self._config = config
         self.grid = plan_grid(scene.working_shape, encoder, config)
         self.evidence = BandEvidence.of(scene, legend, config)
@@ -280,7 +282,7 @@ class SceneRun:
             self.grid.cells,
             (patch * rows_scale, patch * cols_scale),
             self._legend,
-            self._class_index,
+            Layout.of(self._legend, self._queries, config.synonyms),
             logit_scale=config.logit_scale or DEFAULT_LOGIT_SCALE,
             score=config.score,
             threshold=config.threshold,

@@ -115,10 +115,9 @@ def plan_scenes(
         try:
             with gdal_env(), source.open() as scene:
                 assert model is not None
-                classes_of = [query.class_index for query in model.queries]
                 settings = apply_defaults(scene, job.settings, model.defaults)
                 warn_of_pixel_size(scene, job.settings, model.defaults.gsd_range)
-                run = SceneRun(scene, model.encoder, job.legend, classes_of, settings)
+                run = SceneRun(scene, model.encoder, job.legend, model.queries, settings)
                 if second is None:
                     second = _seconds_a_window(run, scene, model, settings)
                 own = replace(job, settings=settings)

@@ -54,7 +54,11 @@ def describe_run(
         "model": dict(model),
         "classes": legend.to_dict(),
         "queries": [
-            {"text": query.text, "class": legend.classes[query.class_index].name}
+            {
+                "text": query.text,
+                "class": legend.classes[query.class_index].name,
+                **({"negative": True} if query.negative else {}),
+            }
             for query in queries
         ],
         "settings": config.to_dict(),

@@ -294,7 +294,7 @@ def find_finished(
         names = job.names(stem, opened)
         final = {key: job.folder / name for key, name in names.items()}
         identity = input_identity(opened, checksum=config.checksum, hashes=hashes)
-        found = decide_without_model(job.legend, config, opened.area_digest, final, identity)
+        found = decide_without_model(job.legend, job.settings, opened.area_digest, final, identity)
         if found is not None and found.action == "skip":
             return _skipped(opened, final, job.legend, found.record, config)
     return None
@@ -336,12 +336,11 @@ def _segment_one(
         if decision.action == "add":
             done = add_outputs(scene, folder, names, legend, config, decision, job.inputs, said)
             return _result(scene.source, final, legend, done, "done")
-        index = [query.class_index for query in model.queries]
         again = decision.action == "replace"
         if again:
             warn(f"{scene.source}: {decision.reason}")
         warn_of_pixel_size(scene, job.settings, model.defaults.gsd_range)
-        run = SceneRun(scene, model.encoder, legend, index, config)
+        run = SceneRun(scene, model.encoder, legend, model.queries, config)
         run.evidence.warn_of_gaps(scene)
         staging = stack.enter_context(
             Staging(

@@ -14,8 +14,15 @@ import numpy.typing as npt
 
 from rsclip.config import SegmentConfig
 from rsclip.errors import OutputError, RsclipWarning
+from rsclip.words.class_values import Layout
 from rsclip.words.legend import Legend, LegendSpec, load_legend
-from rsclip.words.prompts import Query, class_queries, load_templates, word_prompts
+from rsclip.words.prompts import (
+    Query,
+    class_queries,
+    load_templates,
+    owners_of,
+    word_prompts,
+)
 from rsclip.words.unreadable_words import Flag, check_legend
 from rsclip.words.vocabulary import check_words
 
@@ -84,6 +91,7 @@ class PromptReport:
         legend: The classes.
         queries: Words and descriptions with their prompts, in the order of the classes.
         cosines: float32 (K, K), of the closest words of two classes, -1..1.
+        apart: The same with `decorrelate`; None without it.
         different: The model's mean cosine of words for different things.
         same: Its mean cosine of synonyms.
         pairs: Classes nearer than halfway from `different` to `same` by words that the model has
@@ -98,6 +106,7 @@ class PromptReport:
     legend: Legend
     queries: Sequence[Query]
     cosines: Matrix = field(repr=False)
+    apart: Matrix | None = field(repr=False)
     different: float
     same: float
     pairs: Sequence[ClosePair]
@@ -119,12 +128,14 @@ class PromptReport:
                 {
                     "class": names[query.class_index],
                     "text": query.text,
+                    **({"negative": True} if query.negative else {}),
                     "prompts": list(query.prompts),
                 }
                 for query in self.queries
             ],
             "classes": names,
-            "cosines": [[round(float(value), 4) for value in row] for row in self.cosines],
+            "cosines": _rounded(self.cosines),
+            **({} if self.apart is None else {"decorrelated": _rounded(self.apart)}),
             "cosine_of_different_things": round(self.different, 4),
             "cosine_of_synonyms": round(self.same, 4),
             "too_close_above": round(self.limit, 4),
@@ -141,7 +152,7 @@ def report_prompts(
 
     Args:
         classes: As `rsclip.segment` takes them.
-        config: For model, weights, templates, background and device.
+        config: For model, weights, templates, background, decorrelate and device.
         backbone: A ready model, in place of the configuration's.
 
     Raises:
@@ -161,9 +172,27 @@ def report_prompts(
         different, same = _scale(backbone, templates)
     strange = {flag.text for flag in model_flags if flag.kind == "unlearned"}
     matrix, pairs, unlearned = _compare(features, queries, strange, legend, (different + same) / 2)
+    apart = None
+    if config.decorrelate:
+        import torch
+
+        from rsclip.methods.decorrelation import decorrelated
+
+        moved = decorrelated(torch.from_numpy(features), owners_of(queries), config.decorrelate)
+        apart = _compare(moved.numpy(), queries, strange, legend, np.inf)[0]
     flags = [*check_legend(legend), *model_flags]
     return PromptReport(
-        backbone.name, templates, legend, queries, matrix, different, same, pairs, unlearned, flags
+        backbone.name,
+        templates,
+        legend,
+        queries,
+        matrix,
+        apart,
+        different,
+        same,
+        pairs,
+        unlearned,
+        flags,
     )
 
 
@@ -215,6 +244,10 @@ def write_matrix(report: PromptReport, path: str | Path, *, overwrite: bool = Fa
     return path
 
 
+def _rounded(matrix: Matrix) -> list[list[float]]:
+    return [[round(float(value), 4) for value in row] for row in matrix]
+
+
 def _features(backbone: "Backbone", prompts: Sequence[Sequence[str]]) -> Matrix:
     features: Matrix = backbone.text_features(prompts).cpu().numpy()
     return features
@@ -244,8 +277,7 @@ def _compare(
     # A word that the model has not learned lies near anything.
     learned = np.array([query.text not in strange for query in queries])
     telling = np.where(np.outer(learned, learned), cosines, -np.inf)
-    owners = np.array([query.class_index for query in queries])
-    members = [np.flatnonzero(owners == index) for index in range(count)]
+    members = Layout.of(legend, queries).words
     matrix = np.eye(count, dtype=np.float32)
     pairs, unlearned = [], 0
     for a, b in itertools.combinations(range(count), 2):

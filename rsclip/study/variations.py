@@ -7,7 +7,7 @@ from typing import Any
 
 from rsclip.errors import LegendError, OptionError
 from rsclip.run.scenes_and_classes import ClassesRead
-from rsclip.words.legend import Legend, LegendSpec, class_file
+from rsclip.words.legend import LegendSpec, class_file
 
 __all__ = ["WORD_VARIANTS", "Variation", "vary"]
 
@@ -112,5 +112,5 @@ def _read(
             item if item.background else replace(item, words=item.words[:1], descriptions=())
             for item in read.legend.classes
         ]
-        return replace(read, legend=Legend(tuple(own), read.legend.about))
+        return replace(read, legend=replace(read.legend, classes=tuple(own)))
     return read

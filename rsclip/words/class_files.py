@@ -5,18 +5,27 @@ whatever is wrong can be named. What classes mean to one another is checked in `
 """
 
 import json
-import math
-import unicodedata
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 from rsclip.errors import LegendError
 from rsclip.fields import nearest
 from rsclip.files import parse_yaml, read_rows, read_text
-from rsclip.words.colours import RGB, parse_colour
-from rsclip.words.evidence_rules import parse_rules
+from rsclip.words.calibration import CALIBRATION_KEYS, Calibration
+from rsclip.words.class_fields import (
+    clean,
+    read_code,
+    read_colour,
+    read_evidence,
+    read_number,
+    read_texts,
+    refuse,
+    unique,
+    without_semicolons,
+)
+from rsclip.words.colours import RGB
 
 __all__ = [
     "FILE_SUFFIXES",
@@ -39,10 +48,13 @@ _CLASS_KEYS = (
     "background",
     "code",
     "evidence",
+    "not",
+    "bias",
 )
-_SET_KEYS = ("classes", "name", "description", "source", "licence")
+_ABOUT_KEYS = ("name", "description", "source", "licence")
+_SET_KEYS = ("classes", *_ABOUT_KEYS, *CALIBRATION_KEYS)
 _ALIASES = {"color": "colour", "license": "licence"}
-_MAX_CODE = 65535
+_MAX_BIAS = 1000.0
 _TRUE = frozenset({"true", "yes", "1"})
 _FALSE = frozenset({"false", "no", "0", ""})
 _COMMA_REMEDY = 'Write synonyms with "|", or give the class as `name:` and `words:`.'
@@ -63,6 +75,8 @@ class Draft:
         tuned: English words that suit CLIP better, in place of `words` where they are asked for.
         code: The data set's own value for the class, 0 to 65535, or None.
         evidence: Rules on other bands (`rsclip.words.evidence_rules`), as written.
+        negatives: English words that speak against the class.
+        bias: Added to the class's logit.
     """
 
     name: str
@@ -75,6 +89,8 @@ class Draft:
     tuned: tuple[str, ...] = ()
     code: int | None = None
     evidence: tuple[str, ...] = ()
+    negatives: tuple[str, ...] = ()
+    bias: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +99,7 @@ class Drafts:
 
     classes: list[Draft]
     about: dict[str, str] = field(default_factory=dict)
+    calibration: Calibration = Calibration()
 
 
 def check_english(drafts: Sequence[Draft]) -> None:
@@ -92,7 +109,7 @@ def check_english(drafts: Sequence[Draft]) -> None:
         LegendError: There is one.
     """
     for draft in drafts:
-        texts = {**dict.fromkeys((*draft.words, *draft.tuned), "word"),
+        texts = {**dict.fromkeys((*draft.words, *draft.tuned, *draft.negatives), "word"),
                  **dict.fromkeys(draft.descriptions, "description")}  # fmt: skip
         for text, kind in texts.items():
             if not text.isascii():
@@ -150,13 +167,15 @@ def drafts_of_content(content: object, where: str) -> Drafts:
         LegendError: A key is unknown, or a value does not fit.
     """
     about: dict[str, str] = {}
+    calibration = Calibration()
     if isinstance(content, Mapping):
         content = _known_keys(content, _SET_KEYS, where)
         about = {
-            key: " ".join(str(value).split())
-            for key, value in content.items()
-            if key != "classes" and value is not None
+            key: " ".join(str(content[key]).split())
+            for key in _ABOUT_KEYS
+            if content.get(key) is not None
         }
+        calibration = Calibration.read(content, where)
         content = content.get("classes")
     if content is None:
         content = []
@@ -169,6 +188,7 @@ def drafts_of_content(content: object, where: str) -> Drafts:
     return Drafts(
         [draft_of(entry, f"{where}, class {index}") for index, entry in enumerate(content, 1)],
         about,
+        calibration,
     )
 
 
@@ -253,62 +273,74 @@ FILE_SUFFIXES: tuple[str, ...] = tuple(_READERS)
 
 
 def _of_synonyms(synonyms: Sequence[str], where: str, *, background: bool = False) -> Draft:
-    words = _unique(_words([_clean(word, where) for word in synonyms], where))
+    words, negatives = _of_signs([clean(word, where) for word in synonyms], where)
     if not words:
         raise LegendError(
             "the class is empty", where=where, remedy="Write a word, or remove the separator."
         )
-    return Draft(words[0], words, where, background=background)
+    return Draft(words[0], words, where, background=background, negatives=negatives)
+
+
+def _of_signs(texts: list[str], where: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return words, and the negative ones, which are written "!word"."""
+    without_semicolons(texts, where)
+    negatives = [text.removeprefix("!").strip() for text in texts if text.startswith("!")]
+    if not all(negatives):
+        raise LegendError("a negative word is empty", where=where, remedy='Write "!shadow".')
+    return unique([text for text in texts if not text.startswith("!")]), unique(negatives)
 
 
 def _of_mapping(entry: Mapping[Any, Any], where: str) -> Draft:
     entry = _known_keys(entry, _CLASS_KEYS, where)
-    words = _unique(_words(_texts(entry.get("words"), "words", where), where))
+    words, negatives = _of_signs(read_texts(entry.get("words"), "words", where), where)
+    negatives += tuple(without_semicolons(read_texts(entry.get("not"), "not", where), where))
     name = entry.get("name")
     if name is not None:
         if not isinstance(name, str):
-            _refuse(name, "name", where, "Give text, in quotes if it is a number, yes or no.")
-        name = _clean(name, where)
+            refuse(name, "name", where, "Give text, in quotes if it is a number, yes or no.")
+        name = clean(name, where)
         where = f"{where} ({name})" if name else where
     if not name and not words:
         raise LegendError("the class is empty", where=where, remedy="Give it a `name` or `words`.")
     if not words:
-        words = _unique([name or ""])
-    descriptions = _texts(entry.get("descriptions"), "descriptions", where)
+        words = unique([name or ""])
+    descriptions = read_texts(entry.get("descriptions"), "descriptions", where)
     colour, threshold = entry.get("colour"), entry.get("threshold")
     if colour is None and "colour" in entry:
         remedy = 'Put "#rrggbb" in quotes: a bare # starts a comment.'
         raise LegendError("`colour` is empty", where=where, remedy=remedy)
     background = entry.get("background")
     if background is not None and not isinstance(background, bool):
-        _refuse(background, "background", where, "It is true or false.")
+        refuse(background, "background", where, "It is true or false.")
     return Draft(
         name or words[0],
         words,
         where,
-        _unique(descriptions),
-        None if colour is None else _colour(colour, where),
-        None if threshold is None else _threshold(threshold, where),
+        unique(descriptions),
+        None if colour is None else read_colour(colour, where),
+        None if threshold is None else read_number(threshold, "threshold", where, 0, 1),
         bool(background),
-        _unique(_words(_texts(entry.get("tuned"), "tuned", where), where)),
-        None if entry.get("code") is None else _code(entry["code"], where),
+        unique(without_semicolons(read_texts(entry.get("tuned"), "tuned", where), where)),
+        None if entry.get("code") is None else read_code(entry["code"], where),
         read_evidence(entry.get("evidence"), where),
+        unique(negatives),
+        read_number(entry.get("bias") or 0.0, "bias", where, -_MAX_BIAS, _MAX_BIAS),
     )
 
 
 def _of_row(row: Mapping[str, str], where: str) -> Draft:
     """Turn a CSV row into the mapping that YAML would have given."""
     entry: dict[str, Any] = {key: value for key, value in row.items() if value}
-    if "threshold" in entry:
+    for key in {"threshold", "bias"} & entry.keys():
         try:
-            entry["threshold"] = float(entry["threshold"])
+            entry[key] = float(entry[key])
         except ValueError:
-            _refuse(entry["threshold"], "threshold", where, "It is a number from 0 to 1.")
+            refuse(entry[key], key, where, "It is a number.")
     if "code" in entry and entry["code"].isdecimal():
         entry["code"] = int(entry["code"])
     flag = row.get("background", "").lower()
     if flag not in _TRUE | _FALSE:
-        _refuse(row["background"], "background", where, "It is true or false.")
+        refuse(row["background"], "background", where, "It is true or false.")
     entry["background"] = flag in _TRUE
     return _of_mapping(entry, where)
 
@@ -347,79 +379,3 @@ def _known_keys(
             raise LegendError(f"`{key}` is given twice", where=where, remedy="Keep one of them.")
         result[spelt] = value
     return result
-
-
-def _texts(value: object, key: str, where: str) -> list[str]:
-    """Read a list of texts, or one text with | between them."""
-    if value is None:
-        return []
-    parts = value.split("|") if isinstance(value, str) else value
-    if not isinstance(parts, list | tuple):
-        _refuse(value, key, where, 'Give a list, or text with "|" between the parts.')
-    for part in parts:
-        if not isinstance(part, str):
-            _refuse(part, key, where, "Put it in quotes: a bare yes, no or number is not text.")
-    return [_clean(part, where) for part in parts]
-
-
-def read_evidence(value: object, where: str) -> tuple[str, ...]:
-    # A "|" stands between alternatives of one rule.
-    texts = _unique(_texts([value] if isinstance(value, str) else value, "evidence", where))
-    for text in texts:
-        parse_rules(text, where)
-    return texts
-
-
-def _words(texts: list[str], where: str) -> list[str]:
-    """Refuse words with a semicolon: several classes or synonyms would become one."""
-    for text in texts:
-        if ";" in text:
-            raise LegendError(
-                f"{text!r} holds a semicolon, which does not separate classes",
-                where=where,
-                remedy='Write a comma between classes and "|" between synonyms.',
-            )
-    return texts
-
-
-def _clean(text: str, where: str) -> str:
-    """Return text with single spaces and composed accents, fit for XML and for a terminal."""
-    text = unicodedata.normalize("NFC", " ".join(text.split()))
-    # The noncharacters of XML, lone surrogates and control codes.
-    if any(unicodedata.category(char) in ("Cc", "Cs") or char in "\ufffe\uffff" for char in text):
-        raise LegendError(f"a character in {text!r} is not text", where=where)
-    return text
-
-
-def _unique(texts: Sequence[str]) -> tuple[str, ...]:
-    """Return the texts without empty ones and repeats."""
-    unique: dict[str, str] = {}
-    for text in filter(None, texts):
-        unique.setdefault(text.casefold(), text)
-    return tuple(unique.values())
-
-
-def _colour(value: object, where: str) -> RGB:
-    try:
-        return parse_colour(value)
-    except ValueError as error:
-        remedy = 'Write "#rrggbb" (in quotes), [red, green, blue] from 0 to 255, or a name as red.'
-        raise LegendError(str(error), where=where, remedy=remedy) from error
-
-
-def _threshold(value: object, where: str) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        _refuse(value, "threshold", where, "It is a number from 0 to 1.")
-    if not (math.isfinite(value) and 0 <= value <= 1):
-        _refuse(value, "threshold", where, "It lies between 0 and 1.")
-    return float(value)
-
-
-def _code(value: object, where: str) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= _MAX_CODE:
-        _refuse(value, "code", where, f"It is a whole number from 0 to {_MAX_CODE}.")
-    return value
-
-
-def _refuse(value: object, key: str, where: str, remedy: str) -> NoReturn:
-    raise LegendError(f"`{key}` cannot be {value!r}", where=where, remedy=remedy)

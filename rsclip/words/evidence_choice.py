@@ -10,7 +10,7 @@ import yaml
 
 from rsclip.errors import LegendError
 from rsclip.files import config_path, expand, parse_yaml, read_text
-from rsclip.words.class_files import read_evidence
+from rsclip.words.class_fields import read_evidence
 from rsclip.words.legend import Legend, LegendClass
 
 __all__ = ["evidence_file", "with_evidence"]

@@ -3,14 +3,13 @@
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cache
 from pathlib import Path
 from typing import Any, Self
 
-import yaml
-
 from rsclip.errors import LegendError, warn
-from rsclip.files import config_path, expand
+from rsclip.files import expand
+from rsclip.words.bundled_background import bundled_background
+from rsclip.words.calibration import Calibration
 from rsclip.words.class_files import (
     FILE_SUFFIXES,
     Draft,
@@ -43,6 +42,10 @@ _MAX_CLASSES = 65534
 _SET_PREFIX = "set:"
 _LIKE_A_FILE = re.compile(r"^set:|\.[a-z]{3,5}$|\\", re.IGNORECASE)
 _TUNED = ":tuned"
+_SHARED = (
+    "name", "words", "descriptions", "threshold", "background", "code", "evidence", "negatives",
+    "bias",
+)  # fmt: skip
 _ABOUT = ("name", "description", "source", "licence")
 
 
@@ -61,6 +64,8 @@ class LegendClass:
         code: The class's value in its data set's own label rasters, or None.
         evidence: Rules on other bands that it should meet (`rsclip.words.evidence_rules`), as
             written.
+        negatives: English words that speak against it; each is a query.
+        bias: Added to its logit.
     """
 
     name: str
@@ -72,9 +77,11 @@ class LegendClass:
     value: int = UNCLASSIFIED
     code: int | None = None
     evidence: tuple[str, ...] = ()
+    negatives: tuple[str, ...] = ()
+    bias: float = 0.0
 
     def to_dict(self) -> dict[str, Any]:
-        """Return plain values, ready for JSON; `code` and `evidence` only where there is some."""
+        """Return plain values, ready for JSON; the keys from `code` on only where there is some."""
         return {
             "value": self.value,
             "name": self.name,
@@ -85,6 +92,8 @@ class LegendClass:
             "background": self.background,
             **({} if self.code is None else {"code": self.code}),
             **({"evidence": list(self.evidence)} if self.evidence else {}),
+            **({"not": list(self.negatives)} if self.negatives else {}),
+            **({"bias": self.bias} if self.bias else {}),
         }
 
 
@@ -95,6 +104,7 @@ class Legend:
     Attributes:
         classes: All classes.
         about: What the set says of itself: name, description, source, licence.
+        calibration: Numbers that hold for all classes.
 
     Raises:
         LegendError: Classes clash, are out of order, or there is none to write.
@@ -102,6 +112,7 @@ class Legend:
 
     classes: tuple[LegendClass, ...]
     about: tuple[tuple[str, str], ...] = ()
+    calibration: Calibration = Calibration()
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "classes", tuple(self.classes))
@@ -154,6 +165,7 @@ class Legend:
         """Return plain values, ready for JSON; `from_dict` reads them back."""
         return {
             **dict(self.about),
+            **self.calibration.to_dict(),
             "dtype": self.dtype,
             "nodata": self.nodata,
             "classes": [item.to_dict() for item in self.classes],
@@ -182,6 +194,7 @@ class Legend:
                 for draft, value in zip(drafts, values, strict=True)
             ),
             about,
+            Calibration.read(mapping, where),
         )
 
 
@@ -222,7 +235,7 @@ def load_legend(spec: LegendSpec, background: str | None = None, *, english: boo
     # Against one another first, so that the line at fault can be named.
     _check([*foreground, *behind])
     if len(foreground) == 1 and not behind:
-        behind = _bundled_background(foreground[0].words)
+        behind = bundled_background(foreground[0].words)
         warn(
             f"{foreground[0].name!r} is the only class, so it competes with "
             f"{', '.join(item.name for item in behind)}; what they win is written as 0. "
@@ -234,7 +247,7 @@ def load_legend(spec: LegendSpec, background: str | None = None, *, english: boo
         for value, (item, colour) in enumerate(zip(foreground, colours, strict=True), 1)
     ]
     unseen = [_class(item, item.colour or UNCLASSIFIED_RGB, UNCLASSIFIED) for item in behind]
-    return Legend((*numbered, *unseen), tuple(drafts.about.items()))
+    return Legend((*numbered, *unseen), tuple(drafts.about.items()), drafts.calibration)
 
 
 def load_set_or_file(name: str) -> Legend:
@@ -263,7 +276,7 @@ def class_file(spec: LegendSpec) -> Path | None:
 
 def _drafts(spec: LegendSpec) -> Drafts:
     if isinstance(spec, Legend):
-        return Drafts([_draft(item) for item in spec.classes], dict(spec.about))
+        return Drafts([_draft(item) for item in spec.classes], dict(spec.about), spec.calibration)
     if isinstance(spec, str) and _untuned(spec) != spec.strip():
         return _tuned(_drafts(_untuned(spec)), spec.strip())
     if (path := class_file(spec)) is not None:
@@ -307,7 +320,7 @@ def _tuned(drafts: Drafts, where: str) -> Drafts:
             remedy=f"Leave out {_TUNED}; in a file of your own, write `tuned:`.",
         )
     classes = [replace(item, words=item.tuned or item.words) for item in drafts.classes]
-    return Drafts(classes, drafts.about)
+    return replace(drafts, classes=classes)
 
 
 def _drafts_of_text(text: str) -> Drafts:
@@ -339,29 +352,13 @@ def _named(name: object, body: object) -> object:
 
 def _draft(item: LegendClass) -> Draft:
     return Draft(
-        item.name,
-        tuple(item.words),
-        f"class {item.name!r}",
-        tuple(item.descriptions),
-        item.colour,
-        item.threshold,
-        item.background,
-        code=item.code,
-        evidence=item.evidence,
+        where=f"class {item.name!r}", **{name: getattr(item, name) for name in (*_SHARED, "colour")}
     )
 
 
 def _class(draft: Draft, colour: RGB, value: int) -> LegendClass:
     return LegendClass(
-        draft.name,
-        draft.words,
-        draft.descriptions,
-        colour,
-        draft.threshold,
-        draft.background,
-        value,
-        draft.code,
-        draft.evidence,
+        colour=colour, value=value, **{name: getattr(draft, name) for name in _SHARED}
     )
 
 
@@ -385,6 +382,14 @@ def _check(drafts: Sequence[Draft]) -> None:
             )
         if not all(draft.words) or not draft.words:
             raise LegendError("the class needs words", where=draft.where)
+        own = {word.casefold() for word in (*draft.words, *draft.descriptions)}
+        both = [word for word in draft.negatives if word.casefold() in own]
+        if both:
+            raise LegendError(
+                f"the word {both[0]!r} speaks for the class and against it",
+                where=draft.where,
+                remedy="Take it out of one list.",
+            )
         for word in draft.words:
             owner = owners.setdefault(word.casefold(), draft)
             if owner is not draft:
@@ -415,26 +420,3 @@ def _warn_of_files(draft: Draft) -> None:
     for word in draft.words:
         if _LIKE_A_FILE.search(word):
             warn(f"the class word {word!r} looks like a file or a set: it is taken as a word")
-
-
-def _bundled_background(words: Sequence[str]) -> list[Draft]:
-    """Return the bundled background classes that mean something else than the words."""
-    meant: set[str] = set()
-    for word in words:
-        text = word.casefold()
-        # "a house on a hill" and "body of water" are known by their own entries only.
-        for form in (text, text.split()[-1]):
-            meant |= {form, form.removesuffix("s")}
-    return [
-        Draft(entry["words"][0], tuple(entry["words"]), "bundled background", background=True)
-        for entry in _background_entries()
-        if meant.isdisjoint([*entry["words"], *entry["related"]])
-    ]
-
-
-@cache
-def _background_entries() -> list[dict[str, list[str]]]:
-    entries: list[dict[str, list[str]]] = yaml.safe_load(
-        config_path("background.yaml").read_text("utf-8")
-    )
-    return entries

@@ -9,7 +9,15 @@ from rsclip.fields import nearest
 from rsclip.files import config_path, expand, read_text
 from rsclip.words.legend import Legend, LegendClass
 
-__all__ = ["TEMPLATES", "Query", "class_queries", "load_templates", "template_file", "word_prompts"]
+__all__ = [
+    "TEMPLATES",
+    "Query",
+    "class_queries",
+    "load_templates",
+    "owners_of",
+    "template_file",
+    "word_prompts",
+]
 
 TEMPLATES = ("imagenet80", "simple", "remote-sensing")
 """Bundled templates. imagenet80: CLIP's own, as the papers use; simple: its best seven;
@@ -27,18 +35,20 @@ class Query:
         text: The word or description.
         prompts: What is encoded; the query is the mean.
         class_index: Position of its class in `legend.classes`.
+        negative: It speaks against its class.
     """
 
     text: str
     prompts: tuple[str, ...]
     class_index: int
+    negative: bool = False
 
 
 def class_queries(legend: Legend, templates: Sequence[str]) -> tuple[Query, ...]:
     """Return the queries of all classes, in the order of `legend.classes`.
 
     Each word is a query, with every template filled. Each description is one too: its prompts are
-    the description itself and "{name}, {description}".
+    the description itself and "{name}, {description}". Negative words follow.
 
     Args:
         legend: Classes, background ones included: they compete.
@@ -49,6 +59,11 @@ def class_queries(legend: Legend, templates: Sequence[str]) -> tuple[Query, ...]
         for index, item in enumerate(legend.classes)
         for query in _queries_of(item, index, templates)
     )
+
+
+def owners_of(queries: Sequence[Query]) -> list[int | None]:
+    """Return the position of each query's class; None of a negative word."""
+    return [None if query.negative else query.class_index for query in queries]
 
 
 def word_prompts(word: str, templates: Sequence[str]) -> tuple[str, ...]:
@@ -93,6 +108,8 @@ def _queries_of(item: LegendClass, index: int, templates: Sequence[str]) -> Iter
     name = item.name if item.name.isascii() else item.words[0]
     for description in item.descriptions:
         yield Query(description, (description, f"{name}, {description}"), index)
+    for word in item.negatives:
+        yield Query(word, word_prompts(word, templates), index, negative=True)
 
 
 def _read(path: Path) -> tuple[str, ...]:

@@ -9,6 +9,7 @@ from torch.nn import functional as F  # noqa: N812 (torch's own name)
 from rsclip.adapters.base import Task
 from rsclip.adapters.kinds import KINDS, TRIED
 from rsclip.study.adapt.fitting import class_scores, fit_adapter
+from tests.layouts import plain
 
 CLASSES, SIZE, NUMBER = 3, 6, 40
 
@@ -25,7 +26,8 @@ def task():
     # The model is shy of the first class.
     similarities = patches @ text.T - torch.tensor([0.4, 0.4, 0.0, 0.0])
     return Task(
-        text, torch.tensor([0, 0, 1, 2]), CLASSES, CLASSES, 20.0, patches, similarities,
+        text, torch.tensor([0, 0, 1, 2]), plain([0, 0, 1, 2]), CLASSES, CLASSES, 20.0,
+        patches, similarities,
         classes, torch.rand(NUMBER, generator=rng) + 0.5,
     )  # fmt: skip
 
@@ -70,7 +72,7 @@ def test_a_class_without_labels_stays_as_it_is(task, name):
 def test_linear_is_logistic_regression_where_words_say_nothing(task):
     strength = {"strength": 0.3}
     silent = Task(
-        task.text, torch.tensor([0, 1, 2]), CLASSES, CLASSES, 50.0, task.patches,
+        task.text, torch.tensor([0, 1, 2]), plain([0, 1, 2]), CLASSES, CLASSES, 50.0, task.patches,
         torch.zeros(NUMBER, CLASSES), task.classes_of, task.weights,
     )  # fmt: skip
     ours = fit_adapter(KINDS["linear"], silent, strength).tensors

@@ -11,6 +11,7 @@ from rsclip.labelling.labeller import Labeller, block_of
 from rsclip.labelling.refinement import PixelRefiner, Refinement, parse_dilations
 from rsclip.types import Rows
 from rsclip.words.legend import load_legend
+from tests.layouts import plain
 
 HALO = 80
 WHOLE = (False, False, False, False)
@@ -107,7 +108,8 @@ def labels_of(image, valid, similarities, covered, cuts, patch, **options):
         return image[:, *part], valid[part]
 
     labeller = Labeller(
-        shape, similarities.shape[1:], (patch, patch), load_legend(["a", "b", "c"]), [0, 1, 2, 2],
+        shape, similarities.shape[1:], (patch, patch), load_legend(["a", "b", "c"]),
+        plain([0, 1, 2, 2]),
         logit_scale=40, with_score=True, with_probabilities=True, refinement=Refinement(guide),
         **options,
     )  # fmt: skip
@@ -190,7 +192,7 @@ def test_the_room_changes_no_value():
     found = []
     for room in (None, 3_000_000):
         labeller = Labeller(
-            shape, cells, (8, 8), load_legend("a, b, c"), [0, 1, 2], logit_scale=40,
+            shape, cells, (8, 8), load_legend("a, b, c"), plain([0, 1, 2]), logit_scale=40,
             with_score=True, refinement=Refinement(guide, (1, 2), room),
         )  # fmt: skip
         strips = list(labeller.add(rows))

@@ -11,6 +11,7 @@ from rsclip.labelling.labeller import Labeller
 from rsclip.outputs.rasters.cog import Bands, CogWriter
 from rsclip.types import Rows
 from rsclip.words.legend import load_legend
+from tests import layouts
 from tests.outputs.conftest import ALL, CLASSES
 
 
@@ -26,8 +27,8 @@ def test_margin_and_probabilities_equal_softmax(score):
     rng = np.random.default_rng(1)
     similarities = rng.uniform(-0.05, 0.05, (5, 6, 7)).astype(np.float32)
     labeller = Labeller(
-        (6, 7), (6, 7), (1, 1), legend, index, logit_scale=50, score=score, with_score=True,
-        with_margin=True, with_probabilities=True,
+        (6, 7), (6, 7), (1, 1), legend, layouts.plain(index), logit_scale=50, score=score,
+        with_score=True,        with_margin=True, with_probabilities=True,
     )  # fmt: skip
     (strip,) = labeller.add(Rows(0, similarities, np.ones((6, 7), bool)))
     exps = np.exp(50 * similarities.astype(np.float64))
@@ -54,7 +55,13 @@ def test_labels_do_not_change_by_a_bit_when_scores_are_asked_for(classes, monkey
     def strips(chunk, **asked):
         monkeypatch.setattr(labelling, "_CHUNK_LOGITS", chunk)
         labeller = Labeller(
-            (70, 85), (9, 11), (8, 8), legend, list(range(classes)), logit_scale=50, **asked
+            (70, 85),
+            (9, 11),
+            (8, 8),
+            legend,
+            layouts.plain(range(classes)),
+            logit_scale=50,
+            **asked,
         )
         found = list(labeller.add(Rows(0, similarities, covered)))
         return [

@@ -15,6 +15,7 @@ from rsclip.labelling.windows import Grid
 from rsclip.methods.segmenter import Segmenter
 from rsclip.types import Rows
 from rsclip.words.legend import load_legend
+from tests.layouts import plain
 from tests.parity.cases import load_case
 
 CASE = "clearclip-tiny-slide"
@@ -91,7 +92,7 @@ def test_the_papers_score_is_the_published_probability(case):
         words.setdefault(index, []).append(query)
     legend = load_legend(["|".join(words[index]) for index in sorted(words)])
     labeller = Labeller(
-        shape, shape, (1, 1), legend, settings["class_index"], score="paper",
+        shape, shape, (1, 1), legend, plain(settings["class_index"]), score="paper",
         logit_scale=settings["logit_scale"], with_score=True, with_probabilities=True,
     )  # fmt: skip
     strips = list(labeller.add(Rows(0, canvas, np.ones(shape, bool))))

@@ -201,3 +201,19 @@ def test_words_that_are_not_plain_english_are_flagged(nano, rsclip, make_scene, 
                   "-o", tmp_path / "out")  # fmt: skip
     assert done.exit_code == 2
     assert "not plain English" in done.stderr
+
+
+def test_decorrelated_cosines_are_shown_beside_the_others(tiny_model, rsclip):
+    words = "building|house, road, water|!shadow"
+    shown = rsclip("prompts", words, "--model", tiny_model, "--decorrelate", "1")
+    assert shown.exit_code == 0, shown.output
+    assert "The same, decorrelated:" in shown.output
+    assert "water | !shadow" in shown.output
+    told = rsclip("prompts", words, "--model", tiny_model, "--decorrelate", "1", "--json")
+    report = json.loads(told.output)
+    apart, before = np.array(report["decorrelated"]), np.array(report["cosines"])
+    assert apart[1, 2] == pytest.approx(0, abs=1e-3)
+    assert before[1, 2] > 0.1
+    refused = rsclip("prompts", words, "--model", tiny_model, "--decorrelate", "2")
+    assert refused.exit_code == 2
+    assert "--decorrelate" in refused.output

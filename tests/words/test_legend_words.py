@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from rsclip.errors import LegendError, RsclipWarning
 from rsclip.words.class_sets import bundled_sets
 from rsclip.words.legend import Legend, LegendClass, load_legend
+from rsclip.words.prompts import class_queries
 
 WORD = st.text("abcdefghijklmnopqrstuvwxyz '-", min_size=1, max_size=12).map(
     lambda text: " ".join(text.split())
@@ -72,7 +73,7 @@ def test_mapping_names_are_shown_and_words_are_encoded():
         ([{"name": "road", "treshold": 1}], "Did you mean threshold"),
         ([{"name": "road", "threshold": 1.5}], "between 0 and 1"),
         ([{"name": "road", "threshold": float("nan")}], "between 0 and 1"),
-        ([{"name": "road", "threshold": True}], "a number from 0 to 1"),
+        ([{"name": "road", "threshold": True}], "a number between 0 and 1"),
         ([{"name": "road", "colour": "#12345"}], "no colour"),
         ([{"name": "road", "colour": [1, 2, 256]}], "no colour"),
         ([{"name": "road", "background": "yes"}], "true or false"),
@@ -238,3 +239,52 @@ def test_unclassified_is_taken():
 def test_a_word_like_a_file_is_questioned(word):
     with pytest.warns(RsclipWarning, match="looks like a file or a set"):
         load_legend(f"water, {word}, tree")
+
+
+def test_negative_words_stand_in_files_and_on_the_command_line(tmp_path):
+    path = tmp_path / "c.yaml"
+    path.write_text("- {name: water, not: [shadow, dark roof]}\n- road\n")
+    (table := tmp_path / "c.csv").write_text("words,not\nwater,shadow|dark roof\nroad,\n")
+    for spec in ("water|!shadow|!dark roof, road", str(path), str(table)):
+        legend = load_legend(spec)
+        assert legend.classes[0].negatives == ("shadow", "dark roof")
+        assert legend.classes[0].words == ("water",)
+        assert Legend.from_dict(legend.to_dict()) == legend
+    queries = class_queries(legend, ("a {}",))
+    assert [(each.text, each.class_index, each.negative) for each in queries] == [
+        ("water", 0, False), ("shadow", 0, True), ("dark roof", 0, True), ("road", 1, False)
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("spec", "message"),
+    [
+        ("water|!Water, road", "the word 'Water' speaks for the class and against it"),
+        ([{"name": "water", "not": ["water"]}], "the word 'water' speaks for the class and"),
+        ("water|!, road", "a negative word is empty"),
+        ("!shadow, road", "the class is empty"),
+        ([{"name": "water", "not": ["größe"]}], "is not plain English"),
+        ([{"name": "water", "not": 3}], "`not` cannot be 3"),
+        ([{"name": "water", "bias": "high"}], "`bias` cannot be 'high'"),
+        ([{"name": "water", "bias": float("nan")}], "`bias` cannot be nan"),
+        ({"logit_scale": 0, "classes": ["water"]}, "`logit_scale` cannot be 0"),
+        ({"gsd": "fine", "classes": ["water"]}, "`gsd` cannot be 'fine'"),
+        ({"calibrated_for": "nano", "classes": ["water"]}, "`calibrated_for` cannot be 'nano'"),
+    ],
+)
+def test_bad_negatives_and_calibrations_are_refused(spec, message):
+    with pytest.raises(LegendError) as caught:
+        load_legend(spec)
+    assert message in str(caught.value)
+
+
+def test_a_calibration_stays_with_its_legend():
+    spec = {
+        "logit_scale": 61.5, "gsd": 0.5,
+        "calibrated_for": {"model": "nano", "weights_sha256": "ab", "method": "clearclip"},
+        "classes": [{"name": "water", "bias": -0.4, "threshold": 0.3}, "road"],
+    }  # fmt: skip
+    legend = load_legend(spec)
+    assert legend.classes[0].bias == -0.4
+    assert (legend.calibration.logit_scale, legend.calibration.gsd) == (61.5, 0.5)
+    assert Legend.from_dict(legend.to_dict()) == legend == load_legend(legend)

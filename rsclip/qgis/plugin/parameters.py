@@ -34,6 +34,7 @@ _LABELS = {
     "bidx": "Bands as red, green, blue",
     "classes": "Classes",
     "count": "Number of points",
+    "decorrelate": "Pull words of classes apart (0 to 1)",
     "gsd": "Work at this pixel size (metres)",
     "inputs": "Folder of scenes",
     "here": "Only models that are on this machine",
@@ -45,6 +46,7 @@ _LABELS = {
     "scenes": "Scene",
     "sld": "SLD styles",
     "stac": "STAC item",
+    "synonyms": "Several words of a class",
     "tta": "Test-time augmentation",
 }
 _DESTINATIONS = ("folder_out", "vector_out", "file_out")

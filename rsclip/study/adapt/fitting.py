@@ -20,11 +20,8 @@ def class_scores(task: Task, adapter: Adapter | None) -> Tensor:
         adapter: Of the same type and device; None for the model as it is.
     """
     found = task.similarities if adapter is None else adapter(task.patches, task.similarities)
-    # A class has the best of its words.
-    of_class = [
-        found[:, task.class_index == position].amax(dim=1) for position in range(task.classes)
-    ]
-    scores = (task.logit_scale * torch.stack(of_class, dim=1)).log_softmax(dim=1)
+    logits: Tensor = task.layout.logits(found, task.logit_scale, torch)
+    scores = logits.log_softmax(dim=1)
     behind = scores[:, task.foreground :]
     if not behind.shape[1]:
         return scores

@@ -33,6 +33,8 @@ from rsclip.study.adapt.fitting import fit_adapter
 from rsclip.study.adapt.folds import Fold, make_folds
 from rsclip.study.adapt.labels import FewLabels, read_labels
 from rsclip.study.adapt.patches import Patches, collect, joined
+from rsclip.types import Synonyms
+from rsclip.words.class_values import Layout
 from rsclip.words.legend import Legend, LegendSpec
 
 if TYPE_CHECKING:
@@ -43,8 +45,8 @@ __all__ = ["AUTO", "Adaptation", "adapt"]
 AUTO = "auto"
 # What an adapter passes on to `segment`, unless the user says otherwise.
 _CARRIED = (
-    "method", "method_option", "templates", "window", "stride", "overlap", "blend", "logit_scale",
-    "gsd", "bidx", "stretch",
+    "method", "method_option", "templates", "window", "stride", "overlap", "blend", "synonyms",
+    "decorrelate", "logit_scale", "gsd", "bidx", "stretch",
 )  # fmt: skip
 
 
@@ -139,6 +141,7 @@ def adapt(
     path = Path(output)
     settings = _settings(config, options)
     read = ClassesRead.read(classes, settings.background)
+    settings = read.legend.calibration.fill(settings)
     few = read_labels(labels, read.legend)
     inputs = [*names, labels, *files_read(read.file, settings)]
     places = {"adapter": path.name}
@@ -159,7 +162,7 @@ def adapt(
         assert isinstance(encoder, Segmenter)
         patches = _encode(opened, placed, encoder, settings, progress)
         encoded = time.perf_counter()
-        task = _task(patches, few, model, read.legend, scale)
+        task = _task(patches, few, model, read.legend, scale, settings.synonyms)
         counts = _count(few, patches.label, read.legend)
         window = max(settings.window or 0, *encoder.window)
         folds = _folds(placed, few, patches.label, window, must=kind == AUTO)
@@ -259,7 +262,12 @@ def _encode(
 
 
 def _task(
-    patches: Patches, few: FewLabels, model: Model, legend: Legend, logit_scale: float
+    patches: Patches,
+    few: FewLabels,
+    model: Model,
+    legend: Legend,
+    logit_scale: float,
+    synonyms: Synonyms,
 ) -> Task:
     """Return what is fitted; each label weighs as much as any other."""
     encoder = model.encoder
@@ -270,6 +278,7 @@ def _task(
     return Task(
         encoder.text_features.cpu(),
         torch.tensor([query.class_index for query in model.queries]),
+        Layout.of(legend, model.queries, synonyms),
         len(legend.classes),
         foreground,
         logit_scale,

@@ -218,7 +218,7 @@ class _Pass:
                 for each in choices
             ]
             facts = {"words": variation.words, **variation.settings}
-        return cls(job, own, settings, facts)
+        return cls(job, own, job.settings, facts)
 
     def lay_grid(self, scene: Scene, defaults: ModelDefaults) -> None:
         """Lay the scene's working grid."""
@@ -227,8 +227,8 @@ class _Pass:
 
     def start(self, scene: Scene, model: Model) -> tuple[SceneRun, Model]:
         """Make the run ready for its model."""
-        index = [query.class_index for query in model.queries]
-        return SceneRun(scene, model.encoder, self.job.legend, index, self.settings), model
+        legend, queries = self.job.legend, model.queries
+        return SceneRun(scene, model.encoder, legend, queries, self.settings), model
 
 
 def _once(settings: SegmentConfig, backbone: "Backbone | None") -> "Callable[[], Backbone]":

@@ -12,7 +12,14 @@ from typing import Any, Unpack
 import numpy as np
 import torch
 
-from rsclip.config import STUDY_OPTIONS, STUDY_SEED, STUDY_WINDOWS, SegmentConfig, build_config
+from rsclip.config import (
+    DEFAULT_LOGIT_SCALE,
+    STUDY_OPTIONS,
+    STUDY_SEED,
+    STUDY_WINDOWS,
+    SegmentConfig,
+    build_config,
+)
 from rsclip.errors import EncodeError, OptionError, is_memory_error
 from rsclip.keywords import StudyKeywords
 from rsclip.methods.batch_size import automatic_batch
@@ -35,6 +42,7 @@ from rsclip.study.diagnose.sweeps import (
     find_variants,
 )
 from rsclip.study.diagnose.windows import Sample, sample_windows
+from rsclip.words.class_values import Layout
 from rsclip.words.legend import Legend, LegendSpec, class_file, load_legend
 from rsclip.words.prompts import class_queries, load_templates
 
@@ -172,7 +180,8 @@ class _Gathered:
         queries = class_queries(legend, load_templates(config.templates))
         text = model.text_features([query.prompts for query in queries])
         warn_of_unknown_words(model, legend)
-        self._labeller = Labeller(legend, text, [query.class_index for query in queries])
+        scale = legend.calibration.logit_scale or model.defaults.logit_scale or DEFAULT_LOGIT_SCALE
+        self._labeller = Labeller(legend, text, Layout.of(legend, queries), scale)
         self._scores = Scores(legend) if scored else None
 
     @torch.inference_mode()

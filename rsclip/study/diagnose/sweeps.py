@@ -24,6 +24,7 @@ from rsclip.methods.lastblock import (
 )
 from rsclip.model import Trunk
 from rsclip.study.metrics import Confusion
+from rsclip.words.class_values import Layout
 from rsclip.words.legend import Legend
 
 __all__ = [
@@ -120,14 +121,12 @@ class Labeller:
     Args:
         legend: Classes.
         text: float32 (Q, D), L2-normalised, on the model's device.
-        class_index: Position in `legend.classes` of each query.
+        layout: Which queries speak for which class, and how.
+        scale: Factor from similarity to logits.
     """
 
-    def __init__(self, legend: Legend, text: Tensor, class_index: Sequence[int]) -> None:
-        self._text = text
-        index = torch.as_tensor(class_index, device=text.device)
-        count = len(legend.classes)
-        self._queries = [(index == item).nonzero()[:, 0] for item in range(count)]
+    def __init__(self, legend: Legend, text: Tensor, layout: Layout, scale: float) -> None:
+        self._text, self._layout, self._scale = text, layout, scale
         values = [item.value for item in legend.classes]
         self._values = torch.as_tensor(values, device=text.device)
 
@@ -151,7 +150,7 @@ class Labeller:
             x = combine(block, residual, attended, options)
         features = DenseFeatures(trunk.head(x[:, 1:]), lambda: trunk.backbone.head(x[:, 0]))
         found = cosine(features, self._text, options)
-        classes = torch.stack([found[:, index].amax(1) for index in self._queries], dim=1)
+        classes = self._layout.logits(found.movedim(1, -1), self._scale, torch).movedim(-1, 1)
         patch = trunk.backbone.patch
         size = trunk.grid[0] * patch, trunk.grid[1] * patch
         pixels = F.interpolate(classes, size=size, mode="bilinear", align_corners=False)

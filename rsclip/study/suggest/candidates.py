@@ -12,6 +12,7 @@ from rsclip.methods.segmenter import Segmenter
 from rsclip.scene.scene import Scene
 from rsclip.scene.stretch import fit
 from rsclip.types import FloatArray, Window
+from rsclip.words.class_values import Layout
 
 __all__ = ["MOST", "Candidates", "find_candidates"]
 
@@ -48,7 +49,7 @@ class Candidates:
 def find_candidates(
     scene: Scene,
     segmenter: Segmenter,
-    class_index: NDArray[np.int64],
+    layout: Layout,
     config: SegmentConfig,
     cells: int,
     progress: Callable[[int, int], None] | None = None,
@@ -58,7 +59,7 @@ def find_candidates(
     Args:
         scene: An open scene.
         segmenter: The model.
-        class_index: int64 (Q,), position of each query's class.
+        layout: Which queries speak for which class, and how.
         config: Windows, stretch and logit scale.
         cells: Side of a place in patches.
         progress: Called with (windows done, windows in all).
@@ -72,7 +73,7 @@ def find_candidates(
     scale = np.float32(config.logit_scale)
     best: Candidates | None = None
     for windows, images, valid in _batches(scene, grid, segmenter.batch_size, config, progress):
-        found = _of_windows(windows, images, valid, segmenter, class_index, scale, cells)
+        found = _of_windows(windows, images, valid, segmenter, layout, scale, cells)
         best = found if best is None else _joined(best, found)
         if len(best.doubt) > MOST:
             best = best.of(np.sort(np.argsort(-best.doubt, kind="stable")[:MOST]))
@@ -128,7 +129,7 @@ def _of_windows(
     images: FloatArray,
     valid: NDArray[np.bool_],
     segmenter: Segmenter,
-    class_index: NDArray[np.int64],
+    layout: Layout,
     scale: np.float32,
     cells: int,
 ) -> Candidates:
@@ -136,7 +137,7 @@ def _of_windows(
     features, similarities = segmenter.patches(images)
     _, mirrored = segmenter.patches(np.ascontiguousarray(images[..., ::-1]))
     one, other = (
-        _probabilities(each, class_index, scale) for each in (similarities, mirrored[:, :, ::-1])
+        _probabilities(each, layout, scale) for each in (similarities, mirrored[:, :, ::-1])
     )
     # A place is what the mean of its patches says.
     features, one, other = (_pooled(each, cells) for each in (features, one, other))
@@ -168,17 +169,9 @@ def _of_windows(
     return found.of(np.flatnonzero(found.doubt >= 0))
 
 
-def _probabilities(
-    similarities: FloatArray, class_index: NDArray[np.int64], scale: np.float32
-) -> FloatArray:
+def _probabilities(similarities: FloatArray, layout: Layout, scale: np.float32) -> FloatArray:
     """Return probabilities of classes (..., C), as the labeller has them."""
-    logits = np.stack(
-        [
-            scale * similarities[..., class_index == position].max(axis=-1)
-            for position in range(int(class_index.max()) + 1)
-        ],
-        axis=-1,
-    )
+    logits = layout.logits(similarities, scale)
     shares = np.exp(logits - logits.max(axis=-1, keepdims=True))
     probabilities: FloatArray = shares / shares.sum(axis=-1, keepdims=True)
     return probabilities

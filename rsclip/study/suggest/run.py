@@ -26,6 +26,7 @@ from rsclip.study.adapt.labels import read_labels
 from rsclip.study.label_form import form_qml
 from rsclip.study.suggest.candidates import Candidates, find_candidates
 from rsclip.study.suggest.choosing import choose
+from rsclip.words.class_values import Layout
 from rsclip.words.legend import Legend, LegendSpec
 
 if TYPE_CHECKING:
@@ -86,6 +87,7 @@ def suggest(
     kept = merged.to_dict()
     settings = build_config({name: kept[name] for name in (*ADAPT_OPTIONS, "adapter", "aoi")})
     read = ClassesRead.read(classes, settings.background, settings.adapter)
+    settings = read.legend.calibration.fill(settings)
     few = None if labels is None else read_labels(labels, read.legend)
     inputs = [each for each in (scene, labels) if each is not None]
     inputs += files_read(read.file, settings)
@@ -102,8 +104,8 @@ def suggest(
         settings = apply_defaults(opened, settings, model.defaults)
         encoder = model.encoder
         assert isinstance(encoder, Segmenter)
-        index = np.array([query.class_index for query in model.queries])
-        found = find_candidates(opened, encoder, index, settings, _CELLS, progress)
+        layout = Layout.of(read.legend, model.queries, settings.synonyms)
+        found = find_candidates(opened, encoder, layout, settings, _CELLS, progress)
         side = _CELLS * encoder.patch
         known = np.empty((0, 2))
         if few is not None:

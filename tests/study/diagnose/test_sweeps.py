@@ -19,6 +19,7 @@ from rsclip.study.diagnose.sweeps import (
     find_variants,
 )
 from rsclip.words.legend import load_legend
+from tests.layouts import plain
 from tests.methods.test_every_method import pictures
 from tests.model.models import tiny_clip
 
@@ -36,7 +37,7 @@ def backbone():
 @torch.inference_mode()
 def labels_of(backbone, images, variants):
     text = torch.nn.functional.normalize(torch.from_numpy(TEXT), dim=-1)
-    labeller = Labeller(LEGEND, text, INDEX)
+    labeller = Labeller(LEGEND, text, plain(INDEX), 50.0)
     trunk = Trunk(backbone, backbone.normalise(torch.from_numpy(images)))
     return dict(labeller.labels(trunk, list(variants)))
 
