@@ -20,7 +20,7 @@ COMMANDS = {
     "accuracy": 7,
     "adapt": 7,
     "batch": 5,
-    "classes": 5,
+    "classes": 6,
     "diagnose": 1,
     "methods": 3,
     "models": 6,
