@@ -50,12 +50,16 @@ class Measure:
         return self.ground is not None
 
     def pixel_side(self) -> float:
-        """Return the side of a square as large as the middle pixel, metres; 1 without a CRS."""
+        """Return the side of a square as large as the middle pixel, metres.
+
+        1 without a CRS, and where that pixel lies off the Earth.
+        """
         if self.ground is None:
             return 1.0
         height, width = self._shape
         middle = self.ground.at(np.array([width / 2]), np.array([height / 2]))
-        return float(np.sqrt(middle[0])) or 1.0
+        side = float(np.sqrt(middle[0]))
+        return side if 0 < side < np.inf else 1.0
 
     def pixel_size(self, x: float, y: float) -> tuple[float, float]:
         """Return width and height of the pixel at a point, metres."""

@@ -14,6 +14,7 @@ import numpy.typing as npt
 import rasterio
 from rasterio.transform import from_origin
 
+from rsclip.config import SegmentConfig
 from rsclip.nano.real import WIDE, RealImage, RealSet, groups
 from rsclip.study.evaluate.result import Evaluation
 from rsclip.study.evaluate.trials import try_settings
@@ -57,7 +58,11 @@ def classes_of(of: RealSet) -> dict[str, list[str]]:
 
 
 def evaluate_set(
-    of: RealSet, chosen: Sequence[RealImage], model: str, alone: str | None = None
+    of: RealSet,
+    chosen: Sequence[RealImage],
+    model: str,
+    alone: str | None = None,
+    config: SegmentConfig | None = None,
 ) -> Evaluation:
     """Map images of a set and score the maps together; each image's scores are in it too.
 
@@ -66,6 +71,7 @@ def evaluate_set(
         chosen: Images of it.
         model: As `rsclip.segment` takes it.
         alone: The one class that is asked for, against the bundled background; None: all.
+        config: All other settings.
     """
     one = {
         str(value): alone if alone in group else "other"
@@ -82,7 +88,7 @@ def evaluate_set(
             write_geotiff(truth, labels / name, of.gsd, nodata=0)
         (trial,) = try_settings(
             scenes, labels, alone or classes_of(of), models=[model], boundary=None,
-            mapping=one if alone else None,
+            mapping=one if alone else None, config=config,
         )  # fmt: skip
     return trial.scores
 

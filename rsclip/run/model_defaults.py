@@ -1,5 +1,6 @@
 """How a model is used on a scene where the user does not say: at which pixel and logit scale."""
 
+from rsclip.adapters.fitted_for import read_header
 from rsclip.config import DEFAULT_LOGIT_SCALE, SegmentConfig
 from rsclip.errors import warn
 from rsclip.geo.grid import pixel_size_m
@@ -43,13 +44,16 @@ def apply_defaults(scene: Scene, config: SegmentConfig, defaults: ModelDefaults)
 
 
 def warn_of_pixel_size(scene: Scene, asked: SegmentConfig, gsd_range: Range) -> None:
-    """Say that a run works at another pixel size, or at one that the model was not trained at.
+    """Say that a run works at another pixel size, or at one that was not learned.
+
+    Neither by the model nor by the adapter.
 
     Args:
         scene: An open scene, its working grid laid.
         asked: What the user asked for.
         gsd_range: Of the model.
     """
+    _warn_of_fitted_size(scene, asked)
     if gsd_range is None:
         return
     trained = f"the model was trained on {gsd_range[0]:g} to {gsd_range[1]:g} m"
@@ -75,6 +79,22 @@ def warn_of_pixel_size(scene: Scene, asked: SegmentConfig, gsd_range: Range) -> 
             f"{scene.source}: pixels of {_metres(max(size))} m, but {trained}: expect a poorer map"
             + (f", or work at --gsd={nearest:g}" if reachable else "")
         )
+
+
+def _warn_of_fitted_size(scene: Scene, asked: SegmentConfig) -> None:
+    """Say that a run's adapter was fitted at another pixel size."""
+    fitted = None if asked.adapter is None else read_header(asked.adapter).pixel_size
+    size = pixel_size_m(scene.crs, scene.working_transform, scene.working_shape)
+    nearest = _nearest(size, fitted)
+    if size is None or nearest is None:
+        return
+    own = scene.pixel_size_m
+    reachable = own is not None and is_within_reach(own, nearest)
+    warn(
+        f"{scene.source}: pixels of {_metres(max(size))} m, but the adapter was fitted at "
+        f"{_metres(nearest)} m: what it learned may not hold"
+        + (f"; work at --gsd={_metres(nearest)}, or fit it again" if reachable else "")
+    )
 
 
 def _nearest(size: tuple[float, float] | None, gsd_range: Range) -> float | None:

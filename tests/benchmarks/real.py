@@ -76,11 +76,11 @@ def table(figures):
     return ["", *lines, "", f"Made by `{command} --write docs/accuracy.md`.", ""]
 
 
-def write(path, lines):
+def write(path, lines, begin=BEGIN, end=END):
     """Put lines between the markers of a file."""
-    before, _, rest = path.read_text(encoding="utf-8").partition(BEGIN)
-    _, _, after = rest.partition(END)
-    path.write_text("\n".join([before + BEGIN, *lines, END + after]), encoding="utf-8")
+    before, _, rest = path.read_text(encoding="utf-8").partition(begin)
+    _, _, after = rest.partition(end)
+    path.write_text("\n".join([before + begin, *lines, end + after]), encoding="utf-8")
 
 
 if __name__ == "__main__":

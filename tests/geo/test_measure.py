@@ -77,3 +77,12 @@ def test_without_a_place_pixels_are_counted(tmp_path):
     assert not {"area_m2", "perimeter_m"} & set(frame.columns)
     np.testing.assert_array_equal(frame.area_px, frame.area)
     np.testing.assert_allclose(frame.perimeter_px, frame.length)
+
+
+@pytest.mark.parametrize("size", [1e60, 1e250, 1e-250])
+def test_pixels_of_no_size_on_earth_are_outlined_all_the_same(tmp_path, size, monkeypatch):
+    transform = Affine(size, 0, 500_000, 0, -size, 5_000_000)
+    monkeypatch.setitem(PLACES, "nowhere", ("EPSG:32633", transform))
+    path = write_labels(tmp_path / "labels.tif", blobs((40, 40)), "nowhere")
+    frame = rsclip.polygonize(path, simplify=2)
+    assert len(frame)
