@@ -166,13 +166,15 @@ def qgis_environment():
 
 
 @pytest.fixture(scope="session")
-def qgis_python():
+def qgis_python(tmp_path_factory):
     """Return a function that runs QGIS's Python with arguments."""
+    # The settings of whoever runs the tests stay as they are.
+    settings = {"XDG_CONFIG_HOME": str(tmp_path_factory.mktemp("settings"))}
 
     def run(*arguments, timeout=120):
         return subprocess.run(
             [QGIS_PYTHON, *map(str, arguments)],
-            capture_output=True, text=True, env=qgis_environment(), timeout=timeout,
+            capture_output=True, text=True, env=qgis_environment() | settings, timeout=timeout,
         )  # fmt: skip
 
     if not Path(QGIS_PYTHON).exists() or run("-c", "import qgis.core").returncode:

@@ -57,6 +57,39 @@ def error_of(name, **parameters):
 said = None
 """
 
+WINDOW = """
+from qgis.gui import QgsLayerTreeView, QgsMapCanvas
+from qgis.PyQt.QtWidgets import QMainWindow
+import qgis.utils
+
+window = QMainWindow()
+canvas, view, told = QgsMapCanvas(window), QgsLayerTreeView(), []
+view.setModel(QgsLayerTreeModel(QgsProject.instance().layerTreeRoot()))
+
+class Messages:
+    def pushMessage(self, *words):
+        told.append(words[0])
+
+class Interface:
+    '''As much of QGIS's window as plugins and their manager ask for.'''
+    def mapCanvas(self):
+        return canvas
+    def mainWindow(self):
+        return window
+    def layerTreeView(self):
+        return view
+    def addDockWidget(self, area, dock):
+        window.addDockWidget(area, dock)
+    def removeDockWidget(self, dock):
+        window.removeDockWidget(dock)
+    def pluginManagerInterface(self):
+        return Messages()
+    def __getattr__(self, name):
+        return lambda *_: None
+
+iface = qgis.utils.iface = Interface()
+"""
+
 
 @pytest.fixture(scope="session")
 def installed(tmp_path_factory):
