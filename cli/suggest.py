@@ -1,6 +1,7 @@
 """`rsclip suggest`: where to label next."""
 
 import json
+from pathlib import Path
 from typing import Any
 
 import click
@@ -22,7 +23,7 @@ __all__ = ["command"]
 
 
 @click.command("suggest", cls=GroupedCommand)
-@click.argument("scene", metavar="SCENE")
+@click.argument("scene", metavar="SCENE|OUTDIR")
 @click.option("-n", "count", metavar="PLACES", type=int, default=20, show_default=True,
               help="How many places.")  # fmt: skip
 @click.option(
@@ -53,18 +54,21 @@ def command(
 ) -> None:
     """Choose places of SCENE where a label would teach the model most.
 
+    In place of a scene, the output folder of its run brings scene, classes and settings.
     Places that the model is unsure of, unlike one another and spread over the scene. Open the file
     in QGIS: its form offers the classes as a list; leave blank what is mixed or unclear. Then:
 
     \b
     rsclip suggest scene.tif --classes "pond, meadow, road" -o todo.gpkg
+    rsclip suggest out -o todo.gpkg
     rsclip adapt scene.tif --labels todo.gpkg --classes "pond, meadow, road" -o pond.adapter
     """
     with guard(quiet=quiet, verbose=verbose):
-        from rsclip.study.suggest import suggest
+        from rsclip.study.suggest import read_run, suggest
 
-        config = gather_config(config_file, flags)
-        if classes is None and config.adapter is None:
+        run = read_run(scene) if Path(scene).is_dir() else None
+        config = gather_config(config_file, flags, run.settings if run else {})
+        if classes is None and config.adapter is None and run is None:
             raise click.UsageError("Missing option '--classes'.")
         shown = ProgressLine(quiet=quiet, form=progress)
         path = suggest(

@@ -26,6 +26,7 @@ from rsclip.study.adapt.labels import read_labels
 from rsclip.study.label_form import form_qml
 from rsclip.study.suggest.candidates import Candidates, find_candidates
 from rsclip.study.suggest.choosing import choose
+from rsclip.study.suggest.finished_run import read_run
 from rsclip.words.class_values import Layout
 from rsclip.words.legend import Legend, LegendSpec
 
@@ -57,10 +58,11 @@ def suggest(
     file offers the classes as a list; `adapt` reads what is filled in.
 
     Args:
-        scene: A file, URL or GDAL virtual path.
+        scene: A file, URL or GDAL virtual path; or the output folder of a run of one scene, whose
+            classes and settings hold where nothing else is said.
         output: A GeoPackage.
         count: How many places.
-        classes: As `rsclip.segment` takes them; None: those of the `adapter`.
+        classes: As `rsclip.segment` takes them; None: those of the run, or of the `adapter`.
         labels: Labels that there are already, as `adapt` takes them: places lie away from them.
         config: Settings; `config.ADAPT_OPTIONS`, `adapter` and `aoi` (places lie in it) are those
             that count.
@@ -81,9 +83,12 @@ def suggest(
     if path.suffix.lower() != ".gpkg":
         raise OutputError("suggestions are a GeoPackage", where=path, remedy="End it in .gpkg.")
     check_length(path, "gpkg")
-    merged = build_config(
-        {} if config is None else config.to_dict(), adapter_layer(options), options
-    )
+    base = {} if config is None else config.to_dict()
+    if Path(scene).is_dir():
+        run = read_run(scene)
+        scene, base = run.scene, base or run.settings
+        classes = run.legend if classes is None else classes
+    merged = build_config(base, adapter_layer(options), options)
     kept = merged.to_dict()
     settings = build_config({name: kept[name] for name in (*ADAPT_OPTIONS, "adapter", "aoi")})
     read = ClassesRead.read(classes, settings.background, settings.adapter)

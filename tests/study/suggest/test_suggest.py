@@ -95,6 +95,34 @@ def test_the_command_is_the_library(scene, tmp_path, tiny_model, rsclip):
     assert one.equals(other)
 
 
+def test_a_finished_run_brings_scene_classes_and_settings(scene, tmp_path, tiny_model, rsclip):
+    out, given = tmp_path / "out", {"model": tiny_model, "method": "sclip", "overlap": 0.25}
+    library.segment(scene, CLASSES, out, background="sky", **given)
+    whole = library.suggest(
+        scene, tmp_path / "a.gpkg", 6, classes=CLASSES, background="sky", **given
+    )
+    of_run = library.suggest(out, tmp_path / "b.gpkg", 6)
+    assert geopandas.read_file(of_run).equals(geopandas.read_file(whole))
+    done = rsclip("suggest", out, "-n", 6, "-o", tmp_path / "c.gpkg", "--method", "clearclip")
+    assert done.exit_code == 0, done.output
+    other = library.suggest(out, tmp_path / "d.gpkg", 6, method="clearclip")
+    assert geopandas.read_file(tmp_path / "c.gpkg").equals(geopandas.read_file(other))
+    assert not geopandas.read_file(other).equals(geopandas.read_file(whole))
+
+
+@pytest.mark.parametrize("what", ["nothing", "two", "damaged"])
+def test_a_folder_that_is_no_single_run_is_refused(scene, tmp_path, what, rsclip):
+    out = tmp_path / "out"
+    out.mkdir()
+    for name in {"nothing": [], "two": ["a", "b"], "damaged": ["a"]}[what]:
+        (out / f"{name}_run.json").write_text('{"classes": 3}')
+    done = rsclip("suggest", out, "-o", tmp_path / "todo.gpkg")
+    assert done.exit_code == 2
+    said = {"nothing": "no finished run", "two": "2 scenes (a, b)", "damaged": "is damaged"}
+    assert said[what] in done.output
+    assert not (tmp_path / "todo.gpkg").exists()
+
+
 def test_places_that_are_alike_are_asked_once():
     """Three kinds of places, the first one many times and least sure."""
     features = np.array([[1, 0, 0]] * 8 + [[0, 1, 0], [0, 0, 1]], np.float32)
