@@ -14,6 +14,7 @@ __all__ = ["cli", "main"]
 _COMMANDS = {
     "adapt": "Learn from a few labels, to segment better with the same model.",
     "batch": "Segment folders and lists of scenes: jobs that finish.",
+    "calibrate": "Fit biases, thresholds and scale to a few labels, into a class file.",
     "classes": "List the bundled class sets, or show one.",
     "compare": "Segment one scene by several methods, side by side.",
     "diagnose": "Study what a model's layers hold, and which of it segments best.",

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from rsclip.outputs.polygonize import polygonize, write_polygons
     from rsclip.run.segment import SegmentResult, segment
     from rsclip.study.adapt import Adaptation, adapt
+    from rsclip.study.calibrate import Calibrated, calibrate
     from rsclip.study.compare import Comparison, compare
     from rsclip.study.evaluate import Evaluation, evaluate, evaluate_dataset, try_settings
     from rsclip.study.sample import Assessment, assess, plan_sample, sample
@@ -29,6 +30,7 @@ __all__ = [
     "Adaptation",
     "Assessment",
     "Backbone",
+    "Calibrated",
     "Comparison",
     "Evaluation",
     "Legend",
@@ -37,6 +39,7 @@ __all__ = [
     "__version__",
     "adapt",
     "assess",
+    "calibrate",
     "compare",
     "evaluate",
     "evaluate_dataset",
@@ -57,6 +60,7 @@ _HOMES = {
     "Adaptation": "rsclip.study.adapt",
     "Assessment": "rsclip.study.sample",
     "Backbone": "rsclip.model",
+    "Calibrated": "rsclip.study.calibrate",
     "Comparison": "rsclip.study.compare",
     "Evaluation": "rsclip.study.evaluate",
     "Legend": "rsclip.words.legend",
@@ -64,6 +68,7 @@ _HOMES = {
     "SegmentResult": "rsclip.run.segment",
     "adapt": "rsclip.study.adapt",
     "assess": "rsclip.study.sample",
+    "calibrate": "rsclip.study.calibrate",
     "compare": "rsclip.study.compare",
     "evaluate": "rsclip.study.evaluate",
     "evaluate_dataset": "rsclip.study.evaluate",

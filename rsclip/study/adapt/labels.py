@@ -56,12 +56,13 @@ class FewLabels:
         return pixels
 
 
-def read_labels(path: str | Path, legend: Legend) -> FewLabels:
+def read_labels(path: str | Path, legend: Legend, *, keep_others: bool = False) -> FewLabels:
     """Read labels, each with its class; those whose class is blank are left out.
 
     Args:
         path: A vector file of polygons or points, with a column as `open_labels` takes it.
         legend: Classes.
+        keep_others: Labels that say "none of the classes" count without background classes too.
 
     Raises:
         SceneError: The file cannot be read, has no labels, or all are blank.
@@ -95,7 +96,7 @@ def read_labels(path: str | Path, legend: Legend) -> FewLabels:
             remedy=f"The classes are {names}: rename the labels, or add to --classes.",
         )
     told = values != UNKNOWN
-    if not legend.background and (values == 0).any():
+    if not (legend.background or keep_others) and (values == 0).any():
         warn(
             f"{path}: {int((values == 0).sum())} labels are of no class: they are left out; with "
             "--background they would count"

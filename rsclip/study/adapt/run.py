@@ -3,38 +3,28 @@
 import contextlib
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack
 
-import numpy as np
-import shapely
-import torch
-from numpy.typing import NDArray
 from safetensors import SafetensorError
 
 from rsclip.adapters.adapter_file import NONE, write_adapter
-from rsclip.adapters.base import Task
 from rsclip.adapters.kinds import KINDS, TRIED
 from rsclip.config import ADAPT_OPTIONS, SegmentConfig, build_config
-from rsclip.errors import LegendError, OptionError, SceneError, WriteError, warn
+from rsclip.errors import OptionError, WriteError, warn
 from rsclip.geo.grid import pixel_size_m
 from rsclip.keywords import AdaptKeywords
-from rsclip.methods.segmenter import Segmenter
 from rsclip.outputs.files.staging import Staging
 from rsclip.outputs.records.record import to_plain
 from rsclip.run.encoder import Model, load_model
-from rsclip.run.model_defaults import apply_defaults, warn_of_pixel_size
 from rsclip.run.provenance import software
 from rsclip.run.scenes_and_classes import ClassesRead, files_read, open_scene
 from rsclip.scene.scene import Scene, gdal_env
 from rsclip.study.adapt.choosing import Candidate, best_of, validate
+from rsclip.study.adapt.examples import gather
 from rsclip.study.adapt.fitting import fit_adapter
-from rsclip.study.adapt.folds import Fold, make_folds
-from rsclip.study.adapt.labels import FewLabels, read_labels
-from rsclip.study.adapt.patches import Patches, collect, joined
-from rsclip.types import Synonyms
-from rsclip.words.class_values import Layout
+from rsclip.study.adapt.labels import read_labels
 from rsclip.words.legend import Legend, LegendSpec
 
 if TYPE_CHECKING:
@@ -152,30 +142,19 @@ def adapt(
     ):
         opened = [stack.enter_context(open_scene(name, settings)) for name in names]
         model = load_model(read.legend, settings, backbone)
-        model.check_windows(settings)
-        for each in opened:
-            warn_of_pixel_size(each, settings, model.defaults.gsd_range)
-            scale = apply_defaults(each, settings, model.defaults).logit_scale
-        assert scale is not None
-        placed = _place(opened, few)
-        encoder = model.encoder
-        assert isinstance(encoder, Segmenter)
-        patches = _encode(opened, placed, encoder, settings, progress)
+        found = gather(opened, few, model, read.legend, settings, progress, must=kind == AUTO)
+        task, folds, scale = found.task, found.folds, found.task.logit_scale
         encoded = time.perf_counter()
-        task = _task(patches, few, model, read.legend, scale, settings.synonyms)
-        counts = _count(few, patches.label, read.legend)
-        window = max(settings.window or 0, *encoder.window)
-        folds = _folds(placed, few, patches.label, window, must=kind == AUTO)
         kinds = TRIED if kind == AUTO else [kind]
-        candidates = validate(kinds, task, patches.label, folds) if folds else []
+        candidates = validate(kinds, task, found.label, folds) if folds else []
         chosen = _choose(candidates, kind) if folds else Candidate(kind, KINDS[kind].settings[0])
         adapter = None
         if chosen.kind is not None:
             adapter = fit_adapter(KINDS[chosen.kind], task, chosen.settings)
         seconds = {"encoding": encoded - began, "fitting": time.perf_counter() - encoded}
         done = Adaptation(
-            path, chosen.kind or NONE, read.legend, counts, candidates,
-            chosen if folds else None, len(folds), patches.windows,
+            path, chosen.kind or NONE, read.legend, found.counts, candidates,
+            chosen if folds else None, len(folds), found.windows,
             {key: round(value, 1) for key, value in seconds.items()},
         )  # fmt: skip
         facts = _facts(done, model, settings.replace(logit_scale=scale), opened)
@@ -187,154 +166,10 @@ def adapt(
     return done
 
 
-@dataclass(frozen=True, slots=True)
-class _Placed:
-    """Labels on the first scene that each lies on.
-
-    Attributes:
-        shapes: (P,) geometries in pixels of the scene's working grid.
-        scene: int64 (P,) number of the scene, -1 for labels that lie on none.
-    """
-
-    shapes: NDArray[Any]
-    scene: NDArray[np.int64]
-
-
 def _settings(config: SegmentConfig | None, options: Mapping[str, Any]) -> SegmentConfig:
     merged = build_config({} if config is None else config.to_dict(), options)
     kept = merged.to_dict()
     return build_config({name: kept[name] for name in ADAPT_OPTIONS})
-
-
-def _place(scenes: Sequence[Scene], few: FewLabels) -> _Placed:
-    """Find on which scene each label lies.
-
-    Raises:
-        SceneError: None lies on any.
-    """
-    shapes = np.asarray(few.frame.geometry).copy()
-    of_scene = np.full(len(shapes), -1)
-    for number, scene in enumerate(scenes):
-        on = few.on(scene)
-        height, width = scene.working_shape
-        inside = shapely.intersects(on, shapely.box(0, 0, width, height)) & (of_scene < 0)
-        shapes[inside], of_scene[inside] = on[inside], number
-        if not inside.any() and len(scenes) > 1:
-            warn(f"{scene.source}: no label lies on it that lies on no scene before")
-    outside = int((of_scene < 0).sum())
-    if outside == len(shapes):
-        raise SceneError(
-            "no label lies on the scene" if len(scenes) == 1 else "no label lies on any scene",
-            where=few.path,
-            remedy="Check their CRS and place.",
-        )
-    if outside:
-        warn(f"{few.path}: {outside} of {len(shapes)} labels lie outside: they are left out")
-    return _Placed(shapes, of_scene)
-
-
-def _encode(
-    scenes: Sequence[Scene],
-    placed: _Placed,
-    segmenter: Segmenter,
-    settings: SegmentConfig,
-    progress: Callable[[int, int], None] | None,
-) -> Patches:
-    """Return the patches of all labels.
-
-    Raises:
-        SceneError: All lie where the scenes have no data.
-    """
-    parts = []
-    for number, scene in enumerate(scenes):
-        at = np.flatnonzero(placed.scene == number)
-        if len(at):
-            part = collect(scene, placed.shapes[at], segmenter, settings, progress)
-            parts.append(replace(part, label=at[part.label]))
-    patches = joined(parts)
-    if not len(patches.label):
-        raise SceneError(
-            "all labels lie where the scene has no data",
-            where=scenes[0].source,
-            remedy="`rsclip info` shows what of a scene is valid.",
-        )
-    return patches
-
-
-def _task(
-    patches: Patches,
-    few: FewLabels,
-    model: Model,
-    legend: Legend,
-    logit_scale: float,
-    synonyms: Synonyms,
-) -> Task:
-    """Return what is fitted; each label weighs as much as any other."""
-    encoder = model.encoder
-    assert isinstance(encoder, Segmenter)
-    foreground = len(legend.foreground)
-    values = few.values[patches.label]
-    whole = np.bincount(patches.label, patches.cover)
-    return Task(
-        encoder.text_features.cpu(),
-        torch.tensor([query.class_index for query in model.queries]),
-        Layout.of(legend, model.queries, synonyms),
-        len(legend.classes),
-        foreground,
-        logit_scale,
-        torch.from_numpy(patches.features),
-        torch.from_numpy(patches.similarities),
-        torch.from_numpy(np.where(values > 0, values - 1, foreground).astype(np.int64)),
-        torch.from_numpy((patches.cover / whole[patches.label]).astype(np.float32)),
-    )
-
-
-def _count(few: FewLabels, label: NDArray[np.int64], legend: Legend) -> dict[str, int]:
-    """Return class -> number of its labels that have patches; say which classes have few."""
-    values = few.values[np.unique(label)]
-    names = dict(legend.names)
-    unclassified = names.pop(0)
-    counts = {name: int((values == value).sum()) for value, name in names.items()}
-    if legend.background:
-        counts[unclassified] = int((values == 0).sum())
-    for many, say in ((0, "no label: nothing is learned of"), (1, "one label: not validated is")):
-        named = [name for name, count in counts.items() if count == many and name != unclassified]
-        if named:
-            warn(f"{few.path}: {say} {', '.join(named)}")
-    if sum(count > 0 for count in counts.values()) < 2:
-        raise LegendError(
-            "all labels are of one class", where=few.path, remedy="Label another class too."
-        )
-    return counts
-
-
-def _folds(
-    placed: _Placed, few: FewLabels, label: NDArray[np.int64], window: int, *, must: bool
-) -> list[Fold]:
-    """Return folds of the labels that have patches, by their own numbers.
-
-    Raises:
-        SceneError: There are none, though there must be.
-    """
-    kept = np.unique(label)
-    boxes = shapely.bounds(placed.shapes[kept])
-    found = make_folds(boxes, placed.scene[kept], few.values[kept], window)
-    if len(found) < 2:
-        what = f"the labels of each class lie in one block ({window} pixels are one)"
-        if must:
-            raise SceneError(
-                f"{what}: what they teach cannot be validated",
-                where=few.path,
-                remedy="Label farther apart, or choose a --kind without validation.",
-            )
-        warn(f"{few.path}: {what}: the adapter is not validated")
-        return []
-    if not all(each.apart for each in found):
-        warn(
-            f"{few.path}: some labels held out lie within a window of others of their class: the "
-            "scores may flatter"
-        )
-    return [replace(each, train=kept[each.train], test=kept[each.test]) for each in found]
 
 
 def _choose(candidates: Sequence[Candidate], kind: str) -> Candidate:
