@@ -157,6 +157,8 @@ def _own_defaults(facts: dict[str, Any]) -> list[tuple[str, str]]:
     if facts["gsd_range"] is not None:
         low, high = facts["gsd_range"]
         lines.append(("trained at", f"{low:g} to {high:g} m a pixel"))
+    if facts["version"] is not None:
+        lines.insert(0, ("version", facts["version"]))
     if facts["logit_scale"] is not None:
         lines.append(("logit scale", f"{facts['logit_scale']:g}"))
     return lines

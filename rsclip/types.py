@@ -111,14 +111,16 @@ class Rows:
 
 @dataclass(frozen=True, slots=True)
 class ModelDefaults:
-    """How a model is used where the user does not say otherwise.
+    """What a model states of its use, which holds where the user does not say otherwise.
 
     Attributes:
         gsd_range: Smallest and largest ground sampling distance in metres that the model was
             trained on, or None where it does not say.
         logit_scale: Factor from cosine similarity to logits that its probabilities were
             calibrated with, or None where it does not say.
+        version: Which weights of this name they are, or None where it does not say.
     """
 
     gsd_range: tuple[float, float] | None = None
     logit_scale: float | None = None
+    version: str | None = None

@@ -34,7 +34,7 @@ def read_defaults(content: Mapping[str, Any], where: object) -> ModelDefaults:
     """Read how a model is used from what a config, a bundle or the registry says of it.
 
     Args:
-        content: It may hold `gsd_range` and `logit_scale`; other keys are left alone.
+        content: It may hold `gsd_range`, `logit_scale` and `version`; other keys are left alone.
         where: The file.
 
     Raises:
@@ -57,7 +57,14 @@ def read_defaults(content: Mapping[str, Any], where: object) -> ModelDefaults:
             where=where,
             remedy="It is the factor from cosine similarity to logits, such as 50.",
         )
-    return ModelDefaults(sizes, None if scale is None else float(scale))
+    version = content.get("version")
+    if version is not None and not (isinstance(version, str) and version.isprintable()):
+        raise ModelError(
+            f"`version` is {version!r}",
+            where=where,
+            remedy='It is a line of text, such as "2" (quoted in YAML).',
+        )
+    return ModelDefaults(sizes, None if scale is None else float(scale), version)
 
 
 def _is_positive(value: Any) -> bool:

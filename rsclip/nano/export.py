@@ -20,8 +20,12 @@ Words of a class that were never paired with pixels have 0.85 or more where the 
 
 WORD_TEMPLATE = "{}"
 
-GSD_RANGE = (0.3, 30.0)
-"""Pixel sizes in metres of drawn and real crops; finer ones are of one stretch of coast only."""
+GSD_RANGE = (0.3, 10.0)
+"""Pixel sizes in metres at which it reads best. Finer real crops are of one stretch of coast only;
+of coarser ones there are only drawn ones, and real pixels of 30 m are read better at 10 m."""
+
+VERSION = "2"
+"""1 had seen drawings only. Other weights are another version."""
 
 LOGIT_SCALE = 31
 """Found by `python -m rsclip.nano.calibrate` for the shipped weights."""
@@ -37,6 +41,7 @@ def config(shape: NanoShape) -> dict[str, Any]:
             "interpolation": "bicubic",
             "resize_mode": "shortest",
         },
+        "version": VERSION,
         "gsd_range": list(GSD_RANGE),
         "logit_scale": LOGIT_SCALE,
     }

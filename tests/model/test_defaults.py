@@ -10,9 +10,10 @@ from rsclip.files import data_path
 from rsclip.model.weights.catalog import bundle_model, describe_model
 from rsclip.model.weights.find import model_outline
 from rsclip.model.weights.load import load_backbone
+from rsclip.nano.export import VERSION
 from rsclip.types import ModelDefaults
 
-NANO = (0.3, 30.0)
+NANO = (0.3, 10.0)
 
 
 def folder_saying(tmp_path, **stated):
@@ -28,6 +29,7 @@ def test_nano_says_what_it_reads():
     assert load_backbone("nano").outline.defaults.gsd_range == NANO
     assert model_outline("nano").defaults.gsd_range == NANO
     assert describe_model("nano")["gsd_range"] == NANO
+    assert describe_model("nano")["version"] == VERSION
 
 
 def test_a_model_that_says_nothing_has_none():
@@ -35,9 +37,9 @@ def test_a_model_that_says_nothing_has_none():
 
 
 def test_a_bundle_carries_it(tmp_path):
-    folder = folder_saying(tmp_path, gsd_range=[2, 10], logit_scale=12)
+    folder = folder_saying(tmp_path, gsd_range=[2, 10], logit_scale=12, version="7b")
     bundle = bundle_model(str(folder), tmp_path / "one.safetensors")
-    assert load_backbone("auto", bundle).defaults == ModelDefaults((2.0, 10.0), 12.0)
+    assert load_backbone("auto", bundle).defaults == ModelDefaults((2.0, 10.0), 12.0, "7b")
 
 
 def test_a_registry_states_it(tmp_path, monkeypatch):
@@ -62,3 +64,9 @@ def test_nonsense_of_a_range_is_refused(tmp_path, value):
 def test_nonsense_of_a_scale_is_refused(tmp_path, value):
     with pytest.raises(ModelError, match="logit_scale"):
         model_outline(str(folder_saying(tmp_path, logit_scale=value)))
+
+
+@pytest.mark.parametrize("value", [2, 2.1, "a\nb", ["2"]])
+def test_nonsense_of_a_version_is_refused(tmp_path, value):
+    with pytest.raises(ModelError, match="version"):
+        model_outline(str(folder_saying(tmp_path, version=value)))
