@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 __all__ = ["Fold", "make_folds"]
 
-_FOLDS = 5
+_FOLDS = 10
 
 Index = NDArray[np.int64]
 

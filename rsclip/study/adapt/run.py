@@ -175,9 +175,9 @@ def _settings(config: SegmentConfig | None, options: Mapping[str, Any]) -> Segme
 def _choose(candidates: Sequence[Candidate], kind: str) -> Candidate:
     """Return the best candidate; with "auto" the model as it is where none beats it surely."""
     unchanged, *others = candidates
+    if surely := [each for each in others if each.beats(unchanged)]:
+        return best_of(surely)
     best = best_of(others)
-    if best.beats(unchanged):
-        return best
     gain, error = best.gain(unchanged)
     found = f"{100 * gain:+.1f} points of mean IoU, spread {100 * error:.1f}"
     if kind == AUTO:

@@ -49,6 +49,6 @@ def test_scattered_labels_are_all_tested_apart():
     boxes = np.stack([x, y, x + 8, y + 8], axis=1)
     classes = np.arange(64) % 3 + 1
     folds = make_folds(boxes, np.zeros(64, int), classes, WINDOW)
-    assert len(folds) == 5
+    assert len(folds) == 10
     assert all(fold.apart for fold in folds)
     assert sorted(number for fold in folds for number in fold.test) == list(range(64))
