@@ -1,6 +1,6 @@
 """Typed keywords of the public functions, for editors and type checkers."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypedDict
 
@@ -10,10 +10,13 @@ from rsclip.types import Score, Synonyms
 __all__ = [
     "AdaptKeywords",
     "CompareKeywords",
+    "EvaluateKeywords",
     "PolygonFileKeywords",
     "PolygonKeywords",
+    "ScoringKeywords",
     "SegmentKeywords",
     "StudyKeywords",
+    "SuggestKeywords",
 ]
 
 
@@ -53,6 +56,10 @@ class _Overlap(_Encoding, total=False):
     logit_scale: float | None
 
 
+class _Area(TypedDict, total=False):
+    aoi: str | Path | None
+
+
 class _Labels(_Overlap, total=False):
     adapter: str | Path | None
     preset: Preset | None
@@ -64,7 +71,6 @@ class _Labels(_Overlap, total=False):
     bands: str | None
     rasters: Mapping[str, str]
     resample_output: OutputGrid
-    aoi: str | Path | None
     on_read_error: OnReadError
     tta: Tta
     max_memory: str | None
@@ -95,11 +101,33 @@ class AdaptKeywords(_Overlap, _PixelSize, _Method, _Model, total=False):
     """Keywords of `rsclip.adapt`: `config.ADAPT_OPTIONS`."""
 
 
-class CompareKeywords(_Labels, _Model, total=False):
+class SuggestKeywords(AdaptKeywords, _Area, total=False):
+    """Keywords of `rsclip.suggest`."""
+
+    adapter: str | Path | None
+
+
+class EvaluateKeywords(_Labels, _Method, total=False):
+    """Keywords of `rsclip.evaluate_dataset`: `config.EVALUATE_OPTIONS`, and one model."""
+
+    model: str | Path
+    resume: bool
+
+
+class ScoringKeywords(_Area, total=False):
+    """Keywords of `rsclip.try_settings`: how masks are compared with labels, as in `evaluate`."""
+
+    mapping: str | Path | Mapping[str, str | None] | None
+    ignore: Collection[str | int]
+    boundary: str | float | None
+    block: int | None
+
+
+class CompareKeywords(_Labels, _Area, _Model, total=False):
     """Keywords of `rsclip.compare`: `config.COMPARE_OPTIONS` but `gsd`: it takes several."""
 
 
-class SegmentKeywords(_Labels, _PixelSize, _Method, PolygonKeywords, total=False):
+class SegmentKeywords(_Labels, _Area, _PixelSize, _Method, PolygonKeywords, total=False):
     """Keywords of `rsclip.segment`: every field of `SegmentConfig` but `model`."""
 
     confidence: bool

@@ -2,12 +2,13 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Unpack
 
 import numpy as np
 
 from rsclip.config import build_config
 from rsclip.errors import OptionError
+from rsclip.keywords import EvaluateKeywords
 from rsclip.study.evaluate.datasets import Layout, read_dataset
 from rsclip.study.evaluate.run import Progress
 from rsclip.study.evaluate.scoring import BOUNDARY, Scoring
@@ -32,7 +33,7 @@ def evaluate_dataset(
     words: Sequence[str] = (),
     boundary: str | float | None = BOUNDARY,
     progress: Progress | None = None,
-    **options: Any,
+    **options: Unpack[EvaluateKeywords],
 ) -> list[Trial]:
     """Score a data set of a paper: its split, sizes, windows and threshold, figures beside ours.
 

@@ -39,7 +39,7 @@ def evaluate(
     classes: LegendSpec | None = None,
     mapping: str | Path | Mapping[str, str | None] | None = None,
     ignore: Collection[str | int] = (),
-    aoi: str | None = None,
+    aoi: str | Path | None = None,
     confidence: str | Path | None = None,
     boundary: str | float | None = BOUNDARY,
     block: int | None = None,

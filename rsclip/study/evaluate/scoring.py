@@ -64,7 +64,7 @@ class Scoring:
         *,
         mapping: str | Path | Mapping[str, str | None] | None = None,
         ignore: Collection[str | int] = (),
-        aoi: str | None = None,
+        aoi: str | Path | None = None,
         boundary: str | float | None = BOUNDARY,
         block: int | None = None,
     ) -> Self:
@@ -81,7 +81,8 @@ class Scoring:
             )
         if boundary is not None:
             _read_length(boundary)
-        return cls(mapping, tuple(map(str, ignore)), aoi, boundary, block)
+        area = None if aoi is None else str(aoi)
+        return cls(mapping, tuple(map(str, ignore)), area, boundary, block)
 
 
 def read_mapping(path: Path) -> dict[str, str | None]:

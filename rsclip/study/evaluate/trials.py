@@ -8,10 +8,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 
 from rsclip.config import HOW_OPTIONS, SegmentConfig, build_config
 from rsclip.errors import RsclipWarning
+from rsclip.keywords import ScoringKeywords
 from rsclip.run.encoder import Model, load_model
 from rsclip.run.scenes_and_classes import open_scene
 from rsclip.run.segment import Failure, segment_scenes
@@ -111,7 +112,7 @@ def try_settings(
     words: Sequence[str] = (),
     config: SegmentConfig | None = None,
     progress: Progress | None = None,
-    **scoring: Any,
+    **scoring: Unpack[ScoringKeywords],
 ) -> list[Trial]:
     """Segment scenes by every combination of settings, and score the masks.
 

@@ -3,7 +3,7 @@
 import contextlib
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 
 import numpy as np
 import shapely
@@ -11,6 +11,7 @@ import shapely
 from rsclip.adapters.fitted_for import adapter_layer
 from rsclip.config import ADAPT_OPTIONS, SegmentConfig, build_config
 from rsclip.errors import OptionError, OutputError, SceneError, warn
+from rsclip.keywords import SuggestKeywords
 from rsclip.methods.segmenter import Segmenter
 from rsclip.outputs.files.disk import write_error
 from rsclip.outputs.files.staging import Staging
@@ -49,7 +50,7 @@ def suggest(
     config: SegmentConfig | None = None,
     backbone: "Backbone | None" = None,
     progress: Callable[[int, int], None] | None = None,
-    **options: Any,
+    **options: Unpack[SuggestKeywords],
 ) -> Path:
     """Choose places of a scene where a label would teach the model most.
 
