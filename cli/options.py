@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from rsclip.config import SegmentConfig, build_config, read_config_file
+from rsclip.method_files import refuse_code
 from rsclip_cli.completion import completer
 
 __all__ = [
@@ -163,6 +164,7 @@ def gather_config(
     from rsclip.adapters.fitted_for import adapter_layer
 
     given = given_layers(config_file, flags)
+    refuse_code(defaults, "the record of the run", *given)
     return build_config(defaults, adapter_layer(*given), *given)
 
 
@@ -170,10 +172,14 @@ def given_layers(config_file: str | None, flags: dict[str, Any]) -> tuple[dict[s
     """Return what a configuration file and flags say outright, the weaker first.
 
     Raises:
-        OptionError: A bad key or value in the file.
+        OptionError: A bad key or value in the file, or it would run code.
     """
     layer = {name: value for name, value in flags.items() if value not in (None, ())}
-    return read_config_file(config_file) if config_file else {}, layer
+    if not config_file:
+        return {}, layer
+    file = read_config_file(config_file)
+    refuse_code(file, config_file, layer)
+    return file, layer
 
 
 def _flag(item: "dataclasses.Field[Any]", kind: Any, default: Any) -> Callable[[F], F]:

@@ -14,6 +14,7 @@ from typing import Any
 from rsclip.config import SegmentConfig
 from rsclip.errors import AdapterError
 from rsclip.files import expand
+from rsclip.method_files import refuse_code
 from rsclip.words.legend import Legend
 
 __all__ = ["KEY", "VERSION", "Header", "adapter_layer", "read_header"]
@@ -163,9 +164,10 @@ def adapter_layer(*layers: Mapping[str, Any]) -> dict[str, Any]:
 
     Raises:
         AdapterError: See `read_header`.
+        OptionError: It would run a Python file that the user has not named.
     """
     path = next((layer["adapter"] for layer in reversed(layers) if layer.get("adapter")), None)
-    return {} if path is None else dict(read_header(path).settings)
+    return {} if path is None else dict(refuse_code(read_header(path).settings, path, *layers))
 
 
 def damaged(path: Path, why: str) -> AdapterError:

@@ -6,7 +6,6 @@ import warnings
 from collections.abc import Mapping, Sequence
 from itertools import chain, groupby
 from pathlib import Path
-from shlex import quote
 from typing import Any, Literal
 
 from rsclip.adapters.fitted_for import read_header
@@ -27,6 +26,7 @@ from rsclip.errors import (
     WriteError,
 )
 from rsclip.files import expand
+from rsclip.method_files import refuse_code
 from rsclip.outputs.companions import output_names
 from rsclip.outputs.files.staging import check_reach
 from rsclip.run.encoder import ModelLoader, within_memory
@@ -278,8 +278,8 @@ def _failed_tasks(
             where=path,
             remedy="Run the whole batch again: finished scenes are skipped.",
         )
-    if not any("method" in layer for layer in layers):
-        _refuse_method_files(failed, path)
+    for task in failed:
+        refuse_code(task.settings, path, *layers)
     spec = None if classes is None else _plain_spec(classes)
     return [
         Task(
@@ -290,21 +290,6 @@ def _failed_tasks(
         )
         for task in failed
     ]
-
-
-def _refuse_method_files(tasks: Sequence[Task], path: Path) -> None:
-    """Refuse to run a Python file that only the manifest names: the user has to name it too."""
-    from rsclip.methods.plugins import names_a_file
-
-    for task in tasks:
-        method = task.settings.get("method")
-        if isinstance(method, str) and names_a_file(method):
-            raise OptionError(
-                f"the manifest names a Python file as the method, {method!r}, and a retry would "
-                "run it",
-                where=path,
-                remedy=f"If you trust the file, name it yourself: --method={quote(method)}.",
-            )
 
 
 def _without_how_options(settings: Mapping[str, Any]) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from typing import Any
 
 from rsclip.errors import OptionError, warn
 from rsclip.fields import nearest
+from rsclip.method_files import names_a_file
 from rsclip.methods import clipsurgery, gem, scclip
 from rsclip.methods.base import DenseFeatures, Method, MethodOptions
 from rsclip.methods.lastblock import LAST_BLOCK_METHODS
@@ -16,7 +17,6 @@ from rsclip.methods.plugins import (
     installed,
     method_of_file,
     method_of_package,
-    names_a_file,
     origin,
 )
 

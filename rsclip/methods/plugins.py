@@ -20,18 +20,12 @@ __all__ = [
     "installed",
     "method_of_file",
     "method_of_package",
-    "names_a_file",
     "origin",
 ]
 
 ENTRY_POINTS = "rsclip.methods"
 _FILE = re.compile(r"(?P<file>.*\.py):(?P<name>\w+)")
 _REMEDY = "See `A method of your own` in docs/methods.md."
-
-
-def names_a_file(text: str) -> bool:
-    """Tell whether a method is named as FILE.py:NAME (or FILE.py, without what it is called)."""
-    return _FILE.fullmatch(text) is not None or text.endswith(".py")
 
 
 def full_name(text: str) -> str:
