@@ -1,10 +1,14 @@
 """What few labels gain: mean IoU against the number of labelled squares, zero-shot and adapted.
 
     python tests/benchmarks/adapt.py [--real DIR] [--squares 2 5 10] [--seeds 5]
+        [--places classes|random|suggested]
 
-Squares of 8 m (a pixel at least) are drawn at random inside the truth's classes, `adapt` chooses
-the kind, and the scenes are segmented with the adapter; labelled pixels do not count. Of real sets
-only places that training never saw are used. Images are encoded once, whatever the number of runs.
+Squares of 8 m (a pixel at least) are drawn at random inside the truth's classes, so many of each.
+With `--places random` or `suggested` as many squares of two patches in all lie anywhere, or where
+`suggest` asks for them; each gets the class of most of its pixels, or none if that is less than
+0.8 of it. Then `adapt` chooses the kind, and the scenes are segmented with the adapter; labelled
+pixels do not count. Of real sets only places that training never saw are used. Images are encoded
+once, whatever the number of runs.
 """
 
 import argparse
@@ -35,6 +39,7 @@ MULTI_CLASS = ("usgs_monterey_dunes", "chesapeake_naip", "eurosat_mini")
 METRES = 8
 MOST_IMAGES, MOST_CHIPS = 4, 48
 LEAST_SHARE = 0.005
+LEAST_CLEAR = 0.8
 
 
 def cache_features():
@@ -120,6 +125,44 @@ def squares(scenes, names, count, seed):
     return frame, covered
 
 
+def anywhere(scenes, names, count, seed, suggested, spec, folder, backbone):
+    """Return squares of two patches, and which pixels of each scene they cover."""
+    rng = np.random.default_rng(seed)
+    side = 2 * backbone.patch
+    per_scene = -(-count * len(names) // len(scenes))
+    covered = [np.zeros(truth.shape, bool) for _, truth in scenes]
+    shapes, classes = [], []
+    for number, (path, truth) in enumerate(scenes):
+        with rasterio.open(path) as dataset:
+            transform, crs = dataset.transform, dataset.crs
+        if suggested:
+            todo = rsclip.suggest(path, folder / "todo.gpkg", per_scene, classes=spec,
+                                  backbone=backbone, overwrite=True)  # fmt: skip
+            bounds = geopandas.read_file(todo).geometry
+            corners = [~transform @ (box.bounds[0], box.bounds[3]) for box in bounds]
+            places = [(round(row), round(col)) for col, row in corners]
+        else:
+            limits = [(size - side) // backbone.patch + 1 for size in truth.shape]
+            cells = rng.permutation(limits[0] * limits[1])[:per_scene]
+            places = [
+                (cell // limits[1] * backbone.patch, cell % limits[1] * backbone.patch)
+                for cell in cells
+            ]
+        for row, col in places:
+            inside = truth[row : row + side, col : col + side]
+            counts = np.bincount(inside.ravel(), minlength=len(names) + 1)
+            best = int(counts.argmax())
+            if best == 0 or counts[best] < LEAST_CLEAR * inside.size:
+                continue
+            if covered[number][row : row + side, col : col + side].any():
+                continue
+            covered[number][row : row + side, col : col + side] = True
+            ends = [(col, row), (col + side, row), (col + side, row + side), (col, row + side)]
+            shapes.append(shapely.Polygon([transform @ end for end in ends]))
+            classes.append(names[best - 1])
+    return geopandas.GeoDataFrame({"class": classes}, geometry=shapes, crs=crs), covered
+
+
 def score(scenes, covered, spec, folder, **options):
     """Return the mean IoU of the scenes' pixels together, of classes that are not rare."""
     count = len(spec)
@@ -144,6 +187,7 @@ def main():
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--sets", nargs="+", default=[*TILES, *MULTI_CLASS])
     parser.add_argument("--kind", default="auto")
+    parser.add_argument("--places", choices=["classes", "random", "suggested"], default="classes")
     parser.add_argument("--model", default="nano")
     parser.add_argument("--output", type=Path, help="where the figures go as JSON")
     args = parser.parse_args()
@@ -159,7 +203,13 @@ def main():
             spec, scenes = tile(of) if of in TILES else real(Path(args.real), of, folder)
             for count in args.squares:
                 for seed in range(args.seeds):
-                    frame, covered = squares(scenes, list(spec), count, seed)
+                    if args.places == "classes":
+                        frame, covered = squares(scenes, list(spec), count, seed)
+                    else:
+                        frame, covered = anywhere(
+                            scenes, list(spec), count, seed, args.places == "suggested", spec,
+                            folder, backbone,
+                        )  # fmt: skip
                     frame.to_file(folder / "few.gpkg")
                     paths = [path for path, _ in scenes]
                     found = rsclip.adapt(
@@ -171,7 +221,8 @@ def main():
                         scenes, covered, spec, folder, model=backbone, adapter=folder / "x.adapter"
                     )
                     figures.append(
-                        {"set": of, "squares": count, "seed": seed, "zero_shot": plain,
+                        {"set": of, "places": args.places, "squares": count, "labels": len(frame),
+                         "seed": seed, "zero_shot": plain,
                          "adapted": adapted, "kind": found.kind}
                     )  # fmt: skip
                     print(figures[-1], flush=True)
