@@ -13,6 +13,7 @@ help:
 	@echo "make test      the default tests, from nothing"
 	@echo "make test-all  the long tests too"
 	@echo "make lint      ruff; make types: mypy; make wheel-test: a wheel in an empty environment"
+	@echo "make docs      the pages as a site, in build/site"
 	@echo "make nano      train the embedded model anew"
 	@echo "make qgis-plugin  a zip for QGIS's plugin manager"
 
@@ -47,8 +48,12 @@ types: $(STAMP)
 wheel-test: $(STAMP)
 	bash tests/wheel.sh $(PYTHON)
 
+# The generated pages, then all as a site; a link that leads nowhere is an error.
 docs: $(STAMP)
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable ".[docs]"
 	$(BIN)/python docs/reference.py
+	$(BIN)/python docs/licences.py
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
 
 nano: $(STAMP)
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable ".[dev,train]"

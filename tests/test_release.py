@@ -1,0 +1,44 @@
+"""Files about the project say what the project says of itself."""
+
+import tomllib
+
+import pytest
+import yaml
+from packaging.requirements import Requirement
+
+from rsclip.version import __version__
+
+
+@pytest.fixture(scope="module")
+def project(repository):
+    return tomllib.loads((repository / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+
+
+def test_the_citation_is_of_this_version(repository, project):
+    cited = yaml.safe_load((repository / "CITATION.cff").read_text(encoding="utf-8"))
+    assert cited["version"] == __version__
+    assert cited["license"] == project["license"]
+    assert {"cff-version", "message", "title", "authors"} <= cited.keys()
+
+
+def test_the_licence_of_every_dependency_is_told(repository, project):
+    page = (repository / "docs/licences.md").read_text(encoding="utf-8").lower()
+    for text in project["dependencies"]:
+        assert f"| {Requirement(text).name.lower()} |" in page
+
+
+def test_every_page_is_in_the_site(repository):
+    site = yaml.safe_load((repository / "mkdocs.yml").read_text(encoding="utf-8"))
+    listed = []
+    for part in site["nav"]:
+        (entry,) = part.values()
+        listed += (
+            [entry] if isinstance(entry, str) else [next(iter(page.values())) for page in entry]
+        )
+    assert sorted(listed) == sorted(path.name for path in (repository / "docs").glob("*.md"))
+
+
+def test_the_image_is_built_as_the_readme_installs(repository):
+    install = "--constraint constraints.txt ."
+    for name in ("README.md", "Dockerfile"):
+        assert install in (repository / name).read_text(encoding="utf-8")
