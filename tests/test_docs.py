@@ -18,7 +18,7 @@ from rsclip.vectors.label_raster import LabelRaster
 COMMANDS = {
     "README": 5,
     "accuracy": 9,
-    "adapt": 7,
+    "adapt": 8,
     "batch": 5,
     "classes": 6,
     "diagnose": 1,
