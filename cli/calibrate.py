@@ -14,6 +14,7 @@ from rsclip_cli.options import (
     config_file_option,
     config_flags,
     gather_config,
+    list_option,
     output_options,
     progress_option,
 )
@@ -21,7 +22,9 @@ from rsclip_cli.progress import ProgressLine
 from rsclip_cli.table import print_table
 
 if TYPE_CHECKING:
-    from rsclip.study.calibrate import Calibrated
+    from collections.abc import Sequence
+
+    from rsclip.study.calibrate import Agreement, Calibrated
 
 __all__ = ["command"]
 
@@ -31,9 +34,14 @@ __all__ = ["command"]
 @click.option(
     "--labels",
     metavar="FILE",
-    required=True,
     help='Polygons or points with a column of class names or codes; "other" is none of the '
     "classes, and thresholds are learned from it.",
+)
+@click.option(
+    "--no-labels",
+    is_flag=True,
+    help="Choose pixel size and words by how far the model agrees with itself, mirrored and "
+    "smaller; nothing is fitted.",
 )
 @click.option(
     "--classes",
@@ -43,15 +51,25 @@ __all__ = ["command"]
     help='Words ("building|house, road"), a class file, or set:NAME (rsclip classes).',
 )
 @click.option("-o", "--output", metavar="FILE.yaml", required=True, help="The class file.")
-@config_flags(*ADAPT_OPTIONS)
+@list_option(
+    "--gsd", "METRES,...", "Pixel size to work at; with --no-labels several to choose from."
+)
+@list_option(
+    "--words", "WORDS,...", "With --no-labels: words to choose from: given, first (of each class "
+    "alone), tuned (of a set or a class file).",
+)  # fmt: skip
+@config_flags(*(name for name in ADAPT_OPTIONS if name != "gsd"))
 @config_file_option
 @progress_option
 @output_options
 def command(
     scenes: tuple[str, ...],
-    labels: str,
+    labels: str | None,
+    no_labels: bool,
     classes: str,
     output: str,
+    gsd: tuple[float, ...],
+    words: tuple[str, ...],
     config_file: str | None,
     progress: str,
     quiet: bool,
@@ -67,16 +85,30 @@ def command(
 
     \b
     rsclip calibrate scene.tif --labels few.gpkg --classes "pond, meadow, road" -o tuned.yaml
+    rsclip calibrate scene.tif --no-labels --gsd 0.5,1,2 --classes set:openearthmap -o tuned.yaml
     rsclip segment scene.tif --classes tuned.yaml -o out
 
     \b
     Exit codes: 0 done; 2 wrong before any pixel was read; 1 anything after.
     """
     with guard(quiet=quiet, verbose=verbose):
-        from rsclip.study.calibrate import calibrate
+        from rsclip.study.calibrate import calibrate, calibrate_without_labels
 
+        if (labels is None) is not no_labels:
+            raise click.UsageError("Give --labels FILE, or --no-labels.")
+        if labels is not None and (words or len(gsd) > 1):
+            raise click.UsageError("Several --gsd and --words go with --no-labels.")
         config = gather_config(config_file, flags)
         shown = ProgressLine(quiet=quiet, form=progress)
+        if labels is None:
+            trials = calibrate_without_labels(
+                scenes, classes, output, gsd=gsd, words=words, config=config, progress=shown
+            )
+            shown.close()
+            _show_agreements(output, trials, as_json=as_json, quiet=quiet)
+            return
+        if gsd:
+            config = config.replace(gsd=gsd[0])
         found = calibrate(scenes, labels, classes, output, config=config, progress=shown)
         shown.close()
         if as_json:
@@ -85,6 +117,29 @@ def command(
             click.echo(json.dumps(to_plain(found.to_dict()), indent=2, ensure_ascii=False))
         elif not quiet:
             _show(found)
+
+
+def _show_agreements(
+    output: str, trials: "Sequence[Agreement]", *, as_json: bool, quiet: bool
+) -> None:
+    if as_json:
+        plain = [
+            {"gsd": each.gsd, "words": each.words, "agreement": each.agreement} for each in trials
+        ]
+        click.echo(json.dumps({"classes_file": output, "trials": plain}, indent=2))
+    elif not quiet:
+        click.echo(f"{output}\n")
+        rows = [
+            ["own" if each.gsd is None else f"{each.gsd:g}", each.words,
+             f"{100 * each.agreement:.1f}"]
+            for each in trials
+        ]  # fmt: skip
+        print_table(["metres", "words", "agreement"], rows)
+        click.echo(
+            "\nShare of patches, %, of the same class in the mirrored image and in one of three "
+            "quarters of\nthe size. The first is in the file. A model may agree with itself and be "
+            "wrong: label a few places,\nand `rsclip evaluate` tells (docs/accuracy.md)."
+        )
 
 
 def _show(found: "Calibrated") -> None:

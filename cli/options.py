@@ -21,6 +21,7 @@ __all__ = [
     "config_options",
     "gather_config",
     "given_layers",
+    "list_option",
     "output_options",
     "progress_option",
     "sweep_options",
@@ -108,11 +109,14 @@ def sweep_options(function: F) -> F:
         ("--thresholds", "SCORE,...", "Thresholds to try, each 0 to 1."),
         ("--gsd", "METRES,...", "Pixel sizes to try."),
     ):  # fmt: skip
-        numbers = None if name == "--words" else _numbers
-        function = click.option(
-            name, metavar=metavar, default=None, callback=numbers or _listed, help=text
-        )(function)
+        function = list_option(name, metavar, text)(function)
     return function
+
+
+def list_option(name: str, metavar: str, text: str) -> Callable[[F], F]:
+    """Return a decorator that adds an option of several values, numbers but for --words."""
+    callback = _listed if name == "--words" else _numbers
+    return click.option(name, metavar=metavar, default=None, callback=callback, help=text)
 
 
 def _listed(_ctx: click.Context, _param: click.Parameter, value: str | None) -> tuple[str, ...]:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from rsclip.outputs.polygonize import polygonize, write_polygons
     from rsclip.run.segment import SegmentResult, segment
     from rsclip.study.adapt import Adaptation, adapt
-    from rsclip.study.calibrate import Calibrated, calibrate
+    from rsclip.study.calibrate import Calibrated, calibrate, calibrate_without_labels
     from rsclip.study.compare import Comparison, compare
     from rsclip.study.evaluate import Evaluation, evaluate, evaluate_dataset, try_settings
     from rsclip.study.sample import Assessment, assess, plan_sample, sample
@@ -40,6 +40,7 @@ __all__ = [
     "adapt",
     "assess",
     "calibrate",
+    "calibrate_without_labels",
     "compare",
     "evaluate",
     "evaluate_dataset",
@@ -69,6 +70,7 @@ _HOMES = {
     "adapt": "rsclip.study.adapt",
     "assess": "rsclip.study.sample",
     "calibrate": "rsclip.study.calibrate",
+    "calibrate_without_labels": "rsclip.study.calibrate",
     "compare": "rsclip.study.compare",
     "evaluate": "rsclip.study.evaluate",
     "evaluate_dataset": "rsclip.study.evaluate",

@@ -9,6 +9,7 @@ from rsclip.types import Score, Synonyms
 
 __all__ = [
     "AdaptKeywords",
+    "CalibrateKeywords",
     "CompareKeywords",
     "EvaluateKeywords",
     "PolygonFileKeywords",
@@ -99,6 +100,10 @@ class StudyKeywords(_Encoding, _PixelSize, _Model, total=False):
 
 class AdaptKeywords(_Overlap, _PixelSize, _Method, _Model, total=False):
     """Keywords of `rsclip.adapt`: `config.ADAPT_OPTIONS`."""
+
+
+class CalibrateKeywords(_Overlap, _Method, _Model, total=False):
+    """Keywords of `rsclip.calibrate_without_labels`: `config.ADAPT_OPTIONS` but `gsd`."""
 
 
 class SuggestKeywords(AdaptKeywords, _Area, total=False):

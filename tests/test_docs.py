@@ -17,7 +17,7 @@ from rsclip.vectors.label_raster import LabelRaster
 # Of each page, in its blocks of shell commands.
 COMMANDS = {
     "README": 5,
-    "accuracy": 9,
+    "accuracy": 10,
     "adapt": 8,
     "batch": 5,
     "classes": 6,

@@ -1,5 +1,6 @@
-"""Fitting biases, thresholds and the logit scale to few labels, into a class file."""
+"""Class files fitted to few labels, or chosen without any."""
 
+from rsclip.study.calibrate.agreement import Agreement, calibrate_without_labels
 from rsclip.study.calibrate.run import Calibrated, calibrate
 
-__all__ = ["Calibrated", "calibrate"]
+__all__ = ["Agreement", "Calibrated", "calibrate", "calibrate_without_labels"]

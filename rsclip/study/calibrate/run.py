@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack
 
 from rsclip.config import ADAPT_OPTIONS, SegmentConfig, build_config
-from rsclip.errors import OutputError, warn
+from rsclip.errors import warn
 from rsclip.keywords import AdaptKeywords
 from rsclip.outputs.files.staging import Staging
 from rsclip.run.encoder import Model, load_model
@@ -17,17 +17,15 @@ from rsclip.scene.scene import gdal_env
 from rsclip.study.adapt.choosing import Candidate, best_of
 from rsclip.study.adapt.examples import Examples, gather
 from rsclip.study.adapt.labels import read_labels
+from rsclip.study.calibrate.class_file import check_class_file, write_class_file
 from rsclip.study.calibrate.fitting import Numbers, candidates_of, fit_numbers
 from rsclip.words.calibration import Calibration
 from rsclip.words.legend import Legend, LegendSpec
-from rsclip.words.written import write_classes
 
 if TYPE_CHECKING:
     from rsclip.model import Backbone
 
 __all__ = ["Calibrated", "calibrate"]
-
-_SUFFIXES = (".yaml", ".yml")
 
 
 @dataclass(frozen=True)
@@ -110,8 +108,7 @@ def calibrate(
     began = time.perf_counter()
     names = [scenes] if isinstance(scenes, str | Path) else list(scenes)
     path = Path(output)
-    if path.suffix.lower() not in _SUFFIXES:
-        raise OutputError("a class file is YAML", where=path, remedy="End it in .yaml (-o).")
+    check_class_file(path)
     merged = build_config({} if config is None else config.to_dict(), options).to_dict()
     settings = build_config({name: merged[name] for name in ADAPT_OPTIONS})
     read = ClassesRead.read(classes, settings.background)
@@ -139,7 +136,7 @@ def calibrate(
                 f"calibration gains nothing that is sure ({100 * gain:+.1f} points of mean IoU, "
                 f"spread {100 * error:.1f}): the file holds the classes as they are"
             )
-        write_classes(staging.path("classes"), legend)
+        write_class_file(staging.path("classes"), legend)
         staging.publish()
     return Calibrated(
         path, legend, found.counts, before, after, used, len(found.folds), found.windows,

@@ -1,5 +1,7 @@
 """`calibrate`: from a scene and a few labels to a class file that `segment` takes."""
 
+import json
+
 import geopandas
 import numpy as np
 import pytest
@@ -229,3 +231,57 @@ def test_a_threshold_lies_between_the_labels_and_must_gain_more_than_one():
     one = fit_numbers(task_of(scores, [2, 0, 0, 0, 0, 0, 1]), strong)
     assert one.thresholds.tolist() == [0, 0]
     assert isinstance(one, Numbers)
+
+
+def test_without_labels_the_size_and_words_of_most_agreement_are_taken(
+    scene, tmp_path, tiny_model, rsclip
+):
+    path = tmp_path / "tuned.yaml"
+    done = rsclip(
+        "calibrate", scene, "--no-labels", "--gsd", "0.5,1", "--words", "given,first", "--classes",
+        CLASSES, "-o", path, "--model", tiny_model, "--json",
+    )  # fmt: skip
+    assert done.exit_code == 0, done.output
+    trials = json.loads(done.stdout)["trials"]
+    assert {(each["gsd"], each["words"]) for each in trials} == {
+        (0.5, "given"), (1.0, "given"), (0.5, "first"), (1.0, "first")
+    }  # fmt: skip
+    shares = [each["agreement"] for each in trials]
+    assert shares == sorted(shares, reverse=True)
+    assert 0 < shares[-1] < shares[0] <= 1
+    legend = load_legend(path)
+    assert legend.calibration.gsd == trials[0]["gsd"]
+    wanted = ("dark ground",) if trials[0]["words"] == "first" else ("dark ground", "soil")
+    assert legend.classes[0].words == wanted
+    again = library.calibrate_without_labels(
+        scene, CLASSES, tmp_path / "b.yaml", gsd=[0.5, 1], words=["given", "first"],
+        model=tiny_model,
+    )  # fmt: skip
+    assert [each.agreement for each in again] == shares
+
+
+def test_one_class_everywhere_agrees_wholly(make_scene, tmp_path, tiny_model):
+    spec = [{"name": "dark ground", "bias": 1000.0}, "bright ground"]
+    (found,) = library.calibrate_without_labels(
+        make_scene(shape=(70, 70)), spec, tmp_path / "a.yaml", gsd=[0.5], model=tiny_model
+    )
+    assert found.agreement == 1
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        ([], "Give --labels FILE, or --no-labels"),
+        (["--no-labels", "--labels", "few.gpkg"], "Give --labels FILE, or --no-labels"),
+        (["--labels", "few.gpkg", "--gsd", "1,2"], "Several --gsd and --words go with --no-labels"),
+        (["--no-labels", "--gsd", "-1"], "a pixel size is above 0"),
+        (["--no-labels", "--words", "best"], "no words 'best'"),
+        (["--no-labels", "--words", "tuned"], "tuned words are those of a set or a class file"),
+    ],
+)
+def test_what_does_not_go_together_is_refused(flags, message, scene, tmp_path, tiny_model, rsclip):
+    done = rsclip("calibrate", scene, "--classes", CLASSES, "-o", tmp_path / "t.yaml", "--model",
+                  tiny_model, *flags)  # fmt: skip
+    assert done.exit_code == 2
+    assert message in done.output
+    assert not (tmp_path / "t.yaml").exists()

@@ -1,17 +1,29 @@
-"""Classes written as the class file that gives them."""
+"""The class file that `calibrate` writes."""
 
 from pathlib import Path
 
 import yaml
 
+from rsclip.errors import OutputError
 from rsclip.words.legend import Legend
 
-__all__ = ["write_classes"]
+__all__ = ["check_class_file", "write_class_file"]
 
+_SUFFIXES = (".yaml", ".yml")
 _OF_MASKS = ("dtype", "nodata")
 
 
-def write_classes(path: Path, legend: Legend) -> None:
+def check_class_file(path: str | Path) -> None:
+    """Refuse a name that is none of a YAML file.
+
+    Raises:
+        OutputError: It is not.
+    """
+    if Path(path).suffix.lower() not in _SUFFIXES:
+        raise OutputError("a class file is YAML", where=path, remedy="End it in .yaml (-o).")
+
+
+def write_class_file(path: Path, legend: Legend) -> None:
     """Write a class file (YAML) that `load_legend` reads as the same classes.
 
     Args:
