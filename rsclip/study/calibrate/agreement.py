@@ -1,6 +1,5 @@
 """Without labels: at which pixel size, and by which words, does the model agree with itself?"""
 
-import contextlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,7 +10,7 @@ import torch
 from torch.nn.functional import interpolate
 
 from rsclip.config import ADAPT_OPTIONS, DEFAULT_LOGIT_SCALE, SegmentConfig, build_config
-from rsclip.errors import LegendError, OptionError
+from rsclip.errors import OptionError
 from rsclip.keywords import CalibrateKeywords
 from rsclip.methods.segmenter import Segmenter
 from rsclip.outputs.files.staging import Staging
@@ -22,7 +21,7 @@ from rsclip.scene.scene import gdal_env
 from rsclip.scene.working_grid import is_within_reach
 from rsclip.study.calibrate.class_file import check_class_file, write_class_file
 from rsclip.study.diagnose.windows import Sample, sample_windows
-from rsclip.study.variations import Variation, vary
+from rsclip.study.variations import vary
 from rsclip.types import FloatArray
 from rsclip.words.class_values import Layout
 from rsclip.words.legend import Legend, LegendSpec
@@ -79,7 +78,7 @@ def calibrate_without_labels(
         output: The class file, YAML.
         gsd: Pixel sizes in metres; empty: half, once and twice the one that `segment` works at.
         words: Some of "given", "first" (of each class alone) and "tuned" (of a set or a class
-            file); empty: all that the classes have.
+            file); empty: as given.
         config: Settings; `config.ADAPT_OPTIONS` but `gsd` are those that count.
         backbone: A ready model, in place of the configuration's.
         progress: Called with (windows done, windows in all), anew for each combination.
@@ -98,7 +97,7 @@ def calibrate_without_labels(
     settings = build_config({name: merged[name] for name in ADAPT_OPTIONS if name != "gsd"})
     outline = outline_of(settings, backbone)
     sizes = tuple(gsd) or _sizes(names[0], settings, outline.defaults)
-    every = _combinations(classes, settings, sizes, words)
+    every = vary(classes, settings.background, gsd=sizes, words=words)
     inputs = [*names, *files_read(every[0].classes.file, settings)]
     path = Path(output)
     with (
@@ -126,19 +125,6 @@ def calibrate_without_labels(
             replace(best.legend, calibration=replace(known, gsd=best.gsd or known.gsd)),
         )
         staging.publish()
-    return found
-
-
-def _combinations(
-    classes: LegendSpec, settings: SegmentConfig, sizes: Sequence[float], words: Sequence[str]
-) -> list[Variation]:
-    if words:
-        return vary(classes, settings.background, gsd=sizes, words=words)
-    found = vary(classes, settings.background, gsd=sizes)
-    if any(len(item.words) > 1 for item in found[0].classes.legend.foreground):
-        found += vary(classes, settings.background, gsd=sizes, words=["first"])
-    with contextlib.suppress(LegendError):
-        found += vary(classes, settings.background, gsd=sizes, words=["tuned"])
     return found
 
 
