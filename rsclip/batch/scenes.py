@@ -13,7 +13,7 @@ from rsclip.batch.manifest import read_extras
 from rsclip.errors import InputError, OptionError, OutputError
 from rsclip.files import expand, read_rows, read_text
 from rsclip.outputs.rasters.scores import SCORES
-from rsclip.scene.formats import raster_files
+from rsclip.scene.raster_files import raster_files
 from rsclip.scene.source import is_there, is_virtual, place_within, stem_of
 
 __all__ = ["LIST_SUFFIXES", "Entry", "find_scenes", "refuse_twins"]

@@ -12,7 +12,7 @@ from rsclip.config import SegmentConfig
 from rsclip.errors import RsclipError, collect_warnings, warn
 from rsclip.labelling.windows import WindowedModel, plan_grid
 from rsclip.run.job import Job
-from rsclip.run.model_defaults import apply_defaults
+from rsclip.run.working_pixel_size import apply_defaults
 from rsclip.types import FloatArray, ModelDefaults
 from rsclip.words.legend import Legend
 from rsclip.words.prompts import Query, class_queries, load_templates, owners_of

@@ -17,11 +17,11 @@ from rsclip.outputs.files.staging import Staging
 from rsclip.run.checkpoint import windows_done
 from rsclip.run.encoder import Model, ModelLoader, load_for_job, outline_of
 from rsclip.run.job import Job
-from rsclip.run.model_defaults import apply_defaults, warn_of_pixel_size
 from rsclip.run.pipeline import SceneRun
 from rsclip.run.resume import decide
 from rsclip.run.same_run import fingerprint, input_identity, settings_identity
 from rsclip.run.scenes_and_classes import ClassesRead
+from rsclip.run.working_pixel_size import apply_defaults, warn_of_pixel_size
 from rsclip.scene.scene import Scene, gdal_env
 from rsclip.scene.stretch import fit
 from rsclip.words.legend import LegendSpec

@@ -9,8 +9,8 @@ from rsclip.methods import parse_options
 from rsclip.methods.device import check_device
 from rsclip.model import model_outline
 from rsclip.run.memory import estimate_memory_mb
-from rsclip.run.model_defaults import apply_defaults, warn_of_pixel_size
 from rsclip.run.scenes_and_classes import open_scene
+from rsclip.run.working_pixel_size import apply_defaults, warn_of_pixel_size
 from rsclip.scene.scene import gdal_env
 from rsclip.scene.stretch import fit
 

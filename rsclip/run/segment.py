@@ -21,7 +21,6 @@ from rsclip.run.checkpoint import Checkpoint
 from rsclip.run.encoder import Model, ModelLoader, ModelOnDemand, load_model
 from rsclip.run.job import Job
 from rsclip.run.later_outputs import add_outputs
-from rsclip.run.model_defaults import apply_defaults, warn_of_pixel_size
 from rsclip.run.pipeline import Progress, SceneRun
 from rsclip.run.provenance import describe_outcome, describe_run
 from rsclip.run.resume import (
@@ -38,6 +37,7 @@ from rsclip.run.same_run import (
     settings_identity,
 )
 from rsclip.run.scenes_and_classes import ClassesRead, Source
+from rsclip.run.working_pixel_size import apply_defaults, warn_of_pixel_size
 from rsclip.scene.gdal import guarded, open_dataset
 from rsclip.scene.scene import Scene, gdal_env
 from rsclip.words.legend import Legend, LegendSpec

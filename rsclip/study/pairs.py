@@ -8,7 +8,7 @@ from pathlib import Path
 
 from rsclip.errors import InputError
 from rsclip.files import expand
-from rsclip.scene.formats import raster_files, raster_suffixes
+from rsclip.scene.raster_files import raster_files, raster_suffixes
 from rsclip.scene.source import is_virtual, stem_of
 
 __all__ = ["Pair", "find_pairs", "match_pattern", "pair_up", "refuse_none"]

@@ -6,7 +6,7 @@ from functools import cache
 import yaml
 
 from rsclip.files import config_path
-from rsclip.words.class_files import Draft
+from rsclip.words.class_words import Draft
 
 __all__ = ["bundled_background"]
 

@@ -1,4 +1,4 @@
-"""Class specifications as people write them: words on a line, and class files.
+"""Class files as people write them: lines of words, YAML, JSON or CSV.
 
 Everything here becomes a list of `Draft`, one a class, with the place it came from, so that
 whatever is wrong can be named. What classes mean to one another is checked in `legend`.
@@ -25,16 +25,14 @@ from rsclip.words.class_fields import (
     unique,
     without_semicolons,
 )
-from rsclip.words.colours import RGB
+from rsclip.words.class_words import Draft, draft_of_synonyms, with_signs
 
 __all__ = [
     "FILE_SUFFIXES",
-    "Draft",
     "Drafts",
     "check_english",
     "draft_of",
     "drafts_of_content",
-    "drafts_of_words",
     "read_class_file",
 ]
 
@@ -58,39 +56,6 @@ _MAX_BIAS = 1000.0
 _TRUE = frozenset({"true", "yes", "1"})
 _FALSE = frozenset({"false", "no", "0", ""})
 _COMMA_REMEDY = 'Write synonyms with "|", or give the class as `name:` and `words:`.'
-
-
-@dataclass(frozen=True, slots=True)
-class Draft:
-    """One class as written, its parts checked one by one.
-
-    Attributes:
-        name: As shown, any language.
-        words: English words, at least one; the first is the main one.
-        descriptions: English sentences used as whole prompts.
-        colour: (r, g, b) or None.
-        threshold: 0 to 1 or None.
-        background: Competes, but is written as 0.
-        where: The file and line, or the position.
-        tuned: English words that suit CLIP better, in place of `words` where they are asked for.
-        code: The data set's own value for the class, 0 to 65535, or None.
-        evidence: Rules on other bands (`rsclip.words.evidence_rules`), as written.
-        negatives: English words that speak against the class.
-        bias: Added to the class's logit.
-    """
-
-    name: str
-    words: tuple[str, ...]
-    where: str
-    descriptions: tuple[str, ...] = ()
-    colour: RGB | None = None
-    threshold: float | None = None
-    background: bool = False
-    tuned: tuple[str, ...] = ()
-    code: int | None = None
-    evidence: tuple[str, ...] = ()
-    negatives: tuple[str, ...] = ()
-    bias: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,22 +86,6 @@ def check_english(drafts: Sequence[Draft]) -> None:
                 )
 
 
-def drafts_of_words(text: str, where: str, *, background: bool = False) -> list[Draft]:
-    """Read "building|house, road": comma between classes, | between synonyms.
-
-    Raises:
-        LegendError: Nothing is there, or a class is empty.
-    """
-    if not text.strip():
-        raise LegendError(
-            "no classes", where=where, remedy='Give words such as "building|house, road, water".'
-        )
-    return [
-        _of_synonyms(part.split("|"), f"{where}, class {number}", background=background)
-        for number, part in enumerate(text.split(","), 1)
-    ]
-
-
 def draft_of(entry: object, where: str) -> Draft:
     """Read one class of a list: a string of synonyms, or a mapping of the class keys.
 
@@ -146,7 +95,7 @@ def draft_of(entry: object, where: str) -> Draft:
     if isinstance(entry, str):
         if "," in entry:
             raise LegendError(f"{entry!r} holds a comma", where=where, remedy=_COMMA_REMEDY)
-        return _of_synonyms(entry.split("|"), where)
+        return draft_of_synonyms(entry.split("|"), where)
     if isinstance(entry, Mapping):
         return _of_mapping(entry, where)
     if entry is None:
@@ -217,7 +166,7 @@ def _read_txt(text: str, path: Path) -> Drafts:
         content = " ".join(line.split()).partition(" #")[0].strip()
         if content and not content.startswith("#"):
             where = f"{path}, line {number}"
-            drafts.append(_of_synonyms(content.replace("|", ",").split(","), where))
+            drafts.append(draft_of_synonyms(content.replace("|", ",").split(","), where))
     return Drafts(drafts)
 
 
@@ -272,27 +221,9 @@ _READERS: Mapping[str, Callable[[str, Path], Drafts]] = {
 FILE_SUFFIXES: tuple[str, ...] = tuple(_READERS)
 
 
-def _of_synonyms(synonyms: Sequence[str], where: str, *, background: bool = False) -> Draft:
-    words, negatives = _of_signs([clean(word, where) for word in synonyms], where)
-    if not words:
-        raise LegendError(
-            "the class is empty", where=where, remedy="Write a word, or remove the separator."
-        )
-    return Draft(words[0], words, where, background=background, negatives=negatives)
-
-
-def _of_signs(texts: list[str], where: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Return words, and the negative ones, which are written "!word"."""
-    without_semicolons(texts, where)
-    negatives = [text.removeprefix("!").strip() for text in texts if text.startswith("!")]
-    if not all(negatives):
-        raise LegendError("a negative word is empty", where=where, remedy='Write "!shadow".')
-    return unique([text for text in texts if not text.startswith("!")]), unique(negatives)
-
-
 def _of_mapping(entry: Mapping[Any, Any], where: str) -> Draft:
     entry = _known_keys(entry, _CLASS_KEYS, where)
-    words, negatives = _of_signs(read_texts(entry.get("words"), "words", where), where)
+    words, negatives = with_signs(read_texts(entry.get("words"), "words", where), where)
     negatives += tuple(without_semicolons(read_texts(entry.get("not"), "not", where), where))
     name = entry.get("name")
     if name is not None:

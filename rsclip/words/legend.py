@@ -12,15 +12,14 @@ from rsclip.words.bundled_background import bundled_background
 from rsclip.words.calibration import Calibration
 from rsclip.words.class_files import (
     FILE_SUFFIXES,
-    Draft,
     Drafts,
     check_english,
     draft_of,
     drafts_of_content,
-    drafts_of_words,
     read_class_file,
 )
 from rsclip.words.class_sets import bundled_sets, set_file, variants
+from rsclip.words.class_words import Draft, drafts_of_words
 from rsclip.words.colours import RGB, UNCLASSIFIED_RGB, choose_colours
 
 __all__ = [

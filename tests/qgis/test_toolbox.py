@@ -250,7 +250,7 @@ PANEL = """
 import time
 from qgis.gui import QgsLayerTreeView, QgsMapCanvas
 from rsclip_qgis.dock import RsclipDock
-from rsclip_qgis.isolating import LegendClicks
+from rsclip_qgis.legend_clicks import LegendClicks
 scene, model, picture = sys.argv[1:4]
 layer = QgsRasterLayer(scene, 'scene')
 project.addMapLayer(layer)

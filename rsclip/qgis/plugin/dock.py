@@ -39,7 +39,7 @@ from qgis.PyQt.QtWidgets import (
 )
 
 from . import settings
-from .isolating import CLASS_MAP, isolate
+from .legend_clicks import CLASS_MAP, isolate
 from .process import ProcessError, run
 
 __all__ = ["RsclipDock"]

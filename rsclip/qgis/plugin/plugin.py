@@ -34,7 +34,7 @@ class RsclipPlugin:
         from qgis.PyQt.QtCore import Qt
 
         from .dock import RsclipDock
-        from .isolating import LegendClicks
+        from .legend_clicks import LegendClicks
 
         self.initProcessing()
         self._dock = RsclipDock(self._iface.mapCanvas(), self._iface.mainWindow())

@@ -12,7 +12,7 @@ from qgis.core import (
     QgsRasterLayer,
 )
 
-from .isolating import CLASS_MAP
+from .legend_clicks import CLASS_MAP
 
 # Key of an output -> the layer's name and whether it is seen at first; lowest in the group first.
 _LAYERS = {

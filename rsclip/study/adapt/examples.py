@@ -14,7 +14,7 @@ from rsclip.config import SegmentConfig
 from rsclip.errors import LegendError, SceneError, warn
 from rsclip.methods.segmenter import Segmenter
 from rsclip.run.encoder import Model
-from rsclip.run.model_defaults import apply_defaults, warn_of_pixel_size
+from rsclip.run.working_pixel_size import apply_defaults, warn_of_pixel_size
 from rsclip.scene.scene import Scene
 from rsclip.study.adapt.folds import Fold, make_folds
 from rsclip.study.adapt.labels import FewLabels

@@ -22,9 +22,9 @@ from rsclip.outputs.records.record import provenance_tags, write_record
 from rsclip.outputs.styles.qml import write_mask_qml
 from rsclip.run.encoder import Model, load_for_job, load_model, outline_of
 from rsclip.run.job import Job
-from rsclip.run.model_defaults import apply_defaults, warn_of_pixel_size
 from rsclip.run.pipeline import Counts, Progress, SceneRun
 from rsclip.run.provenance import describe_outcome, describe_run
+from rsclip.run.working_pixel_size import apply_defaults, warn_of_pixel_size
 from rsclip.scene.scene import Scene, gdal_env
 from rsclip.study.compare.agreement import Agreement, count_agreement
 from rsclip.study.compare.choices import Choice, parse_choices

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from rsclip.errors import SceneError
-from rsclip.scene.formats import raster_files, raster_suffixes
+from rsclip.scene.raster_files import raster_files, raster_suffixes
 from rsclip.scene.scene import Scene
 
 __all__ = ["find_scenes", "labels_of"]

@@ -14,8 +14,8 @@ from rsclip.config import SegmentConfig
 from rsclip.errors import InputError, OptionError, RsclipError, RsclipWarning, SceneError, warn
 from rsclip.labelling.windows import Grid, plan_grid
 from rsclip.model.outline import ModelOutline
-from rsclip.run.model_defaults import apply_defaults, warn_of_pixel_size
 from rsclip.run.scenes_and_classes import open_scene
+from rsclip.run.working_pixel_size import apply_defaults, warn_of_pixel_size
 from rsclip.scene.scene import Scene, gdal_env
 from rsclip.scene.stretch import fit
 from rsclip.study.diagnose.scenes import labels_of

@@ -19,8 +19,8 @@ from rsclip.outputs.polygons.formats import check_length
 from rsclip.outputs.polygons.frame_crs import FrameCRS
 from rsclip.outputs.polygons.gpkg_style import embed_qml
 from rsclip.run.encoder import load_model
-from rsclip.run.model_defaults import apply_defaults, warn_of_pixel_size
 from rsclip.run.scenes_and_classes import ClassesRead, files_read, open_scene
+from rsclip.run.working_pixel_size import apply_defaults, warn_of_pixel_size
 from rsclip.scene.gdal import GDAL_ERRORS
 from rsclip.scene.scene import Scene, gdal_env
 from rsclip.study.adapt.labels import read_labels

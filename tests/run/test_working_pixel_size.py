@@ -11,9 +11,9 @@ import rsclip
 from rsclip.config import DEFAULT_LOGIT_SCALE, SegmentConfig
 from rsclip.errors import collect_warnings
 from rsclip.files import data_path
-from rsclip.run.model_defaults import apply_defaults, warn_of_pixel_size
 from rsclip.run.plan import plan_scenes
 from rsclip.run.scene_report import describe_scene
+from rsclip.run.working_pixel_size import apply_defaults, warn_of_pixel_size
 from rsclip.scene.scene import Scene
 from rsclip.types import ModelDefaults
 
