@@ -15,8 +15,8 @@ from rsclip.keywords import CalibrateKeywords
 from rsclip.methods.segmenter import Segmenter
 from rsclip.outputs.files.staging import Staging
 from rsclip.run.encoder import Model, load_model, outline_of
-from rsclip.run.model_defaults import apply_defaults
 from rsclip.run.scenes_and_classes import files_read, open_scene
+from rsclip.run.working_pixel_size import apply_defaults
 from rsclip.scene.scene import gdal_env
 from rsclip.scene.working_grid import is_within_reach
 from rsclip.study.calibrate.class_file import check_class_file, write_class_file
