@@ -1,7 +1,6 @@
 """`rsclip adapt`: what few labels teach, as a small file beside the model."""
 
 import json
-import math
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -49,6 +48,9 @@ __all__ = ["command"]
     show_default=True,
     help="What is learned; auto: what cross-validation finds best, or nothing.",
 )
+@click.option(
+    "--report", metavar="FILE.html", help="Write a page: the scores, and windows before and after."
+)
 @config_flags(*ADAPT_OPTIONS)
 @config_file_option
 @progress_option
@@ -59,6 +61,7 @@ def command(
     classes: str,
     output: str,
     kind: str,
+    report: str | None,
     config_file: str | None,
     progress: str,
     quiet: bool,
@@ -83,7 +86,9 @@ def command(
 
         config = gather_config(config_file, flags)
         shown = ProgressLine(quiet=quiet, form=progress)
-        found = adapt(scenes, labels, classes, output, kind=kind, config=config, progress=shown)
+        found = adapt(
+            scenes, labels, classes, output, kind=kind, report=report, config=config, progress=shown
+        )
         shown.close()
         if as_json:
             from rsclip.outputs.records.record import to_plain
@@ -96,26 +101,11 @@ def command(
 
 def _show(found: "Adaptation") -> None:
     click.echo(f"{found.path}  ({found.kind})\n")
+    print_table(*found.table())
     if not found.candidates:
-        print_table(["class", "labels"], [[name, str(n)] for name, n in found.labels.items()])
         return
-    zero, chosen = found.candidates[0], found.chosen or found.candidates[0]
-    rows = [
-        [name, str(count), *(_with_spread(each.classes[at], each.spread[at])
-                             for each in (zero, chosen))]
-        for at, (name, count) in enumerate(found.labels.items())
-    ]  # fmt: skip
-    means = [_with_spread(each.miou, each.to_dict()["spread"]) for each in (zero, chosen)]
-    rows.append(["mean", str(sum(found.labels.values())), *means])
-    print_table(["class", "labels", "zero-shot", found.kind], rows)
     seconds = sum(found.seconds.values())
     click.echo(
         f"\nIoU of labels held out, %, +- the spread over {found.folds} folds; "
         f"{found.windows} windows, {seconds:.0f} s."
     )
-
-
-def _with_spread(value: float, spread: float) -> str:
-    if math.isnan(value):
-        return "-"
-    return f"{100 * value:.1f}" + ("" if math.isnan(spread) else f" +- {100 * spread:.1f}")

@@ -3,7 +3,6 @@
 import contextlib
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack
 
@@ -15,22 +14,26 @@ from rsclip.config import ADAPT_OPTIONS, SegmentConfig, build_config
 from rsclip.errors import OptionError, WriteError, warn
 from rsclip.geo.grid import pixel_size_m
 from rsclip.keywords import AdaptKeywords
+from rsclip.methods.segmenter import Segmenter
 from rsclip.outputs.files.staging import Staging
 from rsclip.outputs.records.record import to_plain
+from rsclip.outputs.styles.qml import write_text
 from rsclip.run.encoder import Model, load_model
 from rsclip.run.provenance import software
 from rsclip.run.scenes_and_classes import ClassesRead, files_read, open_scene
 from rsclip.scene.scene import Scene, gdal_env
+from rsclip.study.adapt.adaptation import Adaptation
 from rsclip.study.adapt.choosing import Candidate, best_of, validate
 from rsclip.study.adapt.examples import gather
 from rsclip.study.adapt.fitting import fit_adapter
 from rsclip.study.adapt.labels import read_labels
-from rsclip.words.legend import Legend, LegendSpec
+from rsclip.study.adapt.report import draw_windows, render_report
+from rsclip.words.legend import LegendSpec
 
 if TYPE_CHECKING:
     from rsclip.model import Backbone
 
-__all__ = ["AUTO", "Adaptation", "adapt"]
+__all__ = ["AUTO", "adapt"]
 
 AUTO = "auto"
 # What an adapter passes on to `segment`, unless the user says otherwise.
@@ -40,55 +43,6 @@ _CARRIED = (
 )  # fmt: skip
 
 
-@dataclass(frozen=True)
-class Adaptation:
-    """What few labels have taught.
-
-    Attributes:
-        path: The adapter's file.
-        kind: Its kind; "none" where the model is better without.
-        legend: Classes.
-        labels: Class -> number of its labels.
-        candidates: What cross-validation saw, the model as it is first; empty without it.
-        chosen: The candidate that was chosen, if it was validated.
-        folds: Number of folds.
-        windows: Windows that were encoded.
-        seconds: Stage -> wall time.
-    """
-
-    path: Path
-    kind: str
-    legend: Legend
-    labels: Mapping[str, int]
-    candidates: Sequence[Candidate]
-    chosen: Candidate | None
-    folds: int
-    windows: int
-    seconds: Mapping[str, float]
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return plain values, ready for JSON."""
-        shown = {"zero-shot": next(iter(self.candidates), None), self.kind: self.chosen}
-        classes = {
-            key: {
-                name: {"iou": iou, "spread": spread}
-                # Numbers of no label held out are NaN; behind the classes stands the background.
-                for name, iou, spread in zip(self.labels, each.classes, each.spread, strict=False)
-            }
-            for key, each in shown.items()
-            if each is not None
-        }
-        return {
-            "kind": self.kind,
-            "labels": dict(self.labels),
-            "folds": self.folds,
-            "candidates": [each.to_dict() for each in self.candidates],
-            "classes": classes,
-            "windows": self.windows,
-            "seconds": dict(self.seconds),
-        }
-
-
 def adapt(
     scenes: str | Path | Sequence[str | Path],
     labels: str | Path,
@@ -96,6 +50,7 @@ def adapt(
     output: str | Path,
     *,
     kind: str = AUTO,
+    report: str | Path | None = None,
     config: SegmentConfig | None = None,
     backbone: "Backbone | None" = None,
     progress: Callable[[int, int], None] | None = None,
@@ -112,6 +67,7 @@ def adapt(
         output: The adapter's file.
         kind: A kind (`rsclip.adapters.kinds.KINDS`), or "auto": what cross-validation finds best,
             the model as it is among the candidates.
+        report: An HTML page to write: the scores, and windows before and after.
         config: Settings; `config.ADAPT_OPTIONS` are those that count.
         backbone: A ready model, in place of the configuration's.
         progress: Called with (windows done, windows in all), anew for each scene.
@@ -129,6 +85,10 @@ def adapt(
             f"no kind {kind!r}", where="--kind", remedy=f"Choose {', '.join((AUTO, *KINDS))}."
         )
     path = Path(output)
+    if report is not None and Path(report).resolve() == path.resolve():
+        raise OptionError(
+            "it is the adapter's file", where=f"--report={report}", remedy="Choose another name."
+        )
     settings = _settings(config, options)
     read = ClassesRead.read(classes, settings.background)
     settings = read.legend.calibration.fill(settings)
@@ -140,8 +100,18 @@ def adapt(
         Staging(path.parent, places, overwrite=settings.overwrite, inputs=inputs) as staging,
         contextlib.ExitStack() as stack,
     ):
+        page = None
+        if report is not None:
+            own = Path(report)
+            page = stack.enter_context(
+                Staging(
+                    own.parent, {"report": own.name}, overwrite=settings.overwrite, inputs=inputs
+                )
+            )
         opened = [stack.enter_context(open_scene(name, settings)) for name in names]
         model = load_model(read.legend, settings, backbone)
+        encoder = model.encoder
+        assert isinstance(encoder, Segmenter)
         found = gather(opened, few, model, read.legend, settings, progress, must=kind == AUTO)
         task, folds, scale = found.task, found.folds, found.task.logit_scale
         encoded = time.perf_counter()
@@ -162,6 +132,10 @@ def adapt(
             write_adapter(staging.path("adapter"), adapter, to_plain(facts))
         except (OSError, SafetensorError) as error:
             raise WriteError(f"the adapter cannot be written ({error})", where=path) from error
+        if page is not None:
+            pictures = draw_windows(opened, few, encoder, adapter, task, read.legend, settings)
+            write_text(page.path("report"), render_report(done, few, pictures, read.legend))
+            page.publish()
         staging.publish()
     return done
 

@@ -1,19 +1,14 @@
 """A study as tables (CSV) and as one HTML page that holds everything itself."""
 
-import base64
 import csv
 import html
-import io
 import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
-from PIL import Image
 
 from rsclip.methods.lastblock import ATTENTIONS
 from rsclip.outputs.files.disk import write_error
@@ -25,10 +20,11 @@ from rsclip.study.diagnose.layers import PARTS, LayerStatistics
 from rsclip.study.diagnose.page import FOOTER, STYLE
 from rsclip.study.diagnose.plots import bar_chart, line_chart
 from rsclip.study.diagnose.sweeps import NORMALISED, Score
-from rsclip.types import BoolArray, FloatArray, Window
-from rsclip.words.legend import UNCLASSIFIED, Legend
+from rsclip.study.window_maps import Picture, draw_maps
+from rsclip.types import Window
+from rsclip.words.legend import Legend
 
-__all__ = ["NAMES", "Picture", "write_report", "write_tables"]
+__all__ = ["NAMES", "write_report", "write_tables"]
 
 NAMES = {
     "report": "report.html",
@@ -42,26 +38,11 @@ NAMES = {
 }
 """Key -> file name of every output; the record last, as the mark of completeness."""
 
-_UNKNOWN = (205, 205, 205)
-_EMPTY = (238, 238, 238)
+_MAPS = (
+    "<p>From X_res, X_attn and X_sum of the last layer (attention q-k), and as ClearCLIP has it "
+    "(X_attn of q-q).</p>"
+)
 _SPREAD = 4  # layers whose residual's channels are drawn
-
-
-@dataclass(frozen=True, slots=True)
-class Picture:
-    """A window to be shown.
-
-    Attributes:
-        image: float32 (3, h, w) in 0..1.
-        valid: bool (h, w).
-        truth: int32 (h, w) as in a `Sample`, or None.
-        labels: Name -> legend values (h, w).
-    """
-
-    image: FloatArray
-    valid: BoolArray
-    truth: NDArray[np.int32] | None
-    labels: Mapping[str, NDArray[np.int64]]
 
 
 def write_tables(
@@ -137,7 +118,7 @@ def write_report(
     if scores:
         sections.append(("scores", "Scores", _scores(scores, record["model"]["name"])))
     if pictures and legend is not None:
-        sections.append(("maps", "Label maps", _maps(pictures, legend)))
+        sections.append(("maps", "Label maps", _MAPS + draw_maps(pictures, legend)))
     sections.append(("record", "How it was made", _record(record)))
     model = record["model"]
     count = len(record["windows"])
@@ -274,54 +255,6 @@ def _ablation(cells: Mapping[tuple[str, str], float], kept: Sequence[str]) -> st
         "attention; ClearCLIP is qq with neither</caption>"
         f'<thead><tr><th scope="col">kept</th>{head}</tr></thead>'
         f"<tbody>{rows}</tbody></table></div>"
-    )
-
-
-def _maps(pictures: Sequence[Picture], legend: Legend) -> str:
-    figures = []
-    for number, each in enumerate(pictures, 1):
-        pixels = (each.image.transpose(1, 2, 0) * 255).round().clip(0, 255).astype(np.uint8)
-        shown = {"image": np.where(each.valid[..., None], pixels, np.uint8(_EMPTY[0]))}
-        if each.truth is not None:
-            shown["truth"] = _paint(each.truth, legend, np.ones_like(each.valid))
-        for name, labels in each.labels.items():
-            shown[name] = _paint(labels, legend, each.valid)
-        figures += [_figure(name, number, array) for name, array in shown.items()]
-    colours = [(item.name, item.colour) for item in legend.foreground]
-    truths = [each.truth for each in pictures if each.truth is not None]
-    if legend.background or any((truth == UNCLASSIFIED).any() for truth in truths):
-        colours.append(("other", legend.colours[UNCLASSIFIED]))
-    if any((truth < 0).any() for truth in truths):
-        colours.append(("unknown", _UNKNOWN))
-    entries = "".join(
-        f'<li><span class="swatch" style="background:rgb{colour}"></span>{html.escape(name)}</li>'
-        for name, colour in colours
-    )
-    return (
-        "<p>From X_res, X_attn and X_sum of the last layer (attention q-k), and as ClearCLIP has "
-        f'it (X_attn of q-q).</p><div class="wide"><div class="maps">{"".join(figures)}</div></div>'
-        f'<ul class="legend">{entries}</ul>'
-    )
-
-
-def _paint(labels: NDArray[Any], legend: Legend, valid: BoolArray) -> NDArray[np.uint8]:
-    painted = np.full((*labels.shape, 3), _UNKNOWN, np.uint8)
-    for value, colour in legend.colours.items():
-        painted[labels == value] = colour
-    painted[~valid] = _EMPTY
-    return painted
-
-
-def _figure(name: str, number: int, pixels: NDArray[np.uint8]) -> str:
-    data = io.BytesIO()
-    if name == "image":
-        Image.fromarray(pixels).save(data, "WEBP", quality=88)
-    else:
-        Image.fromarray(pixels).save(data, "WEBP", lossless=True)
-    text = base64.b64encode(data.getvalue()).decode("ascii")
-    return (
-        f'<figure><img src="data:image/webp;base64,{text}" alt="{name} of window {number}">'
-        f"<figcaption>{name}</figcaption></figure>"
     )
 
 

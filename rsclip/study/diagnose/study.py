@@ -31,7 +31,7 @@ from rsclip.run.encoder import warn_of_unknown_words
 from rsclip.run.provenance import software, utc_now, without_secrets
 from rsclip.run.scenes_and_classes import files_read
 from rsclip.study.diagnose.layers import LayerStatistics, LayerStudy
-from rsclip.study.diagnose.report import NAMES, Picture, write_report, write_tables
+from rsclip.study.diagnose.report import NAMES, write_report, write_tables
 from rsclip.study.diagnose.scenes import find_scenes
 from rsclip.study.diagnose.sweeps import (
     CLEARCLIP,
@@ -42,6 +42,7 @@ from rsclip.study.diagnose.sweeps import (
     find_variants,
 )
 from rsclip.study.diagnose.windows import Sample, sample_windows
+from rsclip.study.window_maps import Picture
 from rsclip.words.class_values import Layout
 from rsclip.words.legend import Legend, LegendSpec, class_file, load_legend
 from rsclip.words.prompts import class_queries, load_templates

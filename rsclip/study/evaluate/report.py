@@ -45,8 +45,23 @@ def write_page(path: Path, found: Evaluation, errors: bytes) -> None:
     write_text(path, page_of(title, f"Compared with {Path(found.labels).name}", sections))
 
 
-def page_of(title: str, subtitle: str, sections: Sequence[Section]) -> str:
-    """Return a page of sections; title and subtitle are plain text."""
+def page_of(
+    title: str,
+    subtitle: str,
+    sections: Sequence[Section],
+    *,
+    footer: str = "Every number stands in the CSV and JSON files beside this page.",
+    columns: int = 1,
+) -> str:
+    """Return a page of sections.
+
+    Args:
+        title: Plain text, as `subtitle` is.
+        subtitle: What stands below it.
+        sections: In their order.
+        footer: HTML.
+        columns: Pictures beside one another.
+    """
     return render_page(
         title,
         html.escape(subtitle),
@@ -57,8 +72,8 @@ def page_of(title: str, subtitle: str, sections: Sequence[Section]) -> str:
             f"{body}</section>"
             for key, name, body in sections
         ),
-        "Every number stands in the CSV and JSON files beside this page.",
-        style=STYLE.substitute(columns=1),
+        footer,
+        style=STYLE.substitute(columns=columns),
     )
 
 

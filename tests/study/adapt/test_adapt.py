@@ -1,12 +1,16 @@
 """`adapt`: from a scene and a few labels to an adapter that `segment` takes."""
 
+import base64
+import io
 import json
+import re
 
 import geopandas
 import numpy as np
 import pytest
 import rasterio
 import shapely
+from PIL import Image
 
 import rsclip as library
 from rsclip.config import SegmentConfig
@@ -103,6 +107,36 @@ def test_the_command_is_the_library(scene, few, adapter, tmp_path, tiny_model, r
     one, other = (rasterio.open(tmp_path / folder / "scene_mask.tif") for folder in "ab")
     with one, other:
         assert (one.read() == other.read()).all()
+
+
+def test_the_report_shows_windows_before_and_after(scene, few, tmp_path, tiny_model, rsclip):
+    page = tmp_path / "pages/r.html"
+    flags = (
+        "--labels", few, "--classes", CLASSES, "-o", tmp_path / "y.adapter", "--kind", "linear",
+        "--model", tiny_model,
+    )  # fmt: skip
+    done = rsclip("adapt", scene, *flags, "--report", page)
+    assert done.exit_code == 0, done.output
+    pictures = re.findall(r'src="data:image/webp;base64,([^"]+)" alt="(\w+) of', page.read_text())
+    shown = {}
+    for data, name in pictures:
+        image = Image.open(io.BytesIO(base64.b64decode(data))).convert("RGB")
+        shown.setdefault(name, []).append(np.asarray(image, int))
+    assert [*shown] == ["image", "truth", "before", "after"]
+    assert len(shown["after"]) == 6
+    # At the labels, colours are those of the labels more often than before.
+    known = [(each != 205).any(axis=-1) for each in shown["truth"]]
+    before, after = (
+        np.mean(np.concatenate([
+            (one[at] == true[at]).all(axis=-1)
+            for one, true, at in zip(shown[name], shown["truth"], known, strict=True)
+        ]))
+        for name in ("before", "after")
+    )  # fmt: skip
+    assert after > before + 0.1
+    refused = rsclip("adapt", scene, *flags, "--overwrite", "--report", tmp_path / "y.adapter")
+    assert refused.exit_code == 2
+    assert "it is the adapter's file" in refused.output
 
 
 def test_labels_do_not_depend_on_area_or_batch(scene, adapter, tmp_path):
