@@ -10,6 +10,7 @@ import shapely
 from PIL import Image
 
 from rsclip.qgis.installing import executable
+from rsclip.version import __version__
 from tests.conftest import qgis_environment
 
 SEGMENT = """
@@ -76,6 +77,35 @@ def test_cancel_ends_the_process_and_leaves_nothing(in_profile, make_scene, tiny
     assert said[0].startswith("info: Interrupted: no half-made output was left behind.")
     assert layers == []
     assert not list(out.glob("scene_*"))
+
+
+MUTE = """
+import threading
+from qgis.core import QgsSettings
+scene, program, out = sys.argv[1:4]
+QgsSettings().setValue('Processing/Configuration/RSCLIP_EXECUTABLE', program)
+algorithm = QgsApplication.processingRegistry().createAlgorithmById('rsclip:segment')
+said = []
+for seconds in (0, 1):
+    feedback = Feedback()
+    threading.Timer(seconds, feedback.cancel).start()
+    results, ok = algorithm.create().run({'INPUT': scene, 'CLASSES': 'a, b', 'OUTPUT': out},
+                                         QgsProcessingContext(), feedback)
+    said.append([results, feedback.said])
+"""
+
+
+def test_a_process_that_ends_without_a_word_is_told_as_cancelled(in_profile, make_scene, tmp_path):
+    """A signal may come before rsclip can hear it."""
+    program = tmp_path / "rsclip"
+    program.write_text(
+        f'#!/bin/sh\n[ "$1" = --version ] && exec echo "rsclip, version {__version__}"\n'
+        "exec sleep 100\n"
+    )
+    program.chmod(0o755)
+    for results, said in in_profile(MUTE, make_scene(), program, tmp_path / "out"):
+        assert results == {}
+        assert said == ["info: Interrupted: the process was ended."]
 
 
 OTHERS = """
