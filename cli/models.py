@@ -26,7 +26,7 @@ def command() -> None:
     """Models: list them, fetch their weights, describe them, carry them to another machine.
 
     NAME is nano, ARCH/TAG as open_clip has it (ViT-B-16/openai), an alias (remoteclip-l14), a
-    folder in open_clip's form, or hf-hub:OWNER/NAME.
+    folder in open_clip's form, hf-hub:OWNER/NAME, or a second ViT for --affinity (dinov2-vits14).
     """
 
 
@@ -118,21 +118,13 @@ def _here(item: dict[str, Any]) -> str:
 
 
 def _lines(facts: dict[str, Any]) -> list[tuple[str, str]]:
-    image, text = facts["image_tower"], facts["text_tower"]
+    image = facts["image_tower"]
     lines = [
         ("model", facts["name"]),
         ("image tower", f"ViT, {image['layers']} blocks of width {image['width']}"),
         ("patch", f"{facts['patch']} pixels"),
         ("window", f"{facts['image']} pixels"),
-        (
-            "text tower",
-            f"{text['layers']} blocks of width {text['width']}, {text['context']} tokens",
-        ),
-        ("features", f"{facts['dimensions']} dimensions"),
-        ("activation", facts["activation"]),
-        ("mean", ", ".join(f"{value:g}" for value in facts["mean"])),
-        ("std", ", ".join(f"{value:g}" for value in facts["std"])),
-        *_own_defaults(facts),
+        *(_of_clip(facts) if "text_tower" in facts else _of_second_vit(facts)),
         ("licence", facts["licence"] or "unknown"),
         ("source", facts["source"] or "unknown"),
     ]
@@ -150,6 +142,26 @@ def _lines(facts: dict[str, Any]) -> list[tuple[str, str]]:
     if facts["damaged"]:
         here.append(("damaged", f"`rsclip models fetch {shlex.quote(facts['name'])}` mends it"))
     return [*lines, *here]
+
+
+def _of_second_vit(facts: dict[str, Any]) -> list[tuple[str, str]]:
+    return [
+        ("timm's name", facts["timm"]),
+        ("use", f"--method proxyclip --affinity {facts['name']}, beside a CLIP"),
+    ]
+
+
+def _of_clip(facts: dict[str, Any]) -> list[tuple[str, str]]:
+    text = facts["text_tower"]
+    tower = f"{text['layers']} blocks of width {text['width']}, {text['context']} tokens"
+    return [
+        ("text tower", tower),
+        ("features", f"{facts['dimensions']} dimensions"),
+        ("activation", facts["activation"]),
+        ("mean", ", ".join(f"{value:g}" for value in facts["mean"])),
+        ("std", ", ".join(f"{value:g}" for value in facts["std"])),
+        *_own_defaults(facts),
+    ]
 
 
 def _own_defaults(facts: dict[str, Any]) -> list[tuple[str, str]]:

@@ -29,8 +29,8 @@ __all__ = [
 
 GROUPS: Mapping[str, tuple[str, ...]] = {
     "Model and words": (
-        "model", "weights", "method", "method_option", "adapter", "templates", "background",
-        "device", "precision", "batch_size", "max_memory",
+        "model", "weights", "method", "method_option", "affinity", "adapter", "templates",
+        "background", "device", "precision", "batch_size", "max_memory",
     ),
     "Reading the scene": ("aoi", "gsd", "bidx", "stretch", "nodata", "on_read_error"),
     "Windows": ("window", "stride", "overlap", "preset", "blend", "tta"),

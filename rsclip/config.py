@@ -31,6 +31,7 @@ __all__ = [
     "POLYGON_OPTIONS",
     "PRESETS",
     "READ_OPTIONS",
+    "SELF",
     "SHAPE_OPTIONS",
     "STUDY_OPTIONS",
     "STUDY_SEED",
@@ -61,6 +62,8 @@ DEFAULT_BLEND = "hann"
 DEFAULT_LOGIT_SCALE = 50.0
 """Of models that state none of their own."""
 DEFAULT_METHOD = "clearclip"
+SELF = "self"
+"""The affinity of the CLIP itself."""
 DEFAULT_STRETCH = "percentile:2,98"
 """Stretch of scenes that are not 8-bit."""
 
@@ -69,7 +72,6 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
     "balanced": {"overlap": 0.5},
     "paper": {"overlap": 0.5, "blend": "mean"},
 }
-
 
 POLYGON_OPTIONS = ("simplify", "smooth", "orthogonal", "min_area", "sieve", "overwrite")
 """The fields of `SegmentConfig` that polygons of a finished mask heed."""
@@ -92,12 +94,11 @@ STUDY_OPTIONS = (
 )  # fmt: skip
 """The fields that a study of a model reads."""
 COMPARE_OPTIONS = (
-    "model", "weights", "adapter", "templates", "background", "window", "stride", "overlap",
-    "preset", "blend", "synonyms", "decorrelate", "logit_scale", "threshold", "area_threshold",
-    "score", "refine", "evidence",
-    "bands", "rasters", "gsd", "resample_output", "bidx", "stretch", "nodata", "aoi",
-    "on_read_error", "device", "precision", "tta", "batch_size", "max_memory", "sieve",
-    "overwrite",
+    "model", "weights", "affinity", "adapter", "templates", "background", "window", "stride",
+    "overlap", "preset", "blend", "synonyms", "decorrelate", "logit_scale", "threshold",
+    "area_threshold", "score", "refine", "evidence", "bands", "rasters", "gsd",
+    "resample_output", "bidx", "stretch", "nodata", "aoi", "on_read_error", "device",
+    "precision", "tta", "batch_size", "max_memory", "sieve", "overwrite",
 )  # fmt: skip
 """The fields that a comparison of methods reads."""
 EVALUATE_OPTIONS = (
@@ -155,6 +156,10 @@ class SegmentConfig:
     method_option: Mapping[str, Any] = _option(
         {}, "Option of the method; repeatable. `rsclip methods NAME` explains them.", "NAME=VALUE"
     )
+    affinity: str | None = _option(
+        None, "Which patches belong together, for proxyclip: self, or a second ViT by name or file "
+        "(dinov2-vits14).", "MODEL",
+    )  # fmt: skip
     adapter: str | None = _option(
         None, "What few labels have taught (rsclip adapt); it brings classes and settings.", "FILE"
     )
@@ -204,18 +209,13 @@ class SegmentConfig:
         "class", "Score: softmax over classes, or over all words as in the papers."
     )
     refine: str | None = _option(
-        None,
-        "Draw class borders to the edges of the image: pamr, or pamr:D,D,... with other dilations "
-        "than 1,2,4,8 pixels.",
-        "METHOD",
-    )
+        None, "Draw class borders to the edges of the image: pamr, or pamr:D,D,... with other "
+        "dilations than 1,2,4,8 pixels.", "METHOD",
+    )  # fmt: skip
     gsd: float | None = _option(
-        None,
-        "Work at this pixel size; labels come back on the scene's grid [default: the scene's own, "
-        "or the nearest that the model was trained at].",
-        "METRES",
-        (1e-6, 1e6),
-    )
+        None, "Work at this pixel size; labels come back on the scene's grid [default: the scene's "
+        "own, or the nearest that the model was trained at].", "METRES", (1e-6, 1e6),
+    )  # fmt: skip
     resample_output: OutputGrid = _option(
         "scene", "Grid of the outputs: the scene's own, or with --gsd the working one."
     )
@@ -273,11 +273,9 @@ class SegmentConfig:
         None, "Drop polygons and fill holes of less than this, in square metres.", "M2", (0, 1e15)
     )
     evidence: str | None = _option(
-        None,
-        "Rules on other bands, such as ndwi > 0.05, that count for a class: auto (the bundled ones "
-        "too), a YAML file, or none [default: those in the class file].",
-        "RULES",
-    )
+        None, "Rules on other bands, such as ndwi > 0.05, that count for a class: auto (the "
+        "bundled ones too), a YAML file, or none [default: those in the class file].", "RULES",
+    )  # fmt: skip
     bands: str | None = _option(
         None,
         "Bands by name for such rules, beside those that the file names: nir=4,swir=6.",

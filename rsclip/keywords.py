@@ -62,6 +62,7 @@ class _Area(TypedDict, total=False):
 
 
 class _Labels(_Overlap, total=False):
+    affinity: str | Path | None
     adapter: str | Path | None
     preset: Preset | None
     threshold: float | None

@@ -311,7 +311,7 @@ def _plain_spec(spec: LegendSpec) -> Any:
 def _portable(settings: dict[str, Any]) -> dict[str, Any]:
     """Return settings with files by their full path."""
     full = dict(settings)
-    for name in ("model", "weights", "adapter", "aoi"):
+    for name in ("model", "weights", "affinity", "adapter", "aoi"):
         # An area of interest may also be a text, too long for the name of a file.
         with contextlib.suppress(OSError, ValueError):
             if name in full and (path := expand(full[name])).exists():

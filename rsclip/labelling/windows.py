@@ -135,11 +135,15 @@ def _nearest_multiple(size: int, patch: int) -> int:
 
 
 class WindowedModel(Protocol):
-    """The sizes of a model that decide where its windows lie."""
+    """The sizes of a model that decide where its windows lie.
+
+    Where patches of two sizes meet in a window, the model has `window_unit` besides: windows are
+    multiples of it, in pixels.
+    """
 
     @property
     def patch(self) -> int:
-        """Side of a patch in pixels."""
+        """Side of a cell of its similarities in pixels."""
 
     @property
     def window(self) -> Shape:
@@ -158,13 +162,21 @@ def plan_grid(shape: Shape, model: WindowedModel, config: SegmentConfig) -> Grid
     patch = model.patch
     window = (config.window, config.window) if config.window else model.window
     overlap = DEFAULT_OVERLAP if config.overlap is None else config.overlap
+    unit = getattr(model, "window_unit", patch)
 
     def lay(window: Shape, stride: int | None) -> Grid:
         steps = choose_stride(window, patch, stride=stride, overlap=overlap)
         return Grid(shape, window, steps, patch)
 
+    if unit != patch and any(side % unit for side in window):
+        raise OptionError(
+            f"a window of {max(window)} pixels is not whole patches of both models, of "
+            f"{patch} pixels and the CLIP's",
+            where="--window",
+            remedy=f"The nearest is {_nearest_multiple(max(window), unit)}.",
+        )
     grid = lay(window, config.stride)
-    largest = max(-(-max(shape) // patch) * patch, *model.window)
+    largest = -(-max(*shape, *model.window) // unit) * unit
     if window[0] <= largest or not config.window:
         return grid
     return lay((largest, largest), config.stride and min(config.stride, largest))

@@ -9,7 +9,7 @@ from typing import Any
 from rsclip.errors import OptionError, warn
 from rsclip.fields import nearest
 from rsclip.method_files import names_a_file
-from rsclip.methods import clipsurgery, gem, scclip
+from rsclip.methods import clipsurgery, gem, proxyclip, scclip
 from rsclip.methods.base import DenseFeatures, Method, MethodOptions
 from rsclip.methods.lastblock import LAST_BLOCK_METHODS
 from rsclip.methods.options import describe_options, option, read_options
@@ -38,7 +38,7 @@ __all__ = [
 METHODS: dict[str, Method] = {
     method.name: method
     for method in sorted(
-        (*LAST_BLOCK_METHODS, clipsurgery.METHOD, gem.METHOD, scclip.METHOD),
+        (*LAST_BLOCK_METHODS, clipsurgery.METHOD, gem.METHOD, proxyclip.METHOD, scclip.METHOD),
         key=lambda method: method.name,
     )
 }

@@ -14,7 +14,7 @@ from rsclip.types import Shape
 if TYPE_CHECKING:
     from torch import Tensor
 
-__all__ = ["changed_blocks", "gaussian", "merge_heads", "split_heads"]
+__all__ = ["changed_blocks", "gaussian", "merge_heads", "scaled_layer", "split_heads"]
 
 
 def split_heads(block: Any, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -59,3 +59,12 @@ def changed_blocks(depth: int, blocks: int, method: str) -> int:
             remedy=f"blocks=N, N up to {depth}.",
         )
     return depth - blocks
+
+
+# Layer numbers are those of SC-CLIP's paper, for a model of so many blocks.
+_PAPER_DEPTH = 12
+
+
+def scaled_layer(layer: int, depth: int) -> int:
+    """Return the layer of a model of `depth` blocks that stands for one of a model of 12."""
+    return round(layer * depth / _PAPER_DEPTH)

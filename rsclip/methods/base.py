@@ -85,6 +85,7 @@ class Method:
             function of the same name adds it).
         pair_matrices: How many float32 values for every two patches of an image it holds at once,
             beyond what a block of the model does; as measured.
+        takes_affinity: It reads `Trunk.affinity`; its features may lie on that grid.
         exact_positions: It resizes position embeddings to the exact size, antialiased.
         compare: Maps (features, text, options) to similarities (B, Q, h, w).
     """
@@ -96,6 +97,7 @@ class Method:
     features: Callable[[Trunk, Any], DenseFeatures]
     first_block: Callable[[int, Any], int] = _last_block
     pair_matrices: int = 0
+    takes_affinity: bool = False
     exact_positions: bool = False
     compare: Callable[[DenseFeatures, Tensor, Any], Tensor] = cosine
 
@@ -136,7 +138,8 @@ class Method:
             features = self.features(trunk, options)
         # Cosines are never rounded to half precision.
         similarities = self.compare(features, text, options)
-        wanted = (len(features.tokens), len(text), *trunk.grid)
+        grid = tuple(features.tokens.shape[1:3]) if self.takes_affinity else trunk.grid
+        wanted = (len(features.tokens), len(text), *grid)
         if similarities.shape != wanted:
             raise OptionError(
                 f"the method {self.name} gives similarities of shape {tuple(similarities.shape)}, "

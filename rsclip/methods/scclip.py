@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from rsclip.errors import OptionError
-from rsclip.methods.attention import merge_heads, split_heads
+from rsclip.methods.attention import merge_heads, scaled_layer, split_heads
 from rsclip.methods.base import DenseFeatures, Method, MethodOptions
 from rsclip.methods.options import option
 from rsclip.methods.outliers import mend, outliers
@@ -31,8 +31,6 @@ if TYPE_CHECKING:
 
 __all__ = ["METHOD", "SelfCalibratedOptions"]
 
-# Layer numbers are the paper's, for a model of so many blocks.
-_PAPER_DEPTH = 12
 _SHARPNESS = 3.0
 
 
@@ -85,14 +83,14 @@ class _Layers:
                 remedy=f"multi_start=N, N below {options.multi_end}.",
             )
 
-        def scaled(layer: int) -> int:
-            return round(layer * depth / _PAPER_DEPTH)
-
         # Rounding may lead a shallow model past what it has, or leave no layer in the sum.
         last = depth - 2
-        start = min(scaled(options.multi_start), last)
-        stop = min(max(scaled(options.multi_end), start + 1), last + 1)
-        pre, post = (min(scaled(layer), last) for layer in (options.pre_layer, options.post_layer))
+        start = min(scaled_layer(options.multi_start, depth), last)
+        stop = min(max(scaled_layer(options.multi_end, depth), start + 1), last + 1)
+        pre, post = (
+            min(scaled_layer(layer, depth), last)
+            for layer in (options.pre_layer, options.post_layer)
+        )
         return cls(pre + 1, post + 1, start + 1, stop + 1)
 
     @property

@@ -1,5 +1,7 @@
 """Images to similarities: backbone, method and text features together, batched, on a device."""
 
+import functools
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -15,7 +17,7 @@ from rsclip.methods import Method, first_block, get_method, parse_options
 from rsclip.methods.batch_size import automatic_batch
 from rsclip.methods.device import parse_device
 from rsclip.methods.flips import mean_of_views
-from rsclip.model import Backbone, Trunk
+from rsclip.model import Backbone, SecondVit, Trunk
 from rsclip.types import FloatArray, Shape
 
 __all__ = [
@@ -65,13 +67,16 @@ class Segmenter:
         others: Further methods, each with its options. Their similarities follow as further
             channels, Q each; the blocks that methods leave alone run once for all.
         adapter: Changes the similarities that `method` gives, not those of `others`.
+        second: A second ViT for methods that take an affinity; the similarities then lie on its
+            grid.
 
     Attributes:
         device: The device in use.
         text_features: float32 (Q, D) on the device, L2-normalised.
 
     Raises:
-        InputError: The method, an option, the device, the precision or the text does not fit.
+        InputError: The method, an option, the device, the precision or the text does not fit, or
+            a method has no use for the second ViT.
     """
 
     def __init__(
@@ -86,10 +91,14 @@ class Segmenter:
         tta: Tta = "none",
         others: Sequence[tuple[str, Any]] = (),
         adapter: Adapter | None = None,
+        second: SecondVit | None = None,
     ) -> None:
         self._tta: Tta = tta
         self._readings = [_reading(*each, backbone.depth) for each in ((method, options), *others)]
+        if second is not None:
+            _check_affinity([each.method for each in self._readings], second, backbone)
         self.device = place(backbone, device, precision)
+        self._second = None if second is None else second.to(self.device)
         self._adapter = None if adapter is None else adapter.to(self.device)
         self._precision = precision
         self._backbone = backbone
@@ -99,8 +108,13 @@ class Segmenter:
 
     @property
     def patch(self) -> int:
-        """Side of a patch in pixels."""
-        return self._backbone.patch
+        """Side of a cell of the similarities in pixels: a patch, of the second ViT if any."""
+        return self._backbone.patch if self._second is None else self._second.patch
+
+    @property
+    def window_unit(self) -> int:
+        """Pixels that windows are multiples of."""
+        return math.lcm(self._backbone.patch, self.patch)
 
     @property
     def window(self) -> Shape:
@@ -136,9 +150,10 @@ class Segmenter:
                 f"images of shape {images.shape}", where="images", remedy="It is (B, 3, H, W)."
             )
         tensor = torch.from_numpy(np.ascontiguousarray(images, np.float32))
-        rows, cols = self._backbone.grid(tensor)
+        self._backbone.grid(tensor)
         if not len(tensor):
-            return np.empty((0, self.queries, rows, cols), np.float32)
+            cells = (side // self.patch for side in images.shape[2:])
+            return np.empty((0, self.queries, *cells), np.float32)
         # Another segmenter may have moved a shared backbone meanwhile.
         self._backbone.to(self.device, self._precision)
         result = np.concatenate(list(self._in_batches(tensor)))
@@ -203,7 +218,11 @@ class Segmenter:
     @torch.inference_mode()
     def _encode(self, images: Tensor) -> FloatArray:
         backbone = self._backbone
-        normalised = backbone.normalise(images.to(self.device))
+        images = images.to(self.device)
+        normalised = backbone.normalise(images)
+        affinity = None
+        if self._second is not None:
+            affinity = functools.cache(functools.partial(self._second.features, images))
         # On the grid it was trained on, a model has its positions without resizing: one trunk for
         # all. Elsewhere methods that resize them otherwise have their own.
         grid = backbone.grid(normalised)
@@ -219,7 +238,9 @@ class Segmenter:
                     for each in self._readings
                     if (resized and each.method.exact_positions) == exact
                 )
-                trunks[exact] = Trunk(backbone, normalised, first=first, exact_positions=exact)
+                trunks[exact] = Trunk(
+                    backbone, normalised, first=first, exact_positions=exact, affinity=affinity
+                )
             of_method = reading.method.similarities(
                 trunks[exact],
                 self.text_features,
@@ -230,7 +251,8 @@ class Segmenter:
         return found[0] if len(found) == 1 else np.concatenate(found, axis=1)
 
     def _automatic_batch(self, shape: Shape) -> int:
-        tokens = 1 + (shape[0] // self.patch) * (shape[1] // self.patch)
+        patch = min(self.patch, self._backbone.patch)
+        tokens = 1 + (shape[0] // patch) * (shape[1] // patch)
         return automatic_batch(
             tokens,
             self._backbone.width,
@@ -267,6 +289,19 @@ def _reading(name: str, options: Any, depth: int) -> _Reading:
     if options is None or isinstance(options, Mapping):
         options = parse_options(name, options)
     return _Reading(method, options, first_block(name, options, depth))
+
+
+def _check_affinity(methods: Sequence[Method], second: SecondVit, backbone: Backbone) -> None:
+    """Refuse a second ViT that a method would not use, or that would give it another grid."""
+    without = [method.name for method in methods if not method.takes_affinity]
+    if without and (len(without) == len(methods) or second.patch != backbone.patch):
+        raise OptionError(
+            f"{without[0]} takes no affinity of another model",
+            where="--affinity",
+            remedy="Use it with --method=proxyclip; methods on another grid run apart."
+            if len(without) < len(methods)
+            else "Use it with --method=proxyclip.",
+        )
 
 
 def _warn_of_memory(device: torch.device) -> None:

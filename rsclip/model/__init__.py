@@ -11,12 +11,14 @@ from rsclip.model.weights.find import model_outline, paths_behind
 
 if TYPE_CHECKING:
     from rsclip.model.backbone import Backbone, wrap
+    from rsclip.model.second_vit import SecondVit
     from rsclip.model.trunk import Trunk
     from rsclip.model.weights.load import load_backbone
 
 __all__ = [
     "Backbone",
     "ModelOutline",
+    "SecondVit",
     "Trunk",
     "as_backbone",
     "load_backbone",
@@ -27,6 +29,7 @@ __all__ = [
 
 _WITH_TORCH = {
     "Backbone": "backbone",
+    "SecondVit": "second_vit",
     "Trunk": "trunk",
     "load_backbone": "weights.load",
     "wrap": "backbone",

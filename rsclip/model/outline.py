@@ -16,11 +16,12 @@ class ModelOutline:
     """As much of a model as planning needs.
 
     Attributes:
-        patch: Side of a patch in pixels.
+        patch: Side of a patch in pixels; of the second ViT's, if there is one.
         window: (height, width) in pixels that the model was trained on.
         width: Channels of the image tower.
         parameters: Number of weights, roughly.
         defaults: How the model is used where the user does not say otherwise.
+        clip_patch: Side of the CLIP's own patch beside that of a second ViT, or None.
     """
 
     patch: int
@@ -28,6 +29,12 @@ class ModelOutline:
     width: int
     parameters: int
     defaults: ModelDefaults = ModelDefaults()
+    clip_patch: int | None = None
+
+    @property
+    def window_unit(self) -> int:
+        """Pixels that windows are multiples of."""
+        return math.lcm(self.clip_patch or self.patch, self.patch)
 
 
 def read_defaults(content: Mapping[str, Any], where: object) -> ModelDefaults:

@@ -1,5 +1,7 @@
 """The untouched tokens of a batch of images, which every dense method starts from."""
 
+from collections.abc import Callable
+
 from torch import Tensor
 
 from rsclip.model.backbone import Backbone
@@ -18,6 +20,7 @@ class Trunk:
         images: float (B, 3, H, W), normalised by its mean and std; H and W multiples of its patch.
         first: The first block whose entering tokens will be asked for; earlier ones are not kept.
         exact_positions: See `Backbone.positions`.
+        affinity: Gives what `affinity` returns, when it is first asked for.
 
     Attributes:
         backbone: As given.
@@ -28,13 +31,20 @@ class Trunk:
     """
 
     def __init__(
-        self, backbone: Backbone, images: Tensor, *, first: int = 0, exact_positions: bool = False
+        self,
+        backbone: Backbone,
+        images: Tensor,
+        *,
+        first: int = 0,
+        exact_positions: bool = False,
+        affinity: Callable[[], Tensor] | None = None,
     ) -> None:
         self.backbone = backbone
         self.grid: Shape = backbone.grid(images)
         self._blocks = backbone.blocks
         self._first = first
         self._last = 0
+        self._affinity = affinity
         positions = backbone.positions(self.grid, exact=exact_positions)
         self._tokens = {0: backbone.embed(images, positions)}
 
@@ -57,6 +67,10 @@ class Trunk:
                 self._tokens[self._last + 1] = self._blocks[self._last](x)
             self._last += 1
         return self._tokens[block]
+
+    def affinity(self) -> Tensor | None:
+        """Return patch features of a second ViT on the same images, (B, h', w', C'); or None."""
+        return None if self._affinity is None else self._affinity()
 
     def cls(self) -> Tensor:
         """Return the CLS of the unchanged model in the joint space: float32 (B, D)."""

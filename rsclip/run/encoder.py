@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from rsclip.adapters.fitted_for import read_header
-from rsclip.config import SegmentConfig
-from rsclip.errors import RsclipError, collect_warnings, warn
+from rsclip.config import SELF, SegmentConfig
+from rsclip.errors import OptionError, RsclipError, collect_warnings, warn
 from rsclip.labelling.windows import WindowedModel, plan_grid
 from rsclip.run.job import Job
 from rsclip.run.working_pixel_size import apply_defaults
@@ -159,7 +159,21 @@ def outline_of(config: SegmentConfig, backbone: "Backbone | None" = None) -> "Mo
     """Return what is known of the model before it is loaded."""
     from rsclip.model import model_outline
 
-    return model_outline(config.model, config.weights) if backbone is None else backbone.outline
+    outline = backbone.outline if backbone else model_outline(config.model, config.weights)
+    if (second := _second(config)) is None:
+        return outline
+    from rsclip.model.weights.second import find_second_vit
+
+    row, _ = find_second_vit(second)
+    parameters = outline.parameters + row.parameters
+    return dataclasses.replace(
+        outline, patch=row.patch, clip_patch=outline.patch, parameters=parameters
+    )
+
+
+def _second(config: SegmentConfig) -> str | None:
+    """Return the name of the second ViT, if there is one."""
+    return None if config.affinity == SELF else config.affinity
 
 
 def load_model(
@@ -190,9 +204,16 @@ def load_model(
         if methods is None:
             methods = [(config.method, parse_options(config.method, config.method_option))]
         (method, method_options), *others = methods
+        if config.affinity is not None:
+            _check_affinity(config, [name for name, _ in methods])
         header = None if config.adapter is None else read_header(config.adapter)
         if header is not None:
             header.check_classes(legend)
+        second = None
+        if (name := _second(config)) is not None:
+            from rsclip.model.weights.second import load_second_vit
+
+            second = load_second_vit(name)
         backbone = backbone or load_backbone(config.model, config.weights)
         legend.calibration.check(backbone.weights_sha256, method)
         adapter = None
@@ -213,6 +234,7 @@ def load_model(
             tta=config.tta,
             others=others,
             adapter=adapter,
+            second=second,
         )
         if config.decorrelate:
             from rsclip.methods.decorrelation import decorrelated
@@ -233,9 +255,30 @@ def load_model(
         "device": str(segmenter.device),
         "batch_size": segmenter.batch_size,
     }
+    if second is not None:
+        facts["affinity"] = {"patch": second.patch, "weights_sha256": second.weights_sha256}
+        facts["affinity_source"] = second.source
     if header is not None:
         facts["adapter"] = {"kind": header.kind, "sha256": header.sha256}
     return Model(segmenter, queries, facts, tuple(said), backbone.defaults)
+
+
+def _check_affinity(config: SegmentConfig, methods: Sequence[str]) -> None:
+    """Refuse an affinity that no method would use, or that an adapter was not fitted with."""
+    from rsclip.methods import get_method
+
+    if not any(get_method(name).takes_affinity for name in methods):
+        raise OptionError(
+            f"{methods[0]} takes no affinity of another model",
+            where="--affinity",
+            remedy="Use it with --method=proxyclip, or leave it out.",
+        )
+    if config.adapter is not None and config.affinity != SELF:
+        raise OptionError(
+            "an adapter is fitted without a second ViT, whose features would be others",
+            where="--affinity",
+            remedy="Leave out --adapter or --affinity.",
+        )
 
 
 def warn_of_unknown_words(backbone: "Backbone", legend: Legend) -> None:

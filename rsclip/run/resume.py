@@ -207,13 +207,15 @@ def _changes(
     model, other = to_plain(model), record.get("model")
     other = other if isinstance(other, dict) else {}
     different = [
-        key for key in model if key not in MODEL_WITHOUT_EFFECT and model[key] != other.get(key)
+        key
+        for key in {**other, **model}
+        if key not in MODEL_WITHOUT_EFFECT and model.get(key) != other.get(key)
     ]
     if "weights_sha256" in different:
         named.append(f"model: {other.get('name')} -> {model.get('name')}")
     else:
         # Methods and precision stand among the settings.
-        told = {*now, "method_options"} - {"adapter"}
+        told = {*now, "method_options"} - {"adapter", "affinity"}
         named += [f"model: {key}" for key in different if key not in told]
     software = record.get("software")
     version = software.get("rsclip") if isinstance(software, dict) else None

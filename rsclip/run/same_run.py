@@ -34,13 +34,13 @@ __all__ = [
 
 # Settings that change no label (unreadable blocks are listed in the record), settings that change
 # only the last bits of a score (device and batch), and settings that are compared by content
-# instead: the model by its weights' hash, an area and an adapter by what their files hold.
+# instead: models by their weights' hash, an area and an adapter by what their files hold.
 WITHOUT_EFFECT = frozenset(
-    {*HOW_OPTIONS, *OUTPUT_OPTIONS, *SHAPE_OPTIONS, "on_read_error"}
+    {*HOW_OPTIONS, *OUTPUT_OPTIONS, *SHAPE_OPTIONS, "on_read_error", "affinity"}
     | {"model", "weights", "adapter", "preset", "aoi", "device", "batch_size", "max_memory"}
 )
 # Likewise of the model's facts.
-MODEL_WITHOUT_EFFECT = frozenset({"name", "source", "device", "batch_size"})
+MODEL_WITHOUT_EFFECT = frozenset({"name", "source", "affinity_source", "device", "batch_size"})
 # Where they differ, the same name of a model may stand for another.
 _VARIABLES = (
     "HOME", "USERPROFILE", "LOCALAPPDATA", "XDG_CACHE_HOME", "HF_HOME", "HF_HUB_CACHE",
@@ -132,7 +132,10 @@ def describe_request(
         return {}
     from rsclip.model import paths_behind
 
-    paths = [path.absolute() for path in paths_behind(config.model, model["source"])]
+    behind = paths_behind(config.model, model["source"])
+    if "affinity_source" in model:
+        behind += paths_behind(str(config.affinity), model["affinity_source"])
+    paths = [path.absolute() for path in behind]
     files = {str(path): _look(path) for path in paths}
     return {"request": {"hash": _request_hash(legend, config, area), "files": files}}
 
@@ -152,7 +155,7 @@ def is_same_request(
 
 def _request_hash(legend: Legend, config: SegmentConfig, area: str | None) -> str:
     facts = {
-        "model": [_full(config.model), _full(config.weights)],
+        "model": [_full(config.model), _full(config.weights), _full(config.affinity)],
         "templates": list(load_templates(config.templates)),
         "environment": [os.environ.get(name) for name in _VARIABLES],
         "adapter": None if config.adapter is None else read_header(config.adapter).sha256,

@@ -126,7 +126,8 @@ def files_read(classes: Path | None, config: SegmentConfig) -> list[Path]:
         config: Settings.
     """
     files = [classes, template_file(config.templates), evidence_file(config.evidence)]
-    files += [expand(name) for name in (config.weights, config.model, config.adapter) if name]
+    named = (config.weights, config.model, config.affinity, config.adapter)
+    files += [expand(name) for name in named if name]
     files += [expand(path) for path in config.rasters.values()]
     # An area may be a text too long for a file's name.
     with contextlib.suppress(OSError, ValueError):

@@ -17,6 +17,7 @@ VARIANTS = [
     ("gem", {"blocks": 2, "residual": False, "iterations": 2}),
     ("scclip", {"attention": "qk", "neighbours": 4, "contamination": 0.3}),
     ("scclip", {"bias_lambda": -0.3}),
+    ("proxyclip", {"values": "qq", "beta": 0.9, "layer": 8}),
     ("clearclip", {"residual": True, "beta": 30, "normalised": True, "alpha": 2}),
 ]
 TEXT = np.random.default_rng(0).standard_normal((3, 12)).astype(np.float32)

@@ -9,7 +9,8 @@ from rsclip.methods import METHODS
 from rsclip.methods.options import describe_options
 
 NAMES = [
-    "clearclip", "clip", "clipsurgery", "gem", "maskclip", "naclip", "scclip", "sclip", "segearth",
+    "clearclip", "clip", "clipsurgery", "gem", "maskclip", "naclip", "proxyclip", "scclip",
+    "sclip", "segearth",
 ]  # fmt: skip
 
 

@@ -68,6 +68,12 @@ def architecture_of(name: ModelName) -> Architecture:
     """
     if name.kind == "arch":
         return _named(name)
+    if name.vit is not None:
+        raise ModelError(
+            "this is a self-supervised ViT, which reads no words",
+            where=name.text,
+            remedy=f"Give it beside a CLIP: --method=proxyclip --affinity={name.vit.name}.",
+        )
     if name.checkpoint is not None:
         config = _known_config(name)
         config["quick_gelu"] = name.checkpoint.quick_gelu

@@ -26,13 +26,14 @@ from rsclip.words.vocabulary import checked_vocabulary
 if TYPE_CHECKING:
     from torch import Tensor
 
-__all__ = ["Bundle", "read_bundle", "verify_tensors", "write_bundle"]
+__all__ = ["Bundle", "read_bundle", "read_vit_bundle", "verify_tensors", "write_bundle"]
 
 _VERSION = "1"
 _KEY = "rsclip_bundle"
 _FACTS = "rsclip_facts"
 _DIGEST = "rsclip_facts_sha256"
-_WORDS = ("name", "weights_sha256", "licence", "source", "repository", "file_sha256")
+_CLIP_KEYS = ("model_cfg", "preprocess_cfg", "tokenizer")
+_WORDS = ("name", "timm", "weights_sha256", "licence", "source", "repository", "file_sha256")
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +63,8 @@ def write_bundle(
     Args:
         path: The file.
         weights: The state dict, in the types that it is to be kept in.
-        facts: name, model_cfg, preprocess_cfg and whatever else is to be known, ready for JSON.
+        facts: name, model_cfg, preprocess_cfg and whatever else is to be known, ready for JSON;
+            of a second ViT name and `timm`, its name there.
         overwrite: Replace a file that exists.
 
     Raises:
@@ -96,22 +98,18 @@ def read_bundle(path: Path) -> Bundle | None:
     """Read what a bundle says of itself; None for any other file.
 
     Raises:
-        ModelError: It is of another version, its description does not match its hash, or its
-            tokenizer is not the one installed here.
+        ModelError: It is of another version, its description does not match its hash, its
+            tokenizer is not the one installed here, or it holds a second ViT.
     """
-    header = _header(path)
-    if header is None or _KEY not in header:
+    facts = _checked_facts(path)
+    if facts is None:
         return None
-    if header[_KEY] != _VERSION:
+    if "timm" in facts:
         raise ModelError(
-            f"the bundle has version {header[_KEY]}, and this rsclip reads version {_VERSION}",
+            f"the bundle holds {facts['name']}, a self-supervised ViT, which reads no words",
             where=path,
-            remedy="Update rsclip here, or bundle the model anew with this version.",
+            remedy="Give it beside a CLIP: --method=proxyclip --affinity=FILE.",
         )
-    text = header.get(_FACTS, "")
-    if hashlib.sha256(text.encode()).hexdigest() != header.get(_DIGEST):
-        raise _mismatch("description", path)
-    facts = _facts(text, path)
     ours = tokenizer_facts()
     if facts["tokenizer"] != ours:
         raise ModelError(
@@ -129,15 +127,41 @@ def read_bundle(path: Path) -> Bundle | None:
     )
 
 
+def read_vit_bundle(path: Path) -> Mapping[str, Any] | None:
+    """Read what a bundle of a second ViT says of itself; None for any other file.
+
+    Raises:
+        ModelError: It is of another version, or its description does not match its hash.
+    """
+    facts = _checked_facts(path)
+    return facts if facts is not None and "timm" in facts else None
+
+
+def _checked_facts(path: Path) -> Mapping[str, Any] | None:
+    header = _header(path)
+    if header is None or _KEY not in header:
+        return None
+    if header[_KEY] != _VERSION:
+        raise ModelError(
+            f"the bundle has version {header[_KEY]}, and this rsclip reads version {_VERSION}",
+            where=path,
+            remedy="Update rsclip here, or bundle the model anew with this version.",
+        )
+    text = header.get(_FACTS, "")
+    if hashlib.sha256(text.encode()).hexdigest() != header.get(_DIGEST):
+        raise _mismatch("description", path)
+    return _facts(text, path)
+
+
 def _facts(text: str, path: Path) -> Mapping[str, Any]:
     try:
         facts = json.loads(text)
     except (ValueError, RecursionError):
         facts = None
-    keys = ("name", "model_cfg", "preprocess_cfg", "weights_sha256", "tokenizer")
     if (
         not isinstance(facts, dict)
-        or any(key not in facts for key in keys)
+        or any(key not in facts for key in ("name", "weights_sha256"))
+        or not ("timm" in facts or all(key in facts for key in _CLIP_KEYS))
         or not all(isinstance(facts.get(key, ""), str) for key in _WORDS)
     ):
         raise ModelError(
@@ -148,13 +172,13 @@ def _facts(text: str, path: Path) -> Mapping[str, Any]:
     return cast(Mapping[str, Any], facts)
 
 
-def verify_tensors(bundle: Bundle, weights: Mapping[str, Tensor], path: Path) -> None:
+def verify_tensors(sha256: str, weights: Mapping[str, Tensor], path: Path) -> None:
     """Refuse tensors that differ from what was bundled.
 
     Raises:
         ModelError: Their hash differs.
     """
-    if tensors_sha256(weights) != bundle.weights_sha256:
+    if tensors_sha256(weights) != sha256:
         raise _mismatch("weights", path)
 
 

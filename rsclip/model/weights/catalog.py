@@ -20,7 +20,13 @@ from rsclip.model.weights.files import file_sha256, looks_whole
 from rsclip.model.weights.find import find_model, model_outline
 from rsclip.model.weights.names import CONFIG_NAME, HUB, NANO, ModelName, parse_name
 from rsclip.model.weights.origin import Origin, cached_weights, known_sha256, origin_of
-from rsclip.model.weights.registry import checkpoints
+from rsclip.model.weights.registry import Vit, checkpoints, vits
+from rsclip.model.weights.second import (
+    load_second_vit,
+    read_second_vit,
+    second_vit_of,
+    vit_weights,
+)
 
 __all__ = ["ListedModel", "bundle_model", "describe_model", "list_models"]
 
@@ -60,8 +66,15 @@ class ListedModel:
         return asdict(self)
 
 
+def _listed_vits() -> Iterator[ListedModel]:
+    for row in vits().values():
+        place = _place(vit_weights(row), hashed=False)
+        megabytes = round(row.parameters * _FLOAT_MB)
+        yield ListedModel(row.name, row.patch, row.image, megabytes, row.licence, **place)
+
+
 def list_models(*, here: bool = False) -> list[ListedModel]:
-    """Return every model that can be named: nano, aliases, open_clip's and fetched ones.
+    """Return every model that can be named: nano, aliases, open_clip's, fetched ones, second ViTs.
 
     Args:
         here: Only models whose weights are on this machine.
@@ -69,7 +82,8 @@ def list_models(*, here: bool = False) -> list[ListedModel]:
     Raises:
         ModelError: A registry file is broken.
     """
-    return [item for name in _known_names() for item in _listed(name) if item.path or not here]
+    clips = (item for name in _known_names() for item in _listed(name))
+    return [item for item in (*clips, *_listed_vits()) if item.path or not here]
 
 
 def describe_model(name: str, weights: str | Path | None = None) -> dict[str, Any]:
@@ -82,6 +96,9 @@ def describe_model(name: str, weights: str | Path | None = None) -> dict[str, An
     Raises:
         ModelError: The name is unknown, or the file does not say what it is.
     """
+    if (row := second_vit_of(name, weights)) is not None:
+        path = vit_weights(row) if weights is None else Path(weights)
+        return {**_vit_facts(row), **_place(path)}
     if weights is not None:
         files = find_model(name, weights)
         if files.bundle is not None:
@@ -136,8 +153,6 @@ def bundle_model(
         ModelError: The model is not here, or is damaged.
         OutputError: The file exists or cannot be written.
     """
-    from rsclip.model.weights.load import load_backbone
-
     path = Path(output)
     if path.is_dir() or str(output).endswith(("/", os.sep)):
         raise OutputError(
@@ -152,6 +167,10 @@ def bundle_model(
         )
     if path.exists() and not overwrite:
         raise OutputError("the file exists", where=path, remedy="Use --overwrite to replace it.")
+    if (row := second_vit_of(name, weights)) is not None:
+        return _bundle_vit(row, path, weights, overwrite=overwrite)
+    from rsclip.model.weights.load import load_backbone
+
     # Loaded once: what would not load there shall not be carried there.
     backbone = load_backbone(name, weights)
     files = find_model(name if weights is not None else backbone.name, weights)
@@ -170,6 +189,29 @@ def bundle_model(
     }
     write_bundle(path, files.read(), facts, overwrite=overwrite)
     return path
+
+
+def _bundle_vit(row: Vit, path: Path, weights: str | Path | None, *, overwrite: bool) -> Path:
+    # Loaded as a run would: what would not load there shall not be carried there.
+    found = load_second_vit(row.name if weights is None else str(weights))
+    about = _vit_facts(row)
+    kept = ("name", "timm", "licence", "source", "repository")
+    facts = {**{key: about[key] for key in kept}, "file_sha256": found.weights_sha256}
+    write_bundle(path, read_second_vit(Path(found.source)), facts, overwrite=overwrite)
+    return path
+
+
+def _vit_facts(row: Vit) -> dict[str, Any]:
+    return {
+        "name": row.name,
+        "timm": row.timm,
+        "patch": row.patch,
+        "image": row.image,
+        "image_tower": {"layers": 12, "width": row.width},
+        "licence": row.licence,
+        "source": row.source,
+        "repository": row.repository,
+    }
 
 
 def _known_names() -> Iterator[str]:

@@ -47,7 +47,7 @@ def fetch_weights(name: str, progress: Progress | None = None) -> Path:
 
     parsed = parse_name(name)
     origin = origin_of(parsed)
-    if parsed.kind != "hub":
+    if parsed.kind not in ("hub", "vit"):
         # Gigabytes of a model that cannot serve are not worth fetching.
         check_config(architecture_of(parsed).config, name)
     if not origin.repository and not origin.url:

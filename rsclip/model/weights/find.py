@@ -73,7 +73,7 @@ class ModelFiles:
         """
         tensors = read_weights(self.weights)
         if self.bundle is not None:
-            verify_tensors(self.bundle, tensors, self.weights)
+            verify_tensors(self.bundle.weights_sha256, tensors, self.weights)
         return tensors
 
 

@@ -57,6 +57,12 @@ def identify(shapes: Mapping[str, tuple[int, ...]], path: Path) -> tuple[str, Ar
 
 def _facts(shapes: Mapping[str, tuple[int, ...]], path: Path) -> dict[str, int]:
     missing = [key for key in _NEEDED if key not in shapes]
+    if "patch_embed.proj.weight" in shapes and "visual.conv1.weight" not in shapes:
+        raise ModelError(
+            "weights of a ViT in timm's form, which reads no words",
+            where=path,
+            remedy="A self-supervised one goes beside a CLIP: --method=proxyclip --affinity=FILE.",
+        )
     if missing:
         form = "Hugging Face transformers" if any("vision_model." in key for key in shapes) else ""
         what = f"weights in the form of {form}" if form else "not the weights of a CLIP with a ViT"

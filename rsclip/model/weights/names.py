@@ -5,7 +5,8 @@ nano        the embedded model
 FOLDER      open_clip's hub form: open_clip_config.json beside the weights
 hf-hub:O/N  the same on the hub, in the cache after `rsclip models fetch`
 ARCH/TAG    pretrained weights as open_clip names them, such as ViT-B-16/openai
-ALIAS       a checkpoint of configs/models.yaml, such as remoteclip-b32
+ALIAS       a checkpoint of configs/models.yaml, such as remoteclip-b32; or a second ViT, such as
+            dinov2-vits14, which `--affinity` takes and `--model` does not
 ARCH        an architecture of open_clip, for weights from a file
 FILE.json   an architecture's config file, for weights from a file
 """
@@ -17,7 +18,7 @@ from typing import Literal
 
 from rsclip.errors import ModelError
 from rsclip.files import data_path
-from rsclip.model.weights.registry import Checkpoint, checkpoints
+from rsclip.model.weights.registry import Checkpoint, Vit, checkpoints, vits
 
 __all__ = ["AUTO", "CONFIG_NAME", "DEFAULT", "HUB", "NANO", "ModelName", "parse_name"]
 
@@ -40,15 +41,17 @@ class ModelName:
         path: Folder or config file, for kinds "folder" and "config".
         repository: Owner and name, for kind "hub".
         checkpoint: What the registry says, for kind "alias".
+        vit: What the registry says, for kind "vit".
     """
 
     text: str
-    kind: Literal["arch", "folder", "config", "hub", "alias"]
+    kind: Literal["arch", "folder", "config", "hub", "alias", "vit"]
     arch: str = ""
     tag: str | None = None
     path: Path = Path()
     repository: str = ""
     checkpoint: Checkpoint | None = None
+    vit: Vit | None = None
 
 
 def parse_name(text: str) -> ModelName:
@@ -77,6 +80,8 @@ def parse_name(text: str) -> ModelName:
         return _folder(text, Path(text))
     if found := checkpoints().get(text.lower()):
         return ModelName(text, "alias", arch=found.arch, checkpoint=found)
+    if second := vits().get(text.lower()):
+        return ModelName(text, "vit", vit=second)
     arch, slash, tag = text.partition("/")
     # A path that is not there would otherwise be reported as an unknown architecture.
     if text.startswith((".", "~", "/")) or "\\" in text or "/" in tag or not arch:

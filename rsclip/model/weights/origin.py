@@ -33,6 +33,7 @@ __all__ = [
     "verified_sha256",
 ]
 
+VIT_WEIGHTS = "model.safetensors"
 WEIGHTS_NAMES = ("open_clip_model.safetensors", "open_clip_pytorch_model.bin")
 
 
@@ -73,6 +74,9 @@ def origin_of(name: ModelName) -> Origin:
             known.repository, files, known.url, known.member, known.sha256,
             known.licence, known.source,
         )  # fmt: skip
+    if name.vit is not None:
+        vit = name.vit
+        return Origin(vit.repository, (VIT_WEIGHTS,), "", "", vit.sha256, vit.licence, vit.source)
     if name.kind != "arch" or name.tag is None:
         return Origin()
     settings = pretrained(name.arch, name.tag)

@@ -6,14 +6,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, get_type_hints
 
 from rsclip.errors import ModelError
 from rsclip.files import config_path, parse_yaml, read_text
 from rsclip.model.outline import read_defaults
 from rsclip.types import ModelDefaults
 
-__all__ = ["Checkpoint", "checkpoints", "licence_of", "read_registry"]
+__all__ = ["Checkpoint", "Vit", "checkpoints", "licence_of", "read_registry", "vits"]
 
 _OWN_FILE = "RSCLIP_MODELS"
 # A name becomes part of a file's name in the cache.
@@ -57,11 +57,57 @@ class Checkpoint:
 
 
 @dataclass(frozen=True, slots=True)
+class Vit:
+    """A self-supervised ViT in timm's form, which `--affinity` takes.
+
+    Attributes:
+        name: What the user calls it.
+        timm: timm's name of it.
+        patch: Side of a patch in pixels.
+        width: Channels of its tokens.
+        image: Side of the images that it was trained on, in pixels.
+        registers: It has register tokens.
+        rotary: Its positions are rotary, none learned.
+        repository: Where its weights are on the hub, as model.safetensors.
+        licence, source: For people.
+        sha256: Of that file, where it is known.
+    """
+
+    name: str
+    timm: str
+    patch: int
+    width: int
+    image: int
+    repository: str
+    licence: str = ""
+    source: str = ""
+    registers: bool = False
+    rotary: bool = False
+    sha256: str = ""
+
+    @property
+    def parameters(self) -> int:
+        """Number of weights, roughly: twelve blocks of 12 width^2."""
+        return 144 * self.width**2
+
+    @property
+    def stem(self) -> tuple[int, ...]:
+        """Shape of the first layer's weights."""
+        return self.width, 3, self.patch, self.patch
+
+    @property
+    def signs(self) -> tuple[bool, bool]:
+        """Whether it has register tokens, and learned positions."""
+        return self.registers, not self.rotary
+
+
+@dataclass(frozen=True, slots=True)
 class Registry:
-    """What a registry file says: checkpoints by alias, (licence, source) by tag prefix."""
+    """What a registry file says: checkpoints by alias, (licence, source) by tag prefix, ViTs."""
 
     models: Mapping[str, Checkpoint]
     licences: Mapping[str, tuple[str, str]]
+    vits: Mapping[str, Vit]
 
 
 def checkpoints() -> Mapping[str, Checkpoint]:
@@ -71,6 +117,11 @@ def checkpoints() -> Mapping[str, Checkpoint]:
         ModelError: A registry file is broken.
     """
     return {name: found for each in _registries() for name, found in each.models.items()}
+
+
+def vits() -> Mapping[str, Vit]:
+    """Return the known second ViTs by name; errors as `checkpoints`."""
+    return {name: found for each in _registries() for name, found in each.vits.items()}
 
 
 def licence_of(tag: str) -> tuple[str, str]:
@@ -106,8 +157,8 @@ def read_registry(path: Path) -> Registry:
         ModelError: It is missing, not YAML, or an entry is wrong.
     """
     content = parse_yaml(read_text(path, "model registry", ModelError), path, ModelError)
-    if not isinstance(content, Mapping) or not set(content) <= {"models", "licences"}:
-        remedy = "It is a mapping with `models` and `licences`; see configs/models.yaml."
+    if not isinstance(content, Mapping) or not set(content) <= {"models", "licences", "vits"}:
+        remedy = "It is a mapping with `models`, `licences` and `vits`; see configs/models.yaml."
         raise _broken("it is of another form", path, remedy)
     models = {
         str(name).lower(): _checkpoint(str(name).lower(), entry, path)
@@ -117,7 +168,11 @@ def read_registry(path: Path) -> Registry:
         str(name): _licence(entry, f"{path}, {name}")
         for name, entry in _mapping(content.get("licences"), "licences", path).items()
     }
-    return Registry(models, licences)
+    second = {
+        str(name).lower(): _vit(str(name).lower(), entry, path)
+        for name, entry in _mapping(content.get("vits"), "vits", path).items()
+    }
+    return Registry(models, licences, second)
 
 
 def _broken(what: str, where: object, remedy: str | None = None) -> ModelError:
@@ -166,6 +221,20 @@ def _checkpoint(name: str, entry: Any, path: Path) -> Checkpoint:
         raise _broken(f"the entry lacks {lacking}", where)
     words = {"licence": "", "source": "", **words}
     return Checkpoint(name, defaults=read_defaults(entry, where), **words)
+
+
+def _vit(name: str, entry: Any, path: Path) -> Vit:
+    where = f"{path}, {name}"
+    types = {key: kind for key, kind in get_type_hints(Vit).items() if key != "name"}
+    if not isinstance(entry, Mapping) or not set(entry) <= set(types):
+        raise _broken("an entry of `vits` has other keys", where, f"Known: {', '.join(types)}.")
+    for key, value in entry.items():
+        if type(value) is not types[key] or not (types[key] is not str or _fits(key, value)):
+            raise _broken(f"`{key}` cannot be {value!r}", where)
+    try:
+        return Vit(name, **entry)
+    except TypeError as error:
+        raise _broken("the entry lacks timm, patch, width, image or repository", where) from error
 
 
 def _fits(key: str, value: Any) -> bool:
