@@ -22,7 +22,7 @@ COMMANDS = {
     "batch": 5,
     "classes": 6,
     "diagnose": 1,
-    "methods": 3,
+    "methods": 5,
     "models": 6,
     "qgis": 1,
 }
