@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Calibrated", "calibrate"]
 
+_SURELY = 2.0
+"""Standard errors that the gain on labels held out must have."""
+
 
 @dataclass(frozen=True)
 class Calibrated:
@@ -126,12 +129,13 @@ def calibrate(
         found = gather(opened, few, model, legend, settings, progress, must=True)
         before, *others = candidates_of(found.task, found.label, found.folds)
         after = best_of(others)
-        used = after.beats(before)
+        gain, error = after.gain(before)
+        # Labels are drawn by class, maps are not: a bias must gain clearly more than by chance.
+        used = gain > _SURELY * error and after.beats(before)
         if used:
             numbers = fit_numbers(found.task, after.settings)
             legend = _calibrated(legend, numbers, found, model, settings)
         else:
-            gain, error = after.gain(before)
             warn(
                 f"calibration gains nothing that is sure ({100 * gain:+.1f} points of mean IoU, "
                 f"spread {100 * error:.1f}): the file holds the classes as they are"
