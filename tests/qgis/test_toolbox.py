@@ -92,6 +92,8 @@ for seconds in (0, 1):
     results, ok = algorithm.create().run({'INPUT': scene, 'CLASSES': 'a, b', 'OUTPUT': out},
                                          QgsProcessingContext(), feedback)
     said.append([results, feedback.said])
+# Tests of one session share their settings.
+QgsSettings().remove('Processing/Configuration/RSCLIP_EXECUTABLE')
 """
 
 
