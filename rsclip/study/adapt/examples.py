@@ -214,11 +214,14 @@ def _folds(
     found = make_folds(boxes, placed.scene[kept], few.values[kept], window)
     if len(found) < 2:
         what = f"the labels of each class lie in one block ({window} pixels are one)"
+        more = "Label farther apart"
+        if len({*few.values[kept].tolist()}) == len(kept):
+            what, more = "each class has one label", "Label more places of each class"
         if must:
             raise SceneError(
                 f"{what}: what they teach cannot be validated",
                 where=few.path,
-                remedy="Label farther apart, or choose a --kind without validation.",
+                remedy=f"{more}, or choose a --kind without validation.",
             )
         warn(f"{few.path}: {what}: the adapter is not validated")
         return []

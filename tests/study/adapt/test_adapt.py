@@ -298,6 +298,9 @@ BAD = {
         lambda f: _frame(f, geometry=[shapely.box(0, 0, 1, 1)] * 24), LegendError,
         r"different classes overlap: 1 \(dark ground\) and 13 \(bright ground\).* more",
     ),
+    "one label a class": (
+        lambda f: _frame(f).iloc[[0, 12]], SceneError, "each class has one label.*more places",
+    ),
     "one block": (
         lambda f: _frame(f, geometry=_frame(f).scale(0.02, 0.02, origin=(500020, 4999980))),
         SceneError, "lie in one block",
