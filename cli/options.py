@@ -30,7 +30,7 @@ __all__ = [
 GROUPS: Mapping[str, tuple[str, ...]] = {
     "Model and words": (
         "model", "weights", "method", "method_option", "affinity", "adapter", "templates",
-        "background", "device", "precision", "batch_size", "max_memory",
+        "background", "device", "precision", "engine", "batch_size", "max_memory",
     ),
     "Reading the scene": ("aoi", "gsd", "bidx", "stretch", "nodata", "on_read_error"),
     "Windows": ("window", "stride", "overlap", "preset", "blend", "tta"),

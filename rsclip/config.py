@@ -37,6 +37,7 @@ __all__ = [
     "STUDY_SEED",
     "STUDY_WINDOWS",
     "Blend",
+    "Engine",
     "OnReadError",
     "OutputGrid",
     "Precision",
@@ -49,6 +50,7 @@ __all__ = [
 ]
 
 Blend = Literal["hann", "mean", "gaussian"]
+Engine = Literal["torch", "onnx"]
 Precision = Literal["fp32", "bf16", "fp16"]
 Tta = Literal["none", "flips", "d4"]
 OutputGrid = Literal["scene", "working"]
@@ -109,8 +111,7 @@ EVALUATE_OPTIONS = (
 ADAPT_OPTIONS = (
     "model", "weights", "method", "method_option", "templates", "background", "window", "stride",
     "overlap", "blend", "synonyms", "decorrelate", "logit_scale", "gsd", "bidx", "stretch",
-    "nodata", "device", "precision",
-    "batch_size", "overwrite",
+    "nodata", "device", "precision", "batch_size", "overwrite",
 )  # fmt: skip
 """The fields that fitting an adapter reads."""
 READ_OPTIONS = (
@@ -237,6 +238,7 @@ class SegmentConfig:
     )
     device: str = _option("auto", "auto, cpu, cuda, cuda:N or mps.", "DEVICE")
     precision: Precision = _option("fp32", "Arithmetic of the encoder.")
+    engine: Engine = _option("torch", "Runs the encoder; onnx: ONNX Runtime, on a CPU.")
     tta: Tta = _option(
         "none", "Mean over flipped (4 times the work) or flipped and turned (8) windows."
     )

@@ -4,7 +4,16 @@ from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypedDict
 
-from rsclip.config import Blend, OnReadError, OutputGrid, Precision, Preset, Tta, VectorFormat
+from rsclip.config import (
+    Blend,
+    Engine,
+    OnReadError,
+    OutputGrid,
+    Precision,
+    Preset,
+    Tta,
+    VectorFormat,
+)
 from rsclip.types import Score, Synonyms
 
 __all__ = [
@@ -136,6 +145,7 @@ class CompareKeywords(_Labels, _Area, _Model, total=False):
 class SegmentKeywords(_Labels, _Area, _PixelSize, _Method, PolygonKeywords, total=False):
     """Keywords of `rsclip.segment`: every field of `SegmentConfig` but `model`."""
 
+    engine: Engine
     confidence: bool
     margin: bool
     probabilities: bool

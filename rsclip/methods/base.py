@@ -88,6 +88,8 @@ class Method:
         takes_affinity: It reads `Trunk.affinity`; its features may lie on that grid.
         exact_positions: It resizes position embeddings to the exact size, antialiased.
         compare: Maps (features, text, options) to similarities (B, Q, h, w).
+        fixed_graph: `features` computes the same operations whatever the pixels are, and `compare`
+            asks for the CLS only if `bias_lambda` is set: the method can be exported.
     """
 
     name: str
@@ -100,6 +102,7 @@ class Method:
     takes_affinity: bool = False
     exact_positions: bool = False
     compare: Callable[[DenseFeatures, Tensor, Any], Tensor] = cosine
+    fixed_graph: bool = False
 
     def similarities(
         self, trunk: Trunk, text: Tensor, options: Any, adapter: Adapter | None = None

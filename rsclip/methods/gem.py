@@ -84,4 +84,5 @@ METHOD = Method(
     features=_features,
     first_block=lambda depth, options: changed_blocks(depth, options.blocks, "gem"),
     exact_positions=True,
+    fixed_graph=True,
 )

@@ -114,7 +114,7 @@ def residual_part(residual: Tensor, beta: float, *, normalised: bool = False) ->
         beta: Percent of channels to set to 0, those of the largest mean absolute value over tokens.
         normalised: L2-normalise each token after that.
     """
-    count = round(residual.shape[-1] * beta / 100)
+    count = round(int(residual.shape[-1]) * beta / 100)
     if count:
         strongest = residual.abs().mean(dim=1).topk(count, dim=-1).indices
         cut = torch.zeros_like(residual[:, 0]).scatter_(-1, strongest, 1.0).bool()
@@ -138,6 +138,7 @@ def _member(
         options=LastBlockOptions(**options),
         features=last_block_features,
         pair_matrices=pair_matrices,
+        fixed_graph=True,
     )
 
 

@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.nn import functional as F  # noqa: N812 (torch's own name)
 
 from rsclip.adapters.base import Adapter
-from rsclip.config import Precision, Tta
+from rsclip.config import Engine, Precision, Tta
 from rsclip.errors import EncodeError, OptionError, first_line, is_memory_error, warn
 from rsclip.methods import Method, first_block, get_method, parse_options
 from rsclip.methods.batch_size import automatic_batch
@@ -69,9 +69,11 @@ class Segmenter:
         adapter: Changes the similarities that `method` gives, not those of `others`.
         second: A second ViT for methods that take an affinity; the similarities then lie on its
             grid.
+        engine: What computes the features: PyTorch, or ONNX Runtime on a CPU in fp32.
 
     Attributes:
         device: The device in use.
+        engine: Name and version of what stands in for PyTorch, or None.
         text_features: float32 (Q, D) on the device, L2-normalised.
 
     Raises:
@@ -92,6 +94,7 @@ class Segmenter:
         others: Sequence[tuple[str, Any]] = (),
         adapter: Adapter | None = None,
         second: SecondVit | None = None,
+        engine: Engine = "torch",
     ) -> None:
         self._tta: Tta = tta
         self._readings = [_reading(*each, backbone.depth) for each in ((method, options), *others)]
@@ -99,12 +102,29 @@ class Segmenter:
             _check_affinity([each.method for each in self._readings], second, backbone)
         self.device = place(backbone, device, precision)
         self._second = None if second is None else second.to(self.device)
+        self.engine = None if engine == "torch" else self._export_to(backbone, precision)
         self._adapter = None if adapter is None else adapter.to(self.device)
         self._precision = precision
         self._backbone = backbone
         self._batch_size = batch_size
         self._memory_limit: int | None = None
         self.text_features = self._ready(text)
+
+    def _export_to(self, backbone: Backbone, precision: Precision) -> str:
+        """Let ONNX Runtime compute the features; return its version."""
+        from rsclip.methods.onnx_engine import on_onnx, onnx_version
+
+        if self.device.type != "cpu" or precision != "fp32":
+            raise OptionError(
+                f"ONNX Runtime computes in fp32 on the CPU, not in {precision} on {self.device}",
+                where="--engine=onnx",
+                remedy="Use --device=cpu and --precision=fp32, or --engine=torch.",
+            )
+        version = onnx_version()
+        self._readings = [
+            each._replace(method=on_onnx(each.method, backbone)) for each in self._readings
+        ]
+        return version
 
     @property
     def patch(self) -> int:

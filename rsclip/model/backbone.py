@@ -237,7 +237,8 @@ class Backbone:
         Raises:
             OptionError: The size is not a multiple of the patch.
         """
-        height, width = images.shape[-2:]
+        # While a graph is traced, sizes are tensors.
+        height, width = map(int, images.shape[-2:])
         if height % self.patch or width % self.patch or not height or not width:
             near = [max(round(side / self.patch), 1) * self.patch for side in (height, width)]
             raise OptionError(
@@ -291,10 +292,10 @@ class Backbone:
         rows, cols = grid = self.grid(images)
         # A product per patch is what the strided convolution means; unlike it, the product is
         # never rounded to TF32 and its algorithm is not chosen by the batch.
-        patches = images.reshape(len(images), 3, rows, self.patch, cols, self.patch)
+        patches = images.reshape(-1, 3, rows, self.patch, cols, self.patch)
         patches = patches.permute(0, 2, 4, 1, 3, 5).flatten(1, 2).flatten(2)
         tokens = F.linear(patches, self._visual.conv1.weight.flatten(1)).float()
-        cls = self._visual.class_embedding.expand(len(images), 1, -1)
+        cls = self._visual.class_embedding.expand(images.shape[0], 1, -1)
         x = torch.cat([cls, tokens], dim=1)
         x = x + (self.positions(grid) if positions is None else positions)
         return cast(Tensor, self._visual.ln_pre(x))

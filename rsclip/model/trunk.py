@@ -24,6 +24,7 @@ class Trunk:
 
     Attributes:
         backbone: As given.
+        images: As given.
         grid: (h, w), rows and columns of patches.
 
     Raises:
@@ -40,13 +41,14 @@ class Trunk:
         affinity: Callable[[], Tensor] | None = None,
     ) -> None:
         self.backbone = backbone
+        self.images = images
         self.grid: Shape = backbone.grid(images)
         self._blocks = backbone.blocks
         self._first = first
         self._last = 0
         self._affinity = affinity
-        positions = backbone.positions(self.grid, exact=exact_positions)
-        self._tokens = {0: backbone.embed(images, positions)}
+        self._exact_positions = exact_positions
+        self._tokens: dict[int, Tensor] = {}
 
     def entering(self, block: int) -> Tensor:
         """Return the tokens that enter a block, the same as leave the one before.
@@ -59,6 +61,9 @@ class Trunk:
         """
         if not self._first <= block <= len(self._blocks):
             raise ValueError(f"tokens are kept from block {self._first} to {len(self._blocks)}")
+        if not self._tokens:
+            positions = self.backbone.positions(self.grid, exact=self._exact_positions)
+            self._tokens[0] = self.backbone.embed(self.images, positions)
         while self._last < block:
             x = self._tokens[self._last]
             if self._last < self._first:
@@ -78,5 +83,4 @@ class Trunk:
 
     def head(self, patches: Tensor) -> Tensor:
         """Return LN_post and projection of patches (B, h*w, C), on the grid: (B, h, w, D)."""
-        features = self.backbone.head(patches)
-        return features.reshape(len(features), *self.grid, -1)
+        return self.backbone.head(patches).reshape(-1, *self.grid, self.backbone.dim)

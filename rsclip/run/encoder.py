@@ -235,6 +235,7 @@ def load_model(
             others=others,
             adapter=adapter,
             second=second,
+            engine=config.engine,
         )
         if config.decorrelate:
             from rsclip.methods.decorrelation import decorrelated
@@ -258,6 +259,8 @@ def load_model(
     if second is not None:
         facts["affinity"] = {"patch": second.patch, "weights_sha256": second.weights_sha256}
         facts["affinity_source"] = second.source
+    if segmenter.engine is not None:
+        facts["engine"] = segmenter.engine
     if header is not None:
         facts["adapter"] = {"kind": header.kind, "sha256": header.sha256}
     return Model(segmenter, queries, facts, tuple(said), backbone.defaults)

@@ -17,6 +17,7 @@ __all__ = ["batch_within", "estimate_memory_mb"]
 _BASE_MB = 570
 _FLOAT_BYTES = 4
 _WEIGHT_COPIES = 2  # while loading: the file's tensors and the model's
+_ENGINE_COPIES = 2  # ONNX Runtime's own weights, beside the file's content they are read from
 _IMAGE_COPIES = 5  # three batches wait in queues, one is cut, one is normalised
 _OPEN_COPIES = 4  # similarities held at once: open rows, finished rows, two waiting
 # What is made from the finished mask, over what the windows took: as measured with nano.
@@ -54,7 +55,7 @@ def estimate_memory_mb(
     tokens = 1 + rows * cols
     batch = batch_size or config.batch_size or _own_batch(grid, model, config)
     parts = [
-        _WEIGHT_COPIES * model.parameters,
+        (_WEIGHT_COPIES + _ENGINE_COPIES * (config.engine != "torch")) * model.parameters,
         _OPEN_COPIES * queries * rows * grid.cells[1],
         batch * _IMAGE_COPIES * 3 * grid.window[0] * grid.window[1],
         batch * TOKEN_COPIES * tokens * model.width,

@@ -1,0 +1,167 @@
+"""ONNX Runtime gives what PyTorch gives, builds a graph once, and says what it cannot do."""
+
+import importlib.util
+import json
+import threading
+
+import numpy as np
+import pytest
+import rasterio
+
+import rsclip as library
+from rsclip.errors import OptionError, RsclipWarning
+from rsclip.methods import METHODS, onnx_engine
+from rsclip.methods.segmenter import Segmenter
+from rsclip.words.prompts import load_templates, word_prompts
+from tests.methods.test_every_method import TEXT, VARIANTS, pictures
+from tests.model.models import tiny_clip
+from tests.parity.cases import ATTENTION, load_case
+
+NAMES = ("vanilla", "MaskCLIP", "SCLIP", "ClearCLIP")
+EXPORTED = [each for each in VARIANTS if METHODS[each[0]].fixed_graph]
+
+
+def ready(backbone, text=TEXT, **settings):
+    return Segmenter(backbone, text, device="cpu", engine="onnx", **settings)
+
+
+@pytest.fixture
+def built(monkeypatch, tmp_path):
+    """Graphs are kept in a folder; the list grows with each that is exported."""
+    monkeypatch.setenv("RSCLIP_CACHE", str(tmp_path))
+    export, calls = onnx_engine._export, []
+
+    def counted(*args):
+        calls.append(args)
+        return export(*args)
+
+    monkeypatch.setattr(onnx_engine, "_export", counted)
+    return calls
+
+
+@pytest.mark.parametrize(("method", "options"), EXPORTED, ids=str)
+def test_the_numbers_are_pytorchs_in_any_batch(method, options):
+    backbone = library.wrap(tiny_clip(vision={"layers": 4}))
+    segmenter = ready(backbone, method=method, options=options, batch_size=3)
+    plain = Segmenter(backbone, TEXT, method=method, options=options, device="cpu")
+    for images in (pictures(4, 32, 32), pictures(1, 48, 72)):
+        expected = plain.similarities(images)
+        np.testing.assert_allclose(segmenter.similarities(images), expected, rtol=0, atol=1e-4)
+        assert expected.std() > 1e-2
+
+
+@pytest.mark.parametrize(("kind", "kept"), [(k, b) for k in NAMES for b in (False, True)], ids=str)
+@pytest.mark.parametrize("name", ["clearclip-tiny-square", "clearclip-tiny-posinterp-gelu"])
+def test_parity_with_the_papers(name, kind, kept):
+    case, arrays, backbone = load_case(name)
+    prompts = [word_prompts(each, load_templates("imagenet80")) for each in case["queries"]]
+    options = {"attention": ATTENTION[kind], "residual": kept, "ffn": kept}
+    images = arrays["image"].transpose(2, 0, 1)[None].astype(np.float32) / 255
+    found = ready(backbone, prompts, options=options).similarities(images)
+    expected = arrays[f"{kind}.ignore_residual={not kept}.logits"]
+    np.testing.assert_allclose(found[0], expected, rtol=0, atol=1e-4)
+
+
+def test_other_words_and_other_runs_build_nothing(built):
+    backbone = library.wrap(tiny_clip())
+    images = pictures(2, 32, 32)
+    first = ready(backbone).similarities(images)
+    ready(backbone, TEXT[:2] * 3).similarities(images)
+    np.testing.assert_array_equal(ready(library.wrap(tiny_clip())).similarities(images), first)
+    assert len(built) == 1
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"backbone": {"seed": 1}},
+        {"backbone": {"quick_gelu": True}},
+        {"method": "naclip"},
+        {"options": {"alpha": 2}},
+        {"images": (40, 32)},
+    ],
+    ids=str,
+)
+def test_what_changes_the_graph_builds_another(built, other):
+    ready(library.wrap(tiny_clip())).similarities(pictures(1, 32, 32))
+    backbone = library.wrap(tiny_clip(**other.get("backbone", {})))
+    settings = {key: other[key] for key in ("method", "options") if key in other}
+    images = pictures(1, *other.get("images", (32, 32)))
+    found = ready(backbone, **settings).similarities(images)
+    assert len(built) == 2
+    expected = Segmenter(backbone, TEXT, device="cpu", **settings).similarities(images)
+    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-4)
+
+
+def test_a_damaged_graph_is_built_again(built, tmp_path):
+    images = pictures(1, 32, 32)
+    first = ready(library.wrap(tiny_clip())).similarities(images)
+    (graph,) = tmp_path.rglob("*.onnx")
+    graph.write_bytes(graph.read_bytes()[:5000])
+    again = ready(library.wrap(tiny_clip())).similarities(images)
+    np.testing.assert_array_equal(again, first)
+    assert len(built) == 2
+    assert graph.stat().st_size > 5000
+
+
+def test_a_folder_that_cannot_be_written_is_told(monkeypatch, tmp_path):
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("RSCLIP_CACHE", str(tmp_path / "file"))
+    with pytest.warns(RsclipWarning, match="cannot be kept"):
+        ready(library.wrap(tiny_clip())).similarities(pictures(1, 32, 32))
+
+
+def test_a_graph_is_never_built_twice_at_once(built):
+    images = pictures(1, 32, 32)
+    segmenters = [ready(library.wrap(tiny_clip())) for _ in range(2)]
+    threads = [threading.Thread(target=each.similarities, args=(images,)) for each in segmenters]
+    for each in threads:
+        each.start()
+    for each in threads:
+        each.join()
+    assert len(built) == 1
+
+
+def test_a_method_that_is_no_fixed_graph_runs_on_pytorch():
+    backbone = library.wrap(tiny_clip())
+    images = pictures(1, 32, 32)
+    with pytest.warns(RsclipWarning, match="scclip is no fixed graph"):
+        found = ready(backbone, method="scclip").similarities(images)
+    plain = Segmenter(backbone, TEXT, method="scclip", device="cpu").similarities(images)
+    np.testing.assert_array_equal(found, plain)
+
+
+@pytest.mark.parametrize("missing", ["onnx", "onnxruntime"])
+def test_without_the_extra_one_message_says_what_to_install(monkeypatch, missing):
+    find = importlib.util.find_spec
+    monkeypatch.setattr(
+        importlib.util, "find_spec", lambda name: None if name == missing else find(name)
+    )
+    with pytest.raises(OptionError, match=rf'{missing}.*pip install "rsclip\[onnx\]"'):
+        ready(library.wrap(tiny_clip()))
+
+
+def test_half_precision_is_refused():
+    with pytest.raises(OptionError, match="not in bf16 on cpu"):
+        ready(library.wrap(tiny_clip()), precision="bf16")
+
+
+def test_the_command_equals_the_library_and_the_record_names_the_engine(
+    rsclip, make_scene, tiny_model, tmp_path
+):
+    scene, words = make_scene(), "road, water"
+    plain = library.segment(scene, words, tmp_path / "plain", model=tiny_model)
+    found = library.segment(scene, words, tmp_path / "found", model=tiny_model, engine="onnx")
+    done = rsclip(
+        "segment", scene, "--classes", words, "--model", tiny_model, "--engine", "onnx",
+        "-o", tmp_path / "command",
+    )  # fmt: skip
+    assert done.exit_code == 0, done.output
+    np.testing.assert_array_equal(found.mask(), plain.mask())
+    (record,) = (tmp_path / "command").glob("*_run.json")
+    said = json.loads(record.read_text())
+    assert said["model"]["engine"] == found.run["model"]["engine"] == onnx_engine.onnx_version()
+    assert "engine" not in plain.run["model"]
+    for mask in (tmp_path / "command").glob("*_mask.tif"):
+        with rasterio.open(mask) as dataset:
+            np.testing.assert_array_equal(dataset.read(1), found.mask())
