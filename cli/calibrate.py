@@ -149,14 +149,24 @@ def _show(found: "Calibrated") -> None:
     for at, (name, count) in enumerate(found.labels.items()):
         own = classes.get(name)
         numbers = ["", ""]
-        if own is not None:
+        if own is not None and found.used:
             level = "-" if own.threshold is None else f"{own.threshold:.2f}"
             numbers = [f"{own.bias:+.2f}", level]
         scores = (_with_spread(each.classes[at], each.spread[at]) for each in _both(found))
         rows.append([name, str(count), *numbers, *scores])
     means = [_with_spread(each.miou, each.to_dict()["spread"]) for each in _both(found)]
     rows.append(["mean", str(sum(found.labels.values())), "", "", *means])
-    print_table(["class", "labels", "bias", "threshold", "as it is", "calibrated"], rows)
+    print_table(
+        [
+            "class",
+            "labels",
+            "bias",
+            "threshold",
+            "as it is",
+            "calibrated" if found.used else "tried",
+        ],
+        rows,
+    )
     gain, error = found.after.gain(found.before)
     scale = found.legend.calibration.logit_scale
     click.echo(

@@ -12,8 +12,10 @@ import argparse
 import json
 from pathlib import Path
 
+from rsclip.errors import InputError
 from rsclip.nano.real import SETS, find_folder, images
 from rsclip.nano.real_scores import evaluate_set, score
+from rsclip.wording import naming_flags
 
 CLASS_SCORES = ("iou", "precision", "recall")
 
@@ -32,7 +34,11 @@ def main():
     args = parser.parse_args()
     if args.write and BEGIN not in args.write.read_text(encoding="utf-8"):
         parser.error(f"{args.write} has no line {BEGIN}")
-    root, figures = find_folder(args.real), {}
+    try:
+        with naming_flags():
+            root, figures = find_folder(args.real), {}
+    except InputError as error:
+        parser.exit(0, f"left out: {error}\n")
     if args.alone:
         score_alone(root, args.alone, args.model)
         return

@@ -168,7 +168,7 @@ def test_where_no_gain_is_sure_the_classes_stay_as_they_are(
 ):
     noise = np.random.default_rng(5).integers(1, 3, SHAPE)
     few = points(scene, noise, tmp_path / "few.gpkg", count=10)
-    monkeypatch.setattr(Candidate, "beats", lambda self, other: False)
+    monkeypatch.setattr(Candidate, "gain", lambda self, other: (0.03, 0.02))
     with pytest.warns(UserWarning, match="gains nothing that is sure"):
         found = library.calibrate(scene, few, CLASSES, tmp_path / "t.yaml", model=tiny_model)
     assert not found.used
@@ -178,6 +178,12 @@ def test_where_no_gain_is_sure_the_classes_stay_as_they_are(
         "colour": "#{:02x}{:02x}{:02x}".format(*load_legend(CLASSES).classes[1].colour),
     }
     assert load_legend(tmp_path / "t.yaml") == load_legend(load_legend(CLASSES))
+    # What an earlier calibration found is not lost either.
+    earlier = tmp_path / "earlier.yaml"
+    earlier.write_text("classes: [{name: dark ground, bias: 4}, bright ground]\nlogit_scale: 50\n")
+    with pytest.warns(UserWarning, match="gains nothing that is sure"):
+        library.calibrate(scene, few, earlier, tmp_path / "u.yaml", model=tiny_model)
+    assert load_legend(tmp_path / "u.yaml") == load_legend(earlier)
 
 
 def test_another_model_or_method_is_warned_of(scene, few, tmp_path, tiny_model, rsclip):
