@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 __all__ = ["Calibrated", "calibrate"]
 
 
-
 @dataclass(frozen=True)
 class Calibrated:
     """What was fitted.
