@@ -1,6 +1,6 @@
 """Layouts of queries for tests."""
 
-from rsclip.words.class_values import Layout
+from rsclip.words.class_scores import Layout
 
 
 def plain(owners, **own):

@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Self
 import torch
 from torch import Tensor
 
-from rsclip.words.class_values import Layout
+from rsclip.words.class_scores import Layout
 
 __all__ = ["Adapter", "Task", "common_tensors"]
 

@@ -16,7 +16,7 @@ import numpy as np
 
 from rsclip.labelling.refinement import NEIGHBOURS, PixelRefiner, Refinement, halo_of
 from rsclip.types import FloatArray, Rows, Score, Shape, Window
-from rsclip.words.class_values import Layout, class_value
+from rsclip.words.class_scores import Layout, class_value
 from rsclip.words.legend import Legend
 
 __all__ = ["REFINED_COPIES", "ClassEvidence", "LabelStrip", "Labeller", "block_of", "percent"]

@@ -11,7 +11,7 @@ from rsclip.labelling.refinement import parse_dilations
 from rsclip.outputs.companions import output_names
 from rsclip.outputs.files.staging import Staging, check_reach
 from rsclip.outputs.polygons.formats import check_length, check_path, has_prj
-from rsclip.run.band_evidence import BandEvidence
+from rsclip.run.evidence_bands import BandEvidence
 from rsclip.run.scenes_and_classes import ClassesRead, Source, files_read
 from rsclip.scene.scene import Scene
 from rsclip.scene.stretch import parse_stretch

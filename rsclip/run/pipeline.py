@@ -23,16 +23,16 @@ from rsclip.labelling.windows import plan_grid
 from rsclip.outputs.rasters.cog import CogWriter
 from rsclip.outputs.rasters.mask import MaskWriter
 from rsclip.outputs.rasters.scores import SCORES
-from rsclip.run.band_evidence import BandEvidence
 from rsclip.run.checkpoint import Checkpoint, State
 from rsclip.run.encoder import Encoder
+from rsclip.run.evidence_bands import BandEvidence
 from rsclip.run.memory_limit import room_for_block
 from rsclip.run.strip_writer import MASK, StripWriter
 from rsclip.run.threads import Worker, prefetch
 from rsclip.scene.scene import Scene, gdal_env
 from rsclip.scene.stretch import Radiometry, fit
 from rsclip.types import BoolArray, Chip, FloatArray, Rows, Tile, Window
-from rsclip.words.class_values import Layout
+from rsclip.words.class_scores import Layout
 from rsclip.words.legend import Legend
 from rsclip.words.prompts import Query
 

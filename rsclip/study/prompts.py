@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from rsclip.config import SegmentConfig
 from rsclip.errors import OutputError, RsclipWarning
-from rsclip.words.class_values import Layout
+from rsclip.words.class_scores import Layout
 from rsclip.words.legend import Legend, LegendSpec, load_legend
 from rsclip.words.prompts import (
     Query,

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from rsclip.labelling import labeller as labelling
 from rsclip.labelling.labeller import Labeller
 from rsclip.types import Rows
-from rsclip.words.class_values import Layout
+from rsclip.words.class_scores import Layout
 from rsclip.words.legend import load_legend
 from tests.layouts import plain
 

@@ -20,7 +20,7 @@ from rsclip.study.adapt.folds import Fold, make_folds
 from rsclip.study.adapt.labels import FewLabels
 from rsclip.study.adapt.patches import Patches, collect, joined
 from rsclip.types import Synonyms
-from rsclip.words.class_values import Layout
+from rsclip.words.class_scores import Layout
 from rsclip.words.legend import Legend
 
 __all__ = ["Examples", "gather"]

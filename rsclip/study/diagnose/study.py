@@ -43,7 +43,7 @@ from rsclip.study.diagnose.sweeps import (
 )
 from rsclip.study.diagnose.windows import Sample, sample_windows
 from rsclip.study.window_maps import Picture
-from rsclip.words.class_values import Layout
+from rsclip.words.class_scores import Layout
 from rsclip.words.legend import Legend, LegendSpec, class_file, load_legend
 from rsclip.words.prompts import class_queries, load_templates
 

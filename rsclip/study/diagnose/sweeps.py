@@ -24,7 +24,7 @@ from rsclip.methods.lastblock import (
 )
 from rsclip.model import Trunk
 from rsclip.study.metrics import Confusion
-from rsclip.words.class_values import Layout
+from rsclip.words.class_scores import Layout
 from rsclip.words.legend import Legend
 
 __all__ = [

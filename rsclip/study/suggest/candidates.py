@@ -12,7 +12,7 @@ from rsclip.methods.segmenter import Segmenter
 from rsclip.scene.scene import Scene
 from rsclip.scene.stretch import fit
 from rsclip.types import FloatArray, Window
-from rsclip.words.class_values import Layout
+from rsclip.words.class_scores import Layout
 
 __all__ = ["MOST", "Candidates", "find_candidates"]
 

@@ -28,7 +28,7 @@ from rsclip.study.label_form import form_qml
 from rsclip.study.suggest.candidates import Candidates, find_candidates
 from rsclip.study.suggest.choosing import choose
 from rsclip.study.suggest.finished_run import read_run
-from rsclip.words.class_values import Layout
+from rsclip.words.class_scores import Layout
 from rsclip.words.legend import Legend, LegendSpec
 
 if TYPE_CHECKING:

@@ -23,7 +23,7 @@ from rsclip.study.calibrate.class_file import check_class_file, write_class_file
 from rsclip.study.diagnose.windows import Sample, sample_windows
 from rsclip.study.variations import vary
 from rsclip.types import FloatArray
-from rsclip.words.class_values import Layout
+from rsclip.words.class_scores import Layout
 from rsclip.words.legend import Legend, LegendSpec
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ import rsclip as library
 from rsclip.config import SegmentConfig
 from rsclip.errors import ExistsError, OptionError, RsclipWarning, SceneError
 from rsclip.labelling import labeller as labelling
-from rsclip.run.band_evidence import BandEvidence
+from rsclip.run.evidence_bands import BandEvidence
 from rsclip.run.scenes_and_classes import open_scene
 from rsclip.scene.other_raster import RasterBeside
 from rsclip.words.legend import load_legend
