@@ -23,12 +23,14 @@ from rsclip.words.legend import Legend, load_legend
 SIDE = 340
 LEAST_LABELLED = 0.6
 """Share of its pixels that an image's labels cover."""
-NAMES = {
-    "usgs_monterey_dunes": "dunes",
-    "usgs_obx_coast": "coast",
-    "oam_buildings": "street",
-    "chesapeake_naip": "county",
+USGS = "USGS, public domain"
+SHOWN = {
+    "usgs_monterey_dunes": ("dunes", USGS),
+    "usgs_obx_coast": ("coast", USGS),
+    "oam_buildings": ("street", "OpenAerialMap, CC BY 4.0; buildings OpenStreetMap, ODbL"),
+    "chesapeake_naip": ("county", "NAIP (USDA), public domain; labels Chesapeake Conservancy"),
 }
+"""Sets with their names on the page and their credits."""
 PRAIRIE = "water|lake|pond|wetland, cropland|field, grassland|meadow, tree|forest, road, building"
 
 
@@ -54,7 +56,9 @@ def key(legend: Legend, *maps: Bytes) -> str:
     )
 
 
-def of_set(image: RealImage, scores: dict[str, float], model: str, picture: Path) -> str:
+def of_set(
+    image: RealImage, credit: str, scores: dict[str, float], model: str, picture: Path
+) -> str:
     """Draw an image, its labels and its map; return what is to be said."""
     classes = classes_of(image.of)
     legend = load_legend(classes)
@@ -70,7 +74,7 @@ def of_set(image: RealImage, scores: dict[str, float], model: str, picture: Path
     return (
         f'```sh\nrsclip segment {Path(image.name).name} --classes "{words}" -o out\n```\n\n'
         f"![Scene, labels and map](images/{picture.name})\n\n"
-        f"`{image.of.name}/{image.name}`, {image.of.gsd:g} m a pixel; {image.licence}. Mean IoU "
+        f"`{image.of.name}/{image.name}`, {image.of.gsd:g} m a pixel; {credit}. Mean IoU "
         f"**{scores['mean']:.2f}** ({by_class}). Colours: {key(legend, truth, mask)}."
     )
 
@@ -114,7 +118,8 @@ def main() -> None:
     folder = find_folder(given.real)
     pictures = given.page.parent / "images"
     for of in SETS:
-        if name := NAMES.get(of.name):
+        if of.name in SHOWN:
+            name, credit = SHOWN[of.name]
             chosen = [
                 image
                 for image in images(folder, of, validation=True)
@@ -122,7 +127,7 @@ def main() -> None:
             ]
             image, scores = median(chosen, given.model)
             picture = pictures / f"gallery_{name}.png"
-            write(given.page, name, of_set(image, scores, given.model, picture))
+            write(given.page, name, of_set(image, credit, scores, given.model, picture))
     if given.prairie:
         picture = pictures / "gallery_prairie.png"
         write(given.page, "prairie", of_prairie(given.prairie, given.model, picture))

@@ -9,6 +9,7 @@ from safetensors.torch import load_file, save_file
 from rsclip.adapters.adapter_file import read_adapter, write_adapter
 from rsclip.adapters.fitted_for import KEY, adapter_layer, read_header
 from rsclip.adapters.kinds import KINDS
+from rsclip.config import SegmentConfig
 from rsclip.errors import AdapterError
 from rsclip.words.legend import load_legend
 
@@ -105,14 +106,18 @@ def test_headers_that_do_not_fit_are_refused(path, change, named):
         ({"method": "gem"}, "the method clearclip, not for gem.*Leave out method"),
         ({"options": {"ffn": True}}, "ffn=False, not for ffn=True"),
         ({"templates": "imagenet80"}, "templates simple, not for imagenet80"),
+        ({"synonyms": "mean"}, "synonyms max, not for mean"),
         ({"sha256": "cd" * 32}, r"tiny \(abababababab\), not for one of other weights"),
     ],
 )
 def test_another_use_is_refused_by_name(path, change, named):
-    given = {
-        "legend": LEGEND, "method": "clearclip", "options": {"ffn": False}, "templates": "simple",
-        "sha256": "ab" * 32,
-    }  # fmt: skip
-    read_header(path).check(**given)
+    own = {"legend": LEGEND, "options": {"ffn": False}, "sha256": "ab" * 32}
+    settings = {"method": "clearclip", "templates": "simple"}
+
+    def check(**changed):
+        given = {name: changed.pop(name, value) for name, value in own.items()}
+        read_header(path).check(config=SegmentConfig(**(settings | changed)), **given)
+
+    check()
     with pytest.raises(AdapterError, match=named):
-        read_header(path).check(**(given | change))
+        check(**change)
