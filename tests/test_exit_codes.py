@@ -13,6 +13,17 @@ from rsclip_cli.exit_codes import guard
 STOPS = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
 
 
+@pytest.fixture(autouse=True)
+def heard():
+    """Have signals as a terminal gives them: under `nohup` some are ignored."""
+    before = {number: signal.getsignal(number) for number in STOPS}
+    for number in STOPS:
+        signal.signal(number, signal.default_int_handler)
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
 def ask(number):
     os.kill(os.getpid(), number)
     # The handler runs at the next instruction.

@@ -119,7 +119,11 @@ def test_a_lost_terminal_ends_like_an_interrupt_and_a_closed_pipe_quietly(
         "-o",
         str(tmp_path / "out"),
     ]
-    process = subprocess.Popen([*command, "--batch-size", "1"], stderr=subprocess.PIPE, text=True)
+    # The tests themselves may run under `nohup`, which children take over.
+    process = subprocess.Popen(
+        [*command, "--batch-size", "1"], stderr=subprocess.PIPE, text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_DFL),
+    )  # fmt: skip
     deadline = time.monotonic() + 60
     while not (tmp_path / "out").exists() and time.monotonic() < deadline:
         time.sleep(0.02)
