@@ -1,6 +1,6 @@
 """Score and time against the size and the overlap of windows, on real imagery.
 
-    python tests/benchmarks/windows.py --real DIR [--model nano] [--write docs/performance.md]
+    python tests/benchmarks/windows.py --real DIR [--model nano]
 
 Windows of 1, 1.5 and 2 times the model's own, overlaps of 0, 0.25 and 0.5. The score of a set is
 the mean IoU of real.py. Times are the processor time of the encoder's calls, as a ratio to the
@@ -12,7 +12,6 @@ import time
 from pathlib import Path
 
 import numpy as np
-from real import write
 
 import rsclip
 from rsclip.config import build_config
@@ -22,14 +21,12 @@ from rsclip.nano.real_scores import evaluate_set, score
 
 SIZES, OVERLAPS = (1.0, 1.5, 2.0), (0.0, 0.25, 0.5)
 DEFAULT = (1.0, 0.5)
-BEGIN, END = "<!-- windows: begin -->", "<!-- windows: end -->"
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--real", type=Path, help="folder of real imagery")
     parser.add_argument("--model", default="nano")
-    parser.add_argument("--write", type=Path, help="Markdown file that gets the table")
     args = parser.parse_args()
     root = find_folder(args.real)
     model = rsclip.load_model(args.model)
@@ -58,10 +55,6 @@ def main():
         ratio = times[size, overlap] / times[DEFAULT]
         lines.append(f"| {size:g} x | {overlap:g} | {ratio:.2f} | {cells} |")
     print("\n".join(lines))
-    command = f"python tests/benchmarks/windows.py --real DIR --model {args.model}"
-    if args.write:
-        said = f"Made by `{command} --write {args.write.as_posix()}`."
-        write(args.write, ["", *lines, "", said, ""], BEGIN, END)
 
 
 def clocked():
