@@ -22,6 +22,7 @@ COMMANDS = {
     "batch": 5,
     "classes": 6,
     "diagnose": 1,
+    "gallery": 5,
     "methods": 5,
     "models": 6,
     "qgis": 1,
