@@ -498,7 +498,10 @@ def test_a_mask_is_never_written_over(tmp_path, mask):
         assert dataset.checksum(1) == before
 
 
-@pytest.mark.parametrize("kind", FORMATS)
+@pytest.mark.parametrize(
+    "kind",
+    [kind if kind == "gpkg" else pytest.param(kind, marks=pytest.mark.long) for kind in FORMATS],
+)
 def test_a_damaged_mask_leaves_nothing(tmp_path, kind):
     # The first strip is whole and has something to write.
     labels = np.ones((3000, 2000), np.uint8)
