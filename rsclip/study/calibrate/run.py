@@ -38,7 +38,7 @@ class Calibrated:
         labels: Class -> number of its labels.
         before: The model as it is, on labels held out.
         after: Calibrated, on labels held out.
-        used: Whether the file holds the numbers: they gained more than the spread of the gain.
+        used: Whether the file holds the numbers: both scores surely gained on labels held out.
         folds: Number of folds.
         windows: Windows that were encoded.
         seconds: Wall time.
