@@ -42,8 +42,11 @@ class Labclip(Adapter):
     def __call__(self, patches: Tensor, similarities: Tensor) -> Tensor:
         """Return `similarities` with those of the moved text features less the old ones added."""
         text = self.tensors["text"]
-        moved = F.normalize(text + text @ self.tensors["map"].T, dim=-1)
-        return similarities + patches @ (moved - text).T
+        # The feature of a class without words, their mean, is shorter than 1.
+        length = text.norm(dim=-1, keepdim=True)
+        moved = F.normalize(text + text @ self.tensors["map"].T, dim=-1) * length
+        added: Tensor = patches @ (moved - text).T
+        return similarities + added
 
     def penalty(self) -> Tensor:
         """Return the pull of the map towards none."""

@@ -304,7 +304,7 @@ def _plain_spec(spec: LegendSpec) -> Any:
         return str(file.absolute())
     if isinstance(spec, str):
         return spec
-    legend = spec if isinstance(spec, Legend) else load_legend(spec)
+    legend = spec if isinstance(spec, Legend) else load_legend(spec, without_words=True)
     return legend.to_dict()
 
 

@@ -18,6 +18,8 @@ from rsclip.words.legend import Legend
 from rsclip.words.prompts import Query, class_queries, load_templates, owners_of
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from rsclip.model import Backbone, ModelOutline
 
 __all__ = [
@@ -144,7 +146,7 @@ def within_memory(
     widest = max((each.working_shape for each in scenes), key=lambda each: each[1],
                  default=(1, 1))  # fmt: skip
     queries = sum(
-        len(item.words) + len(item.descriptions) + len(item.negatives)
+        max(len(item.words) + len(item.descriptions) + len(item.negatives), 1)
         for item in job.legend.classes
     )
     grid = plan_grid(widest, outline, config)
@@ -223,9 +225,10 @@ def load_model(
             options = dataclasses.asdict(method_options)
             header.check(legend, config.replace(method=method), options, backbone.weights_sha256)
             adapter = read_adapter(header, len(queries), backbone.dim)
+        some_word = next(query.prompts for query in queries if query.prompts)
         segmenter = Segmenter(
             backbone,
-            [query.prompts for query in queries],
+            [query.prompts or some_word for query in queries],
             method=method,
             options=method_options,
             device=config.device,
@@ -243,6 +246,7 @@ def load_model(
             segmenter.text_features = decorrelated(
                 segmenter.text_features, owners_of(queries), config.decorrelate
             )
+        segmenter.text_features = _with_means(segmenter.text_features, queries)
         warn_of_unknown_words(backbone, legend)
     # A backbone that was loaded before has told its limits then.
     if backbone.limits and backbone.limits not in said:
@@ -264,6 +268,21 @@ def load_model(
     if header is not None:
         facts["adapter"] = {"kind": header.kind, "sha256": header.sha256}
     return Model(segmenter, queries, facts, tuple(said), backbone.defaults)
+
+
+def _with_means(features: "Tensor", queries: Sequence[Query]) -> "Tensor":
+    """Return text features in which a class without words has the mean of all words.
+
+    It is not scaled to unit length: such a class is as similar as the words are on average, and so
+    wins no pixel before labels have taught it.
+    """
+    if all(query.prompts for query in queries):
+        return features
+    spoken = [number for number, owner in enumerate(owners_of(queries)) if owner is not None]
+    silent = [number for number, query in enumerate(queries) if not query.prompts]
+    features = features.clone()
+    features[silent] = features[spoken].mean(dim=0)
+    return features
 
 
 def _check_affinity(config: SegmentConfig, methods: Sequence[str]) -> None:

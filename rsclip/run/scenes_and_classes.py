@@ -35,7 +35,12 @@ class ClassesRead:
 
     @classmethod
     def read(
-        cls, classes: LegendSpec | None, background: str | None = None, adapter: str | None = None
+        cls,
+        classes: LegendSpec | None,
+        background: str | None = None,
+        adapter: str | None = None,
+        *,
+        without_words: bool = False,
     ) -> Self:
         """Read classes.
 
@@ -43,6 +48,7 @@ class ClassesRead:
             classes: As `load_legend` takes them; None: those of the adapter.
             background: Likewise.
             adapter: An adapter's file.
+            without_words: Classes may have no words without an adapter too.
 
         Raises:
             LegendError: They are wrong, or there are none.
@@ -55,7 +61,9 @@ class ClassesRead:
             # An adapter knows its background words already.
             spec = header.legend if classes is None and header is not None else classes
             assert spec is not None
-            legend = load_legend(spec, background=background)
+            legend = load_legend(
+                spec, background=background, without_words=without_words or header is not None
+            )
         if header is not None:
             header.check_classes(legend)
         return cls(legend, class_file(spec), tuple(said))

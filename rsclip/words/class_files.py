@@ -25,7 +25,7 @@ from rsclip.words.class_fields import (
     unique,
     without_semicolons,
 )
-from rsclip.words.class_words import Draft, draft_of_synonyms, with_signs
+from rsclip.words.class_words import Draft, draft_of_synonyms, name_without_words, with_signs
 
 __all__ = [
     "FILE_SUFFIXES",
@@ -223,6 +223,7 @@ FILE_SUFFIXES: tuple[str, ...] = tuple(_READERS)
 
 def _of_mapping(entry: Mapping[Any, Any], where: str) -> Draft:
     entry = _known_keys(entry, _CLASS_KEYS, where)
+    none = entry.get("words") in ([], ())
     words, negatives = with_signs(read_texts(entry.get("words"), "words", where), where)
     negatives += tuple(without_semicolons(read_texts(entry.get("not"), "not", where), where))
     name = entry.get("name")
@@ -230,10 +231,14 @@ def _of_mapping(entry: Mapping[Any, Any], where: str) -> Draft:
         if not isinstance(name, str):
             refuse(name, "name", where, "Give text, in quotes if it is a number, yes or no.")
         name = clean(name, where)
+        bare = name_without_words(name, where)
+        name, none = bare or name, none or bool(bare)
         where = f"{where} ({name})" if name else where
     if not name and not words:
         raise LegendError("the class is empty", where=where, remedy="Give it a `name` or `words`.")
-    if not words:
+    if none:
+        _refuse_words(entry, where)
+    elif not words:
         words = unique([name or ""])
     descriptions = read_texts(entry.get("descriptions"), "descriptions", where)
     colour, threshold = entry.get("colour"), entry.get("threshold")
@@ -257,6 +262,16 @@ def _of_mapping(entry: Mapping[Any, Any], where: str) -> Draft:
         unique(negatives),
         read_number(entry.get("bias") or 0.0, "bias", where, -_MAX_BIAS, _MAX_BIAS),
     )
+
+
+def _refuse_words(entry: Mapping[str, Any], where: str) -> None:
+    """Refuse words of a class that says that it has none."""
+    if given := [key for key in ("words", "tuned", "descriptions", "not") if entry.get(key)]:
+        raise LegendError(
+            f"the class has no words, and yet `{given[0]}`", where=where,
+            remedy='Leave one out: "?" before the name, or `words: []`, says that only labels can '
+            "teach it.",
+        )  # fmt: skip
 
 
 def _of_row(row: Mapping[str, str], where: str) -> Draft:

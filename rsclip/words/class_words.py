@@ -7,7 +7,7 @@ from rsclip.errors import LegendError
 from rsclip.words.class_fields import clean, unique, without_semicolons
 from rsclip.words.colours import RGB
 
-__all__ = ["Draft", "draft_of_synonyms", "drafts_of_words", "with_signs"]
+__all__ = ["Draft", "draft_of_synonyms", "drafts_of_words", "name_without_words", "with_signs"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,7 +16,7 @@ class Draft:
 
     Attributes:
         name: As shown, any language.
-        words: English words, at least one; the first is the main one.
+        words: English words, the first is the main one; none where only labels can teach the class.
         descriptions: English sentences used as whole prompts.
         colour: (r, g, b) or None.
         threshold: 0 to 1 or None.
@@ -60,17 +60,39 @@ def drafts_of_words(text: str, where: str, *, background: bool = False) -> list[
 
 
 def draft_of_synonyms(synonyms: Sequence[str], where: str, *, background: bool = False) -> Draft:
-    """Return the class of some synonyms; those with an exclamation mark speak against it.
+    """Return the class of some synonyms: "!word" speaks against it, "?name" has no words.
 
     Raises:
-        LegendError: There is no word.
+        LegendError: There is no word, or one beside "?name".
     """
-    words, negatives = with_signs([clean(word, where) for word in synonyms], where)
+    texts = [clean(word, where) for word in synonyms]
+    if name := name_without_words(texts[0], where):
+        if len(texts) > 1:
+            raise LegendError(
+                f"{texts[0]!r} is a class without words", where=where,
+                remedy='Leave out what follows the "|", or the question mark.',
+            )  # fmt: skip
+        return Draft(name, (), where, background=background)
+    words, negatives = with_signs(texts, where)
     if not words:
         raise LegendError(
             "the class is empty", where=where, remedy="Write a word, or remove the separator."
         )
     return Draft(words[0], words, where, background=background, negatives=negatives)
+
+
+def name_without_words(text: str, where: str) -> str:
+    """Return the name of a class that is written "?name": it has no words; else nothing.
+
+    Raises:
+        LegendError: There is no name.
+    """
+    if not text.startswith("?"):
+        return ""
+    name = without_semicolons([text.removeprefix("?").strip()], where)[0]
+    if not name:
+        raise LegendError("the class has no name", where=where, remedy='Write "?pond type B".')
+    return name
 
 
 def with_signs(texts: list[str], where: str) -> tuple[tuple[str, ...], tuple[str, ...]]:

@@ -54,7 +54,7 @@ class LegendClass:
 
     Attributes:
         name: As shown, any language.
-        words: English synonyms, at least one; each is a query.
+        words: English synonyms, each a query; none where only labels can teach the class.
         descriptions: English sentences, each a query of its own.
         colour: (r, g, b), 0 to 255.
         threshold: Lowest score (0 to 1) that keeps the label, or None for the run's own.
@@ -201,7 +201,13 @@ LegendSpec = str | Path | Sequence[str] | Mapping[str, Any] | Legend
 """What `load_legend` reads."""
 
 
-def load_legend(spec: LegendSpec, background: str | None = None, *, english: bool = True) -> Legend:
+def load_legend(
+    spec: LegendSpec,
+    background: str | None = None,
+    *,
+    english: bool = True,
+    without_words: bool = False,
+) -> Legend:
     """Read classes from words, a file, a bundled set or Python values.
 
     A single class without background classes competes with the bundled background words
@@ -211,9 +217,11 @@ def load_legend(spec: LegendSpec, background: str | None = None, *, english: boo
         spec: Words ("building|house, road"), a path ending in .txt, .yaml, .yml, .json or .csv,
             "set:NAME", a sequence of classes (["building|house", "road"]), a mapping
             ({name: words} or one with `classes`), or a `Legend`. A `Path` is always a file.
+            "?name" is a class without words.
             ":tuned" after a set or a file takes each class's `tuned` words where it has some.
         background: Words in the same form; each comma item is a background class.
         english: Refuse words that are not written in plain English letters.
+        without_words: Classes may have no words: labels teach them.
 
     Returns:
         Classes with values: foreground 1..N in the order written, then background classes (0).
@@ -227,6 +235,8 @@ def load_legend(spec: LegendSpec, background: str | None = None, *, english: boo
         classes += drafts_of_words(background, "background words", background=True)
     if english:
         check_english(classes)
+    if not without_words:
+        _refuse_without_words(classes)
     foreground = [item for item in classes if not item.background]
     behind = [item for item in classes if item.background]
     for item in classes:
@@ -234,13 +244,13 @@ def load_legend(spec: LegendSpec, background: str | None = None, *, english: boo
     # Against one another first, so that the line at fault can be named.
     _check([*foreground, *behind])
     if len(foreground) == 1 and not behind:
-        behind = bundled_background(foreground[0].words)
+        behind = bundled_background(foreground[0].words or (foreground[0].name,))
         warn(
             f"{foreground[0].name!r} is the only class, so it competes with "
             f"{', '.join(item.name for item in behind)}; what they win is written as 0. "
             "Choose others with --background"
         )
-    colours = choose_colours([(item.words, item.colour) for item in foreground])
+    colours = choose_colours([(item.words or (item.name,), item.colour) for item in foreground])
     numbered = [
         _class(item, colour, value)
         for value, (item, colour) in enumerate(zip(foreground, colours, strict=True), 1)
@@ -259,7 +269,7 @@ def load_set_or_file(name: str) -> Legend:
         LegendError: No such set or file, or the file is wrong.
     """
     plain = class_file(name) is None and not name.strip().lower().startswith(_SET_PREFIX)
-    return load_legend(f"{_SET_PREFIX}{name.strip()}" if plain else name)
+    return load_legend(f"{_SET_PREFIX}{name.strip()}" if plain else name, without_words=True)
 
 
 def class_file(spec: LegendSpec) -> Path | None:
@@ -379,8 +389,8 @@ def _check(drafts: Sequence[Draft]) -> None:
                 where=draft.where,
                 remedy="Choose another name, or make it a background class.",
             )
-        if not all(draft.words) or not draft.words:
-            raise LegendError("the class needs words", where=draft.where)
+        if not all(draft.words):
+            raise LegendError("a word of the class is empty", where=draft.where)
         own = {word.casefold() for word in (*draft.words, *draft.descriptions)}
         both = [word for word in draft.negatives if word.casefold() in own]
         if both:
@@ -389,7 +399,7 @@ def _check(drafts: Sequence[Draft]) -> None:
                 where=draft.where,
                 remedy="Take it out of one list.",
             )
-        for word in draft.words:
+        for word in draft.words or (draft.name,):
             owner = owners.setdefault(word.casefold(), draft)
             if owner is not draft:
                 raise LegendError(
@@ -408,10 +418,25 @@ def _check(drafts: Sequence[Draft]) -> None:
             "only background classes" if drafts else "no classes",
             remedy="At least one class must be written with a value of its own.",
         )
+    if not any(draft.words for draft in drafts):
+        raise LegendError(
+            "no class has words", remedy="Name one class at least with words that say what it is."
+        )
     if count > _MAX_CLASSES:
         raise LegendError(
             f"{count} classes", remedy=f"A mask of uint16 holds {_MAX_CLASSES}: merge some."
         )
+
+
+def _refuse_without_words(drafts: Sequence[Draft]) -> None:
+    for draft in drafts:
+        if not draft.words:
+            raise LegendError(
+                f"the class {draft.name!r} has no words: only labels can teach it",
+                where=draft.where,
+                remedy="Fit an adapter to labels (rsclip adapt) and use it with --adapter, or give "
+                "the class words.",
+            )
 
 
 def _warn_of_files(draft: Draft) -> None:

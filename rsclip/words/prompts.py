@@ -32,8 +32,8 @@ class Query:
     """One direction in text space that patches are compared with.
 
     Attributes:
-        text: The word or description.
-        prompts: What is encoded; the query is the mean.
+        text: The word or description; the name of a class without words.
+        prompts: What is encoded; the query is the mean. None of a class without words.
         class_index: Position of its class in `legend.classes`.
         negative: It speaks against its class.
     """
@@ -48,7 +48,8 @@ def class_queries(legend: Legend, templates: Sequence[str]) -> tuple[Query, ...]
     """Return the queries of all classes, in the order of `legend.classes`.
 
     Each word is a query, with every template filled. Each description is one too: its prompts are
-    the description itself and "{name}, {description}". Negative words follow.
+    the description itself and "{name}, {description}". Negative words follow. A class without words
+    is one query without prompts.
 
     Args:
         legend: Classes, background ones included: they compete.
@@ -62,8 +63,10 @@ def class_queries(legend: Legend, templates: Sequence[str]) -> tuple[Query, ...]
 
 
 def owners_of(queries: Sequence[Query]) -> list[int | None]:
-    """Return the position of each query's class; None of a negative word."""
-    return [None if query.negative else query.class_index for query in queries]
+    """Return the position of each query's class; None of a negative word, and without words."""
+    return [
+        query.class_index if query.prompts and not query.negative else None for query in queries
+    ]
 
 
 def word_prompts(word: str, templates: Sequence[str]) -> tuple[str, ...]:
@@ -102,10 +105,12 @@ def template_file(name_or_file: str | Path) -> Path | None:
 
 
 def _queries_of(item: LegendClass, index: int, templates: Sequence[str]) -> Iterator[Query]:
+    if not item.words:
+        yield Query(item.name, (), index)
     for word in item.words:
         yield Query(word, word_prompts(word, templates), index)
     # CLIP reads English: a name in another script is for display only.
-    name = item.name if item.name.isascii() else item.words[0]
+    name = item.name if item.name.isascii() or not item.words else item.words[0]
     for description in item.descriptions:
         yield Query(description, (description, f"{name}, {description}"), index)
     for word in item.negatives:

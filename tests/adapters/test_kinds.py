@@ -1,5 +1,7 @@
 """Every kind of adapter: it begins as the model is, and follows its equations."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -47,6 +49,14 @@ def test_fitted_labels_are_known_better(task, name):
 @pytest.mark.parametrize("name", [name for name, kind in KINDS.items() if kind.learned])
 def test_nothing_is_changed_at_the_start(task, name):
     start = KINDS[name].start(task, KINDS[name].settings[0])
+    torch.testing.assert_close(start(task.patches, task.similarities), task.similarities)
+
+
+def test_a_class_without_words_begins_as_it_is_too(task):
+    """Its text feature is the mean of the others, which is shorter than 1."""
+    text = task.text.clone()
+    text[3] = text[:3].mean(dim=0)
+    start = KINDS["labclip"].start(replace(task, text=text), {"strength": 1.0})
     torch.testing.assert_close(start(task.patches, task.similarities), task.similarities)
 
 

@@ -29,8 +29,7 @@ import yaml
 from rasterio.transform import from_origin
 
 import rsclip
-from rsclip.methods import get_method
-from rsclip.methods.base import Method, cosine
+from rsclip.methods.base import DenseFeatures, Method
 from rsclip.nano.real import SETS, VARIABLE, groups, images
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -44,19 +43,18 @@ LEAST_CLEAR = 0.8
 
 def cache_features():
     """Let every window be encoded once: its features do not depend on adapters."""
-    kept, encode = {}, Method.patches
+    kept, encode = {}, Method._compared
 
-    def patches(self, trunk, text, options):
-        keys = [hashlib.sha1(each.numpy().tobytes()).digest() for each in trunk._tokens[0]]
+    def compared(self, trunk, text, options):
+        keys = [hashlib.sha1(each.numpy().tobytes()).digest() for each in trunk.images]
         if not all(key in kept for key in keys):
             features, similarities = encode(self, trunk, text, options)
-            kept.update(zip(keys, features, strict=True))
+            kept.update(zip(keys, features.tokens, strict=True))
             return features, similarities
-        features = torch.stack([kept[key] for key in keys])
-        return features, torch.einsum("bhwd,qd->bqhw", features, text)
+        features = DenseFeatures(torch.stack([kept[key] for key in keys]), trunk.cls)
+        return features, self.compare(features, text, options)
 
-    assert get_method("clearclip").compare is cosine
-    Method.patches = patches
+    Method._compared = compared
 
 
 def tile(name):

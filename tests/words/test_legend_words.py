@@ -44,6 +44,41 @@ def test_python_values_say_the_same_as_words():
     assert load_legend(words) == words
 
 
+def test_a_class_may_have_no_words_where_labels_teach_it(tmp_path):
+    (tmp_path / "c.yaml").write_text("[pond, {name: Teich B, words: []}]")
+    (tmp_path / "c.txt").write_text("pond\n?Teich B\n")
+    (tmp_path / "c.csv").write_text("name,words\npond,pond\n?Teich B,\n")
+    legend = load_legend("pond, ?Teich B", without_words=True)
+    assert [(item.name, item.words) for item in legend.classes] == [
+        ("pond", ("pond",)),
+        ("Teich B", ()),
+    ]
+    files = [tmp_path / f"c.{end}" for end in ("yaml", "txt", "csv")]
+    for spec in (*files, ["pond", "?Teich B"], {"pond": "pond", "Teich B": []}, legend):
+        assert load_legend(spec, without_words=True) == legend
+        with pytest.raises(LegendError, match=r"'Teich B' has no words: .*with adapter"):
+            load_legend(spec)
+    assert Legend.from_dict(legend.to_dict()) == legend
+    spoken, silent = class_queries(legend, ["a {}", "the {}"])
+    assert (spoken.prompts, silent.prompts) == (("a pond", "the pond"), ())
+
+
+@pytest.mark.parametrize(
+    ("spec", "message"),
+    [
+        ("pond, ?", "the class has no name"),
+        ("pond, ?marsh|bog", "'.marsh' is a class without words"),
+        ("?marsh, ?bog", "no class has words"),
+        ("pond|marsh, ?marsh", "'marsh' is in two classes"),
+        ([{"name": "?marsh", "words": "bog"}, "pond"], "no words, and yet `words`"),
+        ([{"name": "marsh", "words": [], "not": "bog"}, "pond"], "no words, and yet `not`"),
+    ],
+)
+def test_what_a_class_without_words_cannot_have_is_told(spec, message):
+    with pytest.raises(LegendError, match=message):
+        load_legend(spec, without_words=True)
+
+
 def test_mapping_names_are_shown_and_words_are_encoded():
     legend = load_legend(
         {"Gebäude": ["building", "house"], "Straße": {"words": "road", "threshold": 0.2}}
@@ -223,7 +258,7 @@ def test_record_of_a_legend_with_everything_reads_back():
 def test_legends_made_by_hand_are_checked():
     with pytest.raises(LegendError, match=r"1\.\.N"):
         Legend((LegendClass("road", ("road",), value=2),))
-    with pytest.raises(LegendError, match="needs words"):
+    with pytest.raises(LegendError, match="no class has words"):
         Legend((LegendClass("road", (), value=1),))
     with pytest.raises(LegendError, match="only background"):
         Legend((LegendClass("sky", ("sky",), background=True),))

@@ -70,7 +70,10 @@ def class_entries(
         noted: Say the share behind the name.
     """
     entries = []
-    words = {item.name: f"{item.words[0]} ({item.value})" for item in legend.foreground}
+    words = {
+        item.name: f"{item.words[0] if item.words else 'class'} ({item.value})"
+        for item in legend.foreground
+    }
     for value, name in legend.names.items():
         share = shares.get(name, 0.0)
         if value or share:

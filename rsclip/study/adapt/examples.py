@@ -190,6 +190,13 @@ def _count(few: FewLabels, label: NDArray[np.int64], legend: Legend) -> dict[str
     counts = {name: int((values == value).sum()) for value, name in names.items()}
     if legend.background or (values == 0).any():
         counts[unclassified] = int((values == 0).sum())
+    untold = [item.name for item in legend.classes if not item.words and not counts.get(item.name)]
+    if untold:
+        raise LegendError(
+            f"neither words nor labels: {', '.join(untold)}",
+            where=few.path,
+            remedy="Label each class without words, or leave it out of --classes.",
+        )
     for many, say in ((0, "no label: nothing is learned of"), (1, "one label: not validated is")):
         named = [name for name, count in counts.items() if count == many and name != unclassified]
         if named:

@@ -90,7 +90,7 @@ def adapt(
             "it is the adapter's file", where=f"--report={report}", remedy="Choose another name."
         )
     settings = _settings(config, options)
-    read = ClassesRead.read(classes, settings.background)
+    read = ClassesRead.read(classes, settings.background, without_words=True)
     settings = read.legend.calibration.fill(settings)
     few = read_labels(labels, read.legend)
     inputs = [*names, labels, *files_read(read.file, settings)]

@@ -97,7 +97,7 @@ class Mask:
     def _classes(self, classes: LegendSpec | None) -> tuple[Legend, dict[int, int]]:
         """Return the legend, and value of the mask -> legend value."""
         if classes is not None:
-            legend = load_legend(classes)
+            legend = load_legend(classes, without_words=True)
             own = {value: value for value in legend.names}
             self._refuse_others(own)
         elif (legend_of_tags := self._tagged()) is not None:

@@ -92,7 +92,7 @@ def suggest(
     merged = build_config(base, adapter_layer(options), options)
     kept = merged.to_dict()
     settings = build_config({name: kept[name] for name in (*ADAPT_OPTIONS, "adapter", "aoi")})
-    read = ClassesRead.read(classes, settings.background, settings.adapter)
+    read = ClassesRead.read(classes, settings.background, settings.adapter, without_words=True)
     settings = read.legend.calibration.fill(settings)
     few = None if labels is None else read_labels(labels, read.legend)
     inputs = [each for each in (scene, labels) if each is not None]
