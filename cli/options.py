@@ -35,8 +35,8 @@ GROUPS: Mapping[str, tuple[str, ...]] = {
     "Reading the scene": ("aoi", "gsd", "bidx", "stretch", "nodata", "on_read_error"),
     "Windows": ("window", "stride", "overlap", "preset", "blend", "tta"),
     "Labels": (
-        "synonyms", "decorrelate", "logit_scale", "score", "threshold", "area_threshold", "refine",
-        "evidence", "bands", "rasters", "sieve", "resample_output",
+        "synonyms", "decorrelate", "logit_scale", "score", "threshold", "area_threshold",
+        "upsample", "refine", "evidence", "bands", "rasters", "sieve", "resample_output",
     ),
     "Polygons": ("vector_format", "simplify", "smooth", "orthogonal", "min_area"),
     "Further outputs": (

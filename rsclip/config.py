@@ -98,7 +98,7 @@ STUDY_OPTIONS = (
 COMPARE_OPTIONS = (
     "model", "weights", "affinity", "adapter", "templates", "background", "window", "stride",
     "overlap", "preset", "blend", "synonyms", "decorrelate", "logit_scale", "threshold",
-    "area_threshold", "score", "refine", "evidence", "bands", "rasters", "gsd",
+    "area_threshold", "score", "upsample", "refine", "evidence", "bands", "rasters", "gsd",
     "resample_output", "bidx", "stretch", "nodata", "aoi", "on_read_error", "device",
     "precision", "tta", "batch_size", "max_memory", "sieve", "overwrite",
 )  # fmt: skip
@@ -116,8 +116,8 @@ ADAPT_OPTIONS = (
 """The fields that fitting an adapter reads."""
 READ_OPTIONS = (
     "model", "weights", "method", "method_option", "window", "stride", "overlap", "preset",
-    "refine", "gsd", "resample_output", "bidx", "stretch", "nodata", "aoi", "device", "batch_size",
-    "max_memory", "vector_format", "preview", "probabilities",
+    "upsample", "refine", "gsd", "resample_output", "bidx", "stretch", "nodata", "aoi", "device",
+    "batch_size", "max_memory", "vector_format", "preview", "probabilities",
 )  # fmt: skip
 """The fields that a description of a scene reads."""
 STUDY_WINDOWS = 32
@@ -174,9 +174,8 @@ class SegmentConfig:
         None, "Window side in pixels [default: the model's image size].", "PIXELS", (1, 1e6)
     )
     stride: int | None = _option(
-        None, "Step between windows [default: by the overlap, in whole patches].", "PIXELS",
-        (1, 1e6),
-    )  # fmt: skip
+        None, "Step between windows [default: by the overlap].", "PIXELS", (1, 1e6)
+    )
     overlap: float | None = _option(
         None, f"Overlap of windows, 0 to 0.9, in place of --stride [default: {DEFAULT_OVERLAP:g}].",
         "SHARE", (0, 0.9),
@@ -208,6 +207,9 @@ class SegmentConfig:
     )  # fmt: skip
     score: Score = _option(
         "class", "Score: softmax over classes, or over all words as in the papers."
+    )
+    upsample: str = _option(
+        "bilinear", "Patches to pixels: bilinear, jbu (guided by the image) or jbu:REACH.", "METHOD"
     )
     refine: str | None = _option(
         None, "Draw class borders to the edges of the image: pamr, or pamr:D,D,... with other "
@@ -279,8 +281,7 @@ class SegmentConfig:
         "bundled ones too), a YAML file, or none [default: those in the class file].", "RULES",
     )  # fmt: skip
     bands: str | None = _option(
-        None,
-        "Bands by name for such rules, beside those that the file names: nir=4,swir=6.",
+        None, "Bands by name for such rules, beside those that the file names: nir=4,swir=6.",
         "NAME=BAND,...",
     )  # fmt: skip
     rasters: Mapping[str, str] = _option(

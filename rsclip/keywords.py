@@ -77,6 +77,7 @@ class _Labels(_Overlap, total=False):
     threshold: float | None
     area_threshold: float | None
     score: Score
+    upsample: str
     refine: str | None
     evidence: str | None
     bands: str | None

@@ -1,66 +1,33 @@
 """From finished rows of the patch grid to labels of pixels, a strip at a time.
 
-Similarities are interpolated bilinearly between patch centres (half-pixel centres, clamped at the
-border), one class at a time with a running maximum: memory is a few planes of one strip, whatever
-the number of classes. Every operation works on single pixels, so that the cut into strips and
-chunks never changes a value. Refined values (refinement.py) come from further away: they are worked
-out with as many pixels more around a chunk.
+Similarities are interpolated bilinearly (bilinear.py), one class at a time with a running maximum:
+memory is a few planes of one strip, whatever the number of classes. Every operation works on single
+pixels, so that the cut into strips and chunks never changes a value. Guided by the image
+(bilateral.py, refinement.py), values come from further away: they are worked out with as much more
+around a chunk.
 """
 
 import functools
-import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
-from rsclip.labelling.refinement import NEIGHBOURS, PixelRefiner, Refinement, halo_of
+from rsclip.labelling.bilateral import Guide, JointBilateral
+from rsclip.labelling.bilinear import Bilinear, Values
+from rsclip.labelling.guidance import CHUNK_PIXELS, Guidance
+from rsclip.labelling.refinement import PixelRefiner
 from rsclip.types import FloatArray, Rows, Score, Shape, Window
 from rsclip.words.class_scores import Layout, class_value
 from rsclip.words.legend import Legend
 
-__all__ = ["REFINED_COPIES", "ClassEvidence", "LabelStrip", "Labeller", "block_of", "percent"]
+__all__ = ["ClassEvidence", "LabelStrip", "Labeller", "percent"]
 
-_CHUNK_PIXELS = 1 << 18
 # Logits that are held at once where every class's probability is asked for: 16 MB.
 _CHUNK_LOGITS = 1 << 22
-# Refined strips are higher, as each is worked out with a halo, but of no more pixels than this.
-_REFINED_ROWS = 512
-_REFINED_PIXELS = 1 << 22
-_REFINED_COLUMNS = 256
-_LEAST_REFINED = 64
-REFINED_COPIES = 2
-"""Of every pixel's affinities to its neighbours: as they are, and normalised."""
 
-_Values = Callable[[int], FloatArray]
 ClassEvidence = Callable[[int], FloatArray | None]
 """Gives what is added to the logit of the class at a position: float32 (h, w), None for nothing."""
-
-
-def block_of(
-    columns: int, dilations: Sequence[int], room: int | None = None
-) -> tuple[int, int, int]:
-    """Return (height, width, neighbours) of the largest block refined at once, its halo included.
-
-    Args:
-        columns: Of the scene.
-        dilations: Of the refinement.
-        room: Bytes for it, where memory is limited.
-    """
-    rows, width = _refined_shape(columns, dilations, room)
-    halo = 2 * halo_of(dilations)
-    return rows + halo, min(width + halo, columns), NEIGHBOURS * len(dilations)
-
-
-def _refined_shape(columns: int, dilations: Sequence[int], room: int | None) -> Shape:
-    """Return (height, width) of a refined block without its halo; no value depends on it."""
-    rows = min(max(_REFINED_PIXELS // columns, 1), _REFINED_ROWS)
-    width = min(max(_CHUNK_PIXELS // rows, _REFINED_COLUMNS), columns)
-    if room is not None:
-        pixel = REFINED_COPIES * NEIGHBOURS * len(dilations) * np.float32().nbytes
-        side = max(math.isqrt(room // pixel) - 2 * halo_of(dilations), _LEAST_REFINED)
-        rows, width = min(rows, side), min(width, side)
-    return rows, width
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +74,8 @@ class Labeller:
         with_score: Give the score. Labels are the same, whatever is asked for besides.
         with_margin: Give the margin.
         with_probabilities: Give every foreground class's probability.
-        refinement: Refine the similarities by an image; None leaves them as they are.
+        guidance: How similarities are upsampled and refined by the image; None for not at all.
+        guide: The image, where there is guidance.
         evidence: Gives the evidence of classes in a window of pixels; None for none at all.
     """
 
@@ -125,12 +93,16 @@ class Labeller:
         with_score: bool = False,
         with_margin: bool = False,
         with_probabilities: bool = False,
-        refinement: Refinement | None = None,
+        guidance: Guidance | None = None,
+        guide: Guide | None = None,
         evidence: Callable[[Window], ClassEvidence] | None = None,
     ) -> None:
         self._shape = shape
-        self._rows = _Axis(shape[0], cells[0], cell_size[0])
-        self._cols = _Axis(shape[1], cells[1], cell_size[1])
+        self._guidance, self._guide = guidance or Guidance(), guide
+        self._upsampler: Bilinear | JointBilateral = Bilinear(shape, cells, cell_size)
+        if self._guidance.reach:
+            assert guide is not None
+            self._upsampler = JointBilateral(shape, cells, cell_size, guide, self._guidance.reach)
         self._layout = layout
         self._values = np.array([item.value for item in legend.classes], legend.dtype)
         self._scale = np.float32(logit_scale)
@@ -148,14 +120,12 @@ class Labeller:
         self._scored = (
             with_score or with_margin or with_probabilities or bool(self._thresholds.any())
         )
-        self._refinement = refinement
         self._evidence = evidence
-        self._halo = refinement.halo if refinement else 0
-        self._step, self._columns = max(_CHUNK_PIXELS // shape[1], 1), 0
-        if refinement:
-            self._step, self._columns = _refined_shape(
-                shape[1], refinement.dilations, refinement.room
-            )
+        self._halo = self._guidance.halo
+        self._step, self._columns = max(CHUNK_PIXELS // shape[1], 1), 0
+        if self._guidance:
+            queries = sum(map(len, [*layout.words, *layout.negatives]))
+            self._step, self._columns = self._guidance.block_shape(shape[1], queries)
         self._held: Rows | None = None
         self._next_row = 0
 
@@ -167,8 +137,8 @@ class Labeller:
         """
         held = rows if self._held is None else _join(self._held, rows)
         stop = held.start + held.covered.shape[0]
-        last = self._rows.complete_below(stop)
-        if self._refinement and last < self._shape[0]:
+        last = int(np.searchsorted(self._upsampler.high, stop))
+        if self._guidance and last < self._shape[0]:
             # Whole strips only: each costs its halo.
             ready = max(last - self._halo - self._next_row, 0)
             last = self._next_row + ready // self._step * self._step
@@ -177,7 +147,7 @@ class Labeller:
         self._next_row = last
         # The next strip begins between the last patch row and the one to come.
         first = max(last - self._halo, 0)
-        keep = int(self._rows.low[first]) - held.start if last < self._shape[0] else 0
+        keep = int(self._upsampler.low[first]) - held.start if last < self._shape[0] else 0
         self._held = Rows(
             held.start + keep, held.similarities[:, keep:].copy(), held.covered[keep:].copy()
         )
@@ -205,15 +175,15 @@ class Labeller:
         score = np.empty(shape, np.float32) if self._with_score else None
         margin = np.empty(shape, np.float32) if self._with_margin else None
         probabilities = np.empty((self._foreground, *shape), np.uint8) if self._foreground else None
-        pixels = min(_CHUNK_PIXELS, _CHUNK_LOGITS // max(self._foreground, 1))
+        pixels = min(CHUNK_PIXELS, _CHUNK_LOGITS // max(self._foreground, 1))
         step = self._columns or max(pixels // (stop - start), 1)
         for first in range(0, shape[1], step):
             columns = slice(first, min(first + step, shape[1]))
             window = Window(start, first, stop - start, columns.stop - first)
             query_values, cover = (
                 self._refined(held, window)
-                if self._refinement
-                else self._interpolated(held, window)
+                if self._guidance.dilations
+                else self._upsampler.values(held, window)
             )
             choice = self._label(query_values, window)
             chosen = self._values[choice.labels]
@@ -233,56 +203,22 @@ class Labeller:
                     target[..., columns] = values
         return LabelStrip(start, labels, score, margin, probabilities)
 
-    def _interpolated(self, held: Rows, window: Window) -> tuple[_Values, FloatArray | None]:
-        """Return the similarities of pixels, query by query, and how far patches were covered.
-
-        Returns:
-            A function from query to float32 (n, w), and float32 (n, w) of 0..1, 0 where no window
-            saw anything; None where every patch was covered.
-        """
-        rows, columns = slice(window.row, window.row_stop), slice(window.col, window.col_stop)
-        low, high = self._rows.low[rows] - held.start, self._rows.high[rows] - held.start
-        part = self._rows.part[rows, None]
-        # Only the patch columns under this chunk are interpolated along the rows.
-        left = int(self._cols.low[columns][0])
-        right = int(self._cols.high[columns][-1]) + 1
-        across = (
-            self._cols.low[columns] - left,
-            self._cols.high[columns] - left,
-            self._cols.part[columns],
-        )
-        cover: FloatArray | None = None
-        if not held.covered[low[0] : high[-1] + 1, left:right].all():
-            covered = held.covered[:, left:right].astype(np.float32)
-            cover = _across(_lerp(covered[low], covered[high], part), *across)
-        patches = held.similarities[:, :, left:right]
-        mixed = _lerp(patches[:, low], patches[:, high], part)
-
-        def values(query: int) -> FloatArray:
-            value = _across(mixed[query], *across)
-            if cover is not None:
-                # Patches that no window covered hold zero: weigh them out.
-                value /= np.where(cover > 0, cover, 1)
-            return value
-
-        return values, cover
-
-    def _refined(self, held: Rows, window: Window) -> tuple[_Values, FloatArray | None]:
-        """Return what `_interpolated` does, refined by the guide."""
-        assert self._refinement is not None
+    def _refined(self, held: Rows, window: Window) -> tuple[Values, FloatArray | None]:
+        """Return what the upsampler does, refined by the image."""
+        assert self._guide is not None
         height, width = self._shape
         top, left = max(window.row - self._halo, 0), max(window.col - self._halo, 0)
         bottom = min(window.row_stop + self._halo, height)
         right = min(window.col_stop + self._halo, width)
         around = Window(top, left, bottom - top, right - left)
-        values, cover = self._interpolated(held, around)
-        image, valid = self._refinement.guide(around)
+        values, cover = self._upsampler.values(held, around)
+        image, valid = self._guide.pixels(around)
         if cover is not None:
             valid = valid & (cover > 0)
         if not valid.any():
-            return self._interpolated(held, window)
+            return self._upsampler.values(held, window)
         cut = top > 0, bottom < height, left > 0, right < width
-        refiner = PixelRefiner(image, valid, cut, self._refinement.dilations)
+        refiner = PixelRefiner(image, valid, cut, self._guidance.dilations)
         own = np.s_[
             window.row - top : window.row_stop - top, window.col - left : window.col_stop - left
         ]
@@ -290,7 +226,7 @@ class Labeller:
             own
         ]
 
-    def _label(self, values: _Values, window: Window) -> LabelStrip:
+    def _label(self, values: Values, window: Window) -> LabelStrip:
         """Return a chunk of a strip, with each pixel's class position as its label."""
         shape, evidence = window.shape, self._evidence and self._evidence(window)
         best = np.full(shape, -np.inf, np.float32)
@@ -345,43 +281,12 @@ class Labeller:
         return ratio
 
 
-class _Axis:
-    """Where the pixels of one axis lie between patch centres.
-
-    Attributes:
-        low, high: int64 (pixels,) patch before and after each pixel's centre.
-        part: float32 (pixels,) in 0..1, the weight of `high`.
-    """
-
-    def __init__(self, pixels: int, cells: int, cell_size: float) -> None:
-        position = np.clip((np.arange(pixels) + 0.5) / cell_size - 0.5, 0, cells - 1)
-        self.low = np.minimum(np.floor(position).astype(np.int64), max(cells - 2, 0))
-        self.high = np.minimum(self.low + 1, cells - 1)
-        self.part = (position - self.low).astype(np.float32)
-
-    def complete_below(self, cells: int) -> int:
-        """Return how many leading pixels need only the first `cells` patches."""
-        return int(np.searchsorted(self.high, cells))
-
-
 def _join(first: Rows, second: Rows) -> Rows:
     return Rows(
         first.start,
         np.concatenate([first.similarities, second.similarities], axis=1),
         np.concatenate([first.covered, second.covered]),
     )
-
-
-def _lerp(low: FloatArray, high: FloatArray, part: FloatArray) -> FloatArray:
-    mixed = high - low
-    mixed *= part
-    mixed += low
-    return mixed
-
-
-def _across(rows: FloatArray, low: np.ndarray, high: np.ndarray, part: FloatArray) -> FloatArray:
-    """Interpolate (n, columns of patches) to (n, columns of pixels)."""
-    return _lerp(rows[:, low], rows[:, high], part)
 
 
 def _accumulate(total: FloatArray, best: FloatArray, value: FloatArray, scale: np.float32) -> None:

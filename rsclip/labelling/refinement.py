@@ -15,26 +15,20 @@ changes a value, if a block has `halo` pixels more on every side that is not the
 """
 
 import itertools
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 
 import numpy as np
 
 from rsclip.errors import OptionError
-from rsclip.types import BoolArray, FloatArray, Window
+from rsclip.types import BoolArray, FloatArray
 
 __all__ = [
     "DILATIONS",
     "NEIGHBOURS",
-    "Guide",
     "PixelRefiner",
-    "Refinement",
     "halo_of",
     "parse_dilations",
 ]
-
-Guide = Callable[[Window], tuple[FloatArray, BoolArray]]
-"""Gives the scene's own pixels in a window: image float32 (3, h, w) in 0..1 and valid (h, w)."""
 
 DILATIONS = (1, 2, 4, 8)
 """Near pixels too: at 8 and 16 alone, as SCLIP and SC-CLIP have it, pixels that are no multiple of
@@ -49,26 +43,6 @@ NEIGHBOURS = len(_STEPS)
 """At each dilation."""
 # Bands of so many pixels stay in a processor's cache.
 _BAND_PIXELS = 1 << 15
-
-
-@dataclass(frozen=True, slots=True)
-class Refinement:
-    """What a scene is refined by.
-
-    Attributes:
-        guide: Gives the image.
-        dilations: Distances of the neighbours in pixels.
-        room: Bytes for a block at once, where memory is limited.
-    """
-
-    guide: Guide
-    dilations: tuple[int, ...] = DILATIONS
-    room: int | None = None
-
-    @property
-    def halo(self) -> int:
-        """How many pixels away a value can come from."""
-        return halo_of(self.dilations)
 
 
 def halo_of(dilations: Sequence[int]) -> int:
@@ -106,7 +80,7 @@ class PixelRefiner:
         image: float32 (3, h, w).
         valid: bool (h, w), False where the image has no data.
         cut: Whether the block ends inside the scene at its (top, bottom, left, right); there the
-            outer `Refinement.halo` pixels of what `refine` returns mean nothing.
+            outer `halo_of` pixels of what `refine` returns mean nothing.
         dilations: Distances of the neighbours in pixels.
     """
 

@@ -7,7 +7,7 @@ from typing import Self
 
 from rsclip.config import SegmentConfig
 from rsclip.errors import OutputError, RsclipError, collect_warnings, warn
-from rsclip.labelling.refinement import parse_dilations
+from rsclip.labelling.guidance import Guidance
 from rsclip.outputs.companions import output_names
 from rsclip.outputs.files.staging import Staging, check_reach
 from rsclip.outputs.polygons.formats import check_length, check_path, has_prj
@@ -65,8 +65,7 @@ class Job:
             find_values(settings.orthogonal, classes.legend.names)
             if settings.stretch is not None:
                 parse_stretch(settings.stretch)
-            if settings.refine is not None:
-                parse_dilations(settings.refine)
+            Guidance.of(settings)
             check_reach(output_dir)
             check_path(output_dir, settings.vector_format)
             if settings.qgis_project and settings.vector_format == "parquet":

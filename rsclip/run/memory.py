@@ -2,8 +2,7 @@
 
 from rsclip.config import SegmentConfig
 from rsclip.errors import OptionError
-from rsclip.labelling.labeller import REFINED_COPIES, block_of
-from rsclip.labelling.refinement import parse_dilations
+from rsclip.labelling.guidance import Guidance
 from rsclip.labelling.windows import Grid
 from rsclip.methods import get_method
 from rsclip.methods.batch_size import TOKEN_COPIES, automatic_batch
@@ -61,12 +60,10 @@ def estimate_memory_mb(
         batch * TOKEN_COPIES * tokens * model.width,
         batch * get_method(config.method).pair_matrices * tokens**2,
     ]
-    if config.refine is not None:
-        height, width, depth = block_of(
-            grid.shape[1], parse_dilations(config.refine), room_for_block(config.max_memory)
-        )
-        held_rows = -(-height // grid.patch)
-        parts.append(REFINED_COPIES * height * width * depth)
+    guidance = Guidance.of(config, room_for_block(config.max_memory))
+    if guidance:
+        parts.append(guidance.block_floats(grid.shape[1], queries))
+        held_rows = guidance.held_rows(grid.shape[1], queries, grid.patch)
         parts.append(_OPEN_COPIES * queries * held_rows * grid.cells[1])
     fixed = _BASE_MB + GDAL_CACHE_MB
     fixed += _POLYGONS_MB * (config.vector_format != "none")

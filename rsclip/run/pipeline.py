@@ -16,8 +16,9 @@ from typing import NamedTuple
 import numpy as np
 
 from rsclip.config import DEFAULT_LOGIT_SCALE, SegmentConfig
+from rsclip.labelling.bilateral import Guide
+from rsclip.labelling.guidance import Guidance
 from rsclip.labelling.labeller import Labeller
-from rsclip.labelling.refinement import Refinement, halo_of, parse_dilations
 from rsclip.labelling.stitcher import Stitcher
 from rsclip.labelling.windows import plan_grid
 from rsclip.outputs.rasters.cog import CogWriter
@@ -290,22 +291,26 @@ class SceneRun:
             with_score=any(kind in outputs for kind in SCORES) or self._has_threshold(),
             with_margin="margin" in outputs,
             with_probabilities="probabilities" in outputs,
-            refinement=self._refinement(own),
+            guidance=self._guidance,
+            guide=self._guide(own),
             evidence=evidence,
         )
 
-    def _refinement(self, own: Scene) -> Refinement | None:
-        if self._config.refine is None:
-            return None
-        radiometry = self.radiometry
+    @property
+    def _guidance(self) -> Guidance:
+        return Guidance.of(self._config, room_for_block(self._config.max_memory))
+
+    def _guide(self, own: Scene) -> Guide:
+        radiometry, patch = self.radiometry, self.grid.patch
         assert radiometry is not None
 
-        def guide(window: Window) -> tuple[FloatArray, BoolArray]:
-            pixels, valid = own.read_own(window)
+        def shown(pixels: np.ndarray, valid: BoolArray) -> tuple[FloatArray, BoolArray]:
             return radiometry.apply(pixels, valid), valid
 
-        room = room_for_block(self._config.max_memory)
-        return Refinement(guide, parse_dilations(self._config.refine), room)
+        return Guide(
+            lambda window: shown(*own.read_own(window)),
+            lambda window: shown(*own.read(Window(*(patch * each for each in window)))),
+        )
 
     def _has_threshold(self) -> bool:
         own = (item.threshold for item in self._legend.classes)
@@ -314,11 +319,9 @@ class SceneRun:
     @property
     def _halo(self) -> int:
         """How many working pixels beyond its own a label can depend on."""
-        cells = _HALO_CELLS * self.grid.patch
-        if self._config.refine is None:
-            return cells
-        refined = halo_of(parse_dilations(self._config.refine))
-        return cells + math.ceil(refined / min(self._scene.scale))
+        guidance = self._guidance
+        patches = max(_HALO_CELLS, guidance.reach + 1)
+        return patches * self.grid.patch + math.ceil(guidance.halo / min(self._scene.scale))
 
     def wanted_windows(self, first: int = 0) -> int:
         """Return how many windows a label may hang on: all, but for an area of interest.

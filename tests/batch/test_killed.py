@@ -15,6 +15,7 @@ import rasterio
 
 OPTIONS = [
     "--classes", "building|house, road, water, forest", "--model", "nano", "--refine", "pamr",
+    "--upsample", "jbu:2",
     "--sieve", "8", "--tta", "flips", "--confidence",
 ]  # fmt: skip
 

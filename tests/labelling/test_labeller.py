@@ -134,7 +134,7 @@ def test_the_cut_into_strips_and_chunks_changes_no_bit(monkeypatch):
     similarities = np.random.default_rng(5).normal(size=(3, 9, 11)).astype(np.float32)
 
     def labels(chunk, cuts):
-        monkeypatch.setattr(labelling, "_CHUNK_PIXELS", chunk)
+        monkeypatch.setattr(labelling, "CHUNK_PIXELS", chunk)
         labeller = Labeller(
             (70, 85), (9, 11), (8, 8), legend, plain([0, 1, 2]), logit_scale=SCALE, with_score=True
         )

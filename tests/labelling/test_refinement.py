@@ -6,9 +6,12 @@ import torch
 from torch.nn import functional as F  # noqa: N812
 
 from rsclip.errors import OptionError
+from rsclip.labelling import guidance
 from rsclip.labelling import labeller as labelling
-from rsclip.labelling.labeller import Labeller, block_of
-from rsclip.labelling.refinement import PixelRefiner, Refinement, parse_dilations
+from rsclip.labelling.bilateral import Guide
+from rsclip.labelling.guidance import Guidance
+from rsclip.labelling.labeller import Labeller
+from rsclip.labelling.refinement import PixelRefiner, parse_dilations
 from rsclip.types import Rows
 from rsclip.words.legend import load_legend
 from tests.layouts import plain
@@ -100,18 +103,25 @@ def test_borders_move_to_the_edges_of_the_image():
     assert ((found > found.mean()) == truth).mean() > 0.99
 
 
-def labels_of(image, valid, similarities, covered, cuts, patch, **options):
+def guide_of(image, valid, patch):
+    def read(window, side=1):
+        part = np.s_[
+            window.row * side : window.row_stop * side, window.col * side : window.col_stop * side
+        ]
+        return whole[0][:, *part], whole[1][part]
+
+    margins = [(0, -side % patch) for side in valid.shape]
+    whole = np.pad(image, [(0, 0), *margins], mode="reflect"), np.pad(valid, margins, "reflect")
+    return Guide(read, lambda window: read(window, patch))
+
+
+def labels_of(image, valid, similarities, covered, cuts, patch, guided):
     shape = image.shape[1:]
-
-    def guide(window):
-        part = np.s_[window.row : window.row_stop, window.col : window.col_stop]
-        return image[:, *part], valid[part]
-
     labeller = Labeller(
         shape, similarities.shape[1:], (patch, patch), load_legend(["a", "b", "c"]),
         plain([0, 1, 2, 2]),
-        logit_scale=40, with_score=True, with_probabilities=True, refinement=Refinement(guide),
-        **options,
+        logit_scale=40, with_score=True, with_probabilities=True, guidance=guided,
+        guide=guide_of(image, valid, patch),
     )  # fmt: skip
     strips = []
     for start, stop in zip([0, *cuts], [*cuts, similarities.shape[1]], strict=True):
@@ -127,9 +137,12 @@ def labels_of(image, valid, similarities, covered, cuts, patch, **options):
 
 
 @pytest.mark.parametrize(
+    "guided", [Guidance((1, 2, 4, 8)), Guidance(reach=3), Guidance((1, 2), reach=1)]
+)
+@pytest.mark.parametrize(
     ("rows", "columns", "pixels"), [(512, 256, 1 << 18), (37, 50, 900), (100, 1, 20_000)]
 )
-def test_strips_and_chunks_change_nothing(monkeypatch, rows, columns, pixels):
+def test_strips_and_chunks_change_nothing(monkeypatch, rows, columns, pixels, guided):
     shape, patch = (430, 395), 16
     rng = np.random.default_rng(0)
     cells = tuple(-(-side // patch) for side in shape)
@@ -140,12 +153,13 @@ def test_strips_and_chunks_change_nothing(monkeypatch, rows, columns, pixels):
     image, valid = picture(*shape), np.ones(shape, bool)
     valid[340:, :130] = False
     args = image, valid, similarities, covered
-    expected = labels_of(*args, [], patch)
-    monkeypatch.setattr(labelling, "_REFINED_ROWS", rows)
-    monkeypatch.setattr(labelling, "_REFINED_COLUMNS", columns)
-    monkeypatch.setattr(labelling, "_CHUNK_PIXELS", pixels)
+    expected = labels_of(*args, [], patch, guided)
+    monkeypatch.setattr(guidance, "_ROWS", rows)
+    monkeypatch.setattr(guidance, "_COLUMNS", columns)
+    for module in (guidance, labelling):
+        monkeypatch.setattr(module, "CHUNK_PIXELS", pixels)
     for cuts in ([], [3, 4, 11], list(range(1, cells[0]))):
-        for found, wanted in zip(labels_of(*args, cuts, patch), expected, strict=True):
+        for found, wanted in zip(labels_of(*args, cuts, patch, guided), expected, strict=True):
             np.testing.assert_array_equal(found, wanted)
     plain = np.repeat(np.repeat(similarities, patch, 1), patch, 2)[:, : shape[0], : shape[1]]
     agreement = (plain[:3].argmax(0) + 1 == expected[0])[valid].mean()
@@ -155,7 +169,7 @@ def test_strips_and_chunks_change_nothing(monkeypatch, rows, columns, pixels):
 def test_how_it_is_written():
     assert parse_dilations("pamr") == (1, 2, 4, 8)
     assert parse_dilations(" pamr:4, 1,2,1") == (1, 2, 4)
-    assert Refinement(None, (1, 2, 4)).halo == 40
+    assert Guidance((1, 2, 4)).halo == 40
 
 
 @pytest.mark.parametrize(
@@ -166,34 +180,33 @@ def test_what_is_no_refinement(text):
         parse_dilations(text)
 
 
-def test_blocks_keep_the_room_they_are_given():
-    whole = block_of(40_000, (1, 2, 4, 8))
-    sizes = []
-    for room in (10**9, 10**8, 5 * 10**7):
-        height, width, neighbours = block_of(40_000, (1, 2, 4, 8), room)
-        assert 2 * height * width * neighbours * 4 <= max(room, 2 * 224 * 224 * 32 * 4)
-        sizes.append(height * width)
+@pytest.mark.parametrize("guided", [{"dilations": (1, 2, 4, 8)}, {"reach": 5}])
+def test_blocks_keep_the_room_they_are_given(guided):
+    def floats(room):
+        return Guidance(**guided, room=room).block_floats(40_000, queries=200)
+
+    sizes = [floats(room) for room in (10**9, 10**8, 5 * 10**7)]
+    least = floats(1)
+    for room, size in zip((10**9, 10**8, 5 * 10**7), sizes, strict=True):
+        assert 4 * size <= max(room, 4 * least)
     assert sizes == sorted(sizes, reverse=True)
-    assert block_of(40_000, (1, 2, 4, 8), 10**10) == whole
+    assert floats(10**10) == floats(None)
     # Whatever is allowed, a block has some pixels of its own.
-    assert block_of(40_000, (1, 2, 4, 8), 1)[:2] == (64 + 160, 64 + 160)
+    assert Guidance(**guided, room=1).block_shape(40_000, 200) == (64, 64)
 
 
-def test_the_room_changes_no_value():
+@pytest.mark.parametrize("guided", [{"dilations": (1, 2)}, {"reach": 4}])
+def test_the_room_changes_no_value(guided):
     rng = np.random.default_rng(0)
     shape, cells = (200, 300), (25, 38)
     image = rng.random((3, *shape), np.float32)
     rows = Rows(0, rng.normal(size=(3, *cells)).astype(np.float32), np.ones(cells, bool))
-
-    def guide(window):
-        part = np.s_[window.row : window.row_stop, window.col : window.col_stop]
-        return image[:, *part], np.ones(window.shape, bool)
-
     found = []
-    for room in (None, 3_000_000):
+    for room in (None, 100_000):
         labeller = Labeller(
             shape, cells, (8, 8), load_legend("a, b, c"), plain([0, 1, 2]), logit_scale=40,
-            with_score=True, refinement=Refinement(guide, (1, 2), room),
+            with_score=True, guidance=Guidance(**guided, room=room),
+            guide=guide_of(image, np.ones(shape, bool), 8),
         )  # fmt: skip
         strips = list(labeller.add(rows))
         found.append((np.concatenate([strip.score for strip in strips]), len(strips)))

@@ -8,7 +8,7 @@ import pytest
 import rasterio
 
 import rsclip as library
-from rsclip.labelling import labeller as labelling
+from rsclip.labelling import guidance, labeller
 from rsclip.outputs.rasters.cog import CogWriter
 
 CLASSES = "road, water, forest"
@@ -18,45 +18,53 @@ def mask_of(scene, out, model, **options):
     return library.segment(scene, CLASSES, out, model=model, device="cpu", **options)
 
 
-def test_the_refined_map_keeps_grid_and_nodata(make_scene, tiny_model, tmp_path):
+GUIDED = [{"refine": "pamr:2,8"}, {"upsample": "jbu:3"}, {"upsample": "jbu:2", "refine": "pamr:1"}]
+
+
+@pytest.mark.parametrize("options", GUIDED)
+def test_the_guided_map_keeps_grid_and_nodata(make_scene, tiny_model, tmp_path, options):
     scene = make_scene(shape=(210, 190), nodata=0)
     with rasterio.open(scene, "r+") as dataset:
         dataset.write(np.zeros((3, 60, 80), np.uint8), window=rasterio.windows.Window(0, 0, 80, 60))
     plain = mask_of(scene, tmp_path / "a", tiny_model)
-    refined = mask_of(scene, tmp_path / "b", tiny_model, refine="pamr", confidence=True)
+    refined = mask_of(scene, tmp_path / "b", tiny_model, confidence=True, **options)
     a, b = plain.mask(), refined.mask()
     np.testing.assert_array_equal(a == 255, b == 255)
     assert 0 < (a != b).mean() < 0.6
-    assert refined.run["settings"]["refine"] == "pamr"
+    assert refined.run["settings"].items() >= options.items()
     with rasterio.open(scene) as source, rasterio.open(refined.mask_path) as mask:
         assert (mask.transform, mask.crs, mask.shape) == (
             source.transform, source.crs, source.shape
         )  # fmt: skip
 
 
-@pytest.mark.parametrize("gsd", [None, 0.8])
-def test_strips_of_the_refinement_change_no_label(
-    make_scene, tiny_model, tmp_path, monkeypatch, gsd
+@pytest.mark.parametrize("gsd", [None, 0.8, 0.3])
+@pytest.mark.parametrize("guided", GUIDED)
+def test_strips_of_the_guided_map_change_no_label(
+    make_scene, tiny_model, tmp_path, monkeypatch, gsd, guided
 ):
     scene = make_scene(shape=(260, 200))
-    options = {"refine": "pamr:2,8", "gsd": gsd}
+    options = {**guided, "gsd": gsd}
     whole = mask_of(scene, tmp_path / "a", tiny_model, **options).mask()
-    monkeypatch.setattr(labelling, "_REFINED_ROWS", 23)
-    monkeypatch.setattr(labelling, "_REFINED_COLUMNS", 31)
-    monkeypatch.setattr(labelling, "_CHUNK_PIXELS", 1)
+    monkeypatch.setattr(guidance, "_ROWS", 23)
+    monkeypatch.setattr(guidance, "_COLUMNS", 31)
+    for module in (guidance, labeller):
+        monkeypatch.setattr(module, "CHUNK_PIXELS", 1)
     cut = mask_of(scene, tmp_path / "b", tiny_model, **options).mask()
     np.testing.assert_array_equal(cut, whole)
 
 
-def test_an_area_of_interest_has_the_refined_labels_of_the_whole(make_scene, tiny_model, tmp_path):
-    scene = make_scene(shape=(360, 380))
-    whole = mask_of(scene, tmp_path / "a", tiny_model, refine="pamr:1,4")
+@pytest.mark.parametrize("options", GUIDED)
+def test_an_area_of_interest_has_the_guided_labels_of_the_whole(
+    make_scene, tiny_model, tmp_path, options
+):
+    scene = make_scene(shape=(420, 440))
+    whole = mask_of(scene, tmp_path / "a", tiny_model, **options)
     with rasterio.open(scene) as dataset:
         left, top = dataset.transform @ (150, 160)
         right, bottom = dataset.transform @ (200, 200)
     part = mask_of(
-        scene, tmp_path / "b", tiny_model, refine="pamr:1,4",
-        aoi=f"{left},{bottom},{right},{top}",
+        scene, tmp_path / "b", tiny_model, aoi=f"{left},{bottom},{right},{top}", **options
     )  # fmt: skip
     assert part.run["windows"]["skipped"] > 0
     inside = part.mask() != 255
@@ -64,11 +72,19 @@ def test_an_area_of_interest_has_the_refined_labels_of_the_whole(make_scene, tin
     np.testing.assert_array_equal(part.mask()[inside], whole.mask()[inside])
 
 
-def test_what_is_no_refinement(rsclip, make_scene, tiny_model, tmp_path):
+@pytest.mark.parametrize(
+    ("flag", "said"),
+    [
+        ("--refine=crf", "'crf' is no refinement. It is pamr"),
+        ("--upsample=featup", "'featup' is no upsampling. It is bilinear, jbu"),
+    ],
+)
+def test_what_is_no_refinement(rsclip, make_scene, tiny_model, tmp_path, flag, said):
     done = rsclip("segment", make_scene(), "--classes", CLASSES, "--model", tiny_model,
-                  "--refine", "crf", "-o", tmp_path / "out")  # fmt: skip
+                  flag, "-o", tmp_path / "out")  # fmt: skip
     assert done.exit_code == 2
-    assert "'crf' is no refinement. It is pamr" in done.stderr
+    assert said in done.stderr
+    assert not (tmp_path / "out").exists()
 
 
 def test_small_classes_become_unclassified_everywhere(rsclip, make_scene, tiny_model, tmp_path):

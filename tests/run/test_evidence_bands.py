@@ -79,7 +79,7 @@ def test_strips_chunks_and_areas_change_no_label(scene, tiny_model, tmp_path, mo
     path, _ = scene
     kept = {"stretch": "range:0,4000", **options}
     whole = mask_of(path, tmp_path / "a", tiny_model, **kept)
-    monkeypatch.setattr(labelling, "_CHUNK_PIXELS", 700)
+    monkeypatch.setattr(labelling, "CHUNK_PIXELS", 700)
     cut = mask_of(path, tmp_path / "b", tiny_model, **kept).mask()
     np.testing.assert_array_equal(cut, whole.mask())
     area = mask_of(

@@ -13,16 +13,17 @@ from rsclip.config import build_config
 from rsclip.errors import OptionError, ReadError
 from rsclip.run.segment import segment_scenes
 from tests.run.killed import run
+from tests.run.kinds import CLASSES, KINDS
 from tests.run.stub import StubEncoder, loader
 
 
-@pytest.mark.parametrize("extra", [{}, {"gsd": 0.9}, {"refine": "pamr:2"}])
+@pytest.mark.parametrize("extra", KINDS)
 def test_inside_an_area_the_labels_are_those_of_the_whole(make_scene, tiny_model, tmp_path, extra):
     scene = make_scene(shape=(260, 300))
     options = {"model": tiny_model, "confidence": True, **extra}
-    whole = library.segment(scene, "building, road, water", tmp_path / "whole", **options)
+    whole = library.segment(scene, CLASSES, tmp_path / "whole", **options)
     area = "POLYGON ((500020 4999990, 500090 4999950, 500055 4999905, 500020 4999990))"
-    part = library.segment(scene, "building, road, water", tmp_path / "part", aoi=area, **options)
+    part = library.segment(scene, CLASSES, tmp_path / "part", aoi=area, **options)
     inside = part.mask() != 255
     assert 0.05 < inside.mean() < 0.3
     assert (part.mask() == whole.mask())[inside].mean() >= 0.9999

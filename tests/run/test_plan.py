@@ -206,7 +206,14 @@ def test_the_batch_keeps_the_limit(make_scene, tiny_model, tmp_path):
 @pytest.mark.long
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="Linux tells the peak there")
 @pytest.mark.parametrize(
-    "options", ["", "--refine pamr", "--preview --probabilities", "--method scclip --gsd 0.4"]
+    "options",
+    [
+        "",
+        "--refine pamr",
+        "--upsample jbu --gsd 2",
+        "--preview --probabilities",
+        "--method scclip --gsd 0.4",
+    ],
 )
 def test_the_limit_holds_for_the_whole_process(make_scene, tmp_path, options):
     assert peak_mb(make_scene(shape=(300, 2400)), tmp_path / "out", 860, options) <= 860

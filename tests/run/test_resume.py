@@ -59,22 +59,23 @@ def fail():
     raise EncodeError("the encoder failed (boom)")
 
 
+@pytest.mark.parametrize("options", [{}, {"upsample": "jbu:2"}, {"refine": "pamr:2"}])
 @pytest.mark.parametrize("calls", [2, 5, 9, 20, 33, 47, 58])
-def test_goes_on_after_an_error_as_if_nothing_had_been(scene, tmp_path, calls):
-    whole = run(scene, tmp_path / "whole", StubEncoder())
+def test_goes_on_after_an_error_as_if_nothing_had_been(scene, tmp_path, calls, options):
+    whole = run(scene, tmp_path / "whole", StubEncoder(), **options)
     out = tmp_path / "out"
     with pytest.raises(EncodeError) as caught:
-        run(scene, out, StubEncoder(calls=calls, fail=fail))
+        run(scene, out, StubEncoder(calls=calls, fail=fail), **options)
     again = StubEncoder()
     went_on = "resume=True goes on" in str(caught.value)
     # What waited in the writer's queue when the error came is lost. Six batches are a row.
     assert went_on or calls < 5
     assert out.exists() == went_on
-    outcome = run(scene, out, again)
+    outcome = run(scene, out, again, **options)
     assert results(outcome) == results(whole)
     assert names(out) == names(tmp_path / "whole")
     total = StubEncoder()
-    run(scene, tmp_path / "count", total)
+    run(scene, tmp_path / "count", total, **options)
     assert again.calls <= total.calls - max(0, calls - 1 - 4)
 
 

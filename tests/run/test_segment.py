@@ -13,6 +13,7 @@ import rasterio
 
 import rsclip as library
 from rsclip.run import provenance
+from tests.run import kinds
 
 CLASSES = "building|house, road, water"
 
@@ -32,12 +33,16 @@ OUTPUTS = [
 ]  # fmt: skip
 
 
-def test_the_command_line_equals_the_library(rsclip, make_scene, tiny_model, tmp_path):
+@pytest.mark.parametrize("kind", kinds.KINDS)
+def test_the_command_line_equals_the_library(rsclip, make_scene, tiny_model, tmp_path, kind):
     scene = make_scene()
-    done = rsclip("segment", scene, "--classes", CLASSES, "--model", tiny_model,
-                  "-o", tmp_path / "cli", "--overlap", "0.25", "--json")  # fmt: skip
+    flags = [f"--{name}={value}" for name, value in kind.items()]
+    done = rsclip("segment", scene, "--classes", kinds.CLASSES, "--model", tiny_model,
+                  "-o", tmp_path / "cli", "--overlap", "0.25", "--json", *flags)  # fmt: skip
     assert done.exit_code == 0, done.output
-    result = library.segment(scene, CLASSES, tmp_path / "lib", model=tiny_model, overlap=0.25)
+    result = library.segment(
+        scene, kinds.CLASSES, tmp_path / "lib", model=tiny_model, overlap=0.25, **kind
+    )
     assert names(tmp_path / "cli") == names(tmp_path / "lib") == OUTPUTS
     by_cli, by_library = read(tmp_path / "cli/scene_mask.tif"), read(result.mask_path)
     np.testing.assert_array_equal(by_cli[0], by_library[0])
@@ -82,11 +87,12 @@ def test_the_record_keeps_no_secret():
     assert provenance.without_secrets("/data/a=b?.tif") == "/data/a=b?.tif"
 
 
-def test_a_second_run_and_another_batch_size_agree(make_scene, tiny_model, tmp_path):
+@pytest.mark.parametrize("kind", kinds.KINDS)
+def test_a_second_run_and_another_batch_size_agree(make_scene, tiny_model, tmp_path, kind):
     scene = make_scene(shape=(130, 150))
     masks = [
         library.segment(
-            scene, CLASSES, tmp_path / str(index), model=tiny_model, batch_size=size
+            scene, kinds.CLASSES, tmp_path / str(index), model=tiny_model, batch_size=size, **kind
         ).mask()
         for index, size in enumerate((3, 3, 1, 64))
     ]
