@@ -27,7 +27,7 @@ from rsclip.types import BoolArray, FloatArray, Rows, Shape, Window
 
 __all__ = ["Guide", "JointBilateral", "parse_upsampling"]
 
-_REACH = 5
+_REACH = 3
 _MAX_REACH = 10
 _COLOUR_SIGMA = 0.1
 _BANDS = 3
@@ -69,7 +69,7 @@ def parse_upsampling(text: str) -> int:
         raise OptionError(
             f"{text!r} is no upsampling",
             where="--upsample",
-            remedy=f"It is bilinear, jbu, or jbu:3, with a reach of 1 to {_MAX_REACH} patches.",
+            remedy=f"It is bilinear, jbu, or jbu:5, with a reach of 1 to {_MAX_REACH} patches.",
         )
     return int(number)
 

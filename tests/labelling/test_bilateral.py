@@ -136,8 +136,8 @@ def test_borders_lie_where_the_image_changes():
 
 
 def test_how_it_is_written():
-    assert [parse_upsampling(text) for text in ("bilinear", "jbu", " jbu: 3 ", "jbu:10")] == [
-        0, 5, 3, 10
+    assert [parse_upsampling(text) for text in ("bilinear", "jbu", " jbu: 5 ", "jbu:10")] == [
+        0, 3, 5, 10
     ]  # fmt: skip
 
 
@@ -145,5 +145,5 @@ def test_how_it_is_written():
     "text", ["", "nearest", "jbu:", "jbu:0", "jbu:11", "jbu:2.5", "jbu:-1", "bilinear:2", "JBU"]
 )
 def test_what_is_no_upsampling(text):
-    with pytest.raises(OptionError, match=r"upsample.*bilinear, jbu, or jbu:3"):
+    with pytest.raises(OptionError, match=r"upsample.*bilinear, jbu, or jbu:5"):
         parse_upsampling(text)
