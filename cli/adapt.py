@@ -43,7 +43,7 @@ __all__ = ["command"]
 @click.option("-o", "--output", metavar="FILE", required=True, help="The adapter.")
 @click.option(
     "--kind",
-    type=click.Choice(["auto", "bias", "prototype", "linear", "clip-adapter", "labclip"]),
+    type=click.Choice(["auto", "bias", "prototype", "linear", "clip-adapter", "labclip", "coop"]),
     default="auto",
     show_default=True,
     help="What is learned; auto: what cross-validation finds best, or nothing.",

@@ -1,7 +1,7 @@
 """What an adapter is: small tensors beside a frozen model that change its patches' similarities."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Self
 
@@ -10,7 +10,11 @@ from torch import Tensor
 
 from rsclip.words.class_scores import Layout
 
-__all__ = ["Adapter", "Task", "common_tensors"]
+__all__ = ["Adapter", "Task", "Tower", "common_tensors"]
+
+Tower = Callable[[str], tuple[Tensor, Callable[[Tensor], Tensor]]]
+"""From a context such as "a photo of a" to its token embeddings float32 (M, W), and a function
+from changed ones, (M, W) or (Q, M, W), to the queries' unit features (Q, D) behind them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +33,7 @@ class Task:
         classes_of: int64 (N,), position of each patch's class; background classes all have the
             position of the first of them.
         weights: float32 (N,), how much each patch counts.
+        tower: The frozen text tower, where the model has one of CLIP's kind.
     """
 
     text: Tensor
@@ -41,6 +46,7 @@ class Task:
     similarities: Tensor
     classes_of: Tensor
     weights: Tensor
+    tower: Tower | None = None
 
     @property
     def groups(self) -> int:
@@ -73,6 +79,7 @@ class Adapter(ABC):
         shapes: Name of a tensor -> its sizes: Q queries, C classes, D features, or M, N, any.
         learned: Names of the tensors that fitting changes.
         settings: What cross-validation tries, as `start` takes it.
+        steps: Of the solver, at most.
     """
 
     kind: ClassVar[str]
@@ -80,6 +87,7 @@ class Adapter(ABC):
     shapes: ClassVar[Mapping[str, tuple[str, ...]]] = {}
     learned: ClassVar[tuple[str, ...]] = ()
     settings: ClassVar[tuple[Mapping[str, float], ...]] = ({},)
+    steps: ClassVar[int] = 200
 
     common: ClassVar[Mapping[str, tuple[str, ...]]] = {"class_index": ("Q",), "logit_scale": ()}
 
@@ -114,6 +122,10 @@ class Adapter(ABC):
         One unit is worth a labelled polygon's cross entropy.
         """
         return torch.zeros(())
+
+    def kept(self) -> Self:
+        """Return the adapter without what only fitting needs: `shapes` are its tensors."""
+        return self
 
     def to(self, device: Any, dtype: torch.dtype | None = None) -> Self:
         """Return the adapter on a device, its floats in a type."""

@@ -72,6 +72,7 @@ class Segmenter:
         engine: What computes the features: PyTorch, or ONNX Runtime on a CPU in fp32.
 
     Attributes:
+        backbone: As given.
         device: The device in use.
         engine: Name and version of what stands in for PyTorch, or None.
         text_features: float32 (Q, D) on the device, L2-normalised.
@@ -105,7 +106,7 @@ class Segmenter:
         self.engine = None if engine == "torch" else self._export_to(backbone, precision)
         self._adapter = None if adapter is None else adapter.to(self.device)
         self._precision = precision
-        self._backbone = backbone
+        self.backbone = backbone
         self._batch_size = batch_size
         self._memory_limit: int | None = None
         self.text_features = self._ready(text)
@@ -129,17 +130,17 @@ class Segmenter:
     @property
     def patch(self) -> int:
         """Side of a cell of the similarities in pixels: a patch, of the second ViT if any."""
-        return self._backbone.patch if self._second is None else self._second.patch
+        return self.backbone.patch if self._second is None else self._second.patch
 
     @property
     def window_unit(self) -> int:
         """Pixels that windows are multiples of."""
-        return math.lcm(self._backbone.patch, self.patch)
+        return math.lcm(self.backbone.patch, self.patch)
 
     @property
     def window(self) -> Shape:
         """(height, width) in pixels that the model was trained on."""
-        return self._backbone.image_shape
+        return self.backbone.image_shape
 
     @property
     def queries(self) -> int:
@@ -170,12 +171,12 @@ class Segmenter:
                 f"images of shape {images.shape}", where="images", remedy="It is (B, 3, H, W)."
             )
         tensor = torch.from_numpy(np.ascontiguousarray(images, np.float32))
-        self._backbone.grid(tensor)
+        self.backbone.grid(tensor)
         if not len(tensor):
             cells = (side // self.patch for side in images.shape[2:])
             return np.empty((0, self.queries, *cells), np.float32)
         # Another segmenter may have moved a shared backbone meanwhile.
-        self._backbone.to(self.device, self._precision)
+        self.backbone.to(self.device, self._precision)
         result = np.concatenate(list(self._in_batches(tensor)))
         if not np.isfinite(result).all():
             raise EncodeError(
@@ -199,7 +200,7 @@ class Segmenter:
         Raises:
             OptionError: The images' shape does not fit.
         """
-        backbone = self._backbone.to(self.device, self._precision)
+        backbone = self.backbone.to(self.device, self._precision)
         method, options, first = self._readings[0]
         normalised = backbone.normalise(torch.from_numpy(images).to(self.device))
         trunk = Trunk(backbone, normalised, first=first, exact_positions=method.exact_positions)
@@ -237,7 +238,7 @@ class Segmenter:
 
     @torch.inference_mode()
     def _encode(self, images: Tensor) -> FloatArray:
-        backbone = self._backbone
+        backbone = self.backbone
         images = images.to(self.device)
         normalised = backbone.normalise(images)
         affinity = None
@@ -271,24 +272,24 @@ class Segmenter:
         return found[0] if len(found) == 1 else np.concatenate(found, axis=1)
 
     def _automatic_batch(self, shape: Shape) -> int:
-        patch = min(self.patch, self._backbone.patch)
+        patch = min(self.patch, self.backbone.patch)
         tokens = 1 + (shape[0] // patch) * (shape[1] // patch)
         return automatic_batch(
             tokens,
-            self._backbone.width,
+            self.backbone.width,
             cpu=self.device.type == "cpu",
             pair_matrices=max(each.method.pair_matrices for each in self._readings),
         )
 
     def _ready(self, text: "Sequence[Sequence[str]] | Tensor | np.ndarray[Any, Any]") -> Tensor:
         if not isinstance(text, Tensor | np.ndarray):
-            return self._backbone.text_features(text)
+            return self.backbone.text_features(text)
         features = torch.as_tensor(text).to(self.device, torch.float32)
-        if features.ndim != 2 or features.shape[1] != self._backbone.dim or not len(features):
+        if features.ndim != 2 or features.shape[1] != self.backbone.dim or not len(features):
             raise OptionError(
                 f"text features of shape {tuple(features.shape)}",
                 where="queries",
-                remedy=f"The model takes (Q, {self._backbone.dim}).",
+                remedy=f"The model takes (Q, {self.backbone.dim}).",
             )
         if not (features.isfinite().all() and features.norm(dim=-1).all()):
             raise OptionError("text features hold NaN, infinity or a row of zeros", where="queries")

@@ -15,7 +15,7 @@ from rsclip.model.checks import check_model
 from rsclip.model.open_clip_catalog import tokenizer_facts
 from rsclip.model.open_clip_import import import_open_clip
 from rsclip.model.outline import ModelOutline
-from rsclip.model.text import default_tokenizer, prompt_feature, warn_of_cuts
+from rsclip.model.text import context_tower, default_tokenizer, prompt_feature, warn_of_cuts
 from rsclip.model.text_cache import TextCache
 from rsclip.model.weights_hash import tensors_sha256
 from rsclip.types import ModelDefaults, Shape
@@ -208,6 +208,12 @@ class Backbone:
                     self._texts[prompts] = self._text_feature(prompts)
                 features.append(self._texts[prompts])
         return torch.stack(features)
+
+    def context_tower(
+        self, words: Sequence[str], context: str
+    ) -> tuple[Tensor, Callable[[Tensor], Tensor]]:
+        """Return what encodes words behind a changed context; see `rsclip.model.text`."""
+        return context_tower(self.model, self.tokenizer, context, words)
 
     def _text_feature(self, prompts: tuple[str, ...]) -> Tensor:
         if not self._text_identity or self.tokenizer is None:

@@ -1,7 +1,7 @@
 """Words to features: the text tower of a CLIP."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -11,6 +11,7 @@ from torch.nn import functional as F  # noqa: N812 (torch's own name)
 from rsclip.errors import ModelError, warn
 
 __all__ = [
+    "context_tower",
     "count_tokens",
     "default_tokenizer",
     "prompt_feature",
@@ -55,7 +56,50 @@ def _encode(model: Any, tokens: Tensor) -> Tensor:
     # nothing after it matters: without the padding the tower runs several times faster.
     ends = tokens.argmax(dim=-1)
     length = int(ends.max()) + 1
-    x = model.token_embedding(tokens[:, :length]) + model.positional_embedding[:length]
+    return _read(model, model.token_embedding(tokens[:, :length]), ends)
+
+
+def context_tower(
+    model: Any, tokenizer: Any | None, context: str, words: Sequence[str]
+) -> tuple[Tensor, Callable[[Tensor], Tensor]]:
+    """Return the embeddings of a context, and what encodes words behind it when it is changed.
+
+    Args:
+        model: A CLIP.
+        tokenizer: Its tokenizer.
+        context: What stands before each word, "a photo of a".
+        words: Q texts.
+
+    Returns:
+        float32 (M, W), one row for each token of the context; and a function from such rows, or
+        rows for each word (Q, M, W), to unit features (Q, D), through which gradients flow.
+
+    Raises:
+        ModelError: The model's text tower is of another kind.
+    """
+    if tokenizer is None or model.attn_mask is None or model.text_pool_type != "argmax":
+        raise ModelError(
+            "the model's text tower is not CLIP's: it takes no learned context",
+            remedy="Choose another --kind or --model.",
+        )
+    device = model.token_embedding.weight.device
+    count = int(tokenizer([context]).argmax()) - 1
+    tokens = tokenizer([f"{context} {word}." for word in words]).to(device)
+    ends = tokens.argmax(dim=-1)
+    x = model.token_embedding(tokens[:, : int(ends.max()) + 1])
+
+    def encode(rows: Tensor) -> Tensor:
+        rows = rows.to(device, x.dtype).expand(len(x), count, -1)
+        changed = torch.cat([x[:, :1], rows, x[:, 1 + count :]], dim=1)
+        return _read(model, changed, ends)
+
+    return x[0, 1 : 1 + count].detach(), encode
+
+
+def _read(model: Any, x: Tensor, ends: Tensor) -> Tensor:
+    """Return unit features (N, D) of embeddings (N, length, W), read at the end tokens."""
+    length = x.shape[1]
+    x = x + model.positional_embedding[:length]
     x = model.transformer(x, attn_mask=model.attn_mask[:length, :length])
     x = model.ln_final(x)[torch.arange(len(x), device=x.device), ends]
     projection = model.text_projection

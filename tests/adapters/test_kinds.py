@@ -30,8 +30,22 @@ def task():
     return Task(
         text, torch.tensor([0, 0, 1, 2]), plain([0, 0, 1, 2]), CLASSES, CLASSES, 20.0,
         patches, similarities,
-        classes, torch.rand(NUMBER, generator=rng) + 0.5,
+        classes, torch.rand(NUMBER, generator=rng) + 0.5, tower(),
     )  # fmt: skip
+
+
+def tower():
+    """A text tower of three context tokens and four words."""
+    rng = torch.Generator().manual_seed(5)
+    begin, words, mix = (
+        torch.randn(*shape, generator=rng) for shape in ((3, 5), (4, 5), (5, SIZE))
+    )
+
+    def encode(rows):
+        rows = rows.float().expand(4, 3, 5)
+        return F.normalize((rows.mean(dim=1) * words).tanh() @ mix, dim=-1)
+
+    return lambda context: (begin, encode)
 
 
 def surprise(task, adapter):
@@ -108,6 +122,36 @@ def test_prototype_follows_the_equations_of_tip_adapter(task):
         for query, of in enumerate(task.class_index.tolist())
     ]
     np.testing.assert_allclose(found, wanted, rtol=1e-5)
+
+
+def test_coop_moves_the_words_as_the_text_tower_says(task):
+    start = KINDS["coop"].start(task, {"shared": 0.0, "strength": 0.1})
+    begin, encode = task.tower("")
+    context = begin + torch.arange(60.0).reshape(4, 3, 5) / 60
+    start.tensors["context"] = context
+    kept = start.kept()
+    assert {*kept.tensors} == {*kept.common, *kept.shapes}
+    moved = F.normalize(task.text + encode(context) - encode(begin), dim=-1)
+    wanted = task.similarities + task.patches @ (moved - task.text).T
+    torch.testing.assert_close(kept(task.patches, task.similarities), wanted)
+    torch.testing.assert_close(start(task.patches, task.similarities), wanted)
+    away = (context - begin).square().sum() / begin.square().sum(1).mean()
+    torch.testing.assert_close(start.penalty(), 0.05 * away)
+
+
+@pytest.mark.parametrize(("image", "words"), [(0.2, 0.0), (0.0, 0.2), (0.2, 0.2)])
+def test_clip_adapter_changes_the_sides_that_it_is_told(task, image, words):
+    start = KINDS["clip-adapter"].start(task, {"image": image, "words": words, "strength": 0.01})
+    own = start.tensors
+    own |= {name: torch.ones_like(own[name]) / 9 for name in start.learned}
+
+    def side(features, ratio):
+        learned = (features @ own["down"].T).relu() @ own["up"].T
+        return F.normalize(ratio * learned + (1 - ratio) * features, dim=-1)
+
+    added = side(task.patches, image) @ side(task.text, words).T - task.patches @ task.text.T
+    found = start(task.patches, task.similarities) - task.similarities
+    torch.testing.assert_close(found, added)
 
 
 def test_the_command_offers_every_kind():

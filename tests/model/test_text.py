@@ -35,6 +35,25 @@ def test_features_are_open_clips_zero_shot_classifier(changes):
     torch.testing.assert_close(found, expected.T, rtol=0, atol=1e-5)
 
 
+@pytest.mark.parametrize("changes", [{}, {"text": {"proj_bias": True}}], ids=str)
+def test_a_context_that_is_not_changed_says_what_its_words_say(changes):
+    model = tiny_clip(**changes)
+    backbone = rsclip.wrap(model)
+    begin, encode = backbone.context_tower(WORDS, "a photo of a")
+    expected = backbone.text_features([[f"a photo of a {word}."] for word in WORDS])
+    torch.testing.assert_close(encode(begin), expected)
+    own = begin.repeat(len(WORDS), 1, 1)
+    own[1] += 1
+    moved = encode(own.requires_grad_())
+    torch.testing.assert_close(moved[[0, 2]], expected[[0, 2]])
+    moved[1].sum().backward()
+    assert own.grad[1].abs().min() > 0
+    assert not own.grad[[0, 2]].any()
+    other = tiny_clip(text={"no_causal_mask": True})
+    with pytest.raises(ModelError, match="takes no learned context"):
+        rsclip.wrap(other).context_tower(WORDS, "a photo of a")
+
+
 def test_a_word_has_the_same_bits_beside_any_other():
     alone = rsclip.wrap(tiny_clip()).text_features(prompts(["road"]))
     beside = rsclip.wrap(tiny_clip()).text_features(prompts([WORDS[2], "road", "sea"]))

@@ -1,5 +1,6 @@
 """Scenes and a few labels in, labelled patches and their folds out: what is fitted to."""
 
+import functools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -179,6 +180,10 @@ def _task(
         torch.from_numpy(patches.similarities),
         torch.from_numpy(np.where(values > 0, values - 1, foreground).astype(np.int64)),
         torch.from_numpy((patches.cover / whole[patches.label]).astype(np.float32)),
+        functools.partial(
+            encoder.backbone.context_tower,
+            [query.text if query.prompts else "" for query in model.queries],
+        ),
     )
 
 

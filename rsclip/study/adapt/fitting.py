@@ -9,8 +9,6 @@ from rsclip.adapters.base import Adapter, Task
 
 __all__ = ["class_scores", "fit_adapter"]
 
-_STEPS = 200
-
 
 def class_scores(task: Task, adapter: Adapter | None) -> Tensor:
     """Return log-probabilities of classes (N, K), as `segment` has them; background is one class.
@@ -49,7 +47,7 @@ def fit_adapter(kind: type[Adapter], task: Task, settings: Mapping[str, float]) 
     learned = [adapter.tensors[name].requires_grad_() for name in kind.learned]
     if learned:
         solver = torch.optim.LBFGS(
-            learned, max_iter=_STEPS, tolerance_grad=1e-6, line_search_fn="strong_wolfe"
+            learned, max_iter=kind.steps, tolerance_grad=1e-6, line_search_fn="strong_wolfe"
         )
 
         def loss() -> Tensor:
@@ -62,4 +60,4 @@ def fit_adapter(kind: type[Adapter], task: Task, settings: Mapping[str, float]) 
 
         solver.step(loss)  # type: ignore[no-untyped-call]
         adapter.tensors |= {name: adapter.tensors[name].detach() for name in kind.learned}
-    return adapter.to("cpu", torch.float32)
+    return adapter.kept().to("cpu", torch.float32)
