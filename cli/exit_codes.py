@@ -131,7 +131,9 @@ class _Stop:
 
 
 def _notes(error: BaseException) -> list[str]:
-    return getattr(error, "__notes__", [])
+    """Return what rsclip adds to an error; from 3.12 on, Python adds where a class was made."""
+    notes: list[str] = getattr(error, "__notes__", [])
+    return [note for note in notes if "__set_name__" not in note]
 
 
 def fail(error: RsclipError, *, verbose: bool = False) -> None:

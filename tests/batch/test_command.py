@@ -67,7 +67,6 @@ def test_bad_input_is_exit_2(folder, tmp_path, tiny_model, rsclip):
     for arguments, says in (
         ([tmp_path / "empty"], "the folder is empty"),
         ([f"{folder}/*.jp2"], "nothing matches"),
-        ([folder, "--dask", "tcp://127.0.0.1:9"], "no dask scheduler answers"),
         ([folder, "--model", tmp_path / "absent"], "Error: "),
         ([folder, "--max-memory", "100M"], "even with one window at a time"),
         ([folder, "--max-memory", "much"], "is no size"),
@@ -113,12 +112,20 @@ def test_dry_run_writes_nothing(folder, tmp_path, tiny_model, rsclip):
     assert "3 of 4 scenes" in rsclip(*arguments, "--dry-run", "-o", tmp_path / "new").stdout
 
 
+@pytest.mark.parametrize("more", [[], ["--dry-run"]])
+def test_a_scheduler_that_does_not_answer_is_exit_2(folder, tmp_path, tiny_model, rsclip, more):
+    pytest.importorskip("distributed")
+    done = rsclip("batch", folder, "--classes", WORDS, "--model", tiny_model, "-o",
+                  tmp_path / "out", "--dask", "tcp://127.0.0.1:9", *more)  # fmt: skip
+    assert done.exit_code == 2, done.output
+    assert "no dask scheduler answers" in done.stderr
+
+
 def test_dry_run_refuses_what_the_run_would(folder, tmp_path, tiny_model, rsclip):
     arguments = ["batch", folder, "--classes", WORDS, "--model", tiny_model, "--dry-run",
                  "-o", tmp_path / "out"]  # fmt: skip
     for more, says in (
         (["--jobs", "0"], "--jobs: 0 does not fit"),
-        (["--dask", "tcp://127.0.0.1:9"], "no dask scheduler answers"),
         (["--dask", "tcp://127.0.0.1:9", "--jobs", "2"], "either --dask or --jobs"),
     ):
         done = rsclip(*arguments, *more)
