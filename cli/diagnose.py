@@ -12,7 +12,10 @@ from rsclip_cli.options import GroupedCommand, config_flags, output_options, pro
 from rsclip_cli.progress import ProgressLine
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from rsclip.study.diagnose import Study
+    from rsclip.study.diagnose.layers import LayerStatistics
 
 __all__ = ["command"]
 
@@ -69,7 +72,8 @@ def command(
 
     Measures what every layer's attention adds to what enters it: entropy, norm, maximum, channels.
     With --classes, draws label maps from each part of the last layer; with --labels too, scores
-    them, and all combinations of residual, feed-forward part and attention.
+    them, and all combinations of residual, feed-forward part and attention. With --affinity, or a
+    second ViT such as dino-vits16 as --model, its layers stand beside the CLIP's.
 
     Writes report.html (opens offline), the numbers as CSV, and study.json.
     """
@@ -95,15 +99,23 @@ def command(
             _show(found)
 
 
+def _show_layers(name: str, layers: "Sequence[LayerStatistics]") -> None:
+    depth = layers[-1].layer
+    click.echo(f"\n{name}\nlayer  part      entropy       norm    maximum")
+    for each in layers:
+        if each.layer in (1, (depth + 1) // 2, depth):
+            click.echo(
+                f"{each.layer:5}  {each.part:<7} {each.entropy:9.4f} {each.norm:10.2f} "
+                f"{each.maximum:10.2f}"
+            )
+
+
 def _plain(found: "Study") -> dict[str, Any]:
     return {
         "outputs": {key: str(path) for key, path in found.paths.items()},
         "windows": found.windows,
-        "layers": [
-            {"layer": s.layer, "part": s.part, "entropy": s.entropy, "norm": s.norm,
-             "mean_maximum": s.maximum}
-            for s in found.layers
-        ],
+        "layers": _rows(found.layers),
+        "beside": _rows(found.beside),
         "attention_norms": dict(found.attention_norms),
         "scores": [
             {"sweep": s.variant.sweep, "name": s.variant.name,
@@ -115,17 +127,20 @@ def _plain(found: "Study") -> dict[str, Any]:
     }  # fmt: skip
 
 
+def _rows(layers: "Sequence[LayerStatistics]") -> list[dict[str, Any]]:
+    return [
+        {"layer": s.layer, "part": s.part, "entropy": s.entropy, "norm": s.norm,
+         "mean_maximum": s.maximum}
+        for s in layers
+    ]  # fmt: skip
+
+
 def _show(found: "Study") -> None:
     norms = ", ".join(f"{name} {value:.2f}" for name, value in found.attention_norms.items())
-    depth = found.layers[-1].layer
-    click.echo(f"{found.paths['report']}  ({found.windows} windows)\n")
-    click.echo("layer  part      entropy       norm    maximum")
-    for each in found.layers:
-        if each.layer in (1, (depth + 1) // 2, depth):
-            click.echo(
-                f"{each.layer:5}  {each.part:<7} {each.entropy:9.4f} {each.norm:10.2f} "
-                f"{each.maximum:10.2f}"
-            )
+    click.echo(f"{found.paths['report']}  ({found.windows} windows)")
+    _show_layers(found.record["model"]["name"], found.layers)
+    if found.beside:
+        _show_layers(found.record["affinity"]["name"], found.beside)
     click.echo(f"norm of the last X_attn: {norms}")
     if not found.scores:
         return

@@ -91,8 +91,8 @@ HOW_OPTIONS = ("overwrite", "resume", "checksum")
 """The fields that say how to go about outputs that exist; no result depends on them."""
 
 STUDY_OPTIONS = (
-    "model", "weights", "templates", "background", "window", "gsd", "bidx", "stretch", "nodata",
-    "device", "precision", "batch_size", "overwrite",
+    "model", "weights", "affinity", "templates", "background", "window", "gsd", "bidx", "stretch",
+    "nodata", "device", "precision", "batch_size", "overwrite",
 )  # fmt: skip
 """The fields that a study of a model reads."""
 COMPARE_OPTIONS = (
@@ -158,8 +158,8 @@ class SegmentConfig:
         {}, "Option of the method; repeatable. `rsclip methods NAME` explains them.", "NAME=VALUE"
     )
     affinity: str | None = _option(
-        None, "Which patches belong together, for proxyclip: self, or a second ViT by name or file "
-        "(dinov2-vits14).", "MODEL",
+        None, "A second ViT by name or file (dinov2-vits14), or self: for proxyclip, which patches "
+        "belong together; for a study, layers to compare.", "MODEL",
     )  # fmt: skip
     adapter: str | None = _option(
         None, "What few labels have taught (rsclip adapt); it brings classes and settings.", "FILE"

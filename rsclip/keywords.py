@@ -108,6 +108,8 @@ class PolygonFileKeywords(PolygonKeywords, total=False):
 class StudyKeywords(_Encoding, _PixelSize, _Model, total=False):
     """Keywords of `rsclip.study.diagnose.study`: `config.STUDY_OPTIONS`."""
 
+    affinity: str | Path | None
+
 
 class AdaptKeywords(_Overlap, _PixelSize, _Method, _Model, total=False):
     """Keywords of `rsclip.adapt`: `config.ADAPT_OPTIONS`."""

@@ -170,8 +170,8 @@ def plan_grid(shape: Shape, model: WindowedModel, config: SegmentConfig) -> Grid
 
     if unit != patch and any(side % unit for side in window):
         raise OptionError(
-            f"a window of {max(window)} pixels is not whole patches of both models, of "
-            f"{patch} pixels and the CLIP's",
+            f"a window of {max(window)} pixels is not whole patches of both models: multiples of "
+            f"{unit} are",
             where="--window",
             remedy=f"The nearest is {_nearest_multiple(max(window), unit)}.",
         )

@@ -29,6 +29,15 @@ class SecondVit:
     source: str
     weights_sha256: str
 
+    @property
+    def depth(self) -> int:
+        """Number of its blocks."""
+        return len(self.model.blocks)
+
+    def facts(self) -> dict[str, Any]:
+        """Return what records say of it."""
+        return {"name": self.name, "patch": self.patch, "weights_sha256": self.weights_sha256}
+
     def to(self, device: torch.device) -> Self:
         """Move the model in place; return self."""
         self.model.to(device)
@@ -44,11 +53,40 @@ class SecondVit:
         Returns:
             What timm's `forward_features` gives, CLS and registers dropped.
         """
+        patches = self._patches(self._run(images))
+        height, width = (side // self.patch for side in images.shape[-2:])
+        return patches.reshape(len(images), height, width, -1)
+
+    def layers(self, images: Tensor) -> list[tuple[Tensor, Tensor]]:
+        """Return what enters each block, and that with what its attention adds.
+
+        Args:
+            images: As of `features`.
+
+        Returns:
+            Pairs of float32 (B, h*w, C), CLS and registers dropped.
+        """
+        entering: list[Tensor] = []
+        attended: list[Tensor] = []
+        hooks = [
+            part.register_forward_pre_hook(lambda _, given, kept=kept: kept.append(given[0]))
+            for block in self.model.blocks
+            # What the second norm of a block sees is the sum.
+            for part, kept in ((block, entering), (block.norm2, attended))
+        ]
+        try:
+            self._run(images)
+        finally:
+            for hook in hooks:
+                hook.remove()
+        return list(zip(map(self._patches, entering), map(self._patches, attended), strict=True))
+
+    def _run(self, images: Tensor) -> Tensor:
         mean, std = (
             torch.tensor(self.model.pretrained_cfg[key], device=images.device).view(3, 1, 1)
             for key in ("mean", "std")
         )
-        tokens = self.model.forward_features((images - mean) / std)
-        patches = tokens[:, self.model.num_prefix_tokens :].float()
-        height, width = (side // self.patch for side in images.shape[-2:])
-        return cast(Tensor, patches.reshape(len(images), height, width, -1))
+        return cast(Tensor, self.model.forward_features((images - mean) / std))
+
+    def _patches(self, tokens: Tensor) -> Tensor:
+        return tokens[:, self.model.num_prefix_tokens :].float()

@@ -52,6 +52,36 @@ def test_features_are_those_of_timm(name, tmp_path):
     assert (features[0, 0] - features[0, 1]).abs().max() > 1e-3
 
 
+@pytest.mark.parametrize("name", ["dino-vits16", "dinov2-vits14-reg", "dinov3-vits16"])
+def test_layers_are_what_the_blocks_add(name, tmp_path):
+    reference = made(name, dynamic_img_size=True)
+    with torch.no_grad():
+        for key, scale in reference.named_parameters():
+            # At first next to nothing, in training no more.
+            if "gamma" in key:
+                scale.fill_(0.5)
+    torch.save(reference.state_dict(), tmp_path / "weights.pth")
+    found = load_second_vit(str(tmp_path / "weights.pth"))
+    images = torch.rand(2, 3, 2 * found.patch, 3 * found.patch)
+    with torch.inference_mode():
+        layers = found.layers(images)
+        features = found.features(images)
+        assert len(layers) == found.depth == 12
+        # Each block adds its second half to the sum, and gives it to the next.
+        for block, (entering, whole), (following, _) in zip(
+            reference.blocks, layers, layers[1:], strict=False
+        ):
+            ffn = block.mlp(block.norm2(whole))
+            scale = getattr(block, "ls2", None)
+            ffn = block.gamma_2 * ffn if scale is None else scale(ffn)
+            torch.testing.assert_close(whole + ffn, following, rtol=0, atol=1e-5)
+            assert (whole - entering).abs().max() > 1e-4
+    assert layers[0][0].shape == (2, 6, found.width)
+    # Nothing is left behind.
+    assert not any(part._forward_pre_hooks for part in found.model.modules())
+    torch.testing.assert_close(found.features(images), features, rtol=0, atol=0)
+
+
 def test_the_registry_says_what_timm_says():
     for row in vits().values():
         architecture, tag = row.timm.split(".")

@@ -1,6 +1,6 @@
 """Every layer of an image tower taken apart, and the statistics of its parts over many windows."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -17,7 +17,7 @@ from rsclip.study.diagnose.statistics import (
     normalised_entropy,
 )
 
-__all__ = ["PARTS", "LayerStatistics", "LayerStudy", "Part", "layer_parts"]
+__all__ = ["PARTS", "LayerStatistics", "LayerStudy", "LayerSums", "Part", "layer_parts"]
 
 Part = Literal["X_res", "X_attn", "X_sum"]
 PARTS: tuple[Part, ...] = ("X_res", "X_attn", "X_sum")
@@ -66,36 +66,32 @@ def layer_parts(trunk: Trunk, layer: int) -> dict[Part, Tensor]:
     return {"X_res": residual, "X_attn": attended, "X_sum": whole}
 
 
-class LayerStudy:
-    """Gathers the statistics of all layers, batch by batch.
+class LayerSums:
+    """Gathers the statistics of all layers of a ViT, batch by batch.
 
     Args:
         depth: Layers of the model.
         width: Channels of its tokens.
+
+    Attributes:
+        windows: Images so far.
     """
 
     def __init__(self, depth: int, width: int) -> None:
         shape = depth, len(PARTS)
         self._sums = np.zeros((*shape, 3))
         self._channels = np.zeros((*shape, width))
-        self._by_attention = np.zeros(len(ATTENTIONS))
         self.windows = 0
 
-    def add(self, trunk: Trunk) -> None:
-        """Add the images of a trunk, whose `first` is 0."""
-        self.windows += len(trunk.entering(0))
-        for layer in range(len(self._sums)):
-            for index, tokens in enumerate(layer_parts(trunk, layer).values()):
-                patches = tokens[:, 1:]
+    def take(self, layers: Iterable[Mapping[Part, Tensor]], images: int) -> None:
+        """Add so many images, by layer and part: the patches' tokens, each (B, h*w, C)."""
+        self.windows += images
+        for layer, parts in enumerate(layers):
+            for index, part in enumerate(PARTS):
+                patches = parts[part]
                 for place, function in enumerate((normalised_entropy, frobenius_norm, maximum)):
                     self._sums[layer, index, place] += float(function(patches).sum())
                 self._channels[layer, index] += channel_means(patches).sum(0).cpu().numpy()
-        backbone = trunk.backbone
-        block, residual = backbone.blocks[-1], trunk.entering(backbone.depth - 1)
-        for index, attention in enumerate(ATTENTIONS):
-            with backbone.autocast():
-                attended = attention_output(block, residual, trunk.grid, attention)
-            self._by_attention[index] += float(frobenius_norm(attended[:, 1:]).sum())
 
     def statistics(self) -> list[LayerStatistics]:
         """Return the means so far, by layer and part."""
@@ -116,6 +112,28 @@ class LayerStudy:
             for i, part in enumerate(PARTS)
             for entropy, norm, largest in (means[layer, i],)
         ]
+
+
+class LayerStudy(LayerSums):
+    """Gathers the statistics of a CLIP's layers; arguments as of `LayerSums`."""
+
+    def __init__(self, depth: int, width: int) -> None:
+        super().__init__(depth, width)
+        self._by_attention = np.zeros(len(ATTENTIONS))
+
+    def add(self, trunk: Trunk) -> None:
+        """Add the images of a trunk, whose `first` is 0."""
+        backbone = trunk.backbone
+        layers = (
+            {part: tokens[:, 1:] for part, tokens in layer_parts(trunk, layer).items()}
+            for layer in range(backbone.depth)
+        )
+        self.take(layers, len(trunk.entering(0)))
+        block, residual = backbone.blocks[-1], trunk.entering(backbone.depth - 1)
+        for index, attention in enumerate(ATTENTIONS):
+            with backbone.autocast():
+                attended = attention_output(block, residual, trunk.grid, attention)
+            self._by_attention[index] += float(frobenius_norm(attended[:, 1:]).sum())
 
     def attention_norms(self) -> Mapping[str, float]:
         """Return the mean norm of the last layer's X_attn under every kind of attention."""

@@ -42,33 +42,42 @@ _MAPS = (
     "<p>From X_res, X_attn and X_sum of the last layer (attention q-k), and as ClearCLIP has it "
     "(X_attn of q-q).</p>"
 )
+_STATISTICS = (
+    ("entropy", "Normalised entropy of each layer", "entropy"),
+    ("norm", "Norm of each layer", "Frobenius norm"),
+    ("maximum", "Mean maximum of each layer", "largest entry"),
+)
 _SPREAD = 4  # layers whose residual's channels are drawn
 
 
 def write_tables(
     staging: Staging,
     layers: Sequence[LayerStatistics],
+    beside: Sequence[LayerStatistics],
     norms: Mapping[str, float],
     scores: Sequence[Score],
     legend: Legend | None,
     windows: Sequence[tuple[str, Window]],
+    record: Mapping[str, Any],
 ) -> None:
     """Write every number as CSV; tables of scores hold their header only where there are none.
 
     Raises:
         WriteError: A file cannot be written.
     """
+    every = [(s, record["model"]["name"]) for s in layers]
+    every += [(s, record["affinity"]["name"]) for s in beside]
     _write_csv(
         staging.path("layers"),
-        ("layer", "part", "entropy", "norm", "mean_maximum"),
-        ((s.layer, s.part, s.entropy, s.norm, s.maximum) for s in layers),
+        ("layer", "part", "entropy", "norm", "mean_maximum", "model"),
+        ((s.layer, s.part, s.entropy, s.norm, s.maximum, model) for s, model in every),
     )
     _write_csv(
         staging.path("channels"),
-        ("layer", "part", "rank", "channel", "mean"),
+        ("layer", "part", "rank", "channel", "mean", "model"),
         (
-            (s.layer, s.part, rank, channel, value)
-            for s in layers
+            (s.layer, s.part, rank, channel, value, model)
+            for s, model in every
             for rank, (channel, value) in enumerate(zip(s.order, s.channels, strict=True), 1)
         ),
     )
@@ -100,6 +109,7 @@ def write_tables(
 def write_report(
     staging: Staging,
     layers: Sequence[LayerStatistics],
+    beside: Sequence[LayerStatistics],
     norms: Mapping[str, float],
     scores: Sequence[Score],
     legend: Legend | None,
@@ -115,6 +125,9 @@ def write_report(
         ("layers", "Layers", _layers(layers)),
         ("norms", "Attention", _norms(layers, norms)),
     ]
+    if beside:
+        names = record["model"]["name"], record["affinity"]["name"]
+        sections.append(("beside", "Beside a self-supervised ViT", _beside(layers, beside, names)))
     if scores:
         sections.append(("scores", "Scores", _scores(scores, record["model"]["name"])))
     if pictures and legend is not None:
@@ -143,11 +156,7 @@ def _layers(layers: Sequence[LayerStatistics]) -> str:
     by_part = {part: [each for each in layers if each.part == part] for part in PARTS}
     numbers = [each.layer for each in by_part["X_res"]]
     charts = []
-    for key, title, y in (
-        ("entropy", "Normalised entropy of each layer", "entropy"),
-        ("norm", "Norm of each layer", "Frobenius norm"),
-        ("maximum", "Mean maximum of each layer", "largest entry"),
-    ):
+    for key, title, y in _STATISTICS:
         series: dict[str, list[float]] = {
             part: [getattr(each, key) for each in by_part[part]] for part in PARTS
         }
@@ -165,6 +174,39 @@ def _layers(layers: Sequence[LayerStatistics]) -> str:
         "patches tell little of where they lie.</p>"
         f'<div class="charts">{"".join(charts)}</div>'
     )
+
+
+def _beside(
+    clip: Sequence[LayerStatistics], vit: Sequence[LayerStatistics], names: tuple[str, str]
+) -> str:
+    both = dict(zip(names, (clip, vit), strict=True))
+
+    def by_layer(key: str) -> dict[str, list[float]]:
+        return {
+            f"{name} {part}": [getattr(each, key) for each in layers if each.part == part]
+            for name, layers in both.items()
+            for part in PARTS
+        }
+
+    charts = [
+        _uneven(by_layer(key), title=f"{title}, of both", x="layer", y=y)
+        for key, title, y in _STATISTICS
+    ]
+    last = {f"{name} X_sum": list(layers[-1].channels) for name, layers in both.items()}
+    title = "Channels of the last layer, of both"
+    charts.append(_uneven(last, title=title, x="channel, sorted", y="mean over patches"))
+    return (
+        "<p>The same windows through both models. The papers' CLIPs hold a few strong channels in "
+        "X_res and X_sum of deep layers, which drown what tells patches apart, and a DINO does "
+        f'not.</p><div class="charts">{"".join(charts)}</div>'
+    )
+
+
+def _uneven(series: Mapping[str, list[float]], *, title: str, x: str, y: str) -> str:
+    """Draw lines that may be of different lengths, from position 1."""
+    longest = max(map(len, series.values()))
+    filled = {name: [*line, *[math.nan] * (longest - len(line))] for name, line in series.items()}
+    return line_chart(filled, list(range(1, longest + 1)), title=title, x=x, y=y)
 
 
 def _norms(layers: Sequence[LayerStatistics], norms: Mapping[str, float]) -> str:
@@ -265,6 +307,7 @@ def _record(record: Mapping[str, Any]) -> str:
         ("Labels", record["labels"] or "none"),
         ("Model", f"{model['name']}, {model['precision']} on {model['device']}"),
         ("Weights (SHA-256)", model["weights_sha256"]),
+        *[("Beside it", each["name"]) for each in (record["affinity"],) if each],
         ("Windows", f"{len(record['windows'])}, seed {record['seed']}"),
         ("Run", f"{record['started']}, {record['seconds']:,.0f} s"),
     ]

@@ -1,6 +1,7 @@
 """`study`: windows of scenes through a model, its layers measured, its last block in variants."""
 
 import contextlib
+import dataclasses
 import itertools
 import shlex
 import time
@@ -14,6 +15,7 @@ import torch
 
 from rsclip.config import (
     DEFAULT_LOGIT_SCALE,
+    SELF,
     STUDY_OPTIONS,
     STUDY_SEED,
     STUDY_WINDOWS,
@@ -25,12 +27,15 @@ from rsclip.keywords import StudyKeywords
 from rsclip.methods.batch_size import automatic_batch
 from rsclip.methods.segmenter import place
 from rsclip.model import Backbone, Trunk, load_backbone
+from rsclip.model.second_vit import SecondVit
+from rsclip.model.weights.names import AUTO
+from rsclip.model.weights.second import load_second_vit, second_vit_of
 from rsclip.outputs.files.staging import Staging
 from rsclip.outputs.records.record import write_record
 from rsclip.run.encoder import warn_of_unknown_words
 from rsclip.run.provenance import software, utc_now, without_secrets
 from rsclip.run.scenes_and_classes import files_read
-from rsclip.study.diagnose.layers import LayerStatistics, LayerStudy
+from rsclip.study.diagnose.layers import LayerStatistics, LayerStudy, LayerSums, Part
 from rsclip.study.diagnose.report import NAMES, write_report, write_tables
 from rsclip.study.diagnose.scenes import find_scenes
 from rsclip.study.diagnose.sweeps import (
@@ -62,6 +67,7 @@ class Study:
         paths: Key ("report", "layers", ..., "record") -> path of every output.
         windows: Windows that were looked at.
         layers: Statistics by layer and part.
+        beside: Those of the second ViT; empty without one.
         attention_norms: Kind of attention -> mean norm of the last layer's X_attn.
         scores: Of every variant of the last block; empty without labels.
         record: How it was made.
@@ -70,6 +76,7 @@ class Study:
     paths: Mapping[str, Path]
     windows: int
     layers: Sequence[LayerStatistics]
+    beside: Sequence[LayerStatistics]
     attention_norms: Mapping[str, float]
     scores: Sequence[Score]
     record: Mapping[str, Any] = field(repr=False)
@@ -121,11 +128,15 @@ def study(
     if labels is not None:
         inputs.append(labels)
     with Staging(output_dir, NAMES, overwrite=settings.overwrite, inputs=inputs) as staging:
+        second = None if settings.affinity is None else load_second_vit(settings.affinity)
         model = backbone or load_backbone(settings.model, settings.weights)
         place(model, settings.device, settings.precision)
-        gathered = _Gathered(model, legend, settings, scored=labels is not None)
+        gathered = _Gathered(model, second, legend, settings, scored=labels is not None)
+        outline = model.outline
+        if second is not None:
+            outline = dataclasses.replace(outline, clip_patch=second.patch)
         samples = sample_windows(
-            scenes, model.outline, settings,
+            scenes, outline, settings,
             count=windows, seed=seed, labels=labels, legend=legend,
         )  # fmt: skip
         # Closed at once on an error: a sample holds an open scene.
@@ -135,6 +146,7 @@ def study(
                 if progress is not None:
                     progress(gathered.layers.windows, windows)
         found = gathered.layers.statistics()
+        beside = gathered.beside.statistics() if gathered.beside is not None else []
         norms = gathered.layers.attention_norms()
         scores = gathered.scored()
         record = {
@@ -143,6 +155,7 @@ def study(
             "source": without_secrets(str(source)),
             "labels": None if labels is None else str(labels),
             "model": {**model.facts(), "device": str(model.device), "depth": model.depth},
+            "affinity": None if second is None else second.facts(),
             "classes": None if legend is None else legend.to_dict(),
             "settings": {name: settings.to_dict()[name] for name in STUDY_OPTIONS},
             "seed": seed,
@@ -153,27 +166,36 @@ def study(
             ],
             "seconds": round(time.monotonic() - began, 2),
         }  # fmt: skip
-        write_tables(staging, found, norms, scores, legend, gathered.places)
-        write_report(staging, found, norms, scores, legend, gathered.pictures, record)
+        write_tables(staging, found, beside, norms, scores, legend, gathered.places, record)
+        write_report(staging, found, beside, norms, scores, legend, gathered.pictures, record)
         write_record(staging.path("record"), record)
         paths = staging.publish()
-    return Study(paths, gathered.layers.windows, found, norms, scores, record)
+    return Study(paths, gathered.layers.windows, found, beside, norms, scores, record)
 
 
 class _Gathered:
     """What a study holds while windows go by."""
 
     def __init__(
-        self, model: Backbone, legend: Legend | None, config: SegmentConfig, *, scored: bool
+        self,
+        model: Backbone,
+        second: SecondVit | None,
+        legend: Legend | None,
+        config: SegmentConfig,
+        *,
+        scored: bool,
     ) -> None:
         self._model = model
+        self._second = None if second is None else second.to(model.device)
         self.layers = LayerStudy(model.depth, model.width)
+        self.beside = None if second is None else LayerSums(second.depth, second.width)
         self.places: list[tuple[str, Any]] = []
         self.pictures: list[Picture] = []
         self._variants = find_variants()
         self._labeller = self._scores = None
         side = (config.window, config.window) if config.window else model.image_shape
-        tokens = 1 + (side[0] // model.patch) * (side[1] // model.patch)
+        patch = model.patch if second is None else min(model.patch, second.patch)
+        tokens = 1 + (side[0] // patch) * (side[1] // patch)
         cpu = model.device.type == "cpu"
         self.batch_size = config.batch_size or automatic_batch(tokens, model.width, cpu=cpu)
         if legend is None:
@@ -190,7 +212,10 @@ class _Gathered:
         """Take in windows of one shape."""
         images = torch.from_numpy(np.stack([each.image for each in batch]))
         try:
-            trunk = Trunk(self._model, self._model.normalise(images.to(self._model.device)))
+            images = images.to(self._model.device)
+            if self._second is not None and self.beside is not None:
+                self.beside.take(map(_parts, self._second.layers(images)), len(images))
+            trunk = Trunk(self._model, self._model.normalise(images))
             self.layers.add(trunk)
             self._label(trunk, batch)
         except (RuntimeError, MemoryError) as error:
@@ -225,6 +250,11 @@ class _Gathered:
             self.pictures.append(Picture(each.image, each.valid, each.truth, labelled))
 
 
+def _parts(tokens: tuple[torch.Tensor, torch.Tensor]) -> dict[Part, torch.Tensor]:
+    entering, whole = tokens
+    return {"X_res": entering, "X_attn": whole - entering, "X_sum": whole}
+
+
 def _batches(samples: Iterator[Sample], size: int) -> Iterator[list[Sample]]:
     """Yield samples in batches of one shape: small scenes may have smaller windows."""
     for _, alike in itertools.groupby(samples, key=lambda each: each.window.shape):
@@ -233,7 +263,18 @@ def _batches(samples: Iterator[Sample], size: int) -> Iterator[list[Sample]]:
 
 
 def _merge(config: SegmentConfig | None, options: Mapping[str, Any]) -> SegmentConfig:
-    return build_config({} if config is None else config.to_dict(), options)
+    """Return the settings; a second ViT given as the model stands beside the one chosen for us."""
+    settings = build_config({} if config is None else config.to_dict(), options)
+    if settings.affinity is None and second_vit_of(settings.model, settings.weights) is not None:
+        named = str(settings.weights or settings.model)
+        settings = settings.replace(model=AUTO, weights=None, affinity=named)
+    if settings.affinity == SELF:
+        raise OptionError(
+            "the model's own layers are studied in any case",
+            where=f"--affinity={SELF}",
+            remedy="Leave it out, or give a second ViT, such as dino-vits16.",
+        )
+    return settings
 
 
 def _check(windows: int, seed: int, classes: LegendSpec | None, labels: str | Path | None) -> None:

@@ -7,8 +7,13 @@ import math
 import numpy as np
 import pytest
 import rasterio
+import torch
+from safetensors.torch import save_file
 
 from rsclip.methods.lastblock import ATTENTIONS
+from rsclip.model.open_clip_import import import_open_clip
+from rsclip.model.weights.registry import vits
+from rsclip.model.weights.second import load_second_vit
 from rsclip.study.diagnose import study
 from rsclip.study.diagnose.report import NAMES
 from rsclip.study.diagnose.sweeps import find_variants
@@ -193,3 +198,73 @@ def test_nano_segments_a_sample_tile_from_its_last_layer_better_than_by_chance(
     # As the paper has it: the trained output is worse than q-q attention alone.
     assert clearclip > scores["ablation", "RC + FFN", "qk"] + 0.1
     assert scores["beta", "100", "qq"] == pytest.approx(clearclip)
+
+
+@pytest.fixture(scope="module")
+def dino(tmp_path_factory):
+    import_open_clip()
+    import timm
+
+    torch.manual_seed(0)
+    model = timm.create_model(vits()["dino-vits16"].timm, pretrained=False, num_classes=0)
+    path = tmp_path_factory.mktemp("vit") / "dino.safetensors"
+    save_file(model.state_dict(), path)
+    return path
+
+
+def test_a_second_vit_stands_beside_the_clip(rsclip, scene, tiny_model, dino, tmp_path):
+    common = ["diagnose", scene, "--windows", 3, "--batch-size", 2, "--json"]
+    alone = rsclip(*common, "--model", tiny_model, "-o", tmp_path / "alone")
+    done = rsclip(*common, "--model", tiny_model, "--affinity", dino, "-o", tmp_path / "out")
+    assert done.exit_code == 0, done.output
+    said, before = json.loads(done.stdout), json.loads(alone.stdout)
+    assert (said["layers"], before["beside"]) == (before["layers"], [])
+    assert len(said["beside"]) == 12 * 3
+    rows = [row for row in table(tmp_path / "out", "layers") if row["model"] == "dino-vits16"]
+    assert [float(row["norm"]) for row in rows] == [
+        pytest.approx(each["norm"], rel=1e-6) for each in said["beside"]
+    ]
+    assert len(table(tmp_path / "out", "channels")) == 2 * 3 * 64 + 12 * 3 * 384
+    record = json.loads((tmp_path / "out/study.json").read_text(encoding="utf-8"))
+    assert record["affinity"]["name"] == "dino-vits16"
+    page = (tmp_path / "out/report.html").read_text(encoding="utf-8")
+    assert "dino-vits16 X_sum" in page
+    # By hand: the first layer's residual of the same windows.
+    vit, norms = load_second_vit(str(dino)), []
+    with rasterio.open(scene) as dataset:
+        pixels = dataset.read().astype(np.float32) / 255
+    for row in table(tmp_path / "out", "windows"):
+        top, left, height, width = (int(row[key]) for key in ("row", "col", "height", "width"))
+        window = torch.from_numpy(pixels[:, top : top + height, left : left + width])[None]
+        with torch.inference_mode():
+            norms.append(float(vit.layers(window)[0][0].norm()))
+    assert said["beside"][0]["norm"] == pytest.approx(np.mean(norms), rel=1e-5)
+
+
+def test_a_second_vit_as_the_model_stands_beside_the_one_chosen_for_us(
+    rsclip, make_scene, dino, tmp_path
+):
+    scene = make_scene(shape=(80, 96))
+    done = rsclip("diagnose", scene, "--weights", dino, "--windows", 1, "-o", tmp_path / "out")
+    assert done.exit_code == 0, done.output
+    record = json.loads((tmp_path / "out/study.json").read_text(encoding="utf-8"))
+    assert (record["model"]["name"], record["affinity"]["name"]) == ("nano", "dino-vits16")
+    assert "\ndino-vits16\n" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("flags", "said"),
+    [
+        (["--affinity", "self"], "the model's own layers are studied in any case"),
+        (["--affinity", "dino-vits61"], "Did you mean dino-vits16?"),
+        (["--model", "dinov2-vitb14"], "the weights of dinov2-vitb14 are not on this machine"),
+        (["--affinity", "DINO", "--window", "24"], "24 pixels is not whole patches of both"),
+    ],
+)
+def test_what_cannot_stand_beside(rsclip, scene, tiny_model, dino, tmp_path, flags, said):
+    given = [str(dino) if flag == "DINO" else flag for flag in flags]
+    done = rsclip("diagnose", scene, "--model", tiny_model, *given, "-o", tmp_path / "out")
+    assert done.exit_code == 2
+    assert said in done.stderr
+    assert done.stderr.count("Error") == 1
+    assert not (tmp_path / "out").exists()
