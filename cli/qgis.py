@@ -156,5 +156,7 @@ def _described(found: click.Command, parent: click.Context) -> dict[str, Any]:
             "help": info.get("help") or "",
         }
         for param, info in zip(found.get_params(context), facts["params"], strict=True)
+        # Click names its own option differently from version to version.
+        if "--help" not in info["opts"]
     ]
     return {"help": facts["help"], "options": options}

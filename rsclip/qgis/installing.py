@@ -113,9 +113,13 @@ def write_zip(path: Path, facts: Mapping[str, Any]) -> Path:
     """Write the plugin as a zip for QGIS's plugin manager; it looks for rsclip on the PATH.
 
     Raises:
-        OutputError: It cannot be written.
+        OutputError: It cannot be written, or does not end in .zip.
     """
-    with _writing(path), tempfile.TemporaryDirectory() as folder:
+    if path.suffix.lower() != ".zip" or path.is_dir():
+        raise OutputError(
+            "is no name for a zip", where=path, remedy="Name a file that ends in .zip."
+        )
+    with _writing(path, "Choose another place."), tempfile.TemporaryDirectory() as folder:
         _write_plugin(Path(folder, PLUGIN), {**facts, "executable": None})
         path.parent.mkdir(parents=True, exist_ok=True)
         with new_file(path) as draft, zipfile.ZipFile(draft, "w", zipfile.ZIP_DEFLATED) as pack:
@@ -143,12 +147,15 @@ def _remove(target: Path) -> None:
 
 
 @contextlib.contextmanager
-def _writing(path: Path) -> Iterator[None]:
+def _writing(
+    path: Path,
+    remedy: str = "Close QGIS, check the folder's permissions and the disk, and try again.",
+) -> Iterator[None]:
     try:
         yield
     except OSError as error:
         raise OutputError(
             f"the plugin cannot be written or removed there: {error.strerror or error}",
-            where=error.filename or path,
-            remedy="Close QGIS, check the folder's permissions and the disk, and try again.",
+            where=path,
+            remedy=remedy,
         ) from error

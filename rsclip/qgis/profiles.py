@@ -2,6 +2,7 @@
 
 import configparser
 import os
+import shlex
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -41,7 +42,7 @@ class Profile:
     @property
     def enabled(self) -> bool:
         """Whether QGIS loads the plugin when it starts."""
-        return f"{PLUGIN}=true" in _section(self._read())
+        return all(f"{PLUGIN}=true" in _section(_read(path)) for path in self._settings)
 
     def enable(self, on: bool) -> None:
         """Switch the plugin on, or forget it.
@@ -49,31 +50,38 @@ class Profile:
         Raises:
             OSError: The settings of QGIS cannot be read or written.
         """
-        lines = self._read()
-        own = [line for line in _section(lines) if line.startswith(f"{PLUGIN}=")]
-        if own == [f"{PLUGIN}=true"] * on:
-            return
-        lines = [line for line in lines if line not in own]
-        if on:
-            if _SECTION not in lines:
-                lines += ["", _SECTION] if lines else [_SECTION]
-            lines.insert(lines.index(_SECTION) + 1, f"{PLUGIN}=true")
-        self._settings.parent.mkdir(parents=True, exist_ok=True)
-        with new_file(self._settings) as draft:
-            draft.write_bytes("".join(f"{line}\n" for line in lines).encode("latin-1"))
+        for path in self._settings:
+            _enable(path, on)
 
     @property
-    def _settings(self) -> Path:
-        # <home>/profiles/<name>/QGIS/QGIS3.ini
+    def _settings(self) -> list[Path]:
+        # <home>/profiles/<name>/QGIS/QGIS3.ini; a folder of the user's own may be of any QGIS.
+        there = sorted(self.folder.glob("QGIS/QGIS[0-9].ini"))
         major = "4" if self.folder.parent.parent.name.endswith("4") else "3"
-        return self.folder / "QGIS" / f"QGIS{major}.ini"
+        return there or [self.folder / "QGIS" / f"QGIS{major}.ini"]
 
-    def _read(self) -> list[str]:
-        try:
-            # Latin-1 keeps every byte as it is.
-            return self._settings.read_bytes().decode("latin-1").splitlines()
-        except FileNotFoundError:
-            return []
+
+def _enable(path: Path, on: bool) -> None:
+    lines = _read(path)
+    own = [line for line in _section(lines) if line.startswith(f"{PLUGIN}=")]
+    if own == [f"{PLUGIN}=true"] * on:
+        return
+    lines = [line for line in lines if line not in own]
+    if on:
+        if _SECTION not in lines:
+            lines += ["", _SECTION] if lines else [_SECTION]
+        lines.insert(lines.index(_SECTION) + 1, f"{PLUGIN}=true")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with new_file(path) as draft:
+        draft.write_bytes("".join(f"{line}\n" for line in lines).encode("latin-1"))
+
+
+def _read(path: Path) -> list[str]:
+    try:
+        # Latin-1 keeps every byte as it is.
+        return path.read_bytes().decode("latin-1").splitlines()
+    except FileNotFoundError:
+        return []
 
 
 def _section(lines: list[str]) -> list[str]:
@@ -97,6 +105,7 @@ def find_profiles(name: str | None = None, home: str | None = None) -> list[Prof
         homes = [expand(home)]
         if not homes[0].is_dir():
             raise OptionError("no such folder", where="--qgis-home", remedy="Check the path.")
+        _refuse_parts_of_a_home(homes[0])
     else:
         homes = [path for path in _usual_homes() if path.is_dir()]
         if not homes:
@@ -106,7 +115,8 @@ def find_profiles(name: str | None = None, home: str | None = None) -> list[Prof
             )
     found = [Profile(one / "profiles" / (name or _starts_with(one))) for one in homes]
     there = [profile for profile in found if profile.folder.is_dir()]
-    if there or name is None:
+    plain = name is None or (Path(name).name == name and name != "..")
+    if name is None or (there and plain):
         return there or found[:1]
     names = sorted(
         {path.name for one in homes for path in (one / "profiles").glob("*") if path.is_dir()}
@@ -116,6 +126,21 @@ def find_profiles(name: str | None = None, home: str | None = None) -> list[Prof
         where="--profile",
         remedy=f"There is {', '.join(names)}." if names else "Start QGIS once.",
     )
+
+
+def _refuse_parts_of_a_home(folder: Path) -> None:
+    """Refuse `profiles` and a profile: QGIS would never see a plugin in there."""
+    if (folder / "profiles").is_dir():
+        return
+    whole = folder.absolute()
+    for home, rest in ((whole.parent, ""), (whole.parent.parent, f" --profile {whole.name}")):
+        if home / "profiles" in (whole, whole.parent):
+            above = shlex.quote(str(home))
+            raise OptionError(
+                f"{folder} is a profile of QGIS, or holds them",
+                where="--qgis-home",
+                remedy=f"Give the folder above `profiles`: --qgis-home {above}{rest}.",
+            )
 
 
 def _usual_homes() -> list[Path]:

@@ -47,6 +47,8 @@ def test_install_status_uninstall(rsclip, home):
     assert ini.read_text(encoding="latin-1") == switched
     (state,) = json.loads(rsclip("qgis", "status", *arguments, "--json").output)
     assert (state["version"], state["enabled"], state["problem"]) == (__version__, True, None)
+    flags = {option["flag"] for each in facts["commands"].values() for option in each["options"]}
+    assert "--help" not in flags
     assert rsclip("qgis", "uninstall", *arguments).output == f"{folder}: removed\n"
     assert list(folder.parent.iterdir()) == []
     assert ini.read_text(encoding="latin-1") == FOREIGN
@@ -85,6 +87,8 @@ def test_status_says_what_is_wrong(rsclip, home, change, said):
     [
         (["--qgis-home", "/no/home"], "--qgis-home: no such folder"),
         (["--profile", "Default"], "no profile 'Default'"),
+        (["--profile", ".."], "no profile '..'"),
+        (["--profile", "../profiles/default"], "no profile '../profiles/default'"),
     ],
 )
 def test_a_profile_that_is_not_there(rsclip, home, arguments, said):
@@ -93,6 +97,26 @@ def test_a_profile_that_is_not_there(rsclip, home, arguments, said):
     assert (done.exit_code, done.stdout) == (2, "")
     assert said in done.stderr
     assert not list(home.rglob("rsclip_qgis"))
+
+
+@pytest.mark.parametrize(
+    ("part", "more"), [("profiles", ""), ("profiles/default", " --profile default")]
+)
+def test_a_part_of_a_home_is_no_home(rsclip, home, part, more):
+    """QGIS would never look into a profile for profiles."""
+    done = rsclip("qgis", "install", "--qgis-home", home / part)
+    assert done.exit_code == 2
+    assert f"Give the folder above `profiles`: --qgis-home {home}{more}." in done.stderr
+    assert not list(home.rglob("rsclip_qgis"))
+
+
+def test_a_home_of_any_name_may_be_of_any_qgis(rsclip, home):
+    """QGIS takes one by --profiles-path, and names its settings by its own version."""
+    ini = home / "profiles/default/QGIS/QGIS4.ini"
+    ini.write_text(FOREIGN, encoding="latin-1")
+    rsclip("qgis", "install", "--qgis-home", home, "--profile", "default")
+    assert "rsclip_qgis=true" in ini.read_text(encoding="latin-1")
+    assert not ini.with_name("QGIS3.ini").exists()
 
 
 def test_no_qgis_at_all_and_one_of_each_version(rsclip, tmp_path, monkeypatch):
@@ -110,7 +134,24 @@ def test_no_qgis_at_all_and_one_of_each_version(rsclip, tmp_path, monkeypatch):
     assert (four.folder / "QGIS/QGIS4.ini").exists()
 
 
-def test_the_zip_is_what_the_plugin_manager_takes(rsclip, tmp_path):
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("scene.tif", "scene.tif: is no name for a zip. Name a file that ends in .zip."),
+        ("folder.zip", "folder.zip: is no name for a zip"),
+        ("scene.tif/a.zip", "scene.tif/a.zip: the plugin cannot be written or removed there: "),
+    ],
+)
+def test_where_no_zip_can_be(rsclip, tmp_path, name, said):
+    (tmp_path / "folder.zip").mkdir()
+    (tmp_path / "scene.tif").write_text("kept")
+    done = rsclip("qgis", "zip", "-o", tmp_path / name)
+    assert done.exit_code == 2
+    assert said in done.stderr
+    assert (tmp_path / "scene.tif").read_text() == "kept"
+
+
+def test_the_zip_is_what_the_plugin_manager_takes(rsclip, tmp_path, repository):
     """One folder with metadata.txt and __init__.py: docs.qgis.org, "Structuring Python plugins"."""
     path = tmp_path / "new/plugin.zip"
     assert rsclip("qgis", "zip", "-o", path).output == f"{path}\n"
@@ -119,6 +160,7 @@ def test_the_zip_is_what_the_plugin_manager_takes(rsclip, tmp_path):
         metadata = configparser.ConfigParser(interpolation=None)
         metadata.read_string(pack.read("rsclip_qgis/metadata.txt").decode())
         facts = json.loads(pack.read("rsclip_qgis/installed.json"))
+        assert pack.read("rsclip_qgis/LICENSE") == (repository / "LICENSE").read_bytes()
         icon = ET.fromstring(pack.read("rsclip_qgis/icon.svg"))
     assert {name.partition("/")[0] for name in names} == {"rsclip_qgis"}
     assert "rsclip_qgis/__init__.py" in names

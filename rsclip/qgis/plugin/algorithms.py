@@ -30,9 +30,13 @@ from .results import layer_name, load_later
 # What has no sense in QGIS, or is given by the plugin itself.
 _LEFT_OUT = {
     "as_json", "quiet", "verbose", "progress", "dry_run", "retry_failed", "dask", "half",
-    "expected", "help",
+    "expected",
 }  # fmt: skip
 _LOAD = "LOAD"
+# Exit code of a batch of which some scenes failed.
+_SOME_FAILED = 3
+# Lines of click before an error, for whoever types commands.
+_USAGE = ("Usage: ", "Try '")
 # A batch without a mosaic puts no more scenes than this into the project.
 _MOST_SCENES = 50
 _OUTPUTS = {
@@ -208,13 +212,17 @@ class RsclipAlgorithm(QgsProcessingAlgorithm):
 
     def processAlgorithm(self, parameters: Any, context: Any, feedback: Any) -> dict[str, Any]:  # noqa: N802
         """Run the command as a process; its messages are shown as they are."""
+        if "folder_out" in self._spec.kinds.values():
+            # Each question for a temporary folder is answered by a new one.
+            folder = self.parameterAsString(parameters, "OUTPUT", context)
+            parameters = {**parameters, "OUTPUT": folder}
         try:
             found = self._run(parameters, context, feedback)
         except ProcessError as error:
             raise QgsProcessingException(str(error)) from error
         if found is None:
             return {}
-        return self._results(found, parameters, context)
+        return self._results(found, parameters, context, feedback)
 
     def _run(self, parameters: Any, context: Any, feedback: Any) -> Any:
         command = settings.executable()
@@ -241,6 +249,8 @@ class RsclipAlgorithm(QgsProcessingAlgorithm):
             feedback.setProgress(progress.percent)
             if not message:
                 return
+            if message.startswith(_USAGE):
+                return
             if message.startswith("Error: "):
                 errors.append(message[len("Error: ") :])
             elif message.startswith("Warning: "):
@@ -255,7 +265,10 @@ class RsclipAlgorithm(QgsProcessingAlgorithm):
                 # The signal came before rsclip could hear it, or there are none as on Windows.
                 feedback.pushInfo("Interrupted: the process was ended.")
             return None
-        if code:
+        if code == _SOME_FAILED and said:
+            # The other scenes are done, and their layers wanted.
+            feedback.reportError("\n".join(errors))
+        elif code:
             lines = errors or complaint.strip().splitlines()[-3:] or [f"exit code {code}"]
             raise ProcessError("\n".join(lines))
         return json.loads(said)
@@ -268,10 +281,12 @@ class RsclipAlgorithm(QgsProcessingAlgorithm):
     def _takes(self, name: str) -> bool:
         return any(each["name"] == name for each in self._facts["options"])
 
-    def _results(self, found: Any, parameters: Any, context: Any) -> dict[str, Any]:
+    def _results(self, found: Any, parameters: Any, context: Any, feedback: Any) -> dict[str, Any]:
         command = self._spec.command
         if command == "models list":
-            settings.remember_models([item["name"] for item in found if item["path"]])
+            here = [item["name"] for item in found if item["path"]]
+            settings.remember_models(here)
+            feedback.pushInfo(f"On this machine: {', '.join(here)}.")
             return {"MODELS": ", ".join(item["name"] for item in found)}
         results = {"OUTPUT": self.parameterAsString(parameters, "OUTPUT", context)}
         load = self._loads and self.parameterAsBool(parameters, _LOAD, context)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import tempfile
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -39,7 +40,7 @@ from qgis.PyQt.QtWidgets import (
 )
 
 from . import settings
-from .legend_clicks import CLASS_MAP, isolate
+from .legend_clicks import CLASS_MAP, class_names, isolate
 from .process import ProcessError, run
 
 __all__ = ["RsclipDock"]
@@ -49,6 +50,11 @@ _FURTHER = ("descriptions", "threshold", "background")
 _COLUMNS = ("", "Class", "Words")
 # Far apart, and to be told apart by the colour-blind (Okabe and Ito).
 _COLOURS = ("#d55e00", "#0072b2", "#009e73", "#f0e442", "#cc79a7", "#56b4e9", "#e69f00", "#999999")
+
+# The classes that a new panel lists, in the colours that rsclip gives these words.
+_FIRST = {"building": "#f21d12", "road": "#e68cb6", "water": "#1459de", "tree": "#2fa76b"}
+# How long rsclip may take to show a class set, while QGIS waits.
+_PATIENCE_SECONDS = 30.0
 
 
 class RsclipDock(QDockWidget):
@@ -85,8 +91,8 @@ class RsclipDock(QDockWidget):
         self._go.clicked.connect(self.segment)
         self._suggest.clicked.connect(self.suggest)
         self._stop.clicked.connect(self.cancel)
-        for name in ("building", "road", "water", "tree"):
-            self.add_class(name, name)
+        for name, colour in _FIRST.items():
+            self.add_class(name, name, colour)
 
     def _lay_out(self) -> None:
         body = QWidget()
@@ -139,14 +145,18 @@ class RsclipDock(QDockWidget):
         """Replace the rows by a bundled set or a class file, as `rsclip classes` shows it."""
         name = name.strip()
         name = name[len("set:") :] if name.startswith("set:") else name
+        if not name:
+            self.tell("Choose a bundled set, or give the path of a class file.")
+            return
+        end = time.monotonic() + _PATIENCE_SECONDS
         try:
-            command = settings.executable()
-            code, said, complaint = run([*command, "classes", "--json", "--", name])
+            command = [*settings.executable(), "classes", "--json", "--", name]
+            code, said, complaint = run(command, canceled=lambda: time.monotonic() > end)
         except ProcessError as error:
             self.tell(str(error))
             return
         if code:
-            self.tell(complaint.strip())
+            self.tell(complaint.strip() or f"{command[0]} does not answer as rsclip does.")
             return
         self._table.setRowCount(0)
         for item in json.loads(said)["classes"]:
@@ -155,17 +165,22 @@ class RsclipDock(QDockWidget):
         self._table.setCurrentCell(0, 1)
 
     def classes(self) -> list[dict[str, Any]]:
-        """Return the rows as the entries of a class file; rows without a name are left out."""
+        """Return the rows as the entries of a class file; empty rows are left out."""
         found = []
         for at in range(self._table.rowCount()):
-            name, words = (self._table.item(at, column).text().strip() for column in (1, 2))
-            if name or words:
-                listed = [word.strip() for word in (words or name).split("|") if word.strip()]
+            name, words = self._texts(at)
+            if words:
                 colour = self._table.cellWidget(at, 0).color().name()
                 more = self._table.item(at, 1).data(Qt.ItemDataRole.UserRole)
-                entry = {"name": name or listed[0], "words": listed, "colour": colour}
-                found.append({**more, **entry})
+                found.append({**more, "name": name, "words": words, "colour": colour})
         return found
+
+    def _texts(self, at: int) -> tuple[str, list[str]]:
+        """Return the name and the words of a row; where one is empty, the other stands for it."""
+        name, words = (self._table.item(at, column).text().strip() for column in (1, 2))
+        listed = [word.strip() for word in words.split("|") if word.strip()]
+        listed = listed or [name] * bool(name)
+        return name or "".join(listed[:1]), listed
 
     def segment(self) -> None:
         """Segment the part of the image that the canvas shows, in the background."""
@@ -185,6 +200,10 @@ class RsclipDock(QDockWidget):
         if layer is None:
             self.tell("Add a raster layer to the project first.")
             return
+        classes = self.classes()
+        if not classes:
+            self.tell("List a class first: Add one, or load a set.")
+            return
         project = QgsProject.instance()
         shown = self._canvas.mapSettings().destinationCrs()
         turn = QgsCoordinateTransform(shown, layer.crs(), project)
@@ -193,7 +212,7 @@ class RsclipDock(QDockWidget):
             self.tell(f"The view does not show {layer.name()}: zoom to it.")
             return
         file = Path(tempfile.mkdtemp(prefix="rsclip-"), "classes.json")
-        file.write_text(json.dumps({"classes": self.classes()}), encoding="utf-8")
+        file.write_text(json.dumps({"classes": classes}), encoding="utf-8")
         parameters = {
             "INPUT": layer, "CLASSES": str(file), "MODEL": self._model.currentText(),
             "AOI": QgsReferencedRectangle(extent, layer.crs()),
@@ -223,6 +242,9 @@ class RsclipDock(QDockWidget):
         self._busy(False)
         if successful and results:
             handleAlgorithmResults(algorithm, context, feedback)
+            self._show_margin(self._margin.isChecked())
+            if self._only.isChecked():
+                self._show_classes()
             self.tell(f"Temporary output: {results['OUTPUT']}")
         self._kept = self._task = None
 
@@ -234,11 +256,16 @@ class RsclipDock(QDockWidget):
 
     def _show_classes(self) -> None:
         """On the newest map, show the selected class alone, or all."""
-        node = _newest(lambda layer: layer.customProperty(CLASS_MAP))
-        item = self._table.item(self._table.currentRow(), 1)
-        if node is not None and self.isVisible():
-            alone = self._only.isChecked() and item is not None
-            isolate(node.layer(), item.text() if alone else None)
+        at = self._table.currentRow()
+        name = self._texts(at)[0] if at >= 0 and self._only.isChecked() else None
+        node = _newest(_is_class_map)
+        if node is None:
+            return
+        layer = node.layer()
+        if name is not None and name not in class_names(layer):
+            self.tell(f"The newest map, of {node.parent().name()}, has no class {name!r}.")
+            name = None
+        isolate(layer, name)
 
     def _show_margin(self, on: bool) -> None:
         """Show or hide the margin of the newest map."""
@@ -274,6 +301,11 @@ class _Feedback(QgsProcessingFeedback):
     def reportError(self, error: str, fatalError: bool = False) -> None:  # noqa: N802
         """Pass an error on."""
         self.said.emit(f"Error: {error}")
+
+
+def _is_class_map(layer: Any) -> bool:
+    # A map of errors is drawn alike, and its legend takes clicks too.
+    return bool(layer.customProperty(CLASS_MAP) and class_names(layer) and layer.name() != "errors")
 
 
 def _newest(wanted: Callable[[Any], bool]) -> Any:

@@ -8,7 +8,7 @@ from typing import Any
 from qgis.core import QgsPalettedRasterRenderer
 from qgis.PyQt.QtCore import Qt
 
-__all__ = ["CLASS_MAP", "LegendClicks", "isolate", "isolated"]
+__all__ = ["CLASS_MAP", "LegendClicks", "class_names", "isolate", "isolated"]
 
 CLASS_MAP = "rsclip/class_map"
 """Property of the layers that are class maps of rsclip."""
@@ -40,6 +40,13 @@ def isolate(layer: Any, label: str | None) -> None:
     layer.triggerRepaint()
 
 
+def class_names(layer: Any) -> set[str]:
+    """Return the names in the legend of a class map; none where it is drawn in another way."""
+    renderer = layer.renderer()
+    palette = isinstance(renderer, QgsPalettedRasterRenderer)
+    return {each.label for each in renderer.classes()} if palette else set()
+
+
 def isolated(layer: Any) -> str | None:
     """Return the class that is shown alone, or None."""
     label = layer.customProperty(_ALONE)
@@ -68,9 +75,7 @@ class LegendClicks:
         if layer is None or not layer.customProperty(CLASS_MAP):
             return
         label = entry.data(Qt.ItemDataRole.DisplayRole)
-        if not isinstance(layer.renderer(), QgsPalettedRasterRenderer) or label not in {
-            each.label for each in layer.renderer().classes()
-        }:
+        if label not in class_names(layer):
             return
         again = isolated(layer) == label
         isolate(layer, None if again else label)

@@ -6,9 +6,11 @@ command line has not, such as layers and extents, is named in `algorithms.py`.
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from qgis.core import (
+    QgsCoordinateReferenceSystem,
     QgsProcessing,
     QgsProcessingException,
     QgsProcessingParameterBoolean,
@@ -25,6 +27,8 @@ from qgis.core import (
     QgsProcessingParameterString,
     QgsProcessingParameterVectorDestination,
     QgsProcessingParameterVectorLayer,
+    QgsProviderRegistry,
+    QgsVectorLayer,
 )
 
 from . import settings
@@ -212,23 +216,67 @@ def layer_file(layer: Any) -> str:
     """Return the file, address or GDAL path behind a layer.
 
     Raises:
-        QgsProcessingException: There is none.
+        QgsProcessingException: There is none, or it holds something else than the layer shows.
     """
     kind = layer.providerType()
-    path = str(layer.source()).split("|")[0]
-    if kind not in ("gdal", "ogr"):
+    if kind == "gdal":
+        # QGIS appends options for opening and passwords.
+        return re.split(r"\|(?:option|credential):| authcfg=", str(layer.source()))[0]
+    if kind != "ogr":
         what = "exists in memory only" if kind == "memory" else f"comes from {kind.upper()}"
+        raise _not_as_shown(layer, f"{what}, and rsclip reads files")
+    if layer.isModified():
         raise QgsProcessingException(
-            f"The layer {layer.name()} {what}, and rsclip reads files. Save it first: right-click "
-            "the layer, Export, Save As..., and choose the saved layer here."
+            f"The layer {layer.name()} has edits that are not saved, and rsclip reads its file. "
+            "Save them first: Layer > Save Layer Edits."
         )
-    return path
+    if layer.subsetString():
+        raise _not_as_shown(layer, "is filtered, and rsclip reads its whole file")
+    parts = QgsProviderRegistry.instance().decodeUri(kind, layer.source())
+    if not _is_first(parts):
+        raise _not_as_shown(layer, "is not the first of its file, the one that rsclip reads")
+    return str(parts["path"])
+
+
+def _not_as_shown(layer: Any, what: str) -> QgsProcessingException:
+    return QgsProcessingException(
+        f"The layer {layer.name()} {what}. Save it first: right-click the layer, Export, Save "
+        "As..., and choose the saved layer here."
+    )
+
+
+def _is_first(parts: dict[str, Any]) -> bool:
+    """Say whether a vector layer, by the parts of its source, is the first of its file."""
+    name, number = parts.get("layerName"), parts.get("layerId")
+    if name is None and number is None:
+        return True
+    whole = QgsVectorLayer(parts["path"], "", "ogr")
+    provider = whole.dataProvider()
+    first = provider.subLayers()[0].split(provider.sublayerSeparator())
+    return name in (None, first[1]) and str(number) in ("None", first[0])
 
 
 def _box(algorithm: Any, parameters: Any, name: str, context: Any) -> str:
     extent = algorithm.parameterAsExtent(parameters, name, context)
     if extent.isNull():
         return ""
-    crs = algorithm.parameterAsExtentCrs(parameters, name, context).authid()
+    crs = algorithm.parameterAsExtentCrs(parameters, name, context)
+    scene = algorithm.parameterAsRasterLayer(parameters, "INPUT", context)
+    if scene is not None and not scene.crs().isValid() and crs == _shown_in(context):
+        # The map shows a scene without a CRS as if it had the map's.
+        crs = QgsCoordinateReferenceSystem()
     sides = (extent.xMinimum(), extent.yMinimum(), extent.xMaximum(), extent.yMaximum())
-    return f"{crs};" * bool(crs) + ",".join(f"{side:.15g}" for side in sides)
+    return _crs_prefix(crs) + ",".join(f"{side:.15g}" for side in sides)
+
+
+def _shown_in(context: Any) -> Any:
+    project = context.project()
+    return project.crs() if project else QgsCoordinateReferenceSystem()
+
+
+def _crs_prefix(crs: Any) -> str:
+    if not crs.isValid():
+        return ""
+    # Numbers of the user's own are known to this QGIS only.
+    own = not crs.authid() or crs.authid().startswith("USER:")
+    return f"{crs.toWkt() if own else crs.authid()};"
