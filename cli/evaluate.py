@@ -21,7 +21,7 @@ from rsclip_cli.options import (
 from rsclip_cli.progress import ProgressLine
 
 if TYPE_CHECKING:
-    from rsclip.study.evaluate import Trial
+    from rsclip.study.evaluate.trials import Trial
 
 __all__ = ["command"]
 
@@ -215,7 +215,7 @@ def command(
             _assess(place, points, output_dir, classes, bool(flags["overwrite"]), quiet, as_json)
             return
         scoring["boundary"] = length
-        from rsclip.study.evaluate import evaluate, holds_scenes, try_settings
+        from rsclip.study.evaluate.run import evaluate, holds_scenes
 
         if segmenting or holds_scenes(place, truth):
             config = gather_config(config_file, flags)
@@ -223,6 +223,8 @@ def command(
                 raise click.UsageError(f"Give --classes: {place} is segmented first.")
             if confidence_file:
                 raise click.UsageError("--confidence is for a mask, not for scenes.")
+            from rsclip.study.evaluate.trials import try_settings
+
             trials = try_settings(
                 place, truth, classes, output_dir, config=config, progress=shown,
                 **axes, **scoring,
@@ -271,7 +273,7 @@ def _merged(config_file: str | None, flags: dict[str, Any]) -> dict[str, Any]:
 def _score_dataset(
     dataset: str, root: str, output_dir: str | None, options: dict[str, Any], **asked: Any
 ) -> "tuple[list[Trial], list[str]]":
-    from rsclip.study.evaluate import evaluate_dataset
+    from rsclip.study.evaluate.dataset_run import evaluate_dataset
     from rsclip.study.evaluate.datasets import read_dataset
 
     gsd = options.pop("gsd")

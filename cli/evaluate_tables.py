@@ -8,7 +8,8 @@ import click
 from rsclip_cli.table import print_table
 
 if TYPE_CHECKING:
-    from rsclip.study.evaluate import Evaluation, Trial
+    from rsclip.study.evaluate.result import Evaluation
+    from rsclip.study.evaluate.trials import Trial
     from rsclip.study.sample import Assessment
 
 __all__ = ["print_json", "show_areas", "show_scores", "show_trials"]

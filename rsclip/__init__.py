@@ -21,7 +21,10 @@ if TYPE_CHECKING:
     from rsclip.study.adapt import Adaptation, adapt
     from rsclip.study.calibrate import Calibrated, calibrate, calibrate_without_labels
     from rsclip.study.compare import Comparison, compare
-    from rsclip.study.evaluate import Evaluation, evaluate, evaluate_dataset, try_settings
+    from rsclip.study.evaluate.dataset_run import evaluate_dataset
+    from rsclip.study.evaluate.result import Evaluation
+    from rsclip.study.evaluate.run import evaluate
+    from rsclip.study.evaluate.trials import try_settings
     from rsclip.study.sample import Assessment, assess, plan_sample, sample
     from rsclip.study.suggest import suggest
     from rsclip.words.legend import Legend, load_legend
@@ -63,7 +66,7 @@ _HOMES = {
     "Backbone": "rsclip.model",
     "Calibrated": "rsclip.study.calibrate",
     "Comparison": "rsclip.study.compare",
-    "Evaluation": "rsclip.study.evaluate",
+    "Evaluation": "rsclip.study.evaluate.result",
     "Legend": "rsclip.words.legend",
     "SegmentConfig": "rsclip.config",
     "SegmentResult": "rsclip.run.segment",
@@ -72,8 +75,8 @@ _HOMES = {
     "calibrate": "rsclip.study.calibrate",
     "calibrate_without_labels": "rsclip.study.calibrate",
     "compare": "rsclip.study.compare",
-    "evaluate": "rsclip.study.evaluate",
-    "evaluate_dataset": "rsclip.study.evaluate",
+    "evaluate": "rsclip.study.evaluate.run",
+    "evaluate_dataset": "rsclip.study.evaluate.dataset_run",
     "load_legend": "rsclip.words.legend",
     "load_model": "rsclip.model:load_backbone",
     "plan_sample": "rsclip.study.sample",
@@ -82,7 +85,7 @@ _HOMES = {
     "segment": "rsclip.run.segment",
     "similarity": "rsclip.methods.similarity",
     "suggest": "rsclip.study.suggest",
-    "try_settings": "rsclip.study.evaluate",
+    "try_settings": "rsclip.study.evaluate.trials",
     "wrap": "rsclip.model",
     "write_polygons": "rsclip.outputs.polygonize",
 }

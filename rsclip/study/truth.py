@@ -86,11 +86,16 @@ def open_labels(
         raise SceneError("no such file of labels", where=path, remedy="Check the path.")
     try:
         with open_raster(str(path)) as dataset:
-            coloured, crs = dataset.count >= 3, dataset.crs
+            coloured, crs, kind = dataset.count >= 3, dataset.crs, dataset.dtypes[0]
     except GDAL_ERRORS as error:
         return _open_vector(path, scene, legend, classes, reason(error), points=points, part=part)
+    if coloured and kind != "uint8":
+        raise SceneError(
+            f"three bands or more are taken for colours of 8 bits, and these are {kind}",
+            where=path, remedy="Give one band of class values, or colours of 8 bits.",
+        )  # fmt: skip
     with guarded(path, SceneError, what="labels cannot be opened"):
-        raster = LabelFile(path, scene, legend, classes, crs, part, other)
+        raster = LabelFile(path, scene, legend, classes, crs, part, other, points)
         return raster.open_coloured() if coloured else raster.open_values()
 
 
@@ -104,8 +109,14 @@ def _open_vector(
     points: bool,
     part: bool,
 ) -> Labels:
-    frame = read_vector(path, not_raster)
-    if part and not len(frame):
+    mapped, wanted = points, "polygons or points" if points else "polygons"
+    frame = read_vector(
+        path, "neither a raster nor a vector file of labels",
+        f"Labels are a raster of class values, or {wanted}.", not_raster,
+    )  # fmt: skip
+    if not len(frame):
+        if not part:
+            raise SceneError("the file holds no labels", where=path, remedy=f"Labels are {wanted}.")
         return Labels(PolygonTruth(np.empty(0, object), np.empty(0, np.int32), scene), (),
                       scene.shape)  # fmt: skip
     if points and {*frame.geom_type} <= {"Point", "MultiPoint"}:
@@ -115,14 +126,16 @@ def _open_vector(
         kinds = sorted({*frame.geom_type} - {"Polygon", "MultiPolygon"})
         if kinds:
             held = f"it holds {', '.join(kinds)}"
-            raise SceneError(held, where=path, remedy="Labels are polygons.")
-    values, left_out = classes_of(frame, path, legend, classes)
+            raise SceneError(held, where=path, remedy=f"Labels are {wanted}.")
+    values, left_out, note = classes_of(frame, path, legend, classes, mapped=mapped)
     frame, crs = on_the_grid(frame, path, scene)
     # A polygon without a class says nothing of its place.
     told = values != UNKNOWN
     place = _place_points if points else _place_polygons
     source = place(path, np.asarray(frame.geometry)[told], values[told], scene)
     say_crs(path, crs, scene)
+    if note:
+        warn(note)
     say_left_out(path, left_out)
     found = tuple(sorted({*values.tolist()} - {0, UNKNOWN}))
     return Labels(source, found, scene.shape, sparse=points)
@@ -146,12 +159,16 @@ def _place_points(path: Path, shapes: Any, values: Values, scene: Grid) -> Label
     return source
 
 
-def read_vector(path: Path, not_raster: str) -> "geopandas.GeoDataFrame":
+def read_vector(
+    path: Path, wrong: str, remedy: str, not_raster: str = ""
+) -> "geopandas.GeoDataFrame":
     """Read the features of a file that have a geometry.
 
     Args:
         path: The file.
-        not_raster: Why it is no raster, for the message.
+        wrong: What is said where it is no vector file.
+        remedy: What is wanted instead.
+        not_raster: Why it is no raster.
 
     Raises:
         SceneError: It cannot be read, or holds no geometries.
@@ -165,13 +182,12 @@ def read_vector(path: Path, not_raster: str) -> "geopandas.GeoDataFrame":
             frame = geopandas.read_file(path)
     except Exception as error:
         # pyogrio, shapely and numpy each have their own errors for damaged files.
-        raise SceneError(
-            f"neither a raster nor a vector file of labels ({not_raster}; {reason(error)})",
-            where=path,
-            remedy="Labels are a raster of class values, or polygons.",
-        ) from error
+        # That it is none of GDAL's formats is what the message says anyway.
+        told = [text for text in (not_raster, reason(error)) if text and "not recog" not in text]
+        why = f" ({'; '.join(told)})" if told else ""
+        raise SceneError(wrong + why, where=path, remedy=remedy) from error
     if "geometry" not in frame.columns:
-        raise SceneError("a table without geometries", where=path, remedy="Labels are polygons.")
+        raise SceneError("a table without geometries", where=path, remedy=remedy)
     frame = frame[~(frame.geometry.isna() | frame.geometry.is_empty)]
     return frame
 
@@ -180,10 +196,12 @@ def on_the_grid(
     frame: "geopandas.GeoDataFrame", path: Path, scene: Grid
 ) -> tuple["geopandas.GeoDataFrame", CRS | None]:
     """Return the polygons in the scene's CRS, and the CRS that they came in."""
-    if frame.crs is None or not scene.crs:
+    if frame.crs is None:
         return frame, None
     with guarded(path, SceneError, what="the labels' CRS cannot be read"):
         crs = CRS.from_user_input(frame.crs.to_wkt())
+    if not scene.crs:
+        return frame, crs
     if not transformable(crs, scene.crs):
         raise SceneError(
             "the polygons' CRS and the scene's have no place on Earth in common",
@@ -199,11 +217,31 @@ def on_the_grid(
 
 
 def classes_of(
-    frame: "geopandas.GeoDataFrame", path: Path, legend: Legend, classes: LabelClasses
-) -> tuple[Values, list[str]]:
-    """Return each polygon's legend value, and the names of classes that the legend lacks.
+    frame: "geopandas.GeoDataFrame",
+    path: Path,
+    legend: Legend,
+    classes: LabelClasses,
+    *,
+    mapped: bool = False,
+) -> tuple[Values, list[str], str]:
+    """Return what features say of their class.
 
     The first column counts in which a class of the legend stands.
+
+    Args:
+        frame: Features.
+        path: Their file.
+        legend: Classes.
+        classes: What labels mean.
+        mapped: A mapping may be given.
+
+    Returns:
+        Each feature's legend value, the names of classes that the legend lacks, and a note to
+        warn of which number was taken for which class, or "".
+
+    Raises:
+        SceneError: All labels are blank.
+        LegendError: They have no class in common with the legend, or one that a mapping lacks.
     """
     by_name = {str(name).casefold(): name for name in frame.columns}
     columns = [by_name[name] for name in _COLUMNS if name in by_name]
@@ -241,12 +279,11 @@ def classes_of(
         if (values > 0).any():
             if classes.strict and others:
                 raise outside_mapping(path, others)
-            if numbers:
-                warn(f"{path}: column {column}: {classes.taken()}")
-            return values, others
+            taken = classes.taken() if numbers else ""
+            return values, others, f"{path}: column {column}: {taken}" if taken else ""
     filled = [written(entry) for name in columns for entry in frame[name].dropna()]
     if all(map(names_unknown, filled)):
         raise SceneError(
             f"all {len(frame)} labels are blank", where=path, remedy="Fill in their classes first."
         )
-    raise nothing_common(path, legend, map(written, frame[columns[0]].dropna()))
+    raise nothing_common(path, legend, map(written, frame[columns[0]].dropna()), mapped=mapped)

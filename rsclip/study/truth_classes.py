@@ -64,7 +64,9 @@ class LabelClasses:
         taken = {item.code: item for item in legend.classes if item.code is not None}
         taken = taken or {item.value: item for item in legend.foreground}
         self.by_value: Mapping[int, int] = {value: item.value for value, item in taken.items()}
-        self._taken = [f"{value} {item.name}" for value, item in taken.items()]
+        self._taken = [
+            f"{value} {item.name}" for value, item in taken.items() if item.name != str(value)
+        ]
         self.by_colour: Mapping[int, int] = {
             pack_colour(*item.colour): item.value for item in legend.classes
         }
@@ -115,8 +117,8 @@ class LabelClasses:
         return self.by_value.get(number)  # type: ignore[call-overload, no-any-return]
 
     def taken(self) -> str:
-        """Say which value is taken for which class."""
-        return f"values are taken for {', '.join(self._taken)}"
+        """Say which value is taken for which class; "" where classes are named by values."""
+        return f"values are taken for {', '.join(self._taken)}" if self._taken else ""
 
 
 def pack_colour(red: int, green: int, blue: int) -> int:

@@ -9,7 +9,7 @@ import numpy as np
 import shapely
 from numpy.typing import NDArray
 from rasterio.crs import CRS
-from rasterio.enums import Resampling
+from rasterio.enums import ColorInterp, Resampling
 from rasterio.features import rasterize
 from rasterio.transform import Affine
 from rasterio.vrt import WarpedVRT
@@ -129,6 +129,7 @@ class RasterTruth:
 
     Attributes:
         placed: Coordinates tell where it lies; else it is read pixel by pixel.
+        transform: From the file's pixels to coordinates.
 
     Raises:
         SceneError: It is not known where on the scene it lies.
@@ -137,16 +138,18 @@ class RasterTruth:
     def __init__(self, path: Path, scene: Grid, own: Mapping[int, int], *, other: int = 0) -> None:
         self._path = path
         self._other = other
+        own = own or {0: other}
         self._known = np.array(sorted(own), np.int64)
         self._meant = np.array([own[value] for value in sorted(own)], np.int32)
         self._dataset = open_raster(str(path))
+        self.transform: Affine = self._dataset.transform
         self.placed = transformable(self._dataset.crs, scene.crs)
         if self.placed:
             # Outside the labels and where they have no data, alpha is 0.
             self._grid = WarpedVRT(
                 self._dataset,
                 crs=scene.crs,
-                add_alpha=True,
+                add_alpha=ColorInterp.alpha not in self._dataset.colorinterp,
                 transform=scene.transform,
                 height=scene.shape[0],
                 width=scene.shape[1],

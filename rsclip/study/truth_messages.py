@@ -4,7 +4,9 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from rasterio.crs import CRS
+from rasterio.transform import Affine
 
 from rsclip.errors import LegendError, SceneError, warn
 from rsclip.study.truth_grids import Grid, transformable
@@ -16,18 +18,23 @@ __all__ = [
     "nothing_common",
     "outside_mapping",
     "say_crs",
+    "say_grid",
     "say_left_out",
     "written",
     "written_colour",
 ]
 
 _SHOWN = 6
+_MOST_DIGITS = 1e15
+# Parts of a pixel: by which sides may differ, and places.
+_ALIKE, _OFF = 1e-6, 0.01
 
 
 def written(value: Any) -> str:
     """Return a label as its file's user knows it."""
     if isinstance(value, float):
-        return f"{value:.0f}" if value.is_integer() else f"{value:.4g}"
+        whole = value.is_integer() and abs(value) < _MOST_DIGITS
+        return f"{value:.0f}" if whole else f"{value:.4g}"
     return str(value)
 
 
@@ -41,13 +48,23 @@ def _listed(names: Iterable[str]) -> str:
     return ", ".join(each[:_SHOWN]) + (" ..." if len(each) > _SHOWN else "")
 
 
-def nothing_common(path: Path, legend: Legend, names: Iterable[str]) -> LegendError:
-    """Return the error of labels that share no class with the legend."""
+def nothing_common(
+    path: Path, legend: Legend, names: Iterable[str], *, mapped: bool = False
+) -> LegendError:
+    """Return the error of labels that share no class with the legend.
+
+    Args:
+        path: The labels.
+        legend: The classes.
+        names: Labels, as they are written.
+        mapped: A mapping may be given.
+    """
     ours = ", ".join(item.name for item in legend.foreground)
     return LegendError(
         f"no class in common: the labels have {_listed(names)}, the legend {ours}",
         where=path,
-        remedy="Name classes as the labels do, with your words as synonyms.",
+        remedy="Name classes as the labels do, with your words as synonyms"
+        + (", or say what each label means (--mapping)." if mapped else "."),
     )
 
 
@@ -73,10 +90,14 @@ def elsewhere(path: Path) -> SceneError:
 
 
 def say_crs(path: Path, crs: CRS | None, scene: Grid) -> None:
-    """Warn where labels have another CRS than the scene, or none."""
+    """Warn where labels have another CRS than the scene, or one of both has none."""
     if not scene.crs:
-        return
-    if not crs:
+        if crs:
+            warn(
+                f"{path}: the labels have a CRS and the scene has none: they are taken to lie on "
+                "the scene's own grid"
+            )
+    elif not crs:
         warn(f"{path}: the labels have no CRS: they are taken to lie on the scene's own grid")
     elif not transformable(crs, scene.crs):
         warn(
@@ -85,6 +106,20 @@ def say_crs(path: Path, crs: CRS | None, scene: Grid) -> None:
         )
     elif crs != scene.crs:
         warn(f"{path}: the labels have another CRS than the scene: they are reprojected")
+
+
+def say_grid(path: Path, labels: Affine, scene: Affine) -> None:
+    """Warn where pixels of labels do not lie on those of the scene."""
+    inner = ~scene @ labels
+    shift = (inner.c, inner.f)
+    if not (
+        np.allclose((inner.a, inner.b, inner.d, inner.e), (1, 0, 0, 1), rtol=0, atol=_ALIKE)
+        and np.allclose(shift, np.round(shift), rtol=0, atol=_OFF)
+    ):
+        warn(
+            f"{path}: the labels lie on another grid than the scene: each pixel takes the nearest "
+            "label"
+        )
 
 
 def say_left_out(path: Path, names: Iterable[str]) -> None:

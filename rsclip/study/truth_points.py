@@ -6,10 +6,11 @@ import numpy as np
 import shapely
 from numpy.typing import NDArray
 
-from rsclip.errors import LegendError, SceneError
+from rsclip.errors import LegendError, SceneError, warn
 from rsclip.study.truth import classes_of, on_the_grid, read_vector
 from rsclip.study.truth_classes import LabelClasses, names_nothing
 from rsclip.study.truth_grids import Grid, Values, pixels_of
+from rsclip.study.truth_messages import say_crs
 from rsclip.words.legend import Legend
 
 __all__ = ["read_points"]
@@ -37,10 +38,11 @@ def read_points(path: Path, grid: Grid, legend: Legend) -> tuple[Values, Index, 
     """
     if not path.is_file():
         raise SceneError("no such file of points", where=path, remedy="Check the path.")
-    frame = read_vector(path, "not asked for")
-    if not len(frame) or {*frame.geom_type} != {"Point"}:
-        raise SceneError("it holds no points, or others too", where=path, remedy="Give points.")
-    values, others = classes_of(frame, path, legend, LabelClasses(legend))
+    frame = read_vector(path, "not a vector file of points", "Give points, as in a GeoPackage.")
+    frame = frame.explode(index_parts=False, ignore_index=True)
+    if kinds := sorted({*frame.geom_type} - {"Point"}) or ([] if len(frame) else ["nothing"]):
+        raise SceneError(f"it holds {', '.join(kinds)}", where=path, remedy="Give points.")
+    values, others, note = classes_of(frame, path, legend, LabelClasses(legend))
     others = sorted({name for name in others if not (names_nothing(name) or name == "other")})
     if others:
         raise LegendError(
@@ -48,7 +50,7 @@ def read_points(path: Path, grid: Grid, legend: Legend) -> tuple[Values, Index, 
             where=path,
             remedy=f"They are {', '.join(item.name for item in legend.foreground)}.",
         )
-    frame, _ = on_the_grid(frame, path, grid)
+    frame, crs = on_the_grid(frame, path, grid)
     rows, cols = pixels_of(shapely.get_coordinates(np.asarray(frame.geometry)), grid)
     outside = (rows < 0) | (rows >= grid.shape[0]) | (cols < 0) | (cols >= grid.shape[1])
     if outside.any():
@@ -57,5 +59,8 @@ def read_points(path: Path, grid: Grid, legend: Legend) -> tuple[Values, Index, 
             where=path,
             remedy="Give the map that the sample was drawn from.",
         )
+    say_crs(path, crs, grid)
+    if note:
+        warn(note)
     numbers = frame[_NUMBER] if _NUMBER in frame.columns else np.arange(1, len(frame) + 1)
     return values, rows, cols, np.asarray(numbers, np.int64)

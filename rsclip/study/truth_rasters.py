@@ -7,8 +7,8 @@ from typing import Any
 
 from rasterio.crs import CRS
 
-from rsclip.errors import LegendError, warn
-from rsclip.study.truth_classes import LabelClasses, names_nothing, names_unknown
+from rsclip.errors import warn
+from rsclip.study.truth_classes import LabelClasses, names_nothing, names_unknown, pack_colour
 from rsclip.study.truth_grids import UNKNOWN, Grid, Labels, RasterTruth
 from rsclip.study.truth_messages import (
     all_ignored,
@@ -16,6 +16,7 @@ from rsclip.study.truth_messages import (
     nothing_common,
     outside_mapping,
     say_crs,
+    say_grid,
     say_left_out,
     written,
     written_colour,
@@ -40,6 +41,7 @@ class LabelFile:
     crs: CRS | None
     part: bool
     other: int
+    mapped: bool
 
     def open_coloured(self) -> Labels:
         """Open a raster whose pixels are colours."""
@@ -52,8 +54,13 @@ class LabelFile:
         """Open a raster of class values."""
         classes, path = self.classes, self.path
         with LabelRaster(path) as raster:
-            names = raster.names()
-        said = classes.said_values(names)
+            names, table = raster.names(), raster.colours()
+        meant = classes.said_colours()
+        said = classes.said_values(names) | {
+            value: meant[colour]
+            for value, rgb in table.items()
+            if (colour := pack_colour(*rgb)) in meant
+        }
         # As with polygons: of such a place nothing is known. Names of nothing are of an empty
         # entry.
         unknown = {
@@ -68,12 +75,13 @@ class LabelFile:
             return self._checked(said, written)
         if not names:
             own = {**classes.by_value, **unknown, **said}
-            note = f"{path}: the labels have no class names: {classes.taken()}"
+            taken = classes.taken()
+            note = f"{path}: the labels have no class names: {taken}" if taken else None
             return self._checked(own, written, note=note, say_others=not self.part)
         found = {value: classes.named(name) for value, name in names.items()}
         own = {value: item for value, item in found.items() if item is not None}
         if not own:
-            raise nothing_common(path, self.legend, names.values())
+            raise nothing_common(path, self.legend, names.values(), mapped=self.mapped)
         own |= {**unknown, **said}
         labels = self._checked(own, written)
         say_left_out(path, [name for value, name in names.items() if value not in own])
@@ -97,6 +105,8 @@ class LabelFile:
             labels.close()
             raise
         say_crs(self.path, self.crs, self.scene)
+        if source.placed and self.crs == self.scene.crs:
+            say_grid(self.path, source.transform, self.scene.transform)
         if note is not None:
             warn(note)
         if say_others:
@@ -117,10 +127,6 @@ class LabelFile:
             Window(row, 0, min(_PROBE, height - row), width) for row in range(0, height, _PROBE)
         ]
         if self.classes.strict:
-            if not own:
-                raise LegendError(
-                    "no label of the mapping is in the file", where=path, remedy="Check --mapping."
-                )
             # Every pixel is looked at.
             others = {value for each in windows for value in source.values(each)} - {*own}
             if others:
@@ -136,5 +142,6 @@ class LabelFile:
         if seen and all(own.get(value) == UNKNOWN for value in seen):
             raise all_ignored(path)
         if seen:
-            raise nothing_common(path, self.legend, [write(value) for value in sorted(seen)])
+            labels_seen = [write(value) for value in sorted(seen)]
+            raise nothing_common(path, self.legend, labels_seen, mapped=self.mapped)
         raise elsewhere(path)

@@ -71,21 +71,17 @@ def read_labels(path: str | Path, legend: Legend, *, keep_others: bool = False) 
     path = Path(path)
     if not path.is_file():
         raise SceneError("no such file of labels", where=path, remedy="Check the path.")
-    try:
-        frame = read_vector(path, "not asked for")
-    except SceneError as error:
-        raise SceneError(
-            "not a vector file of labels",
-            where=path,
-            remedy="Labels are polygons or points, in a GeoPackage, GeoJSON or the like.",
-        ) from error
+    frame = read_vector(
+        path, "not a vector file of labels",
+        "Labels are polygons or points, in a GeoPackage, GeoJSON or the like.",
+    )  # fmt: skip
     if not len(frame):
         raise SceneError("the file holds no labels", where=path, remedy="Draw some polygons.")
     if kinds := sorted({*frame.geom_type} - _KINDS):
         raise SceneError(
             f"it holds {', '.join(kinds)}", where=path, remedy="Labels are polygons or points."
         )
-    values, others = classes_of(frame, path, legend, LabelClasses(legend))
+    values, others, note = classes_of(frame, path, legend, LabelClasses(legend))
     unknown = sorted({name for name in others if not (names_nothing(name) or name == "other")})
     if unknown:
         names = ", ".join(item.name for item in legend.classes)
@@ -105,6 +101,8 @@ def read_labels(path: str | Path, legend: Legend, *, keep_others: bool = False) 
     frame = frame[told]
     frame = frame.set_geometry(shapely.make_valid(np.asarray(frame.geometry)), crs=frame.crs)
     _refuse_contradictions(path, np.asarray(frame.geometry), values[told], legend)
+    if note:
+        warn(note)
     return FewLabels(path, frame, values[told])
 
 

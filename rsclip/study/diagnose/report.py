@@ -17,9 +17,9 @@ from rsclip.outputs.page import render_page
 from rsclip.outputs.records.record import to_plain
 from rsclip.outputs.styles.qml import write_text
 from rsclip.study.diagnose.layers import PARTS, LayerStatistics
-from rsclip.study.diagnose.page import FOOTER, STYLE
-from rsclip.study.diagnose.plots import bar_chart, line_chart
 from rsclip.study.diagnose.sweeps import NORMALISED, Score
+from rsclip.study.page import FOOTER, STYLE
+from rsclip.study.plots import bar_chart, line_chart
 from rsclip.study.window_maps import Picture, draw_maps
 from rsclip.types import Window
 from rsclip.words.legend import Legend

@@ -9,11 +9,11 @@ from pathlib import Path
 from rsclip.outputs.page import render_page
 from rsclip.outputs.records.record import to_plain
 from rsclip.outputs.styles.qml import write_text
-from rsclip.study.diagnose.page import STYLE
-from rsclip.study.diagnose.plots import bar_chart, line_chart
 from rsclip.study.evaluate.error_map import KINDS
 from rsclip.study.evaluate.result import Evaluation
 from rsclip.study.evaluate.tables import class_rows, notes, overall_rows
+from rsclip.study.page import STYLE
+from rsclip.study.plots import bar_chart, line_chart
 
 __all__ = ["Section", "class_section", "confusion_section", "html_table", "page_of", "write_page"]
 

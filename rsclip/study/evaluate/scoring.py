@@ -28,7 +28,7 @@ BOUNDARY = "2"
 """Tolerance of outlines, pixels."""
 
 # Pixels of a strip.
-_PIXELS = 1 << 20
+_PIXELS = 1 << 19
 _LENGTH = re.compile(r"\s*(\d+(?:\.\d+)?)\s*(px|m)?\s*")
 _FARTHEST = 100
 

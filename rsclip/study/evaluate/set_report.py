@@ -8,7 +8,6 @@ from typing import Any
 from rsclip.outputs.files.staging import Staging
 from rsclip.outputs.records.record import write_record
 from rsclip.outputs.styles.qml import write_text
-from rsclip.study.diagnose.plots import bar_chart
 from rsclip.study.evaluate.report import class_section, confusion_section, html_table, page_of
 from rsclip.study.evaluate.result import OVERALL_SCORES
 from rsclip.study.evaluate.tables import (
@@ -23,6 +22,7 @@ from rsclip.study.evaluate.tables import (
     write_overall,
     write_scores,
 )
+from rsclip.study.plots import bar_chart
 
 __all__ = ["check_set_outputs", "overall_table", "write_set"]
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from rsclip.study.diagnose import study
-from rsclip.study.diagnose.plots import COLOURS
+from rsclip.study.plots import COLOURS
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rsclip.study.diagnose.plots import bar_chart, line_chart
+from rsclip.study.plots import bar_chart, line_chart
 
 WORDS = {"title": 'a < b & "c"', "x": "layer", "y": "norm"}
 NUMBERS = st.floats(-1e12, 1e12) | st.just(math.nan)
