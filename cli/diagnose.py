@@ -139,9 +139,9 @@ def _show(found: "Study") -> None:
     norms = ", ".join(f"{name} {value:.2f}" for name, value in found.attention_norms.items())
     click.echo(f"{found.paths['report']}  ({found.windows} windows)")
     _show_layers(found.record["model"]["name"], found.layers)
+    click.echo(f"norm of the last X_attn: {norms}")
     if found.beside:
         _show_layers(found.record["affinity"]["name"], found.beside)
-    click.echo(f"norm of the last X_attn: {norms}")
     if not found.scores:
         return
     click.echo(

@@ -11,7 +11,7 @@ COLOURS = ("#0072b2", "#d55e00", "#009e73", "#b0569b", "#8a6d00", "#4b6584")
 """Told apart without red and green too (after Okabe and Ito)."""
 
 _WIDTH, _HEIGHT = 560, 300
-_LEFT, _RIGHT, _TOP, _BOTTOM = 62, 14, 46, 54
+_LEFT, _RIGHT, _TOP, _BOTTOM = 62, 14, 56, 54
 _TICKS = 5
 _MARKS_UP_TO = 40
 _ROOM = 0.72  # of a group's place, that its bars fill
@@ -167,13 +167,16 @@ def _positions(places: Sequence[float], names: Sequence[str]) -> str:
 
 def _frame(body: Sequence[str], names: Sequence[str], title: str, x: str, y: str) -> str:
     entries = []
-    left = float(_LEFT)
+    left, top = float(_LEFT), 23
     for colour, name in zip(COLOURS, names, strict=False):
+        width = 16 + len(name) * _LETTER
+        if left > _LEFT and left + width > _WIDTH:
+            left, top = float(_LEFT), top + 14
         entries.append(
-            f'<rect x="{left:.1f}" y="28" width="11" height="11" fill="{colour}"/>'
-            f'<text x="{left + 16:.1f}" y="38">{html.escape(name)}</text>'
+            f'<rect x="{left:.1f}" y="{top}" width="11" height="11" fill="{colour}"/>'
+            f'<text x="{left + 16:.1f}" y="{top + 10}">{html.escape(name)}</text>'
         )
-        left += 16 + len(name) * _LETTER + 20
+        left += width + 20
     middle = (_LEFT + _WIDTH - _RIGHT) / 2
     half = (_TOP + _HEIGHT - _BOTTOM) / 2
     return (

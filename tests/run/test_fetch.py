@@ -21,12 +21,14 @@ from safetensors.torch import save
 
 from rsclip.errors import ModelError, RsclipWarning, RunError
 from rsclip.model import load_backbone
+from rsclip.model.open_clip_import import import_open_clip
 from rsclip.model.weights import download
 from rsclip.model.weights.download import remote_file
 from rsclip.model.weights.fetch import fetch_weights
 from rsclip.model.weights.names import parse_name
 from rsclip.model.weights.origin import cached_weights, known_sha256, verified_sha256
-from rsclip.model.weights.registry import read_registry
+from rsclip.model.weights.registry import read_registry, vits
+from rsclip.model.weights.second import find_second_vit, load_second_vit
 from rsclip_cli.progress import DownloadLines
 
 REPOSITORY = "timm/vit_base_patch16_clip_224.openai"
@@ -606,3 +608,42 @@ def test_an_unknown_name_suggests_the_nearest(rsclip):
     done = rsclip("models", "fetch", "ViT-B-16/openay")
     assert done.exit_code == 2
     assert "openai" in done.stderr
+
+
+def test_a_second_vit_is_fetched_as_a_clip_is(hub, tmp_path):
+    import_open_clip()
+    import timm
+
+    row = vits()["dino-vits16"]
+    with pytest.raises(ModelError, match=r"not on this machine.*rsclip models fetch dino-vits16"):
+        find_second_vit(row.name)
+    torch.manual_seed(0)
+    weights = timm.create_model(row.timm, pretrained=False, num_classes=0).half().state_dict()
+    file = f"/{row.repository}/resolve/main/model.safetensors"
+    hub.files = {file: save(weights)}
+    hub.cuts = [20_000_000]
+    path = fetch_weights(row.name)
+    # Broken off once, it went on where it was; no config is asked for, as timm has none.
+    assert hub.begins == [0, 20_000_000]
+    assert {asked for _, asked in hub.asked if row.repository in asked} == {file}
+    digest = hashlib.sha256(hub.files[file]).hexdigest()
+    assert path.resolve() == (
+        tmp_path / "hub" / f"models--{row.repository.replace('/', '--')}" / "blobs" / digest
+    )
+    assert find_second_vit(row.name) == (row, path)
+    loaded = load_second_vit(row.name)
+    assert loaded.weights_sha256 == digest
+    torch.testing.assert_close(
+        loaded.model.state_dict()["patch_embed.proj.weight"],
+        weights["patch_embed.proj.weight"].float(),
+    )
+    hub.begins.clear()
+    assert fetch_weights(row.name) == path
+    assert hub.begins == []
+
+
+def test_a_second_vit_that_its_repository_does_not_hold(hub):
+    hub.files = {}
+    with pytest.raises(ModelError, match=r"vit_small_patch16_224\.dino"):
+        fetch_weights("dino-vits16")
+    assert cached_weights(parse_name("dino-vits16")) is None

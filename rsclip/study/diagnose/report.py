@@ -179,7 +179,7 @@ def _layers(layers: Sequence[LayerStatistics]) -> str:
 def _beside(
     clip: Sequence[LayerStatistics], vit: Sequence[LayerStatistics], names: tuple[str, str]
 ) -> str:
-    both = dict(zip(names, (clip, vit), strict=True))
+    both = {"CLIP": clip, "ViT": vit}
 
     def by_layer(key: str) -> dict[str, list[float]]:
         return {
@@ -196,8 +196,9 @@ def _beside(
     title = "Channels of the last layer, of both"
     charts.append(_uneven(last, title=title, x="channel, sorted", y="mean over patches"))
     return (
-        "<p>The same windows through both models. The papers' CLIPs hold a few strong channels in "
-        "X_res and X_sum of deep layers, which drown what tells patches apart, and a DINO does "
+        f"<p>The same windows through {html.escape(names[0])} (CLIP) and {html.escape(names[1])} "
+        "(ViT). The papers' CLIPs hold a few strong channels in X_res and X_sum of deep layers, "
+        "which drown what tells patches apart, and a DINO does "
         f'not.</p><div class="charts">{"".join(charts)}</div>'
     )
 

@@ -228,7 +228,7 @@ def test_a_second_vit_stands_beside_the_clip(rsclip, scene, tiny_model, dino, tm
     record = json.loads((tmp_path / "out/study.json").read_text(encoding="utf-8"))
     assert record["affinity"]["name"] == "dino-vits16"
     page = (tmp_path / "out/report.html").read_text(encoding="utf-8")
-    assert "dino-vits16 X_sum" in page
+    assert all(line in page for line in ("dino-vits16 (ViT)", "ViT X_sum", "CLIP X_sum"))
     # By hand: the first layer's residual of the same windows.
     vit, norms = load_second_vit(str(dino)), []
     with rasterio.open(scene) as dataset:
