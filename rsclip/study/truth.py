@@ -164,6 +164,8 @@ def read_vector(
 ) -> "geopandas.GeoDataFrame":
     """Read the features of a file that have a geometry.
 
+    Of a file with several layers that hold geometries the first is read, and it is said.
+
     Args:
         path: The file.
         wrong: What is said where it is no vector file.
@@ -174,12 +176,14 @@ def read_vector(
         SceneError: It cannot be read, or holds no geometries.
     """
     import geopandas
+    import pyogrio
 
     try:
         with warnings.catch_warnings():
             # What GDAL warns of damaged features is of no use without their number.
             warnings.simplefilter("ignore")
-            frame = geopandas.read_file(path)
+            layers = [str(name) for name, kind in pyogrio.list_layers(path) if kind is not None]
+            frame = geopandas.read_file(path, layer=layers[0] if layers else None)
     except Exception as error:
         # pyogrio, shapely and numpy each have their own errors for damaged files.
         # That it is none of GDAL's formats is what the message says anyway.
@@ -188,6 +192,9 @@ def read_vector(
         raise SceneError(wrong + why, where=path, remedy=remedy) from error
     if "geometry" not in frame.columns:
         raise SceneError("a table without geometries", where=path, remedy=remedy)
+    if len(layers) > 1:
+        others = ", ".join(layers[1:])
+        warn(f"{path}: labels are read from its first layer, {layers[0]}, and not from {others}")
     frame = frame[~(frame.geometry.isna() | frame.geometry.is_empty)]
     return frame
 

@@ -149,7 +149,9 @@ def test_the_other_algorithms(in_profile, make_scene, tiny_model, tmp_path):
     said, loaded, errors = in_profile(OTHERS, scene, truth, tiny_model, out, timeout=900)
     assert said["batch"]["MANIFEST"] == str(out / "batch/manifest.jsonl")
     # A batch's other scenes are loaded, and what failed is told.
-    assert "1 of 2 scenes failed" in errors.pop("batch")[0]
+    broken, whole = errors.pop("batch")
+    assert "broken.tif: not a raster that GDAL can read" in broken
+    assert "1 of 2 scenes failed" in whole
     assert not any(errors.values())
     # A temporary folder is the one that was written.
     assert said["compare"]["PICTURE"] == f"{said['compare']['OUTPUT']}/scene_compare.png"

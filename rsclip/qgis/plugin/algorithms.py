@@ -253,6 +253,9 @@ class RsclipAlgorithm(QgsProcessingAlgorithm):
                 return
             if message.startswith("Error: "):
                 errors.append(message[len("Error: ") :])
+            elif message.startswith("failed "):
+                # A scene of a batch, which goes on with the others.
+                feedback.reportError(message)
             elif message.startswith("Warning: "):
                 feedback.pushWarning(message[len("Warning: ") :])
             else:

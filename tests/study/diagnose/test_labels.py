@@ -7,6 +7,7 @@ import warnings
 import geopandas
 import numpy as np
 import pandas as pd
+import pyogrio
 import pytest
 import rasterio
 import shapely
@@ -44,6 +45,18 @@ def truth(make_scene, tmp_path):
 def read(path, scene, words="road, water, tree", window=WHOLE):
     with Scene.open(scene) as opened, open_labels(path, opened, load_legend(words)) as labels:
         return labels.read(window), labels.classes
+
+
+def test_which_layer_of_a_file_is_read_is_said(make_scene, tmp_path):
+    scene, path = make_scene(), tmp_path / "labels.gpkg"
+    pyogrio.write_dataframe(pd.DataFrame({"note": ["no labels"]}), path, layer="notes")
+    shapes = [shapely.box(500000, 4999000, 501000, 5000000)]
+    for name in ("road", "water"):
+        frame = geopandas.GeoDataFrame({"class": [name]}, geometry=shapes, crs=32633)
+        frame.to_file(path, layer=f"{name}s")
+    with pytest.warns(RsclipWarning, match="from its first layer, roads, and not from waters"):
+        _, classes = read(path, scene)
+    assert classes == (1,)
 
 
 def test_a_raster_of_the_same_grid_is_read_as_it_is(truth):
