@@ -180,7 +180,6 @@ def command(
         axes = {"gsd": gsd, "models": _listed(models), "methods": methods or (),
                 "thresholds": thresholds, "words": words}  # fmt: skip
         scoring = {"mapping": mapping, "ignore": ignore, "aoi": aoi, "block": block}
-        length = None if boundary == "0" else boundary
         shown = ProgressLine(quiet=quiet, form=progress, unit="maps")
         if dataset is not None:
             others = {"MASK": mask, "--labels": labels, "--points": points, "--images": images,
@@ -190,7 +189,7 @@ def command(
                 raise click.UsageError(f"{', '.join(wrong)} cannot be used with --dataset.")
             if root is None:
                 raise click.UsageError("Give --root: where the data set lies.")
-            options = {**axes, **_merged(config_file, flags), "boundary": length}
+            options = {**axes, **_merged(config_file, flags), "boundary": boundary}
             trials, said = _score_dataset(
                 dataset, root, output_dir, options, split=split, limit=limit, classes=classes,
                 progress=shown,
@@ -214,7 +213,7 @@ def command(
                 raise click.UsageError(f"{', '.join(wrong)} cannot be used with --points.")
             _assess(place, points, output_dir, classes, bool(flags["overwrite"]), quiet, as_json)
             return
-        scoring["boundary"] = length
+        scoring["boundary"] = boundary
         from rsclip.study.evaluate.run import evaluate, holds_scenes
 
         if segmenting or holds_scenes(place, truth):

@@ -80,9 +80,9 @@ def pair_up(
         InputError: One has no counterpart, or there is none.
     """
     if lonely := [images[key] for key in images.keys() - labels.keys()]:
-        raise _unequal(lonely, "without labels", label_place)
+        raise _unequal(lonely, "images without labels", label_place)
     if lonely := [labels[key] for key in labels.keys() - images.keys()]:
-        raise _unequal(lonely, "labels without an image", image_place)
+        raise _unequal(lonely, "files of labels without an image", image_place)
     stems = [key[-1] if len(key) == 1 else images[key].stem for key in images]
     twins = len({*stems}) < len(stems)
     return [
@@ -168,6 +168,8 @@ def _by_stem(files: Iterable[Path], place: str | Path) -> dict[Key, Path]:
 
 def _unequal(lonely: list[Path], what: str, place: str) -> InputError:
     listed = ", ".join(path.name for path in sorted(lonely)[:_SHOWN])
+    if len(lonely) == 1:
+        what = what.replace("images", "image").replace("files", "file")
     more = len(lonely) - _SHOWN
     return InputError(
         f"{len(lonely)} {what}: {listed}" + (f" and {more} more" if more > 0 else ""),

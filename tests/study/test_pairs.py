@@ -50,10 +50,10 @@ def test_patterns_pair_up_by_their_wildcards(tmp_path):
 
 def test_what_does_not_pair_up_is_listed(tmp_path):
     touch(tmp_path, *(f"i/{n}.tif" for n in range(9)), "t/0.tif", "t/99.tif", "one.tif")
-    with pytest.raises(InputError, match=r"8 without labels: 1.tif, .* and 3 more"):
+    with pytest.raises(InputError, match=r"8 images without labels: 1.tif, .* and 3 more"):
         find_pairs(tmp_path / "i", tmp_path / "t")
     touch(tmp_path, *(f"t/{n}.tif" for n in range(9)))
-    with pytest.raises(InputError, match=r"1 labels without an image: 99.tif"):
+    with pytest.raises(InputError, match=r"1 file of labels without an image: 99.tif"):
         find_pairs(tmp_path / "i", tmp_path / "t")
     with pytest.raises(InputError, match="one file, and here are many"):
         find_pairs(tmp_path / "i", tmp_path / "one.tif")

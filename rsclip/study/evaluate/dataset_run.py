@@ -1,5 +1,6 @@
 """`evaluate_dataset`: a data set of a paper, scored as the paper does, its figures beside ours."""
 
+import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Unpack
@@ -91,4 +92,5 @@ def evaluate_dataset(
 def _scoring(layout: Layout, boundary: str | float | None) -> Scoring:
     mapping = {str(key): None if to is None else str(to) for key, to in layout.mapping.items()}
     # What is none of the set's values does not count, as in the papers.
-    return Scoring(mapping or None, layout.ignore, boundary=boundary, other=UNKNOWN)
+    scoring = Scoring.read(mapping=mapping or None, ignore=layout.ignore, boundary=boundary)
+    return dataclasses.replace(scoring, other=UNKNOWN)

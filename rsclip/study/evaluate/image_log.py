@@ -3,13 +3,14 @@
 import contextlib
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from rsclip.errors import warn
 from rsclip.outputs.files.disk import write_error
 from rsclip.outputs.records.record import to_plain
+from rsclip.study.evaluate.set_report import check_set_outputs
 from rsclip.study.evaluate.tally import Part
 from rsclip.study.pairs import Pair
 
@@ -25,15 +26,29 @@ class ImageLog:
     Args:
         folder: Where the log lies; None: nothing is kept.
         request: What was asked for: counts of another request do not count.
+        inputs: Files that no output may replace.
         resume: Go on from a log that is there; else it is replaced.
+        overwrite: Outputs may be replaced.
+
+    Attributes:
+        overwrite: As given; True too where a log of the same request goes on: it may replace its
+            own outputs.
 
     Raises:
+        OutputError: An output exists, or is an input.
         WriteError: The log cannot be written.
     """
 
     def __init__(
-        self, folder: str | Path | None, request: Mapping[str, Any], *, resume: bool
+        self,
+        folder: str | Path | None,
+        request: Mapping[str, Any],
+        inputs: Iterable[str | Path] = (),
+        *,
+        resume: bool,
+        overwrite: bool = False,
     ) -> None:
+        self.overwrite = overwrite
         self._path = None if folder is None else Path(folder, LOG_NAME)
         self._lines: dict[tuple[Any, ...], dict[str, Any]] = {}
         if self._path is None:
@@ -41,7 +56,10 @@ class ImageLog:
         text = json.dumps(to_plain(request), sort_keys=True, ensure_ascii=False)
         head = json.dumps({"request": hashlib.sha256(text.encode()).hexdigest()})
         found = self._path.read_text("utf-8").split("\n") if resume and self._path.exists() else []
-        if found and found[0] == head:
+        goes_on = bool(found) and found[0] == head
+        self.overwrite |= goes_on
+        check_set_outputs(self._path.parent, "", inputs, overwrite=self.overwrite)
+        if goes_on:
             for line in found[1:]:
                 # The last one may be cut short.
                 with contextlib.suppress(ValueError, KeyError, TypeError):

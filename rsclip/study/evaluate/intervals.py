@@ -1,10 +1,12 @@
 """Intervals of scores by bootstrap of blocks or images: neighbouring pixels are not independent."""
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
+from rsclip.errors import OptionError
 from rsclip.study.metrics import Confusion, class_scores, overall_scores
 
 __all__ = ["Blocks", "Interval", "intervals"]
@@ -15,6 +17,8 @@ LEAST_UNITS = 10
 """Of fewer units with labels no interval is given: there are too few to draw from."""
 # Blocks along the longer side, unless they would be smaller than so many pixels.
 _ACROSS, _LEAST = 32, 32
+# Counts and draws of more would not fit into memory.
+_MOST = 20_000
 _SEED = 0
 _LEVEL = 95
 
@@ -32,12 +36,22 @@ class Blocks:
     Attributes:
         side: As given or chosen.
         total: The confusion of the whole raster.
+
+    Raises:
+        OptionError: There are too many blocks.
     """
 
     def __init__(self, shape: tuple[int, int], count: int, side: int | None = None) -> None:
         self.side = side or max(-(-max(shape) // _ACROSS), _LEAST)
         self.total = Confusion(count)
         down, across = (-(-length // self.side) for length in shape)
+        if down * across > _MOST:
+            least = math.ceil(math.sqrt(shape[0] * shape[1] / _MOST)) + 1
+            raise OptionError(
+                f"{self.side} pixels make {down * across:,} blocks",
+                where="--block",
+                remedy=f"Give {least} pixels or more, as large as the things on the map.",
+            )
         self._sums = np.zeros((down, across, 3, count), np.int64)
 
     def add(self, row: int, truth: NDArray[np.int32], predicted: NDArray[np.int32]) -> None:

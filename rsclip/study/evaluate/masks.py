@@ -1,26 +1,39 @@
 """A mask of any tool, read as positions of a legend's classes."""
 
 import json
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
+from rasterio.crs import CRS
+from rasterio.transform import Affine
 from rasterio.windows import Window as RasterioWindow
 
 from rsclip.errors import LegendError, SceneError
 from rsclip.study.truth_classes import names_nothing
 from rsclip.study.truth_grids import UNKNOWN
-from rsclip.types import Window
+from rsclip.types import Shape, Window
 from rsclip.vectors.label_raster import LabelRaster
 from rsclip.words.colours import choose_colours
 from rsclip.words.legend import Legend, LegendClass, LegendSpec, load_legend
 
-__all__ = ["Mask"]
+__all__ = ["Mask", "MaskOutline"]
 
 Values = NDArray[np.int32]
 # Pixels that are read at once to find which values there are.
 _LOOK = 1 << 22
+
+
+@dataclass(frozen=True, slots=True)
+class MaskOutline:
+    """The grid and the classes of a mask that is still to be made."""
+
+    crs: CRS | None
+    transform: Affine
+    shape: Shape
+    legend: Legend
 
 
 class Mask:

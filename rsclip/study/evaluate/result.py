@@ -127,6 +127,8 @@ class Evaluation:
         warnings: What was said on the way.
         paths: Key -> file that was written.
         images: Of many images: each one's scores.
+        settings: How labels were compared ("scoring"), and where scenes were segmented first, how:
+            "model", "segment" and "classes".
     """
 
     mask: str
@@ -143,6 +145,7 @@ class Evaluation:
     warnings: Sequence[str] = ()
     paths: Mapping[str, Path] = field(default_factory=dict)
     images: Sequence[ImageScores] = ()
+    settings: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def overall(self) -> dict[str, float]:
@@ -219,6 +222,7 @@ class Evaluation:
             },
             "reliability": None if self.reliability is None else self.reliability.bins(),
             "warnings": list(self.warnings),
+            "settings": dict(self.settings),
         }
 
     def class_interval(self, key: str, value: int) -> Interval | None:

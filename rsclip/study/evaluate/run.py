@@ -6,6 +6,8 @@ import warnings
 from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from types import MappingProxyType
+from typing import Any
 
 from rsclip.errors import OptionError, RsclipWarning, collect_warnings
 from rsclip.outputs.files.staging import Staging
@@ -19,13 +21,13 @@ from rsclip.study.evaluate.masks import Mask
 from rsclip.study.evaluate.report import write_page
 from rsclip.study.evaluate.result import Evaluation
 from rsclip.study.evaluate.scoring import BOUNDARY, Counting, Scoring
-from rsclip.study.evaluate.set_report import check_set_outputs, write_set
+from rsclip.study.evaluate.set_report import write_set
 from rsclip.study.evaluate.tables import draw_confusion, write_markdown, write_scores
 from rsclip.study.evaluate.tally import Part, Tally
 from rsclip.study.pairs import Pair, find_pairs
 from rsclip.words.legend import LegendSpec
 
-__all__ = ["evaluate", "evaluate_mask", "evaluate_pairs", "holds_scenes"]
+__all__ = ["check_mask_outputs", "evaluate", "evaluate_mask", "evaluate_pairs", "holds_scenes"]
 
 Progress = Callable[[int, int], None]
 MakeMask = Callable[[Pair, Path], Path]
@@ -86,17 +88,15 @@ def evaluate(
     if confidence is not None:
         raise OptionError("it is for one mask, not for many", where="--confidence")
     inputs = [each for pair in pairs for each in (pair.image, pair.labels)]
-    if output_dir is not None:
-        check_set_outputs(output_dir, "", inputs, overwrite=overwrite)
     request = {"masks": True, "classes": repr(classes), "scoring": scoring}
-    log = ImageLog(output_dir, request, resume=resume)
+    log = ImageLog(output_dir, request, inputs, resume=resume, overwrite=overwrite)
     found = evaluate_pairs(
         pairs, lambda pair, _: Path(pair.image), scoring, log, classes=classes, progress=progress
     )
     found = dataclasses.replace(found, mask=str(mask), labels=str(labels))
     if output_dir is None:
         return found
-    paths = write_set(output_dir, "", [], [([], found)], {}, inputs, overwrite=overwrite)
+    paths = write_set(output_dir, "", [], [([], found)], {}, inputs, overwrite=log.overwrite)
     return dataclasses.replace(found, paths=paths)
 
 
@@ -125,6 +125,7 @@ def evaluate_mask(
     overwrite: bool = False,
     placed: bool = True,
     name: str | None = None,
+    made: Mapping[str, Any] = MappingProxyType({}),
 ) -> Evaluation:
     """Score one mask; errors and arguments as `evaluate` has them.
 
@@ -138,7 +139,12 @@ def evaluate_mask(
         overwrite: As `evaluate` takes it.
         placed: The mask lies where its CRS says; else labels are read pixel by pixel.
         name: What the mask is called, in place of its path.
+        made: How the mask was made, for the record.
     """
+    inputs = [path for path in (mask, labels, confidence) if path is not None]
+    stem = name or mask
+    if output_dir is not None:
+        check_mask_outputs(output_dir, stem, inputs, overwrite=overwrite)
     with gdal_env(), contextlib.ExitStack() as stack:
         said = stack.enter_context(collect_warnings())
         opened = stack.enter_context(Mask(mask, classes, confidence))
@@ -148,24 +154,36 @@ def evaluate_mask(
         count = stack.enter_context(Counting(opened, labels, scoring, confident=confident))
         if output_dir is None:
             count.run()
-            found = count.result(said)
-            return dataclasses.replace(found, mask=name or found.mask)
-        inputs = [path for path in (mask, labels, confidence) if path is not None]
-        names = _names(stem_of(name or mask).removesuffix("_mask"))
+            return _named(count.result(said), name, made)
         staging = stack.enter_context(
-            Staging(output_dir, names, overwrite=overwrite, inputs=inputs)
+            Staging(output_dir, _names(stem), overwrite=overwrite, inputs=inputs)
         )
         with ErrorMap(staging, opened) as error_map:
             count.run(error_map.write)
             error_map.finish()
-        found = count.result(said)
-        found = dataclasses.replace(found, mask=name or found.mask)
+        found = _named(count.result(said), name, made)
         write_scores(staging.path("scores"), [], [([], found)])
         write_markdown(staging.path("markdown"), found)
         draw_confusion(staging.path("confusion"), found)
         write_page(staging.path("page"), found, error_map.picture())
         write_record(staging.path("record"), found.to_dict())
         return dataclasses.replace(found, paths=staging.publish())
+
+
+def check_mask_outputs(
+    folder: str | Path, mask: str | Path, inputs: Collection[str | Path], *, overwrite: bool
+) -> None:
+    """Refuse what is in the way of one mask's outputs, before any work.
+
+    Raises:
+        OutputError: One exists and may not be replaced, or is an input.
+    """
+    Staging.check(Path(folder), _names(mask), overwrite=overwrite, inputs=inputs)
+
+
+def _named(found: Evaluation, name: str | None, made: Mapping[str, Any]) -> Evaluation:
+    settings = {**found.settings, **made}
+    return dataclasses.replace(found, mask=name or found.mask, settings=settings)
 
 
 def evaluate_pairs(
@@ -205,7 +223,7 @@ def evaluate_pairs(
         tally.add(part)
         if progress is not None:
             progress(done, len(pairs))
-    return tally.result()
+    return dataclasses.replace(tally.result(), settings={"scoring": scoring.to_dict()})
 
 
 def _one(
@@ -231,8 +249,9 @@ def _without(places: Collection[str], text: str) -> str:
     return rest if colon and head.startswith(tuple(places)) else text
 
 
-def _names(stem: str) -> dict[str, str]:
+def _names(mask: str | Path) -> dict[str, str]:
     """Return the file names of all outputs, the record last."""
+    stem = stem_of(mask).removesuffix("_mask")
     return {
         "errors": f"{stem}_errors.tif",
         "errors_style": f"{stem}_errors.qml",

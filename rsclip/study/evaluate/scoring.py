@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
+from typing import Any, Self, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +15,7 @@ from rsclip.geo.measure import Measure
 from rsclip.scene.aoi import read_aoi
 from rsclip.study.evaluate.boundaries import Boundaries
 from rsclip.study.evaluate.intervals import LEAST_UNITS, Blocks, intervals
-from rsclip.study.evaluate.masks import Mask
+from rsclip.study.evaluate.masks import Mask, MaskOutline
 from rsclip.study.evaluate.result import Evaluation, Reliability
 from rsclip.study.truth import open_labels
 from rsclip.study.truth_classes import as_labels_tell, catch_all
@@ -79,10 +79,15 @@ class Scoring:
             raise OptionError(
                 f"{block} is no side of a block", where="--block", remedy="Give pixels."
             )
-        if boundary is not None:
-            _read_length(boundary)
+        if boundary is not None and not _read_length(boundary)[0]:
+            boundary = None
         area = None if aoi is None else str(aoi)
         return cls(mapping, tuple(map(str, ignore)), area, boundary, block)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return what a user may set, in plain values."""
+        asked = ("mapping", "ignore", "aoi", "boundary", "block")
+        return {name: getattr(self, name) for name in asked}
 
 
 def read_mapping(path: Path) -> dict[str, str | None]:
@@ -109,7 +114,7 @@ class Counting:
     """One pass over a mask and its labels. A context manager.
 
     Args:
-        mask: Open.
+        mask: Open; until `run` its grid and legend are enough.
         labels: Their file.
         scoring: How they are compared.
         confident: Count how often pixels of a confidence are right.
@@ -119,9 +124,14 @@ class Counting:
     """
 
     def __init__(
-        self, mask: Mask, labels: str | Path, scoring: Scoring, *, confident: bool = False
+        self,
+        mask: Mask | MaskOutline,
+        labels: str | Path,
+        scoring: Scoring,
+        *,
+        confident: bool = False,
     ) -> None:
-        legend, self._mask, self._labels = mask.legend, mask, labels
+        legend, self._mask, self._labels = mask.legend, cast(Mask, mask), labels
         tolerance = None if scoring.boundary is None else _tolerance(scoring.boundary, mask)
         self._area = None
         if scoring.aoi is not None:
@@ -130,7 +140,7 @@ class Counting:
             labels, mask, legend, mapping=scoring.mapping, ignore=scoring.ignore, points=True,
             part=scoring.part, other=scoring.other,
         )  # fmt: skip
-        self._part = scoring.part
+        self._scoring, self._part = scoring, scoring.part
         count = len(legend.names)
         self._blocks = Blocks(mask.shape, count, scoring.block)
         self._boundaries = None
@@ -209,13 +219,13 @@ class Counting:
         overall, classes = intervals(blocks, other)
         if not (self._part or overall):
             warn(
-                f"labels lie in {len(blocks)} blocks of {self._blocks.side} pixels: intervals need "
-                f"{LEAST_UNITS}; a smaller --block gives more"
+                f"labels lie in {len(blocks)} of the blocks of {self._blocks.side} pixels: "
+                f"intervals need {LEAST_UNITS}; a smaller --block gives more"
             )
         return Evaluation(
             str(self._mask.path), str(self._labels), legend, total, other, self._boundaries,
             self._reliability, (len(blocks), self._blocks.side), overall, classes,
-            self._unmapped, list(said),
+            self._unmapped, list(said), settings={"scoring": self._scoring.to_dict()},
         )  # fmt: skip
 
     def _refuse(self) -> None:
@@ -232,7 +242,7 @@ class Counting:
         )
 
 
-def _tolerance(boundary: str | float, mask: Mask) -> float:
+def _tolerance(boundary: str | float, mask: Mask | MaskOutline) -> float:
     """Return a tolerance in pixels."""
     value, unit = _read_length(boundary)
     if unit == "m":
@@ -254,10 +264,10 @@ def _tolerance(boundary: str | float, mask: Mask) -> float:
 
 def _read_length(boundary: str | float) -> tuple[float, str | None]:
     found = _LENGTH.fullmatch(str(boundary))
-    if found is None or float(found[1]) <= 0:
+    if found is None:
         raise OptionError(
             f"{boundary!r} is no distance",
             where="--boundary",
-            remedy="Give pixels, as in 2, or metres, as in 1.5m.",
+            remedy="Give pixels, as in 2, or metres, as in 1.5m; 0: outlines are not counted.",
         )
     return float(found[1]), found[2]

@@ -86,7 +86,8 @@ def write_set(
     with Staging(folder, names, overwrite=overwrite, inputs=files) as staging:
         write_overall(staging.path("table"), heads, rows)
         write_scores(staging.path("scores"), heads, rows)
-        write_images(staging.path("images"), heads, rows)
+        if not stem:
+            write_images(staging.path("images"), heads, rows)
         text = _markdown(title, heads, rows, sentences)
         write_text(staging.path("markdown"), text)
         draw_confusion(staging.path("confusion"), best)
@@ -103,7 +104,7 @@ def _names(stem: str) -> dict[str, str]:
     return {
         "table": f"{head}table.csv",
         "scores": f"{head}evaluation_classes.csv",
-        "images": f"{head}evaluation_images.csv",
+        **({} if stem else {"images": "evaluation_images.csv"}),
         "markdown": f"{head}evaluation.md",
         "confusion": f"{head}confusion.png",
         "page": f"{head}evaluation.html",

@@ -19,6 +19,7 @@ from rsclip.words.legend import Legend, LegendClass
 __all__ = ["Part", "Tally"]
 
 Counts = NDArray[np.int64]
+_SHOWN = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,13 +151,19 @@ class Tally:
             for short, notes in self._notes.items():
                 one = len(notes) == 1
                 warn(notes[0] if one else f"{short} (in {len(notes)} of {self._count} images)")
+            if blank := [name for name, sums in self._images if not sums[1].any()]:
+                listed = ", ".join(blank[:_SHOWN]) + (" ..." if len(blank) > _SHOWN else "")
+                warn(
+                    f"{len(blank)} of {self._count} images have no labelled pixel and do not "
+                    f"count: {listed}"
+                )
         count = len(self._names)
         images = [ImageScores(name, _grown(sums, count, 1)) for name, sums in self._images]
         units = np.array([each.sums for each in images if each.sums[1].any()])
         other = catch_all(legend)
         overall, classes = intervals(units, other)
         if not overall:
-            warn(f"{len(units)} images have labels: intervals need {LEAST_UNITS}")
+            warn(f"intervals need {LEAST_UNITS} images with labels: there are {len(units)}")
         boundaries = None
         if self._outlines is not None:
             boundaries = Boundaries(count, self._tolerance)

@@ -13,16 +13,22 @@ from typing import TYPE_CHECKING, Any, Unpack
 from rsclip.config import HOW_OPTIONS, SegmentConfig, build_config
 from rsclip.errors import RsclipWarning
 from rsclip.keywords import ScoringKeywords
-from rsclip.run.encoder import Model, load_model
+from rsclip.run.encoder import Model, load_model, outline_of
 from rsclip.run.scenes_and_classes import open_scene
 from rsclip.run.segment import Failure, segment_scenes
 from rsclip.scene.scene import gdal_env
 from rsclip.study.compare.choices import Choice, parse_choices
 from rsclip.study.evaluate.image_log import ImageLog
+from rsclip.study.evaluate.masks import MaskOutline
 from rsclip.study.evaluate.resized import resized
 from rsclip.study.evaluate.result import Evaluation
-from rsclip.study.evaluate.run import Progress, evaluate_mask, evaluate_pairs
-from rsclip.study.evaluate.scoring import Scoring
+from rsclip.study.evaluate.run import (
+    Progress,
+    check_mask_outputs,
+    evaluate_mask,
+    evaluate_pairs,
+)
+from rsclip.study.evaluate.scoring import Counting, Scoring
 from rsclip.study.evaluate.set_report import check_set_outputs, write_set
 from rsclip.study.pairs import Pair, find_pairs
 from rsclip.study.variations import Variation, vary
@@ -172,15 +178,24 @@ def run_trials(
     models = tuple(dict.fromkeys(axes.models)) or (settings.model,)
     every = list(itertools.product(models, choices, variations))
     alone = len(every) == len(asked.pairs) == 1 and bool(asked.stem)
-    if output_dir is not None and not alone:
-        check_set_outputs(output_dir, asked.stem, inputs, overwrite=settings.overwrite)
+    overwrite = settings.overwrite
+    if output_dir is not None and asked.stem:
+        if alone:
+            check_mask_outputs(output_dir, asked.pairs[0].image, inputs, overwrite=overwrite)
+        else:
+            check_set_outputs(output_dir, asked.stem, inputs, overwrite=overwrite)
     backbones = _backbones()
     makers = [
         _Maker(settings, model, choice, each, asked.resize, backbones)
         for model, choice, each in every
     ]
-    for maker in makers:
-        maker.check(asked.pairs[0])
+    scoring = dataclasses.replace(asked.scoring, part=not asked.stem)
+    for maker, (_, _, variation) in zip(makers, every, strict=True):
+        # Labels are looked at once for each variant of words.
+        first = variation.words not in {each.words for _, _, each in every[: makers.index(maker)]}
+        maker.check(asked.pairs[0], scoring if first else None)
+    for name in models:
+        outline_of(settings.replace(model=name))
     log = None
     if not asked.stem:
         request = {
@@ -188,7 +203,8 @@ def run_trials(
             "scoring": asked.scoring,
             "resize": asked.resize,
         }
-        log = ImageLog(output_dir, request, resume=settings.resume)
+        log = ImageLog(output_dir, request, inputs, resume=settings.resume, overwrite=overwrite)
+        overwrite = log.overwrite
     trials = []
     for number, maker in enumerate(makers):
         tell = _counted(progress, number, len(makers))
@@ -203,6 +219,7 @@ def run_trials(
             )  # fmt: skip
             scores = dataclasses.replace(
                 scores,
+                settings={**scores.settings, **maker.made},
                 mask=str(Path(asked.pairs[0].image).parent),
                 labels=str(asked.pairs[0].labels.parent),
             )
@@ -214,8 +231,8 @@ def run_trials(
     if output_dir is not None:
         heads, rows = trial_cells(trials)
         paths = write_set(
-            output_dir, asked.stem, heads, rows, asked.record, inputs,
-            overwrite=settings.overwrite, said=asked.said,
+            output_dir, asked.stem, heads, rows, asked.record, inputs, overwrite=overwrite,
+            said=asked.said,
         )  # fmt: skip
         trials = [
             dataclasses.replace(each, scores=dataclasses.replace(each.scores, paths=paths))
@@ -267,6 +284,10 @@ class _Maker:
         self._variation, self._resize, self._backbones = variation, resize, backbones
         self._model: Model | None = None
         self._gsd = self.config.gsd
+        # Where all images were done before, that is all that is known.
+        self.made: dict[str, Any] = {
+            "segment": self.config.to_dict(), "classes": self.legend.to_dict()
+        }  # fmt: skip
 
     @property
     def legend(self) -> Legend:
@@ -291,10 +312,11 @@ class _Maker:
         if isinstance(made, Failure):
             raise made.error
         self._gsd = made.run["settings"]["gsd"]
+        self.made |= {"segment": made.run["settings"], "model": made.run["model"]}
         return made.mask_path
 
-    def check(self, pair: Pair) -> None:
-        """Refuse settings that do not fit an image, before any work.
+    def check(self, pair: Pair, scoring: Scoring | None) -> None:
+        """Refuse settings or labels that do not fit an image, before any work.
 
         Raises:
             InputError: They do not, or it cannot be opened.
@@ -303,7 +325,10 @@ class _Maker:
             with gdal_env(), warnings.catch_warnings():
                 # Its run says the same again.
                 warnings.simplefilter("ignore", RsclipWarning)
-                open_scene(pair.image, self.config).close()
+                with open_scene(pair.image, self.config) as scene:
+                    if scoring is not None:
+                        grid = MaskOutline(scene.crs, scene.transform, scene.shape, self.legend)
+                        Counting(grid, pair.labels, scoring).__exit__()
 
     def _load(self, legend: Legend, config: SegmentConfig) -> Model:
         if self._model is None:
@@ -318,8 +343,11 @@ class _Maker:
     def trial(self, scores: Evaluation, published: Mapping[str, float]) -> Trial:
         """Return the trial with its scores."""
         size = None if self._resize is not None else self._gsd
+        model = self.config.model
+        if model == "auto" and "model" in self.made:
+            model = self.made["model"]["name"]
         return Trial(
-            size, self.config.model, self._method, self.config.threshold, self._variation.words,
+            size, model, self._method, self.config.threshold, self._variation.words,
             scores, published.get(self.config.method),
         )  # fmt: skip
 
@@ -344,9 +372,10 @@ def _score_scene(
     """Score one scene by one setting; in a folder, with all that `evaluate` writes of a mask."""
     (pair,) = asked.pairs
     with TemporaryDirectory() as folder:
+        mask = maker(pair, Path(folder))
         return evaluate_mask(
-            maker(pair, Path(folder)), pair.labels, output_dir, asked.scoring,
-            classes=maker.legend, overwrite=settings.overwrite, name=pair.image,
+            mask, pair.labels, output_dir, asked.scoring, classes=maker.legend,
+            overwrite=settings.overwrite, name=pair.image, made=maker.made,
         )  # fmt: skip
 
 

@@ -207,7 +207,7 @@ def test_another_layout_is_told_what_was_looked_for(tmp_path, rsclip):
         library.evaluate_dataset("voc20", tmp_path / "voc")
     build(tmp_path / "gap", ("udd5", 0))
     save(tmp_path / "gap/val/src/DJI_0999.JPG", np.zeros((9, 9, 3), np.uint8))
-    with pytest.raises(InputError, match=r"1 without labels: DJI_0999\.JPG"):
+    with pytest.raises(InputError, match=r"1 image without labels: DJI_0999\.JPG"):
         library.evaluate_dataset("udd5", tmp_path / "gap")
     for wrong in (["--dataset", "loveda"], ["--dataset", "loveda", "--root", tmp_path],
                   ["--limit", "3"], ["--dataset", "loveda", "--root", tmp_path, "--gsd", "1"],

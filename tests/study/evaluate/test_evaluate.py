@@ -313,11 +313,14 @@ def test_what_is_refused(pair, tmp_path):
         library.evaluate(empty, truth_path)
     with pytest.raises(AreaError, match="no label lies in the area"):
         library.evaluate(mask_path, truth_path, aoi=f"{5e5},{5e6 - 29},{5e5 + 5},{5e6 - 21}")
-    for bad in ("x", "-1", "2km", "0m", "500"):
+    for bad in ("x", "-1", "2km", "500"):
         with pytest.raises(OptionError, match=r"^boundary"):
             library.evaluate(mask_path, truth_path, boundary=bad)
+    assert "boundary_f1" not in library.evaluate(mask_path, truth_path, boundary=0).overall
     with pytest.raises(OptionError, match="no side of a block"):
         library.evaluate(mask_path, truth_path, block=0)
+    with pytest.raises(OptionError, match=r"1 pixels make 123,000 blocks\. Give 4 pixels or more"):
+        library.evaluate(mask_path, truth_path, block=1)
     (tmp_path / "m.csv").write_text("1;2;3\n", "utf-8")
     with pytest.raises(OptionError, match="not two columns"):
         library.evaluate(mask_path, truth_path, mapping=tmp_path / "m.csv")

@@ -10,7 +10,7 @@ from PIL import Image
 
 import rsclip as library
 from rsclip import model
-from rsclip.errors import ExistsError, LegendError, SceneError
+from rsclip.errors import ExistsError, LegendError, RsclipWarning, SceneError
 from rsclip.run import encoder
 from rsclip.study.evaluate import run
 from rsclip.study.evaluate.image_log import LOG_NAME
@@ -218,3 +218,21 @@ def test_sets_that_say_nothing_are_refused(masks, tmp_path, rsclip):
         done = rsclip("evaluate", *arguments)
         assert done.exit_code == 2, arguments
         assert done.stderr.count("Error:") == 1
+
+
+def test_images_that_say_nothing_are_named(masks, tmp_path):
+    folder, labels, _ = masks
+    write(labels / "3.tif", blobs(3, shape=(60, 80)), crs="EPSG:32640")
+    with pytest.warns(RsclipWarning, match=r"1 of 12 images .* do not count: .*3_mask\.tif"):
+        library.evaluate(folder, labels)
+
+
+def test_a_finished_evaluation_is_left_or_refused(masks, tmp_path, rsclip):
+    folder, labels, _ = masks
+    call = ["evaluate", folder, "--labels", labels, "-o", tmp_path / "out"]
+    assert rsclip(*call).exit_code == 0
+    log = (tmp_path / "out" / LOG_NAME).read_bytes()
+    assert rsclip(*call).exit_code == 2
+    assert rsclip(*call, "--resume", "--ignore", "water").exit_code == 2
+    assert (tmp_path / "out" / LOG_NAME).read_bytes() == log
+    assert rsclip(*call, "--resume").exit_code == 0

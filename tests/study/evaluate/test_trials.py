@@ -7,7 +7,9 @@ import pytest
 import rasterio
 
 import rsclip as library
-from rsclip.errors import OptionError
+from rsclip.errors import InputError, OptionError
+from rsclip.study.evaluate import trials as trials_module
+from tests.study.evaluate.test_evaluate import blobs, write
 
 CLASSES = "building|house, water, forest"
 
@@ -66,3 +68,41 @@ def test_the_command_prints_one_table(scene, tiny_model, tmp_path, rsclip):
         library.try_settings(path, labels, CLASSES, gsd=[0.5, 400], models=["no/such"])
     with pytest.raises(OptionError, match="pixel size"):
         library.try_settings(path, labels, CLASSES, gsd=[-1], models=[tiny_model])
+
+
+def test_what_does_not_fit_is_told_before_any_scene_is_segmented(
+    scene, tiny_model, tmp_path, monkeypatch
+):
+    path, labels = scene
+    monkeypatch.setattr(trials_module, "segment_scenes", lambda *a, **k: pytest.fail("segmented"))
+    elsewhere = write(tmp_path / "elsewhere.tif", blobs(1), crs="EPSG:32640")
+    for wrong, message in (
+        ({"labels": elsewhere}, "do not overlap"),
+        ({"ignore": [1, 2, 3]}, "all labels are ignored"),
+        ({"models": [tiny_model, "no/such"]}, "unknown model"),
+        ({"mapping": {"1": "castle"}}, "no class 'castle'"),
+        ({"aoi": "0,0,1,1"}, "outside the scene"),
+    ):
+        asked = {"labels": labels, "classes": CLASSES, "models": [tiny_model], **wrong}
+        with pytest.raises(InputError, match=message):
+            library.try_settings(path, gsd=[0.5, 1], **asked)
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / f"{path.stem}_evaluation.json").write_text("{}", encoding="utf-8")
+    with pytest.raises(InputError, match="outputs exist already"):
+        library.try_settings(path, labels, CLASSES, tmp_path / "out", models=[tiny_model])
+
+
+@pytest.mark.parametrize("sizes", [[], [0.5, 1]])
+def test_the_record_says_how_maps_were_made_and_compared(sizes, scene, tiny_model, tmp_path):
+    path, labels = scene
+    library.try_settings(
+        path, labels, CLASSES, tmp_path, gsd=sizes, models=[tiny_model], ignore=["2"]
+    )
+    record = json.loads((tmp_path / f"{path.stem}_evaluation.json").read_text("utf-8"))
+    for made in record.get("trials", [record]):
+        made = made["settings"]
+        assert made["scoring"]["ignore"] == ["2"]
+        assert made["segment"]["method"] == "clearclip"
+        assert len(made["model"]["weights_sha256"]) == 64
+        assert [each["name"] for each in made["classes"]["classes"]]
+    assert not (tmp_path / f"{path.stem}_evaluation_images.csv").exists()
