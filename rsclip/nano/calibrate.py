@@ -21,7 +21,7 @@ from rsclip.files import data_path
 from rsclip.nano.export import load_nano
 from rsclip.nano.image_tower import DENSE_SCALE
 from rsclip.nano.model import encode_text
-from rsclip.nano.real import SETS, RealSet, find_folder, groups, images
+from rsclip.nano.real import SETS, RealSet, groups, images, parse_with_folder
 from rsclip.nano.real_scores import words_of
 from rsclip.nano.sliding import class_logits
 from rsclip.nano.text_tower import Tokens
@@ -96,13 +96,13 @@ def read_set(model: Any, shape: Any, real: Path, of: RealSet) -> tuple[Floats, I
 def main() -> None:
     """Parse the command line, fit, print."""
     parser = argparse.ArgumentParser(description="Find the logit scale of nano's scores.")
-    parser.add_argument("--real", type=Path, help="folder of real imagery")
     parser.add_argument("--model", type=Path, help="folder of a model; default: the shipped one")
-    given = parser.parse_args()
-    real = find_folder(given.real)
+    given = parse_with_folder(parser)
     model, shape = load_nano(given.model or data_path("nano"))
     model.eval()
-    found = {of.name: read_set(model, shape, real, of) for of in SETS if of.labels is not None}
+    found = {
+        of.name: read_set(model, shape, given.real, of) for of in SETS if of.labels is not None
+    }
     sets = {name: one for name, one in found.items() if one is not None}
     scale = best_scale(list(sets.values()))
     print(

@@ -24,10 +24,10 @@ GSD_RANGE = (0.3, 10.0)
 """Pixel sizes in metres at which it reads best. Finer real crops are of one stretch of coast only;
 of coarser ones there are only drawn ones, and real pixels of 30 m are read better at 10 m."""
 
-VERSION = "2"
-"""1 had seen drawings only. Other weights are another version."""
+VERSION = "3"
+"""1 had seen drawings only, 2 no labels of its own. Other weights are another version."""
 
-LOGIT_SCALE = 31
+LOGIT_SCALE = 30
 """Found by `python -m rsclip.nano.calibrate` for the shipped weights."""
 
 

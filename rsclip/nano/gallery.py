@@ -14,7 +14,7 @@ import numpy as np
 import rasterio
 
 from rsclip.nano.pictures import Bytes, fit, paint, row, save
-from rsclip.nano.real import SETS, RealImage, find_folder, groups, images
+from rsclip.nano.real import SETS, RealImage, groups, images, parse_with_folder
 from rsclip.nano.real_scores import classes_of, evaluate_set, mean_iou, write_geotiff
 from rsclip.run.segment import segment
 from rsclip.study.metrics import class_scores
@@ -112,17 +112,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Draw the gallery's pictures.")
     parser.add_argument("--page", type=Path, default=Path("docs/gallery.md"))
     parser.add_argument("--model", default="nano")
-    parser.add_argument("--real", type=Path, help="folder of real imagery")
     parser.add_argument("--prairie", type=Path, help="an airphoto without labels")
-    given = parser.parse_args()
-    folder = find_folder(given.real)
+    given = parse_with_folder(parser)
     pictures = given.page.parent / "images"
     for of in SETS:
         if of.name in SHOWN:
             name, credit = SHOWN[of.name]
             chosen = [
                 image
-                for image in images(folder, of, validation=True)
+                for image in images(given.real, of, validation=True)
                 if np.mean(image.truth >= 0) >= LEAST_LABELLED
             ]
             image, scores = median(chosen, given.model)

@@ -69,6 +69,10 @@ class ClassPrompts:
             rows.append(prompts.mean(dim=0))
         return F.normalize(torch.stack(rows), dim=-1)
 
+    def names(self) -> Tensor:
+        """Unit embeddings (K, D) of the class names, each the mean of all templates."""
+        return F.normalize(torch.stack([words[0].mean(dim=0) for words in self._bank]), dim=-1)
+
 
 def normalise(images: Tensor) -> Tensor:
     """Images 0..1 (B, 3, H, W) as the model takes them."""

@@ -7,6 +7,7 @@ from (seed, s), and a run that was cut goes on from its last checkpoint to the s
 
 import argparse
 import json
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -31,8 +32,9 @@ from rsclip.nano.image_tower import (
     parameter_groups,
 )
 from rsclip.nano.model import NanoShape, deepen, encode_image
+from rsclip.nano.own_labels import own_labels
 from rsclip.nano.radiometry import vary
-from rsclip.nano.real import RealImage, RealSet, find_folder, groups, load
+from rsclip.nano.real import RealImage, RealSet, load, parse_with_folder
 from rsclip.nano.real_samples import samples
 from rsclip.nano.text_tower import Tokens
 from rsclip.nano.words import Vocabulary, load_vocabulary
@@ -43,7 +45,10 @@ COARSEST, FINEST = 4.0, 0.7
 
 @dataclass(frozen=True)
 class MixedRun:
-    """Settings of a run. A batch has `drawn`, `masks` and `chips` crops of the three kinds."""
+    """Settings of a run. A batch has `drawn`, `masks` and `chips` crops of the three kinds.
+
+    With `own_labels`, unlabelled images with the first model's own sure labels are among the masks.
+    """
 
     steps: int = 10_000
     layers: int = 9
@@ -59,6 +64,7 @@ class MixedRun:
     weight_power: float = 0.35
     varied: float = 0.6
     word_noise: float = 0.25
+    own_labels: bool = False
     save_every: int = 100
     seed: int = 1
 
@@ -82,24 +88,22 @@ def partial_loss(patches: Tensor, classes: Tensor, allowed: Tensor) -> Tensor:
 
 
 class RealPool:
-    """Real images in memory, and seeded crops: a set by its share, its classes evenly."""
+    """Real images in memory, and crops of them: sets by share, classes by the root of theirs."""
 
     def __init__(self, images: Sequence[RealImage]) -> None:
-        kinds: dict[tuple[RealSet, int], list[RealImage]] = {}
+        kinds: dict[RealSet, dict[int, list[RealImage]]] = {}
+        pixels: Counter[tuple[RealSet, int]] = Counter()
         for image in images:
-            for group in np.unique(image.truth[image.truth >= 0]):
-                kinds.setdefault((image.of, int(group)), []).append(image)
-        sets = list(dict.fromkeys(image.of for image in images))
-        self._sets = [
-            [
-                (group, kinds[one, group])
-                for group in range(len(groups(one)))
-                if (one, group) in kinds
-            ]
-            for one in sets
+            found, counts = np.unique(image.truth[image.truth >= 0], return_counts=True)
+            for group, count in zip(found.tolist(), counts.tolist(), strict=True):
+                kinds.setdefault(image.of, {}).setdefault(group, []).append(image)
+                pixels[image.of, group] += count
+        self._sets = [sorted(of_set.items()) for of_set in kinds.values()]
+        self._shares = _shares([one.share for one in kinds])
+        self._often = [
+            _shares([pixels[one, group] ** 0.5 for group, _ in of_set])
+            for one, of_set in zip(kinds, self._sets, strict=True)
         ]
-        shares = np.array([one.share for one in sets])
-        self._shares = shares / shares.sum()
 
     def batch(
         self, rng: np.random.Generator, size: int, crop: int, varied: float
@@ -109,8 +113,9 @@ class RealPool:
         return torch.stack([c[0] for c in crops]), torch.stack([c[1] for c in crops])
 
     def _crop(self, rng: np.random.Generator, crop: int, varied: float) -> tuple[Tensor, Tensor]:
-        kinds = self._sets[int(rng.choice(len(self._sets), p=self._shares))]
-        group, images = kinds[int(rng.integers(len(kinds)))]
+        chosen = int(rng.choice(len(self._sets), p=self._shares))
+        kinds, often = self._sets[chosen], self._often[chosen]
+        group, images = kinds[int(rng.choice(len(kinds), p=often))]
         image = images[int(rng.integers(len(images)))]
         scale = np.exp(rng.uniform(np.log(FINEST), np.log(COARSEST)))
         height, width = image.truth.shape
@@ -130,6 +135,10 @@ class RealPool:
             nearest = ((np.arange(crop) + 0.5) * size / crop).astype(np.int64)
             allowed = allowed[nearest][:, nearest]
         return tensor, torch.from_numpy(np.ascontiguousarray(allowed))
+
+
+def _shares(values: Sequence[float]) -> npt.NDArray[np.float64]:
+    return np.array(values, np.float64) / sum(values)
 
 
 def turned(rng: np.random.Generator, *arrays: npt.NDArray[Any]) -> tuple[npt.NDArray[Any], ...]:
@@ -237,6 +246,8 @@ def train(run: MixedRun, start: Path, real: Path, output: Path, checkpoints: Pat
     """Train from the model in `start` and export to `output`; prints JSON lines."""
     torch.set_num_threads(1)
     images = [*load(real, validation=False), *samples(real)]
+    if run.own_labels:
+        images += own_labels(start, real)
     masks = RealPool([image for image in images if image.of.labels])
     chips = RealPool([image for image in images if not image.of.labels])
     vocabulary = load_vocabulary(more=True)
@@ -260,7 +271,6 @@ def main() -> None:
     """Parse the command line and train."""
     parser = argparse.ArgumentParser(description="Teach a trained nano model real imagery.")
     defaults = MixedRun()
-    parser.add_argument("--real", type=Path, help="folder of real imagery")
     parser.add_argument("--start", type=Path, default=data_path("nano"), help="model to start from")
     parser.add_argument("--output", type=Path, required=True, help="folder of the model")
     parser.add_argument("--checkpoints", type=Path, required=True, help="folder to resume from")
@@ -268,10 +278,10 @@ def main() -> None:
         parser.add_argument(f"--{name}", type=int, default=getattr(defaults, name))
     for name in ("rate", "word_noise", "variety", "varied"):
         parser.add_argument(f"--{name}", type=float, default=getattr(defaults, name))
-    given = vars(parser.parse_args())
-    places = {name: given.pop(name) for name in ("start", "output", "checkpoints")}
-    real = find_folder(given.pop("real"))
-    train(MixedRun(**given), real=real, **places)
+    parser.add_argument("--own-labels", action="store_true", help="learn from unlabelled images")
+    given = vars(parse_with_folder(parser))
+    places = {name: given.pop(name) for name in ("start", "real", "output", "checkpoints")}
+    train(MixedRun(**given), **places)
 
 
 if __name__ == "__main__":

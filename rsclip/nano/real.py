@@ -3,9 +3,11 @@
 The imagery is no part of rsclip. It lies in one folder with a subfolder a set, and each set's
 `README.tsv` names every file's licence. Truth is a set of classes a pixel: where a label says less
 than our classes (impervious, land), every class it may mean is allowed, and where it says nothing
-(ground in a town whose houses are not all mapped) the pixel is ignored.
+the pixel is ignored. In a town whose houses are not all mapped, only the rim of a mapped house and
+what is greener than its roofs are sure to be no building.
 """
 
+import argparse
 import csv
 import os
 import warnings
@@ -17,9 +19,11 @@ import numpy as np
 import numpy.typing as npt
 import rasterio
 from rasterio.errors import NotGeoreferencedWarning
+from scipy import ndimage
 
 from rsclip.errors import InputError
 from rsclip.nano.scenes import CLASSES, MORE_CLASSES
+from rsclip.wording import naming_flags
 
 VARIABLE = "RSCLIP_REAL_IMAGERY"
 BIT = {name: 1 << k for k, name in enumerate((*CLASSES, *MORE_CLASSES))}
@@ -32,6 +36,10 @@ LAND = tuple(name for name in CLASSES if name not in ("water", "swimming pool"))
 OPEN_GROUND = tuple(name for name in CLASSES if name != "building")
 BUILT = ("building", "road", "parking lot")
 PLANTS = ("grassland", "forest")
+RIM = (2, 10)
+"""Pixels from a mapped house at which the rim begins, as outlines are not exact, and ends."""
+GREEN = 15
+"""2 G - R - B of 8 bits of what may be plants: a grey roof is greener than a red one, too."""
 WIDE = 5
 """A label of so many classes says only what a pixel is not."""
 
@@ -42,9 +50,10 @@ class RealSet:
 
     `truth` maps a label value, or for chips the name of their folder, to the classes it may be. No
     two entries share a class unless they are equal, so they can be scored. `loose` are labels that
-    may be more than one of the scored: training uses them, scores do not. `incomplete` places
-    train on nothing but `positive`. `share` is how often training draws from the set.
-    `validation` decides by a file's name below the image folder.
+    may be more than one of the scored: training uses them, scores do not. In `incomplete` places
+    only `positive` is mapped, and not all of it; training also takes what is `surely_not` that.
+    `share` is how often training draws from the set. `validation` decides by a file's name below
+    the image folder.
     """
 
     name: str
@@ -228,6 +237,21 @@ def find_folder(folder: Path | str | None = None) -> Path:
     return path
 
 
+def parse_with_folder(parser: argparse.ArgumentParser) -> argparse.Namespace:
+    """Parse the command line of a program that reads the imagery; `real` is its folder.
+
+    Where it is missing, the program ends with the message and status 2.
+    """
+    parser.add_argument("--real", type=Path, help="folder of real imagery")
+    given = parser.parse_args()
+    with naming_flags():
+        try:
+            given.real = find_folder(given.real)
+        except InputError as error:
+            parser.error(str(error))
+    return given
+
+
 def licences(folder: Path) -> dict[str, str]:
     """Licence of each file of a set, by its path below the set's folder.
 
@@ -269,6 +293,23 @@ def meaning(
     return allowed[label], truth[label]
 
 
+def surely_not(pixels: Bytes, mapped: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
+    """Ground (H, W) that is no building though houses are missing on the map.
+
+    That is the rim around mapped houses, and what is greener than nearly all of their pixels.
+    """
+    if not mapped.any():
+        return np.zeros_like(mapped)
+    smooth: npt.NDArray[np.float32] = ndimage.gaussian_filter(
+        pixels.astype(np.float32), (1.5, 1.5, 0)
+    )
+    green = smooth @ np.array((-1, 2, -1), np.float32)
+    near, rim = (ndimage.binary_dilation(mapped, iterations=n) for n in RIM)
+    greenest = max(GREEN, float(np.percentile(green[mapped], 95)))
+    found: npt.NDArray[np.bool_] = (green > greenest) | rim
+    return found & ~near
+
+
 def _read(path: Path) -> Bytes:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", NotGeoreferencedWarning)
@@ -304,6 +345,10 @@ def images(folder: Path, of: RealSet, validation: bool | None = None) -> Iterato
         else:
             label = _read(root / of.labels / below.with_suffix(".png"))[0]
             allowed, truth = meaning(of, label, kind not in of.incomplete)
+            if kind in of.incomplete:
+                ground = surely_not(pixels, truth >= 0)
+                index, rest = next(pair for pair in enumerate(groups(of)) if pair[1] != of.positive)
+                allowed[ground], truth[ground] = _bits(rest), index
         yield RealImage(
             of, below.as_posix(), known[file], side, np.ascontiguousarray(pixels), allowed, truth
         )

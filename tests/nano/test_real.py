@@ -9,7 +9,17 @@ from PIL import Image
 
 from rsclip.errors import InputError
 from rsclip.nano import real
-from rsclip.nano.real import BIT, SETS, VARIABLE, RealSet, find_folder, groups, images, licences
+from rsclip.nano.real import (
+    BIT,
+    SETS,
+    VARIABLE,
+    RealSet,
+    find_folder,
+    groups,
+    images,
+    licences,
+    surely_not,
+)
 
 TOWN = RealSet(
     "town",
@@ -43,6 +53,32 @@ def test_labels_that_say_less_allow_more_and_incomplete_places_hold_positives_on
     assert near.allowed.tolist() == [[0, BIT["building"]], [0, 0]]
     assert near.truth.tolist() == [[-1, 1], [-1, -1]]
     assert (far.licence, near.licence) == ("CC BY 4.0", "CC BY 4.0")
+
+
+def test_a_town_with_houses_missing_holds_back_roofs_on_rims_and_on_what_is_green(tmp_path):
+    pixels = np.full((60, 60, 3), (120, 110, 100), np.uint8)
+    label = np.zeros((60, 60), np.uint8)
+    pixels[20:30, 20:30] = pixels[20:30, 45:55] = (160, 90, 80)  # the second roof is not mapped
+    label[20:30, 20:30] = 1
+    pixels[50:] = (70, 130, 60)
+    ground = surely_not(pixels, label == 1)
+    assert ground[33, 25]
+    assert ground[55].all()
+    assert not ground[18:32, 20:30].any()
+    assert not ground[21:29, 45:55].any()
+    assert not ground[5].any()
+    assert not surely_not(pixels, label == 7).any()
+    for kind, content in (("images", pixels), ("labels", label)):
+        path = tmp_path / "town" / kind / "near" / "a.png"
+        path.parent.mkdir(parents=True)
+        Image.fromarray(content).save(path)
+    table = "file\tlicence\nimages/near/a.png\tMIT\n"
+    (tmp_path / "town" / "README.tsv").write_text(table, encoding="utf-8")
+    (town,) = images(tmp_path, TOWN)
+    assert not (town.allowed[ground] & BIT["building"]).any()
+    assert (town.allowed[ground] & BIT["road"]).all()
+    assert (town.truth[ground] == 0).all()
+    assert (town.allowed[21:29, 45:55] == 0).all()
 
 
 def test_validation_places_are_never_trained_on(tmp_path):

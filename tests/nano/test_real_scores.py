@@ -23,9 +23,9 @@ CHIPS = RealSet("chips", 0.5, {"a": ("water",), "b": ("forest", "orchard")}, lam
 # A tenth below what the shipped weights reached on these images.
 FLOORS = {
     "usgs_monterey_dunes": 0.43,
-    "usgs_obx_coast": 0.56,
-    "oam_buildings": 0.49,
-    "chesapeake_naip": 0.49,
+    "usgs_obx_coast": 0.52,
+    "oam_buildings": 0.53,
+    "chesapeake_naip": 0.50,
     "eurosat_mini": 0.68,
 }
 
