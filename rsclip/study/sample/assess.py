@@ -69,12 +69,12 @@ def assess(
                 f"{path}: {int(blank.sum())} of {len(values)} points have no label yet: what is "
                 "said holds if they are blank by chance alone"
             )
-        index, names, weights, hectares = _strata(path, opened, mapped, order)
+        index, names, pixels, weights, hectares = _strata(path, opened, mapped, order, blank)
         index, mapped, reference = (
             each[~blank].astype(np.int64) for each in (index, mapped, values)
         )
         units = np.bincount(index, minlength=len(names))
-        _check_units(path, names, units)
+        _check_units(path, names, units, pixels)
         count = len(opened.legend.names)
         counts = np.zeros((count, count), np.int64)
         np.add.at(counts, (mapped, reference), 1)
@@ -94,13 +94,20 @@ def assess(
         return replace(found, paths=staging.publish())
 
 
+_LEAST = 2
+"""Labelled points of a stratum that its variance needs."""
+
 _ENDINGS = {"areas": "csv", "markdown": "md", "page": "html", "record": "json"}
 
 
 def _strata(
-    path: Path, mask: Mask, mapped: NDArray[np.int64], order: NDArray[np.int64]
-) -> tuple[NDArray[np.int64], list[str], NDArray[np.float64], float | None]:
-    """Return each point's stratum, the strata's names and shares of the area, and the hectares."""
+    path: Path,
+    mask: Mask,
+    mapped: NDArray[np.int64],
+    order: NDArray[np.int64],
+    blank: NDArray[np.bool_],
+) -> tuple[NDArray[np.int64], list[str], NDArray[np.float64], NDArray[np.float64], float | None]:
+    """Return each point's stratum, the strata's names, pixels and shares, and the hectares."""
     import pyogrio
 
     with guarded(path, SceneError, what="the sample cannot be read"):
@@ -110,13 +117,25 @@ def _strata(
             design = pyogrio.read_dataframe(path, layer=DESIGN)
             table = pyogrio.read_dataframe(path, layer=STRATA)
     if not drawn:
-        warn(f"{path}: taken for a simple random sample, stratified by the map's classes")
         strata = stratify(mask)
         position = {item.value: at for at, item in enumerate(strata)}
         index = np.array([position[int(value)] for value in mapped], np.int64)
         names = [item.name for item in strata]
         pixels = np.array([item.pixels for item in strata], float)
         ground = [item.hectares for item in strata]
+        labelled = np.bincount(index[~blank], minlength=len(names))
+        text = f"{path}: taken for a simple random sample, "
+        if (labelled < _LEAST).any():
+            few = ", ".join(names[at] for at in np.flatnonzero(labelled < _LEAST))
+            warn(f"{text}not stratified: fewer than two labelled points lie in {few}")
+            index, names, pixels = (
+                np.zeros_like(index),
+                ["the whole map"],
+                pixels.sum(keepdims=True),
+            )
+            ground = [None if None in ground else math.fsum(filter(None, ground))]
+        else:
+            warn(f"{text}stratified by the map's classes")
     else:
         names = [str(name) for name in table["stratum"]]
         own = dict(zip(design["point"], design["stratum"], strict=True))
@@ -136,18 +155,20 @@ def _strata(
         ]
     known_ground = [value for value in ground if value is not None]
     if len(known_ground) < len(ground):
-        return index, names, pixels / pixels.sum(), None
+        return index, names, pixels, pixels / pixels.sum(), None
     total = math.fsum(known_ground)
-    return index, names, np.array(known_ground) / total, total
+    return index, names, pixels, np.array(known_ground) / total, total
 
 
-def _check_units(path: Path, names: list[str], units: NDArray[np.int64]) -> None:
-    empty = [name for name, count in zip(names, units.tolist(), strict=True) if not count]
-    if empty:
+def _check_units(
+    path: Path, names: list[str], units: NDArray[np.int64], pixels: NDArray[np.float64]
+) -> None:
+    few = [names[at] for at in np.flatnonzero(units < np.minimum(pixels, _LEAST))]
+    if few:
         raise LegendError(
-            f"no point is labelled in {', '.join(empty)}: nothing can be said of that part",
+            f"fewer than two points are labelled in {', '.join(few)}: no interval can be given",
             where=path,
-            remedy="Label some of its points, or draw a larger sample.",
+            remedy="Label more of its points, or draw a larger sample.",
         )
     thin = [
         f"{name} ({count})"

@@ -20,7 +20,7 @@ from rsclip.scene.scene import gdal_env
 from rsclip.scene.source import stem_of
 from rsclip.study.evaluate.masks import Mask
 from rsclip.study.label_form import form_qml
-from rsclip.study.sample.estimate import allocate, sample_size
+from rsclip.study.sample.estimate import allocate, half_width, sample_size
 from rsclip.types import Window
 from rsclip.words.legend import LegendSpec
 
@@ -90,6 +90,8 @@ def sample(
     """
     if count < 1:
         raise OptionError(f"{count} points", where="-n", remedy="Draw one at least.")
+    if seed < 0:
+        raise OptionError(f"{seed} is no seed", where="--seed", remedy="Give 0 or more.")
     stem = stem_of(mask).removesuffix("_mask")
     path = Path(f"{stem}_sample.gpkg" if output is None else output)
     if path.suffix.lower() != ".gpkg":
@@ -99,15 +101,15 @@ def sample(
     inputs = [item for item in (mask, confidence) if item is not None]
     with gdal_env(), Mask(mask, classes, confidence) as opened:
         found = stratify(opened, strata)
+        if count < (least := sum(min(item.pixels, 2) for item in found)):
+            raise OptionError(
+                f"{count} points for {len(found)} strata: each needs two for an interval",
+                where="-n", remedy=f"Draw {least} or more.",
+            )  # fmt: skip
         names = {"sample": path.name}
         with Staging(path.parent, names, overwrite=overwrite, inputs=inputs) as staging:
             units = allocate([item.pixels for item in found], count)
-            for item, drawn in zip(found, units, strict=True):
-                if drawn < min(item.pixels, THIN):
-                    warn(
-                        f"{item.name}: {drawn} points are few for an interval; draw more (-n), "
-                        "or merge classes"
-                    )
+            _say_units(found, units, count)
             picked = _pick(opened, strata, found, units, seed)
             _write(staging.path("sample"), opened, found, units, picked)
             return staging.publish()["sample"]
@@ -146,10 +148,31 @@ def plan_sample(
     _check_strata(strata, confidence)
     with gdal_env(), Mask(mask, classes, confidence) as opened:
         found = stratify(opened, strata)
-    pixels = np.array([item.pixels for item in found], float)
-    count = sample_size(pixels / pixels.sum(), np.full(len(found), expected), half)
-    units = allocate([item.pixels for item in found], count)
+    pixels = [item.pixels for item in found]
+    weights, right = np.array(pixels) / sum(pixels), np.full(len(found), expected)
+    low, high = max(sample_size(weights, right, half), 2 * len(found)), sum(pixels)
+    # Units that rare strata get beyond their share are lacking elsewhere.
+    while low < high:
+        middle = (low + high) // 2
+        if half_width(weights, right, allocate(pixels, middle)) <= half:
+            high = middle
+        else:
+            low = middle + 1
+    units = allocate(pixels, high)
     return sum(units), {item.name: drawn for item, drawn in zip(found, units, strict=True)}
+
+
+def _say_units(strata: list[Stratum], units: list[int], count: int) -> None:
+    """Warn of strata with few points, and where there are fewer pixels than points."""
+    thin = [
+        f"{item.name} ({drawn})"
+        for item, drawn in zip(strata, units, strict=True)
+        if drawn < min(item.pixels, THIN)
+    ]
+    if thin:
+        warn(f"few points for an interval: {', '.join(thin)}; draw more (-n), or merge classes")
+    if sum(units) < count:
+        warn(f"the map has {sum(units):,} pixels with data: all of them are drawn")
 
 
 THIN = 20

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Estimate", "Estimates", "estimate", "sample_size"]
+__all__ = ["Estimate", "Estimates", "allocate", "estimate", "half_width", "sample_size"]
 
 Z = 1.96
 """Half a 95 % interval, in standard errors."""
@@ -109,17 +109,31 @@ def sample_size(weights: NDArray[np.float64], expected: NDArray[np.float64], hal
     return math.ceil((spread * Z / half) ** 2 - 1e-9)
 
 
+def half_width(
+    weights: NDArray[np.float64], expected: NDArray[np.float64], units: Sequence[int]
+) -> float:
+    """Return half the 95 % interval of the overall accuracy (equation 5), 0 to 1.
+
+    Args:
+        weights: float (H,) each stratum's share of the area.
+        expected: float (H,) user's accuracy that is expected of each, 0 to 1.
+        units: Of each stratum, 1 or more.
+    """
+    return Z * math.sqrt(float((weights**2 * expected * (1 - expected) / units).sum()))
+
+
 def allocate(pixels: Sequence[int], count: int) -> list[int]:
     """Share out sample units: by area, but 50 at least where the sample has room for that.
 
     Section 5.1 of Olofsson et al.: rare classes get more than their share, so that their accuracy
-    can be told. No stratum gets more units than it has pixels.
+    can be told. Each stratum gets two where there are so many, which its variance needs. No stratum
+    gets more units than it has pixels.
 
     Args:
         pixels: Of each stratum.
         count: Units in all.
     """
-    least = min(_LEAST, count // (2 * len(pixels)))
+    least = max(min(_LEAST, count // (2 * len(pixels))), min(2, count // len(pixels)))
     found = [min(least, size) for size in pixels]
     open_ones = [at for at, size in enumerate(pixels) if size > found[at]]
     while (left := min(count, sum(pixels)) - sum(found)) > 0:

@@ -50,11 +50,17 @@ def confusion_table(found: Assessment) -> Table:
 
 def sentences(found: Assessment) -> list[str]:
     """Return what a reader must know, a sentence each."""
-    return [
+    said = [
         f"Overall accuracy: {_percent(found.estimates.overall)} %",
         f"From {int(found.counts.sum())} labelled points; accuracies and shares in percent, +- "
         "half the 95 % interval (Olofsson et al. 2014).",
     ]
+    if any(found.estimates.user[value].error == 0 for value in found.shown()):
+        said.append(
+            "An interval of 0 says that all points of a class agree, not that none of its pixels "
+            "differs."
+        )
+    return said
 
 
 def write_areas(path: Path, found: Assessment) -> None:

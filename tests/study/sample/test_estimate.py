@@ -7,7 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rsclip.study.sample.estimate import allocate, estimate, sample_size
+import rsclip as library
+from rsclip.study.sample.estimate import allocate, estimate, half_width, sample_size
+from tests.study.evaluate.test_evaluate import write
 
 # Tables 8 and 9 of Olofsson et al. (2014): deforestation, forest gain, stable forest, stable
 # non-forest; rows as the map has them.
@@ -121,3 +123,16 @@ def test_rare_classes_get_fifty_and_the_rest_goes_by_area():
     assert min(found) >= 50
     left = np.array(found) - 50
     np.testing.assert_allclose(left, 440 * PIXELS / PIXELS.sum(), atol=1)
+
+
+def test_a_planned_sample_gives_the_interval_as_it_is_shared_out(tmp_path):
+    values = np.ones((400, 500), np.uint8)
+    for value in range(2, 8):
+        values[value, :90] = value
+    path = write(tmp_path / "map.tif", values, {value: f"class {value}" for value in range(1, 8)})
+    count, units = library.plan_sample(path, 0.03)
+    _, pixels = np.unique(values, return_counts=True)
+    weights, right = pixels / pixels.sum(), np.full(7, 0.8)
+    assert count > sample_size(weights, right, 0.03)
+    assert half_width(weights, right, list(units.values())) <= 0.03
+    assert half_width(weights, right, allocate(pixels.tolist(), count - 1)) > 0.03

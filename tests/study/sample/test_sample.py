@@ -11,6 +11,7 @@ import numpy as np
 import pyogrio
 import pytest
 import rasterio
+import shapely
 from affine import Affine
 
 import rsclip as library
@@ -22,6 +23,7 @@ from rsclip.errors import (
     RsclipWarning,
     SceneError,
 )
+from tests.study.evaluate.test_evaluate import write as write_map
 
 SHAPE = (400, 500)
 PLACE = Affine(0.5, 0, 5e5, 0, -0.5, 5e6)
@@ -198,8 +200,10 @@ def test_what_is_refused_and_what_is_said(made, tmp_path):
     with pytest.warns(RsclipWarning, match=r"few labelled points in road \(5\)"):
         library.assess(path, one)
     change(one, dict.fromkeys(roads))
-    with pytest.raises(LegendError, match="no point is labelled in road"):
-        library.assess(path, one)
+    for few in ({}, {roads[0]: "road"}):
+        change(one, few)
+        with pytest.raises(LegendError, match="fewer than two points are labelled in road"):
+            library.assess(path, one)
     geopandas.GeoDataFrame(
         {"label": ["road"]}, geometry=geopandas.points_from_xy([5e5 + 9], [5e6 - 199]),
         crs="EPSG:32632",
@@ -212,6 +216,12 @@ def test_what_is_refused_and_what_is_said(made, tmp_path):
         library.sample(path, 120, tmp_path / "s.shp")
     with pytest.raises(OptionError, match="0 points"):
         library.sample(path, 0, tmp_path / "x.gpkg")
+    with pytest.raises(OptionError, match=r"5 points for 3 strata: .* Draw 6 or more"):
+        library.sample(path, 5, tmp_path / "x.gpkg")
+    with pytest.raises(OptionError, match="-1 is no seed"):
+        library.sample(path, 120, tmp_path / "x.gpkg", seed=-1)
+    with pytest.warns(RsclipWarning, match=r"few points for an interval: .*\(2\); draw more"):
+        library.sample(path, 6, tmp_path / "few.gpkg")
     with pytest.raises(OptionError, match="no share between 0 and 1"):
         library.plan_sample(path, 3)
 
@@ -295,3 +305,35 @@ def test_qgis_offers_the_classes_and_hides_the_map(in_qgis, made, tmp_path):
     assert choices == ["building", "road", "water", "unclassified"]
     assert editable == [False, False, True, True]
     assert shown == [[None, None]] * 60
+
+
+def test_a_class_of_one_pixel_is_drawn_whole(tmp_path):
+    values = np.ones((40, 50), np.uint8)
+    values[3, 4] = 2
+    path = write_map(tmp_path / "map.tif", values)
+    drawn = library.sample(path, 40, tmp_path / "s.gpkg")
+    design = pyogrio.read_dataframe(drawn, layer="design")
+    assert (design["stratum"] == "road").sum() == 1
+    found = library.assess(path, label(drawn, values, tmp_path / "l.gpkg"))
+    assert found.estimates.share[2].value == pytest.approx(1 / 2000, rel=1e-3)
+    whole = library.sample(path, 9999, tmp_path / "all.gpkg")
+    assert len(pyogrio.read_dataframe(whole, layer="design")) == 2000
+
+
+def test_few_points_of_ones_own_are_not_stratified(tmp_path):
+    values = np.ones((40, 50), np.uint8)
+    values[:, 40:], values[0, 0] = 2, 3
+    path = write_map(tmp_path / "map.tif", values)
+    rows, cols = np.random.default_rng(1).integers(5, (40, 50), (60, 2)).T
+    points = geopandas.points_from_xy(5e5 + (cols + 0.5) / 2, 5e6 - (rows + 0.5) / 2)
+    frame = geopandas.GeoDataFrame(
+        {"label": [NAMES[value] for value in values[rows, cols]]},
+        geometry=[shapely.MultiPoint([point]) for point in points], crs="EPSG:32632",
+    )  # fmt: skip
+    frame.to_file(tmp_path / "p.gpkg")
+    with pytest.warns(RsclipWarning, match="not stratified: fewer than two labelled .* in water"):
+        found = library.assess(path, tmp_path / "p.gpkg")
+    share = (values[rows, cols] == 2).mean()
+    assert found.estimates.share[2].value == pytest.approx(share)
+    assert found.estimates.share[2].error == pytest.approx((share * (1 - share) / 59) ** 0.5)
+    assert dict(found.strata) == {"the whole map": 60}
