@@ -83,7 +83,7 @@ def status(profile: str | None, qgis_home: str | None, as_json: bool, verbose: b
             (
                 item.version or "not installed",
                 "yes" if item.enabled else "no",
-                item.executable or "",
+                item.executable or ("rsclip on the PATH" if item.version else ""),
                 item.profile,
             )
             for item in found

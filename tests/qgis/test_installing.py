@@ -173,6 +173,9 @@ def test_the_zip_is_what_the_plugin_manager_takes(rsclip, tmp_path, repository):
     assert icon.tag.endswith("svg")
     # On another machine this machine's path means nothing.
     assert facts["executable"] is None
+    plugins = tmp_path / "profiles/default/python/plugins"
+    zipfile.ZipFile(path).extractall(plugins)
+    assert "rsclip on the PATH" in rsclip("qgis", "status", "--qgis-home", tmp_path).stdout
 
 
 @pytest.fixture
