@@ -55,8 +55,8 @@ def command(
     """Choose places of SCENE where a label would teach the model most.
 
     In place of a scene, the output folder of its run brings scene, classes and settings.
-    Places that the model is unsure of, unlike one another and spread over the scene. Open the file
-    in QGIS: its form offers the classes as a list; leave blank what is mixed or unclear. Then:
+    Each place is typical of one kind of ground, the commonest kind first. Open the file in QGIS:
+    its form offers the classes as a list; leave blank what is mixed or unclear. Then:
 
     \b
     rsclip suggest scene.tif --classes "pond, meadow, road" -o todo.gpkg

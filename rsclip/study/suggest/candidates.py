@@ -1,9 +1,11 @@
-"""Places of a scene that a label could be asked of: one for each window, where it is least sure."""
+"""Places of a scene that a label could be asked of: squares of patches."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+import shapely
 from numpy.typing import NDArray
 
 from rsclip.config import SegmentConfig
@@ -17,7 +19,10 @@ from rsclip.words.class_scores import Layout
 __all__ = ["MOST", "Candidates", "find_candidates"]
 
 MOST = 5_000
-"""Places of a scene that are kept, the least sure ones: memory does not grow with it."""
+"""Places of a scene that are kept, drawn at random, and as many near labels: memory does not grow
+with it."""
+_LEAST_ALIKE = 0.3
+_SEED = 0
 
 Index = NDArray[np.int64]
 
@@ -30,20 +35,35 @@ class Candidates:
         places: int64 (N, 2), row and column of the first pixel.
         features: float32 (N, D), unit.
         guess: int64 (N,), position of the likeliest class.
-        margin: float32 (N,), the likeliest class's probability less the second's, 0 to 1, where
-            the mirrored image is of the same opinion; 0 where it is not.
-        doubt: float32 (N,), 0 to 1: how unsure the model is, less where neighbours differ.
+        margin: float32 (N,), the likeliest class's probability less the second's, 0 to 1.
+        alike: float32 (N,), 0 to 1: how much its patches resemble one another; less 1 where the
+            model gives them different classes.
+        label: int64 (N,), number of a label that lies at most its side away; -1 without one.
     """
 
     places: Index
     features: FloatArray
     guess: Index
     margin: FloatArray
-    doubt: FloatArray
+    alike: FloatArray
+    label: Index
 
     def of(self, which: Index) -> "Candidates":
         """Return some of them."""
         return Candidates(*(getattr(self, name)[which] for name in self.__slots__))
+
+    @property
+    def clear(self) -> NDArray[np.bool_]:
+        """Which are of one class and much alike: the others may hold the edge of something."""
+        least = np.quantile(self.alike[self.alike > 0], _LEAST_ALIKE) if len(self.alike) else 0
+        clear: NDArray[np.bool_] = self.alike >= max(least, 0)
+        return clear
+
+    def squares(self, side: int) -> NDArray[Any]:
+        """Return them as polygons (x, y) in pixels of the working grid."""
+        top, left = self.places.T
+        squares: NDArray[Any] = shapely.box(left, top, left + side, top + side)
+        return squares
 
 
 def find_candidates(
@@ -52,9 +72,10 @@ def find_candidates(
     layout: Layout,
     config: SegmentConfig,
     cells: int,
+    labels: NDArray[Any],
     progress: Callable[[int, int], None] | None = None,
 ) -> Candidates:
-    """Return the least sure place of each window; windows lie side by side.
+    """Return places of a scene, of one class and not; windows lie side by side.
 
     Args:
         scene: An open scene.
@@ -62,6 +83,7 @@ def find_candidates(
         layout: Which queries speak for which class, and how.
         config: Windows, stretch and logit scale.
         cells: Side of a place in patches.
+        labels: Geometries in pixels of the working grid: labels that there are.
         progress: Called with (windows done, windows in all).
 
     Raises:
@@ -71,17 +93,23 @@ def find_candidates(
     grid = plan_grid(scene.working_shape, segmenter, config.replace(stride=None, overlap=0.0))
     assert config.logit_scale is not None
     scale = np.float32(config.logit_scale)
-    best: Candidates | None = None
+    side, tree = cells * segmenter.patch, shapely.STRtree(labels)
+    chance = np.random.default_rng(_SEED)
+    none = np.empty(0, np.int64)
+    empty = np.empty((0, segmenter.text_features.shape[1]), np.float32)
+    found = Candidates(none.reshape(0, 2), empty, none, empty[:, 0], empty[:, 0], none)
+    drawn = np.empty(0)
     for windows, images, valid in _batches(scene, grid, segmenter.batch_size, config, progress):
-        found = _of_windows(windows, images, valid, segmenter, layout, scale, cells)
-        best = found if best is None else _joined(best, found)
-        if len(best.doubt) > MOST:
-            best = best.of(np.sort(np.argsort(-best.doubt, kind="stable")[:MOST]))
-    if best is None:
-        none = np.empty(0, np.int64)
-        return Candidates(none.reshape(0, 2), np.empty((0, 0), np.float32), none,
-                          none.astype(np.float32), none.astype(np.float32))  # fmt: skip
-    return best
+        new = _of_windows(windows, images, valid, segmenter, layout, scale, cells)
+        squares, label = tree.query(new.squares(side), predicate="dwithin", distance=side)
+        new.label[squares] = label
+        found = _joined(found, new)
+        drawn = np.concatenate([drawn, chance.random(len(new.label))])
+        order = np.argsort(drawn, kind="stable")
+        near = found.label[order] >= 0
+        kept = np.sort(np.concatenate([order[near][:MOST], order[~near][:MOST]]))
+        found, drawn = found.of(kept), drawn[kept]
+    return found
 
 
 def _joined(one: Candidates, other: Candidates) -> Candidates:
@@ -133,40 +161,35 @@ def _of_windows(
     scale: np.float32,
     cells: int,
 ) -> Candidates:
-    """Return the place of each window that has the most doubt."""
+    """Return the places of windows that have data."""
     features, similarities = segmenter.patches(images)
-    _, mirrored = segmenter.patches(np.ascontiguousarray(images[..., ::-1]))
-    one, other = (
-        _probabilities(each, layout, scale) for each in (similarities, mirrored[:, :, ::-1])
-    )
-    # A place is what the mean of its patches says.
-    features, one, other = (_pooled(each, cells) for each in (features, one, other))
-    probabilities = (one + other) / 2
-    two = np.partition(probabilities, -2, axis=-1)
-    margin = two[..., -1] - two[..., -2]
-    margin = np.where(one.argmax(-1) == other.argmax(-1), margin, 0)
-    # The mean of unlike unit vectors is short: such a place is of no one class.
-    alike = np.linalg.norm(features, axis=-1)
-    doubt = (1 - margin) * alike
+    probabilities = _probabilities(similarities, layout, scale)
+    best = probabilities.argmax(-1)
     patch = segmenter.patch
     whole = valid.reshape(
         len(valid), valid.shape[1] // patch, patch, valid.shape[2] // patch, patch
     ).all((2, 4))
-    seen = _pooled(np.asarray(whole, np.float32)[..., None], cells)[..., 0]
-    doubt = np.where(seen > 0.999, doubt, -1)
-    flat = doubt.reshape(len(doubt), -1)
-    at = flat.argmax(axis=1)
-    rows, cols = np.divmod(at, doubt.shape[2])
-    each = np.arange(len(windows))
-    starts = np.array([(window.row, window.col) for window in windows])
-    found = Candidates(
-        starts + np.stack([rows, cols], axis=1) * patch,
-        features[each, rows, cols] / np.maximum(alike[each, rows, cols], 1e-6)[:, None],
-        probabilities[each, rows, cols].argmax(-1),
-        margin[each, rows, cols].astype(np.float32),
-        doubt[each, rows, cols].astype(np.float32),
+    # A place is what the mean of its patches says.
+    features, probabilities = (_pooled(each, cells) for each in (features, probabilities))
+    two = np.partition(probabilities, -2, axis=-1)
+    seen = _pooled(np.asarray(whole, np.float32)[..., None], cells)[..., 0] > 0.999
+    of_one = np.ones_like(seen)
+    rows, cols = seen.shape[1:]
+    for down, right in np.ndindex(cells, cells):
+        of_one &= best[:, down : down + rows, right : right + cols] == best[:, :rows, :cols]
+    window, row, col = np.nonzero(seen)
+    starts = np.array([(each.row, each.col) for each in windows])
+    features = features[seen]
+    # The mean of unlike unit vectors is short.
+    alike = np.linalg.norm(features, axis=-1)
+    return Candidates(
+        starts[window] + np.stack([row, col], axis=1) * patch,
+        features / np.maximum(alike, 1e-6)[:, None],
+        probabilities[seen].argmax(-1),
+        (two[..., -1] - two[..., -2])[seen].astype(np.float32),
+        (alike - ~of_one[seen]).astype(np.float32),
+        np.full(len(alike), -1),
     )
-    return found.of(np.flatnonzero(found.doubt >= 0))
 
 
 def _probabilities(similarities: FloatArray, layout: Layout, scale: np.float32) -> FloatArray:

@@ -1,4 +1,4 @@
-"""Which of many places to ask for: k-centre, so that each is unlike the ones before."""
+"""Which of many places to ask for: one typical place for each kind of ground."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -7,47 +7,78 @@ from rsclip.types import FloatArray
 
 __all__ = ["choose"]
 
+_STEPS = 50
+_SEED = 0
+
 
 def choose(
-    features: FloatArray,
-    places: NDArray[np.float64],
-    doubt: FloatArray,
-    count: int,
-    known: NDArray[np.float64],
+    features: FloatArray, label: NDArray[np.int64], clear: NDArray[np.bool_], count: int
 ) -> NDArray[np.int64]:
-    """Choose places that are unsure, unlike one another and far apart.
+    """Rank places so that the first are typical of many others, and unlike one another.
 
-    Greedy k-centre (Sener and Savarese, Active Learning for Convolutional Neural Networks: A
-    Core-Set Approach, ICLR 2018), distances weighted by doubt. The distance of two places is
-    that of their features (1 - cosine, over its mean) plus that on the ground (over the scene's
-    diagonal).
+    Features are clustered into as many clusters as there are labels and places to choose; the
+    largest clusters without a label give their most typical place: TypiClust (Hacohen et al.,
+    Active Learning on a Budget: Opposite Strategies Suit High and Low Budgets, ICML 2022); the
+    most typical place is that nearest to the cluster's mean.
 
     Args:
         features: float32 (N, D), unit.
-        places: float64 (N, 2), in any unit of length.
-        doubt: float32 (N,), 0 to 1.
-        count: How many.
-        known: float64 (M, 2), places that have labels.
+        label: int64 (N,), number of the label that a place has already; -1 without one.
+        clear: bool (N,), places that come first.
+        count: How many are wanted.
 
     Returns:
-        int64 (min(count, N),), the choice in order.
+        int64 (M,), all places without a label, in order: the place of the largest cluster first.
     """
-    number = len(features)
-    if not number:
+    if not len(features):
         return np.empty(0, np.int64)
-    diagonal = max(float(np.hypot(*np.ptp(places, axis=0))), 1e-9)
-    centre = features.mean(axis=0)
-    typical = max(float((1 - features @ (centre / np.linalg.norm(centre))).mean()), 1e-9)
-    nearest = np.ones(number)
-    for place in known:
-        nearest = np.minimum(nearest, np.hypot(*(places - place).T) / diagonal)
-    chosen: list[int] = []
-    free = np.ones(number, bool)
-    while len(chosen) < min(count, number):
-        at = int(np.where(free, doubt * nearest, -1).argmax())
-        chosen.append(at)
-        free[at] = False
-        apart = (1 - features @ features[at]) / typical
-        apart = apart + np.hypot(*(places - places[at]).T) / diagonal
-        nearest = apart if len(chosen) == 1 and not len(known) else np.minimum(nearest, apart)
-    return np.array(chosen, np.int64)
+    chance = np.random.default_rng(_SEED)
+    known = label >= 0
+    shown = features[clear | known] if (clear | known).any() else features
+    number = min(count + len(np.unique(label[known])), len(shown))
+    centres = _clustered(shown, _spread(shown, number, chance))
+    apart = _apart(features, centres)
+    of = apart.argmin(axis=1)
+    away = apart.min(axis=1)
+    labelled = np.bincount(of, known, number) > 0
+    order = np.lexsort((away, -np.bincount(of, minlength=number)[of], labelled[of], ~clear))
+    order = order[~known[order]]
+    first = np.sort(np.unique(of[order], return_index=True)[1])
+    first = first[clear[order[first]]]
+    # Where clusters have no clear place, or are too few, the next typical places follow.
+    return np.concatenate([order[first], np.delete(order, first)])
+
+
+def _clustered(features: FloatArray, centres: FloatArray) -> FloatArray:
+    """Return the centres of k-means, by Lloyd's steps."""
+    of = None
+    for _ in range(_STEPS):
+        before, of = of, _apart(features, centres).argmin(axis=1)
+        if before is not None and (before == of).all():
+            break
+        sizes = np.bincount(of, minlength=len(centres))
+        filled = sizes > 0
+        sums = np.zeros_like(centres)
+        np.add.at(sums, of, features)
+        centres[filled] = sums[filled] / sizes[filled, None]
+    return centres
+
+
+def _spread(features: FloatArray, number: int, chance: np.random.Generator) -> FloatArray:
+    """Return centres to begin with, each likely far from the ones before (k-means++)."""
+    chosen = [int(chance.integers(len(features)))]
+    nearest = _apart(features, features[chosen])[:, 0]
+    while len(chosen) < number:
+        total = nearest.sum()
+        share = nearest / total if total > 0 else None
+        chosen.append(int(chance.choice(len(features), p=share)))
+        nearest = np.minimum(nearest, _apart(features, features[chosen[-1:]])[:, 0])
+    return features[chosen].copy()
+
+
+def _apart(features: FloatArray, centres: FloatArray) -> NDArray[np.float64]:
+    """Return squared distances (N, K)."""
+    exact, others = features.astype(np.float64), centres.astype(np.float64)
+    squares = (exact**2).sum(axis=1)[:, None] + (others**2).sum(axis=1) - 2 * exact @ others.T
+    found: NDArray[np.float64] = squares.clip(min=0)
+    return found

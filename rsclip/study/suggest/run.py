@@ -54,9 +54,9 @@ def suggest(
 ) -> Path:
     """Choose places of a scene where a label would teach the model most.
 
-    Squares of two patches whose class the model is unsure of, or sees otherwise in the mirrored
-    image, unlike one another and spread over the scene (k-centre). Opened in QGIS, the form of the
-    file offers the classes as a list; `adapt` reads what is filled in.
+    Squares of two patches that look as one class, each typical of its cluster of the scene's
+    features, the largest cluster first. Opened in QGIS, the form of the file offers the classes as
+    a list; `adapt` reads what is filled in.
 
     Args:
         scene: A file, URL or GDAL virtual path; or the output folder of a run of one scene, whose
@@ -111,33 +111,32 @@ def suggest(
         encoder = model.encoder
         assert isinstance(encoder, Segmenter)
         layout = Layout.of(read.legend, model.queries, settings.synonyms)
-        found = find_candidates(opened, encoder, layout, settings, _CELLS, progress)
+        shapes = np.empty(0, object) if few is None else few.on(opened)
+        found = find_candidates(opened, encoder, layout, settings, _CELLS, shapes, progress)
         side = _CELLS * encoder.patch
-        known = np.empty((0, 2))
-        if few is not None:
-            shapes = few.on(opened)
-            squares = _squares(found, side)
-            near = shapely.STRtree(shapes).query(squares, predicate="dwithin", distance=side)[0]
-            found = found.of(np.setdiff1d(np.arange(len(found.doubt)), near))
-            known = shapely.get_coordinates(shapely.centroid(shapes))[:, ::-1]
-        if not len(found.doubt):
+        chosen = _chosen(found, side, count)
+        if not len(chosen.places):
             raise SceneError(
                 "no place is left to label", where=scene,
                 remedy="`rsclip info` shows what of a scene is valid; existing labels are avoided, "
                 "and an area of interest must hold whole squares of two patches.",
             )  # fmt: skip
-        chosen = choose(
-            found.features, (found.places + side / 2).astype(np.float64), found.doubt, count, known
-        )
-        if len(chosen) < count:
-            warn(f"{scene}: {len(chosen)} places, one for each window, instead of {count}")
-        _write(staging.path("suggestions"), opened, found.of(chosen), side, read.legend)
+        if len(chosen.places) < count:
+            warn(f"{scene}: {len(chosen.places)} places instead of {count}: there are no more")
+        _write(staging.path("suggestions"), opened, chosen, side, read.legend)
         return staging.publish()["suggestions"]
 
 
-def _squares(found: Candidates, side: int) -> Any:
-    top, left = found.places.T
-    return shapely.box(left, top, left + side, top + side)
+def _chosen(found: Candidates, side: int, count: int) -> Candidates:
+    """Return places that do not overlap."""
+    chosen: list[int] = []
+    for at in choose(found.features, found.label, found.clear, count):
+        if len(chosen) == count:
+            break
+        apart = np.abs(found.places[chosen] - found.places[at]).max(axis=1, initial=0)
+        if (apart >= side).all():
+            chosen.append(int(at))
+    return found.of(np.array(chosen, np.int64))
 
 
 def _write(path: Path, scene: Scene, found: Candidates, side: int, legend: Legend) -> None:
@@ -151,16 +150,16 @@ def _write(path: Path, scene: Scene, found: Candidates, side: int, legend: Legen
         x, y = xy.T
         return np.stack([grid.a * x + grid.b * y + grid.c, grid.d * x + grid.e * y + grid.f], 1)
 
-    blank: Any = pandas.Series([None] * len(found.doubt), dtype="object")
+    blank: Any = pandas.Series([None] * len(found.places), dtype="object")
     frame = geopandas.GeoDataFrame(
         {
-            "place": np.arange(1, len(found.doubt) + 1),
+            "place": np.arange(1, len(found.places) + 1),
             "guess": [legend.classes[position].name for position in found.guess],
             "margin": found.margin.astype(float).round(3),
             "label": blank,
             "comment": blank,
         },
-        geometry=shapely.transform(_squares(found, side), placed),
+        geometry=shapely.transform(found.squares(side), placed),
         crs=FrameCRS(scene.crs.to_wkt()) if scene.crs else None,
     )
     try:

@@ -123,23 +123,59 @@ def test_a_folder_that_is_no_single_run_is_refused(scene, tmp_path, what, rsclip
     assert not (tmp_path / "todo.gpkg").exists()
 
 
-def test_places_that_are_alike_are_asked_once():
-    """Three kinds of places, the first one many times and least sure."""
-    features = np.array([[1, 0, 0]] * 8 + [[0, 1, 0], [0, 0, 1]], np.float32)
-    places = np.zeros((10, 2)) + np.arange(10)[:, None] / 1000
-    doubt = np.array([0.9] * 8 + [0.7, 0.6], np.float32)
-    chosen = choose(features, places, doubt, 3, np.empty((0, 2)))
-    assert sorted(features[chosen].argmax(1)) == [0, 1, 2]
-    assert len({*choose(features, places, doubt, 99, np.empty((0, 2)))}) == 10
+def clouds(sizes):
+    """Return features of places of several kinds."""
+    rng = np.random.default_rng(0)
+    middles = np.eye(len(sizes), 6)
+    features = np.repeat(middles, sizes, axis=0) + rng.normal(0, 0.02, (sum(sizes), 6))
+    return (features / np.linalg.norm(features, axis=1)[:, None]).astype(np.float32)
 
 
-def test_places_of_one_kind_are_spread_over_the_scene():
-    features = np.ones((100, 1), np.float32)
-    places = np.stack(np.meshgrid(np.arange(10.0), np.arange(10.0)), -1).reshape(-1, 2)
-    chosen = places[choose(features, places, np.ones(100, np.float32), 4, np.zeros((1, 2)))]
-    gaps = np.hypot(*(chosen[:, None] - chosen[None]).transpose(2, 0, 1))
-    assert gaps[np.triu_indices(4, 1)].min() > 4
-    assert np.hypot(*chosen.T).min() > 4
+def test_each_kind_of_place_is_asked_once_the_commonest_first():
+    features = clouds([4, 30, 12])
+    label, clear = np.full(46, -1), np.ones(46, bool)
+    order = choose(features, label, clear, 3)
+    assert sorted(order) == list(range(46))
+    kinds = np.repeat([0, 1, 2], [4, 30, 12])
+    assert kinds[order[:3]].tolist() == [1, 2, 0]
+    for place in order[:3]:
+        own = kinds == kinds[place]
+        mean = features[own].mean(axis=0)
+        away = np.linalg.norm(features[own] - mean, axis=1)
+        assert np.linalg.norm(features[place] - mean) == pytest.approx(away.min(), abs=1e-6)
+
+
+def test_kinds_that_have_labels_and_places_that_are_mixed_come_last():
+    features = clouds([10, 20, 10])
+    kinds = np.repeat([0, 1, 2], [10, 20, 10])
+    label = np.where(np.arange(40) == 12, 0, -1)
+    clear = np.arange(40) != 33
+    order = choose(features, label, clear, 2)
+    assert 12 not in order
+    assert sorted(kinds[order[:2]]) == [0, 2]
+    assert order[-1] == 33
+
+
+def test_places_that_are_all_alike_are_ranked_all_the_same():
+    features = np.ones((5, 1), np.float32)
+    order = choose(features, np.full(5, -1), np.ones(5, bool), 3)
+    assert sorted(order) == [0, 1, 2, 3, 4]
+    assert not len(choose(features[:0], np.empty(0, np.int64), np.empty(0, bool), 3))
+
+
+def test_places_are_of_one_class_where_there_are_enough(tmp_path, tiny_model, make_scene):
+    """Halves of two colours: no place is asked for across the border."""
+    path = make_scene(shape=(160, 160))
+    with rasterio.open(path, "r+") as dataset:
+        pixels = np.random.default_rng(0).integers(0, 20, (3, 160, 160))
+        pixels[:, :, 84:] += 200
+        dataset.write(pixels.astype("uint8"))
+        grid = dataset.transform
+    todo = library.suggest(path, tmp_path / "t.gpkg", 12, classes=CLASSES, model=tiny_model)
+    bounds = geopandas.read_file(todo).bounds
+    border = (grid @ (84, 0))[0]
+    assert len(bounds) == 12
+    assert not ((bounds["minx"] < border) & (bounds["maxx"] > border)).any()
 
 
 def test_qgis_offers_the_classes(in_qgis, scene, tmp_path, tiny_model):
