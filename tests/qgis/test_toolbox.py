@@ -4,6 +4,8 @@ import json
 import subprocess
 
 import geopandas
+import pandas as pd
+import pyogrio
 import rasterio
 import shapely
 from PIL import Image
@@ -197,10 +199,10 @@ def labels(layer):
     return error_of('rsclip:evaluate', INPUT=scene, LABELS=layer, OUTPUT=sys.argv[3])
 
 truth = sys.argv[4]
-edited = QgsVectorLayer(truth, 'edited')
+edited = QgsVectorLayer(truth + '|layername=truth', 'edited')
 edited.startEditing()
 edited.deleteFeature(next(edited.getFeatures()).id())
-filtered = QgsVectorLayer(truth, 'filtered')
+filtered = QgsVectorLayer(truth + '|layername=truth', 'filtered')
 filtered.setSubsetString("class_name = 'road'")
 project.addMapLayers([edited, filtered])
 second = QgsVectorLayer(truth + '|layername=more', 'second')
@@ -250,6 +252,7 @@ def test_bad_input_is_told(in_profile, make_scene, tmp_path):
     boxes = [shapely.box(500000, 4999970, 500020, 5000000)] * 2
     truth = tmp_path / "truth.gpkg"
     frame = geopandas.GeoDataFrame({"class_name": ["water", "road"]}, geometry=boxes, crs=32633)
+    pyogrio.write_dataframe(pd.DataFrame({"note": ["no labels"]}), truth, layer="notes")
     for layer in ("truth", "more"):
         frame.to_file(truth, layer=layer)
     scene = make_scene()

@@ -232,10 +232,10 @@ def layer_file(layer: Any) -> str:
         )
     if layer.subsetString():
         raise _not_as_shown(layer, "is filtered, and rsclip reads its whole file")
-    parts = QgsProviderRegistry.instance().decodeUri(kind, layer.source())
-    if not _is_first(parts):
+    path = str(layer.source()).split("|")[0]
+    if not _is_first(layer, path):
         raise _not_as_shown(layer, "is not the first of its file, the one that rsclip reads")
-    return str(parts["path"])
+    return path
 
 
 def _not_as_shown(layer: Any, what: str) -> QgsProcessingException:
@@ -245,15 +245,19 @@ def _not_as_shown(layer: Any, what: str) -> QgsProcessingException:
     )
 
 
-def _is_first(parts: dict[str, Any]) -> bool:
-    """Say whether a vector layer, by the parts of its source, is the first of its file."""
+def _is_first(layer: Any, path: str) -> bool:
+    """Say whether a vector layer is the first with geometries in its file."""
+    parts = QgsProviderRegistry.instance().decodeUri("ogr", layer.source())
     name, number = parts.get("layerName"), parts.get("layerId")
     if name is None and number is None:
         return True
-    whole = QgsVectorLayer(parts["path"], "", "ogr")
+    whole = QgsVectorLayer(path, "", "ogr")
     provider = whole.dataProvider()
-    first = provider.subLayers()[0].split(provider.sublayerSeparator())
-    return name in (None, first[1]) and str(number) in ("None", first[0])
+    for each in provider.subLayers():
+        at, called, _, geometry = each.split(provider.sublayerSeparator())[:4]
+        if geometry != "None":
+            return name in (None, called) and str(number) in ("None", at)
+    return True
 
 
 def _box(algorithm: Any, parameters: Any, name: str, context: Any) -> str:
