@@ -18,7 +18,7 @@ from rsclip.vectors.label_raster import LabelRaster
 COMMANDS = {
     "README": 5,
     "accuracy": 10,
-    "adapt": 8,
+    "adapt": 10,
     "batch": 5,
     "classes": 6,
     "diagnose": 1,
