@@ -16,6 +16,7 @@ _TICKS = 5
 _MARKS_UP_TO = 40
 _ROOM = 0.72  # of a group's place, that its bars fill
 _LETTER = 6.6
+_LINE = 17.0
 
 Series = Mapping[str, Sequence[float]]
 
@@ -90,8 +91,19 @@ def bar_chart(series: Series, groups: Sequence[str], *, title: str, x: str, y: s
                 f'height="{abs(end - zero):.1f}" fill="{colour}"><title>{tip}</title></rect>'
             )
     places = [_LEFT + step * (i + 0.5) for i in range(len(groups))]
-    body.append(_positions(places, groups))
-    return _frame(body, list(series), title, x, y)
+    widest = max((len(name) for name in groups), default=1) * _LETTER
+    if widest + 8 <= 2 * step:
+        body.append(_positions(places, groups))
+        return _frame(body, list(series), title, x, y)
+    # Each bar has its name, slanted, with room below; of very many, as many as have room.
+    every = math.ceil(_LINE / step)
+    top = _HEIGHT - _BOTTOM + 12
+    body += [
+        f'<text transform="translate({place + 4:.1f} {top}) rotate(-45)" text-anchor="end">'
+        f"{html.escape(name)}</text>"
+        for place, name in list(zip(places, groups, strict=True))[::every]
+    ]
+    return _frame(body, list(series), title, x, y, below=max(round(0.7 * widest) - 20, 0))
 
 
 class _Scale:
@@ -165,7 +177,9 @@ def _positions(places: Sequence[float], names: Sequence[str]) -> str:
     )
 
 
-def _frame(body: Sequence[str], names: Sequence[str], title: str, x: str, y: str) -> str:
+def _frame(
+    body: Sequence[str], names: Sequence[str], title: str, x: str, y: str, below: int = 0
+) -> str:
     entries = []
     left, top = float(_LEFT), 23
     for colour, name in zip(COLOURS, names, strict=False):
@@ -180,11 +194,12 @@ def _frame(body: Sequence[str], names: Sequence[str], title: str, x: str, y: str
     middle = (_LEFT + _WIDTH - _RIGHT) / 2
     half = (_TOP + _HEIGHT - _BOTTOM) / 2
     return (
-        f'<svg class="chart" viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img" '
+        f'<svg class="chart" viewBox="0 0 {_WIDTH} {_HEIGHT + below}" role="img" '
         f'aria-label="{html.escape(title)}">'
         f'<text class="title" x="{_LEFT}" y="15">{html.escape(title)}</text>'
         f"{''.join(entries)}{''.join(body)}"
-        f'<text x="{middle:.1f}" y="{_HEIGHT - 8}" text-anchor="middle">{html.escape(x)}</text>'
+        f'<text x="{middle:.1f}" y="{_HEIGHT + below - 8}" text-anchor="middle">'
+        f"{html.escape(x)}</text>"
         f'<text transform="translate(13 {half:.1f}) rotate(-90)" text-anchor="middle">'
         f"{html.escape(y)}</text></svg>"
     )

@@ -59,3 +59,10 @@ def test_bars_stand_on_zero():
     assert float(down.get("y")) == pytest.approx(zero, abs=0.11)
     assert float(down.get("height")) == pytest.approx(float(up.get("height")), abs=0.11)
     assert float(half.get("height")) == pytest.approx(float(up.get("height")) / 2, abs=0.11)
+
+
+def test_every_bar_has_its_name_while_there_is_room():
+    names = [f"swimming pool {number}" for number in range(60)]
+    for count, shown in ((3, 3), (14, 14), (60, 20)):
+        chart = bar_chart({"a": [1.0] * count}, names[:count], **WORDS)
+        assert sum(f">{name}</text>" in chart for name in names) == shown

@@ -54,7 +54,7 @@ def gather(
     settings: SegmentConfig,
     progress: Callable[[int, int], None] | None = None,
     *,
-    must: bool,
+    must: str | None,
 ) -> Examples:
     """Encode the windows that hold labels.
 
@@ -65,7 +65,7 @@ def gather(
         legend: Classes.
         settings: Windows, blend, stretch and scale.
         progress: Called with (windows done, windows in all), anew for each scene.
-        must: There must be folds.
+        must: There must be folds; how else the remedy may go on. None: they need not be.
 
     Raises:
         InputError: No label lies on a scene, all are of one class, or there are no folds.
@@ -77,6 +77,7 @@ def gather(
         scale = apply_defaults(each, settings, model.defaults).logit_scale
     assert scale is not None
     placed = _place(scenes, few)
+    _refuse_one_class(few, few.values[placed.scene >= 0])
     encoder = model.encoder
     assert isinstance(encoder, Segmenter)
     patches = _encode(scenes, placed, encoder, settings, progress)
@@ -202,19 +203,26 @@ def _count(few: FewLabels, label: NDArray[np.int64], legend: Legend) -> dict[str
             where=few.path,
             remedy="Label each class without words, or leave it out of --classes.",
         )
-    for many, say in ((0, "no label: nothing is learned of"), (1, "one label: not validated is")):
+    for many, say in (
+        (0, "no label: nothing is learned of"),
+        (1, "one label, too few to be validated:"),
+    ):
         named = [name for name, count in counts.items() if count == many and name != unclassified]
         if named:
             warn(f"{few.path}: {say} {', '.join(named)}")
-    if sum(count > 0 for count in counts.values()) < 2:
-        raise LegendError(
-            "all labels are of one class", where=few.path, remedy="Label another class too."
-        )
+    _refuse_one_class(few, values)
     return counts
 
 
+def _refuse_one_class(few: FewLabels, values: NDArray[np.integer]) -> None:
+    if len({*values.tolist()}) < 2:
+        raise LegendError(
+            "all labels are of one class", where=few.path, remedy="Label another class too."
+        )
+
+
 def _folds(
-    placed: _Placed, few: FewLabels, label: NDArray[np.int64], window: int, *, must: bool
+    placed: _Placed, few: FewLabels, label: NDArray[np.int64], window: int, *, must: str | None
 ) -> list[Fold]:
     """Return folds of the labels that have patches, by their own numbers.
 
@@ -229,11 +237,11 @@ def _folds(
         more = "Label farther apart"
         if len({*few.values[kept].tolist()}) == len(kept):
             what, more = "each class has one label", "Label more places of each class"
-        if must:
+        if must is not None:
             raise SceneError(
                 f"{what}: what they teach cannot be validated",
                 where=few.path,
-                remedy=f"{more}, or choose a --kind without validation.",
+                remedy=f"{more}{must}.",
             )
         warn(f"{few.path}: {what}: the adapter is not validated")
         return []

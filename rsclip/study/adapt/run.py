@@ -36,6 +36,8 @@ if TYPE_CHECKING:
 __all__ = ["AUTO", "adapt"]
 
 AUTO = "auto"
+
+_NO_FOLDS = ", or choose a --kind without validation"
 # What an adapter passes on to `segment`, unless the user says otherwise.
 _CARRIED = (
     "method", "method_option", "templates", "window", "stride", "overlap", "blend", "synonyms",
@@ -112,7 +114,15 @@ def adapt(
         model = load_model(read.legend, settings, backbone)
         encoder = model.encoder
         assert isinstance(encoder, Segmenter)
-        found = gather(opened, few, model, read.legend, settings, progress, must=kind == AUTO)
+        found = gather(
+            opened,
+            few,
+            model,
+            read.legend,
+            settings,
+            progress,
+            must=_NO_FOLDS if kind == AUTO else None,
+        )
         task, folds, scale = found.task, found.folds, found.task.logit_scale
         encoded = time.perf_counter()
         kinds = TRIED if kind == AUTO else [kind]

@@ -123,7 +123,7 @@ def calibrate(
     ):
         opened = [stack.enter_context(open_scene(name, settings)) for name in names]
         model = load_model(legend, settings, backbone)
-        found = gather(opened, few, model, legend, settings, progress, must=True)
+        found = gather(opened, few, model, legend, settings, progress, must="")
         before, *others = candidates_of(found.task, found.label, found.folds)
         after = best_of(others)
         used = _is_sure(before, after)

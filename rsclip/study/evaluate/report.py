@@ -88,7 +88,10 @@ def class_section(found: Evaluation) -> Section:
     shown = found.shown()
     scores = found.classes
     chart = bar_chart(
-        {key: [100 * float(scores[key][value]) for value in shown] for key in ("iou", "f1")},
+        {
+            name: [100 * float(scores[name.lower()][value]) for value in shown]
+            for name in ("IoU", "F1")
+        },
         [found.legend.names[value] for value in shown],
         title="IoU and F1 of each class",
         x="class",

@@ -320,7 +320,7 @@ def test_labels_that_cannot_serve_are_told(name, few, scene, tmp_path, tiny_mode
 def test_one_label_of_a_class_is_said_not_to_be_validated(few, scene, tmp_path, tiny_model):
     frame = geopandas.read_file(few)
     frame[(frame["class"] == "dark ground") | (frame.index == 20)].to_file(tmp_path / "one.gpkg")
-    with pytest.warns(UserWarning, match="one label: not validated is bright ground"):
+    with pytest.warns(UserWarning, match="one label, too few to be validated: bright ground"):
         found = library.adapt(
             scene, tmp_path / "one.gpkg", CLASSES, tmp_path / "x", kind="linear", model=tiny_model
         )

@@ -12,7 +12,8 @@ import yaml
 
 import rsclip as library
 from rsclip.adapters.base import Task
-from rsclip.errors import InputError
+from rsclip.errors import InputError, LegendError, SceneError
+from rsclip.study.adapt import examples
 from rsclip.study.adapt.choosing import Candidate
 from rsclip.study.calibrate.fitting import Numbers, fit_numbers
 from rsclip.words.legend import load_legend
@@ -216,6 +217,22 @@ def test_bad_input_is_one_message(change, message, scene, few, tmp_path, tiny_mo
     assert message in done.output
     assert done.output.count("Error") == 1
     assert sorted(tmp_path.iterdir()) == before
+
+
+def test_labels_that_teach_nothing_are_refused_without_a_word_of_other_commands(
+    scene, few, tmp_path, tiny_model, monkeypatch
+):
+    labels = geopandas.read_file(few)
+    column = next(name for name in labels.columns if name != "geometry")
+    labels.groupby(column).head(1).to_file(tmp_path / "single.gpkg")
+    asked = {"classes": CLASSES, "output": tmp_path / "tuned.yaml", "model": tiny_model}
+    with pytest.raises(SceneError, match=r"Label more places of each class\.$"):
+        library.calibrate(scene, tmp_path / "single.gpkg", **asked)
+    labels[labels[column] == labels[column][0]].to_file(tmp_path / "alone.gpkg")
+    monkeypatch.setattr(examples, "_encode", lambda *_: pytest.fail("windows were encoded"))
+    with pytest.raises(LegendError, match="all labels are of one class"):
+        library.calibrate(scene, tmp_path / "alone.gpkg", **asked)
+    assert not (tmp_path / "tuned.yaml").exists()
 
 
 def task_of(scores, classes_of):
