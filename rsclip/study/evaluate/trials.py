@@ -186,7 +186,7 @@ def run_trials(
             check_set_outputs(output_dir, asked.stem, inputs, overwrite=overwrite)
     backbones = _backbones()
     makers = [
-        _Maker(settings, model, choice, each, asked.resize, backbones)
+        _Maker(settings, model, choice, each, asked.resize, backbones, confident=bool(asked.stem))
         for model, choice, each in every
     ]
     scoring = dataclasses.replace(asked.scoring, part=not asked.stem)
@@ -272,10 +272,13 @@ class _Maker:
         variation: Variation,
         resize: Mapping[str, Any] | None,
         backbones: Any,
+        *,
+        confident: bool,
     ) -> None:
         own: dict[str, Any] = {"model": model, **variation.settings}
         # What only outputs heed is neither made nor recorded.
         own |= {"vector_format": "none", "areas": False, **dict.fromkeys(HOW_OPTIONS, False)}
+        own["confidence"] = confident
         self._method = settings.method
         if choice is not None:
             own |= {"method": choice.method, "method_option": dataclasses.asdict(choice.options)}
@@ -284,6 +287,7 @@ class _Maker:
         self._variation, self._resize, self._backbones = variation, resize, backbones
         self._model: Model | None = None
         self._gsd = self.config.gsd
+        self.confidence: Path | None = None
         # Where all images were done before, that is all that is known.
         self.made: dict[str, Any] = {
             "segment": self.config.to_dict(), "classes": self.legend.to_dict()
@@ -313,6 +317,7 @@ class _Maker:
             raise made.error
         self._gsd = made.run["settings"]["gsd"]
         self.made |= {"segment": made.run["settings"], "model": made.run["model"]}
+        self.confidence = made.paths.get("confidence")
         return made.mask_path
 
     def check(self, pair: Pair, scoring: Scoring | None) -> None:
@@ -375,7 +380,8 @@ def _score_scene(
         mask = maker(pair, Path(folder))
         return evaluate_mask(
             mask, pair.labels, output_dir, asked.scoring, classes=maker.legend,
-            overwrite=settings.overwrite, name=pair.image, made=maker.made,
+            confidence=maker.confidence, overwrite=settings.overwrite, name=pair.image,
+            made=maker.made,
         )  # fmt: skip
 
 

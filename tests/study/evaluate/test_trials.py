@@ -42,9 +42,10 @@ def test_every_combination_is_scored_as_its_own_mask_is(scene, tiny_model, tmp_p
         made = library.segment(
             path, CLASSES, tmp_path / f"{each.gsd}{name}", model=tiny_model, gsd=each.gsd,
             method=name, method_option={"blocks": int(blocks)} if blocks else {},
-            vector_format="none",
+            vector_format="none", confidence=True,
         )  # fmt: skip
-        alone = library.evaluate(made.mask_path, labels)
+        alone = library.evaluate(made.mask_path, labels, confidence=made.paths["confidence"])
+        assert each.scores.overall == alone.overall
         np.testing.assert_array_equal(each.scores.confusion.matrix, alone.confusion.matrix)
 
 
