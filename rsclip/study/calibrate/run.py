@@ -113,6 +113,11 @@ def calibrate(
     settings = build_config({name: merged[name] for name in ADAPT_OPTIONS})
     read = ClassesRead.read(classes, settings.background)
     legend = _uncalibrated(read.legend)
+    if ruled := [item.name for item in legend.classes if item.evidence]:
+        warn(
+            f"rules of evidence do not count while fitting: {', '.join(ruled)}; what is fitted is "
+            "for the model alone, and `rsclip segment` adds the rules to it"
+        )
     few = read_labels(labels, legend, keep_others=True)
     inputs = [*names, labels, *files_read(read.file, settings)]
     places = {"classes": path.name}

@@ -12,7 +12,7 @@ import yaml
 
 import rsclip as library
 from rsclip.adapters.base import Task
-from rsclip.errors import InputError, LegendError, SceneError
+from rsclip.errors import InputError, LegendError, RsclipWarning, SceneError
 from rsclip.study.adapt import examples
 from rsclip.study.adapt.choosing import Candidate
 from rsclip.study.calibrate.fitting import Numbers, fit_numbers
@@ -233,6 +233,19 @@ def test_labels_that_teach_nothing_are_refused_without_a_word_of_other_commands(
     with pytest.raises(LegendError, match="all labels are of one class"):
         library.calibrate(scene, tmp_path / "alone.gpkg", **asked)
     assert not (tmp_path / "tuned.yaml").exists()
+
+
+def test_rules_of_evidence_are_said_not_to_count(scene, few, tmp_path, tiny_model):
+    classes = tmp_path / "ruled.yaml"
+    classes.write_text(
+        'classes:\n- dark ground\n- {name: bright ground, evidence: "ndvi > 0"}\n', "utf-8"
+    )
+    with pytest.warns(RsclipWarning, match="do not count while fitting: bright ground"):
+        library.calibrate(scene, few, classes, tmp_path / "tuned.yaml", model=tiny_model)
+    kept = load_legend(tmp_path / "tuned.yaml").classes
+    assert [item.evidence for item in kept] == [
+        item.evidence for item in load_legend(classes).classes
+    ]
 
 
 def task_of(scores, classes_of):
