@@ -190,10 +190,11 @@ def run_trials(
         for model, choice, each in every
     ]
     scoring = dataclasses.replace(asked.scoring, part=not asked.stem)
+    seen: set[str] = set()
     for maker, (_, _, variation) in zip(makers, every, strict=True):
         # Labels are looked at once for each variant of words.
-        first = variation.words not in {each.words for _, _, each in every[: makers.index(maker)]}
-        maker.check(asked.pairs[0], scoring if first else None)
+        maker.check(asked.pairs[0], None if variation.words in seen else scoring)
+        seen.add(variation.words)
     for name in models:
         outline_of(settings.replace(model=name))
     log = None
