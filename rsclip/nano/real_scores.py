@@ -19,6 +19,7 @@ from rsclip.nano.real import WIDE, RealImage, RealSet, groups
 from rsclip.study.evaluate.result import Evaluation
 from rsclip.study.evaluate.trials import try_settings
 from rsclip.study.metrics import class_scores
+from rsclip.words.legend import LegendSpec
 
 LEAST_SHARE = 0.005
 """Classes of a smaller share of the pixels are left out of the mean."""
@@ -63,6 +64,7 @@ def evaluate_set(
     model: str,
     alone: str | None = None,
     config: SegmentConfig | None = None,
+    classes: LegendSpec | None = None,
 ) -> Evaluation:
     """Map images of a set and score the maps together; each image's scores are in it too.
 
@@ -72,6 +74,7 @@ def evaluate_set(
         model: As `rsclip.segment` takes it.
         alone: The one class that is asked for, against the bundled background; None: all.
         config: All other settings.
+        classes: In place of `classes_of` the set, in their order.
     """
     one = {
         str(value): alone if alone in group else "other"
@@ -87,7 +90,7 @@ def evaluate_set(
             truth = (image.truth + 1).astype(np.uint8)[None]
             write_geotiff(truth, labels / name, of.gsd, nodata=0)
         (trial,) = try_settings(
-            scenes, labels, alone or classes_of(of), models=[model], boundary=None,
+            scenes, labels, alone or classes or classes_of(of), models=[model], boundary=None,
             mapping=one if alone else None, config=config,
         )  # fmt: skip
     return trial.scores
