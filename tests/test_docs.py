@@ -17,6 +17,7 @@ from rsclip.vectors.label_raster import LabelRaster
 # Of each page, in its blocks of shell commands.
 COMMANDS = {
     "README": 5,
+    "performance": 1,
     "accuracy": 10,
     "adapt": 10,
     "batch": 5,
