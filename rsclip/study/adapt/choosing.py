@@ -71,14 +71,9 @@ class Candidate:
         return self.miou - other.miou, float(error)
 
     def beats(self, other: "Candidate") -> bool:
-        """Say whether it is better beyond its spread, by mean IoU or by entropy.
-
-        Of few labels the entropy says more: it sees how sure the model was of each.
-        """
+        """Say whether it gains more mean IoU than the standard error of that."""
         gain, error = self.gain(other)
-        less = other.entropy - self.entropy
-        surely = less.mean() > less.std(ddof=1) / len(less) ** 0.5
-        return gain > error or bool(gain > 0 and surely)
+        return gain > error
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values, ready for JSON."""

@@ -4,6 +4,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rsclip.study.adapt.choosing import Candidate
 from rsclip.study.adapt.folds import make_folds
 
 WINDOW = 32
@@ -52,3 +53,18 @@ def test_scattered_labels_are_all_tested_apart():
     assert len(folds) == 10
     assert all(fold.apart for fold in folds)
     assert sorted(number for fold in folds for number in fold.test) == list(range(64))
+
+
+def test_a_gain_within_its_error_is_no_gain():
+    """Two classes, ten folds; a label more or less is right in every fold, or in two of them."""
+    before = np.tile([[6.0, 4.0], [4.0, 6.0]], (10, 1, 1))
+    change = np.array([[1.0, -1.0], [-1.0, 1.0]])
+    steady, lucky = before + change, before.copy()
+    lucky[0] += 4 * change
+    lucky[1] -= 3 * change
+    unchanged = Candidate(None, {}, before)
+    gain, error = Candidate("linear", {}, lucky).gain(unchanged)
+    assert 0 < gain < error
+    assert not Candidate("linear", {}, lucky).beats(unchanged)
+    assert Candidate("linear", {}, steady).beats(unchanged)
+    assert not unchanged.beats(unchanged)
