@@ -5,6 +5,7 @@ import tomllib
 import pytest
 import yaml
 from packaging.requirements import Requirement
+from packaging.version import Version
 
 from rsclip.version import __version__
 
@@ -25,6 +26,18 @@ def test_the_licence_of_every_dependency_is_told(repository, project):
     page = (repository / "docs/licences.md").read_text(encoding="utf-8").lower()
     for text in project["dependencies"]:
         assert f"| {Requirement(text).name.lower()} |" in page
+
+
+def test_the_lower_bounds_are_those_that_were_tried(repository, project):
+    lines = (repository / "tests/minima.txt").read_text(encoding="utf-8").splitlines()
+    tried = [Requirement(line) for line in lines if not line.startswith("#")]
+    lowest = {one.name: next(iter(one.specifier)).version for one in tried}
+    for text in project["dependencies"]:
+        bounds = {one.version for one in Requirement(text).specifier if one.operator == ">="}
+        name = Requirement(text).name
+        # Of torch one release was at hand.
+        if name != "torch":
+            assert {Version(one) for one in bounds} == {Version(lowest[name])}
 
 
 def test_every_page_is_in_the_site(repository):

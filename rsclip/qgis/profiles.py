@@ -133,13 +133,13 @@ def _refuse_parts_of_a_home(folder: Path) -> None:
     if (folder / "profiles").is_dir():
         return
     whole = folder.absolute()
-    for home, rest in ((whole.parent, ""), (whole.parent.parent, f" --profile {whole.name}")):
+    for home, rest in ((whole.parent, ""), (whole.parent.parent, f" `--profile {whole.name}`")):
         if home / "profiles" in (whole, whole.parent):
             above = shlex.quote(str(home))
             raise OptionError(
                 f"{folder} is a profile of QGIS, or holds them",
                 where="--qgis-home",
-                remedy=f"Give the folder above `profiles`: --qgis-home {above}{rest}.",
+                remedy=f"Give the folder above `profiles`: `--qgis-home {above}`{rest}.",
             )
 
 

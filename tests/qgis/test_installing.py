@@ -100,13 +100,13 @@ def test_a_profile_that_is_not_there(rsclip, home, arguments, said):
 
 
 @pytest.mark.parametrize(
-    ("part", "more"), [("profiles", ""), ("profiles/default", " --profile default")]
+    ("part", "more"), [("profiles", ""), ("profiles/default", " `--profile default`")]
 )
 def test_a_part_of_a_home_is_no_home(rsclip, home, part, more):
     """QGIS would never look into a profile for profiles."""
     done = rsclip("qgis", "install", "--qgis-home", home / part)
     assert done.exit_code == 2
-    assert f"Give the folder above `profiles`: --qgis-home {home}{more}." in done.stderr
+    assert f"Give the folder above `profiles`: `--qgis-home {home}`{more}." in done.stderr
     assert not list(home.rglob("rsclip_qgis"))
 
 
