@@ -10,12 +10,20 @@ from rsclip.outputs.page import render_page
 from rsclip.outputs.records.record import to_plain
 from rsclip.outputs.styles.qml import write_text
 from rsclip.study.evaluate.error_map import KINDS
-from rsclip.study.evaluate.result import Evaluation
+from rsclip.study.evaluate.result import Evaluation, Reliability
 from rsclip.study.evaluate.tables import class_rows, notes, overall_rows
 from rsclip.study.page import STYLE
 from rsclip.study.plots import bar_chart, line_chart
 
-__all__ = ["Section", "class_section", "confusion_section", "html_table", "page_of", "write_page"]
+__all__ = [
+    "Section",
+    "class_section",
+    "confidence_section",
+    "confusion_section",
+    "html_table",
+    "page_of",
+    "write_page",
+]
 
 Section = tuple[str, str, str]
 """Anchor, name and HTML of a part of a page."""
@@ -39,7 +47,7 @@ def write_page(path: Path, found: Evaluation, errors: bytes) -> None:
         ("errors", "Where it is wrong", _errors(errors)),
     ]
     if found.reliability is not None:
-        sections.append(("confidence", "Confidence", _reliability(found)))
+        sections.append(confidence_section(found.reliability))
     sections.append(("record", "How it was made", _record(found)))
     title = f"How good is {Path(found.mask).name}?"
     write_text(path, page_of(title, f"Compared with {Path(found.labels).name}", sections))
@@ -128,9 +136,9 @@ def _errors(errors: bytes) -> str:
     )
 
 
-def _reliability(found: Evaluation) -> str:
-    assert found.reliability is not None
-    _, confidence, right = (100 * found.reliability.bins()).T
+def confidence_section(reliability: Reliability) -> Section:
+    """Return a section that shows how often pixels of a confidence are right."""
+    _, confidence, right = (100 * reliability.bins()).T
     chart = line_chart(
         {"confidence": list(confidence), "right": list(right)},
         [f"{10 * index}-{10 * index + 10}" for index in range(len(right))],
@@ -138,7 +146,7 @@ def _reliability(found: Evaluation) -> str:
         x="confidence, %",
         y="%",
     )
-    return f'<div class="charts">{chart}</div>'
+    return "confidence", "Confidence", f'<div class="charts">{chart}</div>'
 
 
 def _record(found: Evaluation) -> str:

@@ -30,7 +30,7 @@ from rsclip.words.legend import LegendSpec
 __all__ = ["check_mask_outputs", "evaluate", "evaluate_mask", "evaluate_pairs", "holds_scenes"]
 
 Progress = Callable[[int, int], None]
-MakeMask = Callable[[Pair, Path], Path]
+MakeMask = Callable[[Pair, Path], tuple[Path, Path | None]]
 
 
 def evaluate(
@@ -91,8 +91,9 @@ def evaluate(
     request = {"masks": True, "classes": repr(classes), "scoring": scoring}
     log = ImageLog(output_dir, request, inputs, resume=resume, overwrite=overwrite)
     found = evaluate_pairs(
-        pairs, lambda pair, _: Path(pair.image), scoring, log, classes=classes, progress=progress
-    )
+        pairs, lambda pair, _: (Path(pair.image), None), scoring, log, classes=classes,
+        progress=progress,
+    )  # fmt: skip
     found = dataclasses.replace(found, mask=str(mask), labels=str(labels))
     if output_dir is None:
         return found
@@ -201,7 +202,8 @@ def evaluate_pairs(
 
     Args:
         pairs: Images and labels.
-        make: Gives the mask of an image, made in a folder that is gone afterwards, or at hand.
+        make: Gives an image's mask and its confidence or None, made in a folder that is gone
+            afterwards, or at hand.
         scoring: How masks are compared with labels.
         log: Knows the images that are done, and is told of each.
         classes: The masks' classes, as `evaluate` takes them.
@@ -235,10 +237,11 @@ def _one(
         stack.enter_context(warnings.catch_warnings())
         warnings.simplefilter("ignore", RsclipWarning)
         folder = Path(stack.enter_context(TemporaryDirectory()))
-        mask = make(pair, folder)
+        mask, confidence = make(pair, folder)
         found = evaluate_mask(
-            mask, pair.labels, None, scoring, classes=classes, placed=placed, name=pair.image
-        )
+            mask, pair.labels, None, scoring, classes=classes, confidence=confidence,
+            placed=placed, name=pair.image,
+        )  # fmt: skip
     places = (pair.image, str(pair.labels), str(mask), str(folder))
     return Part.of(found, [(_without(places, text), text) for text in said])
 

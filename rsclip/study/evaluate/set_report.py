@@ -8,7 +8,13 @@ from typing import Any
 from rsclip.outputs.files.staging import Staging
 from rsclip.outputs.records.record import write_record
 from rsclip.outputs.styles.qml import write_text
-from rsclip.study.evaluate.report import class_section, confusion_section, html_table, page_of
+from rsclip.study.evaluate.report import (
+    class_section,
+    confidence_section,
+    confusion_section,
+    html_table,
+    page_of,
+)
 from rsclip.study.evaluate.result import OVERALL_SCORES
 from rsclip.study.evaluate.tables import (
     Rows,
@@ -159,6 +165,9 @@ def _page(title: str, heads: Sequence[str], rows: Rows, sentences: Sequence[str]
     sections.append((kind, name + of_best, text))
     kind, name, text = confusion_section(best)
     sections.append((kind, name + of_best, text))
+    if best.reliability is not None:
+        kind, name, text = confidence_section(best.reliability)
+        sections.append((kind, name + of_best, text))
     if best.images:
         sections.append(("images", "Images" + of_best, _images(best.images)))
     return page_of(f"How good is {title}?", "", sections)

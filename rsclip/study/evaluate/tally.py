@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from rsclip.errors import SceneError, collect_warnings, warn
 from rsclip.study.evaluate.boundaries import Boundaries
 from rsclip.study.evaluate.intervals import LEAST_UNITS, intervals
-from rsclip.study.evaluate.result import Evaluation, ImageScores
+from rsclip.study.evaluate.result import Evaluation, ImageScores, Reliability
 from rsclip.study.metrics import Confusion
 from rsclip.study.truth_classes import catch_all
 from rsclip.words.legend import Legend, LegendClass
@@ -32,6 +32,7 @@ class Part:
         confusion: int64 (K, K), rows true.
         outlines: int64 (4, K), what `Boundaries` counts, or None.
         tolerance: Of outlines, pixels.
+        reliability: int64 (2, 101), pixels and right ones of each percent of confidence, or None.
         unmapped: Labelled pixels where the map has no data.
         notes: What was said of it, without the name of the file, and as it was said.
     """
@@ -41,6 +42,7 @@ class Part:
     confusion: Counts
     outlines: Counts | None
     tolerance: float
+    reliability: Counts | None
     unmapped: int
     notes: tuple[tuple[str, str], ...]
 
@@ -53,15 +55,20 @@ class Part:
             outlines = np.stack([lines.predicted, lines.predicted_met, lines.true, lines.true_met])
             tolerance = lines.tolerance
         names = tuple(found.legend.names.values())
+        known = found.reliability
+        reliability = None if known is None else np.stack([known.pixels, known.right])
         return cls(
-            found.mask, names, found.confusion.matrix, outlines, tolerance, found.unmapped,
-            tuple(notes),
+            found.mask, names, found.confusion.matrix, outlines, tolerance, reliability,
+            found.unmapped, tuple(notes),
         )  # fmt: skip
 
     def to_json(self) -> str:
         """Return it as one line; of the confusion, what is not 0."""
         at = np.nonzero(self.confusion)
-        outlines = None if self.outlines is None else self.outlines.tolist()
+        outlines, reliability = (
+            None if counts is None else counts.tolist()
+            for counts in (self.outlines, self.reliability)
+        )
         return json.dumps(
             {
                 "image": self.image,
@@ -69,6 +76,7 @@ class Part:
                 "confusion": np.stack([*at, self.confusion[at]], axis=1).tolist(),
                 "outlines": outlines,
                 "tolerance": self.tolerance,
+                "reliability": reliability,
                 "unmapped": self.unmapped,
                 "notes": self.notes,
             },
@@ -82,11 +90,13 @@ class Part:
         matrix = np.zeros((count, count), np.int64)
         for true, found, pixels in entry["confusion"]:
             matrix[true, found] = pixels
-        outlines = entry["outlines"]
+        outlines, reliability = (
+            None if entry.get(name) is None else np.array(entry[name], np.int64)
+            for name in ("outlines", "reliability")
+        )
         return cls(
-            entry["image"], tuple(entry["classes"]), matrix,
-            None if outlines is None else np.array(outlines, np.int64), entry["tolerance"],
-            entry["unmapped"], tuple((short, said) for short, said in entry["notes"]),
+            entry["image"], tuple(entry["classes"]), matrix, outlines, entry["tolerance"],
+            reliability, entry["unmapped"], tuple((short, said) for short, said in entry["notes"]),
         )  # fmt: skip
 
 
@@ -103,6 +113,7 @@ class Tally:
         self._confusion = np.zeros((0, 0), np.int64)
         self._outlines: Counts | None = None
         self._tolerance = 0.0
+        self._reliability: Reliability | None = None
         self._unmapped = 0
         self._images: list[tuple[str, Counts]] = []
         self._notes: dict[str, list[str]] = {}
@@ -120,6 +131,10 @@ class Tally:
             self._outlines = _grown(own, len(order), 1)
             self._outlines[:, place] += part.outlines
             self._tolerance = part.tolerance
+        if part.reliability is not None:
+            self._reliability = self._reliability or Reliability()
+            self._reliability.pixels += part.reliability[0]
+            self._reliability.right += part.reliability[1]
         own = np.zeros((3, len(order)), np.int64)
         counted = Confusion(0)
         counted.matrix = part.confusion
@@ -172,8 +187,8 @@ class Tally:
         confusion = Confusion(count)
         confusion.matrix = self._confusion
         return Evaluation(
-            "", "", legend, confusion, other, boundaries, None, (len(units), 0), overall, classes,
-            self._unmapped, said, images=images,
+            "", "", legend, confusion, other, boundaries, self._reliability, (len(units), 0),
+            overall, classes, self._unmapped, said, images=images,
         )  # fmt: skip
 
 

@@ -186,7 +186,7 @@ def run_trials(
             check_set_outputs(output_dir, asked.stem, inputs, overwrite=overwrite)
     backbones = _backbones()
     makers = [
-        _Maker(settings, model, choice, each, asked.resize, backbones, confident=bool(asked.stem))
+        _Maker(settings, model, choice, each, asked.resize, backbones)
         for model, choice, each in every
     ]
     scoring = dataclasses.replace(asked.scoring, part=not asked.stem)
@@ -273,13 +273,11 @@ class _Maker:
         variation: Variation,
         resize: Mapping[str, Any] | None,
         backbones: Any,
-        *,
-        confident: bool,
     ) -> None:
         own: dict[str, Any] = {"model": model, **variation.settings}
         # What only outputs heed is neither made nor recorded.
-        own |= {"vector_format": "none", "areas": False, **dict.fromkeys(HOW_OPTIONS, False)}
-        own["confidence"] = confident
+        own |= {"vector_format": "none", "areas": False, "confidence": True}
+        own |= dict.fromkeys(HOW_OPTIONS, False)
         self._method = settings.method
         if choice is not None:
             own |= {"method": choice.method, "method_option": dataclasses.asdict(choice.options)}
@@ -288,7 +286,6 @@ class _Maker:
         self._variation, self._resize, self._backbones = variation, resize, backbones
         self._model: Model | None = None
         self._gsd = self.config.gsd
-        self.confidence: Path | None = None
         # Where all images were done before, that is all that is known.
         self.made: dict[str, Any] = {
             "segment": self.config.to_dict(), "classes": self.legend.to_dict()
@@ -304,8 +301,8 @@ class _Maker:
         """What decides the masks, in plain values."""
         return {"settings": self.config.to_dict(), "classes": self.legend.to_dict()}
 
-    def __call__(self, pair: Pair, folder: Path) -> Path:
-        """Segment an image into a folder; return the mask."""
+    def __call__(self, pair: Pair, folder: Path) -> tuple[Path, Path]:
+        """Segment an image into a folder; return the mask and its confidence."""
         image, config = pair.image, self.config
         if self._resize is not None:
             image, gsd = resized(image, folder, self._resize)
@@ -318,8 +315,7 @@ class _Maker:
             raise made.error
         self._gsd = made.run["settings"]["gsd"]
         self.made |= {"segment": made.run["settings"], "model": made.run["model"]}
-        self.confidence = made.paths.get("confidence")
-        return made.mask_path
+        return made.mask_path, made.paths["confidence"]
 
     def check(self, pair: Pair, scoring: Scoring | None) -> None:
         """Refuse settings or labels that do not fit an image, before any work.
@@ -378,10 +374,10 @@ def _score_scene(
     """Score one scene by one setting; in a folder, with all that `evaluate` writes of a mask."""
     (pair,) = asked.pairs
     with TemporaryDirectory() as folder:
-        mask = maker(pair, Path(folder))
+        mask, confidence = maker(pair, Path(folder))
         return evaluate_mask(
             mask, pair.labels, output_dir, asked.scoring, classes=maker.legend,
-            confidence=maker.confidence, overwrite=settings.overwrite, name=pair.image,
+            confidence=confidence, overwrite=settings.overwrite, name=pair.image,
             made=maker.made,
         )  # fmt: skip
 

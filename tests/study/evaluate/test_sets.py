@@ -177,6 +177,33 @@ def test_scenes_of_a_folder_are_segmented_by_a_model_that_is_loaded_once(
     assert (tmp_path / "single/a_errors.tif").exists()
 
 
+def test_scenes_of_a_folder_tell_how_often_a_confidence_is_right(scenes, tiny_model, tmp_path):
+    images, labels = scenes
+    config = library.SegmentConfig(model=tiny_model, vector_format="none", resume=True)
+    (trial,) = library.try_settings(images, labels, CLASSES, tmp_path / "out", config=config)
+    pixels, right = np.zeros(101), np.zeros(101)
+    for name in ("a", "b"):
+        made = library.segment(
+            images / f"{name}.png", CLASSES, tmp_path / "made", config=config, confidence=True
+        )
+        with rasterio.open(made.paths["confidence"]) as dataset:
+            percent = dataset.read(1)
+        truth, found = np.asarray(Image.open(labels / f"{name}.png")), made.mask()
+        # 0 is "none of the classes" where a label raster does not say what is unknown.
+        known = (found > 0) & (found < 255) & (percent <= 100)
+        pixels += np.bincount(percent[known], minlength=101)
+        right += np.bincount(percent[known & (found == truth)], minlength=101)
+    tenth = np.minimum(np.arange(101) // 10, 9)
+    gaps = np.bincount(tenth, pixels * np.arange(101) / 100 - right)
+    error = np.abs(gaps).sum() / pixels.sum()
+    assert trial.scores.overall["calibration_error"] == pytest.approx(error)
+    assert "Mean confidence" in (tmp_path / "out/evaluation.html").read_text("utf-8")
+    # The counts of each image are kept for a run that goes on.
+    lines = (tmp_path / "out" / LOG_NAME).read_text("utf-8").splitlines()[1:]
+    kept = [np.sum(json.loads(line)["part"]["reliability"][0]) for line in lines]
+    assert sum(kept) == pixels.sum()
+
+
 def test_labels_as_colours(tmp_path):
     truth = blobs(1, shape=(40, 50))
     mask = write(tmp_path / "m.tif", truth)
