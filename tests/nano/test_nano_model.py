@@ -4,7 +4,9 @@ import json
 
 import numpy as np
 import pytest
+import rasterio
 
+from rsclip import segment
 from rsclip.model.open_clip_import import import_open_clip
 
 open_clip = import_open_clip()
@@ -86,5 +88,16 @@ def test_segments_scenes_it_never_saw(held_out):
     present = np.isin(np.arange(1, len(CLASSES) + 1), np.stack(held_out[1]))
     trained = segment_all(*held_out, CLASSES, model="nano")[present].mean()
     unseen = segment_all(*held_out, word_sets(load_vocabulary())["unseen 1"], model="nano")
-    assert trained >= 0.5
-    assert unseen[present].mean() >= 0.7 * trained
+    # A tenth below what the shipped weights reach: 0.67, and 0.82 of it.
+    assert trained >= 0.6
+    assert unseen[present].mean() >= 0.74 * trained
+
+
+def test_maps_a_stretched_coast(repository, tmp_path):
+    """Sixteen bits that a percentile stretch makes bytes of: the first model had 0.40 right."""
+    tiles = repository / "sample_tiles"
+    mask = segment(tiles / "coast.tif", tiles / "classes.yaml", tmp_path, model="nano").mask()
+    with rasterio.open(tiles / "coast_labels.tif") as dataset:
+        truth = dataset.read(1)
+    known = (truth >= 1) & (truth <= len(CLASSES))
+    assert (mask == truth)[known].mean() >= 0.58
