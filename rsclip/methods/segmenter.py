@@ -274,9 +274,10 @@ class Segmenter:
     def _automatic_batch(self, shape: Shape) -> int:
         patch = min(self.patch, self.backbone.patch)
         tokens = 1 + (shape[0] // patch) * (shape[1] // patch)
+        width = self.backbone.width
         return automatic_batch(
             tokens,
-            self.backbone.width,
+            width if self._second is None else max(width, self._second.width),
             cpu=self.device.type == "cpu",
             pair_matrices=max(each.method.pair_matrices for each in self._readings),
         )

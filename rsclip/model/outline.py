@@ -18,8 +18,8 @@ class ModelOutline:
     Attributes:
         patch: Side of a patch in pixels; of the second ViT's, if there is one.
         window: (height, width) in pixels that the model was trained on.
-        width: Channels of the image tower.
-        parameters: Number of weights, roughly.
+        width: Channels of the image tower; of the second ViT's, if they are more.
+        parameters: Number of weights, roughly, of both models.
         defaults: How the model is used where the user does not say otherwise.
         clip_patch: Side of the CLIP's own patch beside that of a second ViT, or None.
     """

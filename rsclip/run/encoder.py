@@ -167,9 +167,12 @@ def outline_of(config: SegmentConfig, backbone: "Backbone | None" = None) -> "Mo
     from rsclip.model.weights.second import find_second_vit
 
     row, _ = find_second_vit(second)
-    parameters = outline.parameters + row.parameters
     return dataclasses.replace(
-        outline, patch=row.patch, clip_patch=outline.patch, parameters=parameters
+        outline,
+        patch=row.patch,
+        clip_patch=outline.patch,
+        width=max(outline.width, row.width),
+        parameters=outline.parameters + row.parameters,
     )
 
 

@@ -50,8 +50,7 @@ def estimate_memory_mb(
             choose it.
         held_bytes: Of the scene's file, in memory while it is open: `Scene.held_bytes`.
     """
-    rows, cols = grid.window_cells
-    tokens = 1 + rows * cols
+    tokens, rows = _tokens(grid, model), grid.window_cells[0]
     batch = batch_size or config.batch_size or _own_batch(grid, model, config)
     parts = [
         (_WEIGHT_COPIES + _ENGINE_COPIES * (config.engine != "torch")) * model.parameters,
@@ -121,6 +120,11 @@ def batch_within(
 
 
 def _own_batch(grid: Grid, model: ModelOutline, config: SegmentConfig) -> int:
-    rows, cols = grid.window_cells
     pairs = get_method(config.method).pair_matrices
-    return automatic_batch(1 + rows * cols, model.width, cpu=True, pair_matrices=pairs)
+    return automatic_batch(_tokens(grid, model), model.width, cpu=True, pair_matrices=pairs)
+
+
+def _tokens(grid: Grid, model: ModelOutline) -> int:
+    """Return the tokens of a window, CLS included, in the model that has more of them."""
+    patch = min(model.patch, model.clip_patch or model.patch)
+    return 1 + (grid.window[0] // patch) * (grid.window[1] // patch)

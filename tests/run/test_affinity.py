@@ -8,6 +8,7 @@ import torch
 from safetensors.torch import save_file
 
 import rsclip as library
+from rsclip.errors import OptionError
 from rsclip.model.open_clip_import import import_open_clip
 from rsclip.model.weights.registry import vits
 
@@ -57,6 +58,22 @@ def test_labels_are_those_of_any_batch_and_area(make_scene, tiny_model, dino, tm
     assert (part[inside] == whole[inside]).mean() >= 0.9999
     plain = library.segment(scene, CLASSES, tmp_path / "plain", model=tiny_model, **HOW)
     assert (labels(plain.mask_path) == whole).all() != second
+
+
+def test_the_second_vit_counts_under_a_memory_limit(make_scene, tiny_model, dino, tmp_path):
+    scene = make_scene(shape=(300, 300))
+
+    def batch(affinity, limit):
+        how = {**HOW, "window": 224, "batch_size": 64, "max_memory": limit}
+        out = tmp_path / f"{limit}-{affinity == 'self'}"
+        made = library.segment(scene, CLASSES, out, model=tiny_model, affinity=affinity, **how)
+        return made.run["model"]["batch_size"]
+
+    assert 1 < batch(dino, "1G") < batch("self", "1G") < 64
+    # Its weights and those of its file take 177 MB.
+    assert batch("self", "750M") > 1
+    with pytest.raises(OptionError, match=r"about .* MB are needed"):
+        batch(dino, "750M")
 
 
 def test_the_record_holds_the_second_vit_and_another_one_is_another_run(
