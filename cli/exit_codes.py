@@ -12,7 +12,7 @@ from typing import Any
 
 import click
 
-from rsclip.errors import RsclipError, RsclipWarning
+from rsclip.errors import RsclipError, RsclipWarning, is_memory_error, out_of_memory
 from rsclip.wording import naming_flags
 
 __all__ = ["fail", "guard"]
@@ -66,6 +66,9 @@ def guard(
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             sys.exit(1)
         except Exception as error:
+            if is_memory_error(error):
+                fail(out_of_memory("rsclip"), verbose=verbose)
+                sys.exit(1)
             if verbose:
                 traceback.print_exc()
             click.echo(

@@ -155,8 +155,11 @@ def first_line(error: BaseException) -> str:
     return lines[0][:200] if lines else type(error).__name__
 
 
-# torch has a RuntimeError of its own on each device.
-_OUT_OF_MEMORY = ("not enough memory", "can't allocate memory", "out of memory")
+# torch has a RuntimeError of its own on each device, and its libraries may not fit in.
+_OUT_OF_MEMORY = (
+    "not enough memory", "can't allocate memory", "cannot allocate memory", "out of memory",
+    "failed to map segment",
+)  # fmt: skip
 
 
 def is_memory_error(error: BaseException) -> bool:

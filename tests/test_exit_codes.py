@@ -105,3 +105,20 @@ def test_a_signal_that_was_switched_off_stays_off(capsys):
     finally:
         signal.signal(signal.SIGHUP, before)
     assert capsys.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        MemoryError(),
+        OSError(12, "Cannot allocate memory"),
+        ImportError("libtorch_cpu.so: failed to map segment from shared object"),
+    ],
+)
+def test_memory_that_runs_out_anywhere_is_told_as_such(error, capsys):
+    with pytest.raises(SystemExit) as ended, guard():
+        raise error
+    assert ended.value.code == 1
+    said = capsys.readouterr().err
+    assert said.startswith("Error: rsclip: the memory of this machine does not suffice.")
+    assert said.count("\n") == 1
