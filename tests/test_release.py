@@ -5,6 +5,7 @@ import tomllib
 import pytest
 import yaml
 from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
 from packaging.version import Version
 
 from rsclip.version import __version__
@@ -55,3 +56,19 @@ def test_the_image_is_built_as_the_readme_installs(repository):
     install = "--constraint constraints.txt ."
     for name in ("README.md", "Dockerfile"):
         assert install in (repository / name).read_text(encoding="utf-8")
+
+
+def test_the_conda_recipe_asks_for_what_the_project_asks_for(repository, project):
+    recipe = yaml.safe_load((repository / ".conda/recipe.yaml").read_text(encoding="utf-8"))
+    assert recipe["context"]["version"] == __version__
+    there = {"torch": "pytorch"}
+    asked = {}
+    for one in map(Requirement, project["dependencies"]):
+        name = one.name.lower().replace("_", "-")
+        asked[there.get(name, name)] = one.specifier
+    # conda-forge lacks it.
+    letters = asked.pop("fontpkg-noto-sans")
+    assert f'"fontpkg-noto-sans{letters}"' in recipe["build"]["script"][1]
+    asked["python"] = SpecifierSet(project["requires-python"])
+    run = map(Requirement, recipe["requirements"]["run"])
+    assert {one.name: one.specifier for one in run} == asked
