@@ -23,16 +23,12 @@ COMMANDS = {
     "batch": 5,
     "classes": 6,
     "diagnose": 1,
+    "first_map": 3,
     "gallery": 5,
     "methods": 5,
     "models": 6,
     "qgis": 1,
 }
-
-
-@pytest.fixture
-def readme(repository):
-    return (repository / "README.md").read_text(encoding="utf-8")
 
 
 def test_the_reference_is_the_help(repository):
@@ -51,7 +47,7 @@ def test_links_lead_somewhere(repository):
 
 
 def test_every_command_of_every_page_is_one(repository):
-    """Those of README, accuracy, classes and adapt run, below; others need data or a model."""
+    """Those of README, first_map, accuracy, classes and adapt run, below; others need data or a model."""
     from rsclip_cli.main import cli
 
     counts = {}
@@ -77,9 +73,11 @@ def _parse(command, words):
     command.make_context(words[0], words[1:], parent=context)
 
 
-def test_readme_commands_run(readme, rsclip, repository, tmp_path, monkeypatch):
-    """Every `rsclip segment` and `rsclip info` line of the README works on the sample tiles."""
-    commands = re.findall(r"^rsclip (?:segment|info) .*$", readme, flags=re.MULTILINE)
+@pytest.mark.parametrize("page", ["README.md", "docs/first_map.md"])
+def test_first_commands_run(page, rsclip, repository, tmp_path, monkeypatch):
+    """Every `rsclip segment`, `info` and `prompts` line works on the sample tiles."""
+    text = (repository / page).read_text(encoding="utf-8")
+    commands = re.findall(r"^rsclip (?:segment|info|prompts) .*$", text, flags=re.MULTILINE)
     assert len(commands) >= 2
     (tmp_path / "sample_tiles").symlink_to(repository / "sample_tiles")
     monkeypatch.chdir(tmp_path)

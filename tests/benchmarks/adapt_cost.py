@@ -25,17 +25,22 @@ CLASSES = ROOT / "sample_tiles/classes.yaml"
 SQUARES, SIDE = 50, 16
 
 
-def make(folder, side):
-    """Write a scene of `side` x `side` pixels and its labels."""
+def lay_tiles(path, side):
+    """Write a scene of `side` x `side` pixels; return a tile's truth, transform and CRS."""
     with rasterio.open(TILE) as dataset:
         profile, tile = dataset.profile, dataset.read()
     with rasterio.open(TILE.with_name("town_river_labels.tif")) as dataset:
         truth = dataset.read(1)
     profile |= {"height": side, "width": side, "tiled": True, "compress": "deflate"}
     repeats = [-(-side // size) for size in truth.shape]
-    with rasterio.open(folder / "scene.tif", "w", **profile) as dataset:
+    with rasterio.open(path, "w", **profile) as dataset:
         dataset.write(np.tile(tile, (1, *repeats))[:, :side, :side])
-        transform, crs = dataset.transform, dataset.crs
+        return truth, dataset.transform, dataset.crs
+
+
+def make(folder, side):
+    """Write a scene of `side` x `side` pixels and its labels."""
+    truth, transform, crs = lay_tiles(folder / "scene.tif", side)
     names = [each["name"] for each in yaml.safe_load(CLASSES.read_text())["classes"]]
     rng = np.random.default_rng(0)
     rows = []
