@@ -47,7 +47,7 @@ def test_links_lead_somewhere(repository):
 
 
 def test_every_command_of_every_page_is_one(repository):
-    """Those of README, first_map, accuracy, classes and adapt run, below; others need data or a model."""
+    """Many of them run, below; others need data or a model."""
     from rsclip_cli.main import cli
 
     counts = {}
