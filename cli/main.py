@@ -18,6 +18,7 @@ _COMMANDS = {
     "classes": "List the bundled class sets, or show one.",
     "compare": "Segment one scene by several methods, side by side.",
     "diagnose": "Study what a model's layers hold, and which of it segments best.",
+    "distill": "Teach a smaller model to see as a large one does.",
     "evaluate": "Score a mask against labels: how good is the map?",
     "info": "Describe a scene as rsclip sees it.",
     "methods": "List the dense methods and their options.",

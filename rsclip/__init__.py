@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from rsclip.study.adapt import Adaptation, adapt
     from rsclip.study.calibrate import Calibrated, calibrate, calibrate_without_labels
     from rsclip.study.compare import Comparison, compare
+    from rsclip.study.distill import Distilled, distill
     from rsclip.study.evaluate.dataset_run import evaluate_dataset
     from rsclip.study.evaluate.result import Evaluation
     from rsclip.study.evaluate.run import evaluate
@@ -35,6 +36,7 @@ __all__ = [
     "Backbone",
     "Calibrated",
     "Comparison",
+    "Distilled",
     "Evaluation",
     "Legend",
     "SegmentConfig",
@@ -45,6 +47,7 @@ __all__ = [
     "calibrate",
     "calibrate_without_labels",
     "compare",
+    "distill",
     "evaluate",
     "evaluate_dataset",
     "load_legend",
@@ -66,6 +69,7 @@ _HOMES = {
     "Backbone": "rsclip.model",
     "Calibrated": "rsclip.study.calibrate",
     "Comparison": "rsclip.study.compare",
+    "Distilled": "rsclip.study.distill",
     "Evaluation": "rsclip.study.evaluate.result",
     "Legend": "rsclip.words.legend",
     "SegmentConfig": "rsclip.config",
@@ -75,6 +79,7 @@ _HOMES = {
     "calibrate": "rsclip.study.calibrate",
     "calibrate_without_labels": "rsclip.study.calibrate",
     "compare": "rsclip.study.compare",
+    "distill": "rsclip.study.distill",
     "evaluate": "rsclip.study.evaluate.run",
     "evaluate_dataset": "rsclip.study.evaluate.dataset_run",
     "load_legend": "rsclip.words.legend",

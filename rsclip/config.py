@@ -19,35 +19,12 @@ from rsclip.files import parse_yaml, read_text
 from rsclip.types import Score, Synonyms
 
 __all__ = [
-    "ADAPT_OPTIONS",
-    "COMPARE_OPTIONS",
-    "DEFAULT_LOGIT_SCALE",
-    "DEFAULT_METHOD",
-    "DEFAULT_OVERLAP",
-    "DEFAULT_STRETCH",
-    "EVALUATE_OPTIONS",
-    "HOW_OPTIONS",
-    "OUTPUT_OPTIONS",
-    "POLYGON_OPTIONS",
-    "PRESETS",
-    "READ_OPTIONS",
-    "SELF",
-    "SHAPE_OPTIONS",
-    "STUDY_OPTIONS",
-    "STUDY_SEED",
-    "STUDY_WINDOWS",
-    "Blend",
-    "Engine",
-    "OnReadError",
-    "OutputGrid",
-    "Precision",
-    "Preset",
-    "SegmentConfig",
-    "Tta",
-    "VectorFormat",
-    "build_config",
-    "read_config_file",
-]
+    "ADAPT_OPTIONS", "COMPARE_OPTIONS", "DEFAULT_LOGIT_SCALE", "DEFAULT_METHOD", "DEFAULT_OVERLAP",
+    "DEFAULT_STRETCH", "DISTILL_OPTIONS", "EVALUATE_OPTIONS", "HOW_OPTIONS", "OUTPUT_OPTIONS",
+    "POLYGON_OPTIONS", "PRESETS", "READ_OPTIONS", "SELF", "SHAPE_OPTIONS", "STUDY_OPTIONS",
+    "STUDY_SEED", "STUDY_WINDOWS", "Blend", "Engine", "OnReadError", "OutputGrid", "Precision",
+    "Preset", "SegmentConfig", "Tta", "VectorFormat", "build_config", "read_config_file",
+]  # fmt: skip
 
 Blend = Literal["hann", "mean", "gaussian"]
 Engine = Literal["torch", "onnx"]
@@ -114,6 +91,11 @@ ADAPT_OPTIONS = (
     "nodata", "device", "precision", "batch_size", "overwrite",
 )  # fmt: skip
 """The fields that fitting an adapter reads."""
+DISTILL_OPTIONS = (
+    "weights", "method", "method_option", "templates", "gsd", "bidx", "stretch", "nodata", "device",
+    "overwrite", "resume",
+)  # fmt: skip
+"""The fields that teaching a smaller model reads."""
 READ_OPTIONS = (
     "model", "weights", "method", "method_option", "window", "stride", "overlap", "preset",
     "upsample", "refine", "gsd", "resample_output", "bidx", "stretch", "nodata", "aoi", "device",

@@ -20,6 +20,7 @@ __all__ = [
     "AdaptKeywords",
     "CalibrateKeywords",
     "CompareKeywords",
+    "DistillKeywords",
     "EvaluateKeywords",
     "PolygonFileKeywords",
     "PolygonKeywords",
@@ -117,6 +118,19 @@ class AdaptKeywords(_Overlap, _PixelSize, _Method, _Model, total=False):
 
 class CalibrateKeywords(_Overlap, _Method, _Model, total=False):
     """Keywords of `rsclip.calibrate_without_labels`: `config.ADAPT_OPTIONS` but `gsd`."""
+
+
+class DistillKeywords(_PixelSize, _Method, total=False):
+    """Keywords of `rsclip.distill`: `config.DISTILL_OPTIONS`."""
+
+    weights: str | Path | None
+    templates: str | Path
+    bidx: Sequence[int] | None
+    stretch: str | None
+    nodata: float | None
+    device: str
+    overwrite: bool
+    resume: bool
 
 
 class SuggestKeywords(AdaptKeywords, _Area, total=False):

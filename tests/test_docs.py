@@ -26,7 +26,7 @@ COMMANDS = {
     "first_map": 3,
     "gallery": 5,
     "methods": 5,
-    "models": 6,
+    "models": 8,
     "qgis": 1,
 }
 

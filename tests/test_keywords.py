@@ -22,6 +22,7 @@ FIELDS = tuple(item.name for item in dataclasses.fields(config.SegmentConfig))
         (rsclip.adapt, set(config.ADAPT_OPTIONS)),
         (rsclip.calibrate, set(config.ADAPT_OPTIONS)),
         (rsclip.calibrate_without_labels, set(config.ADAPT_OPTIONS) - {"gsd"}),
+        (rsclip.distill, set(config.DISTILL_OPTIONS)),
         (rsclip.suggest, {*config.ADAPT_OPTIONS, "adapter", "aoi"}),
         (rsclip.evaluate_dataset, set(config.EVALUATE_OPTIONS)),
         (study, set(config.STUDY_OPTIONS)),

@@ -11,7 +11,15 @@ from rsclip.files import expand
 from rsclip.scene.raster_files import raster_files, raster_suffixes
 from rsclip.scene.source import is_virtual, stem_of
 
-__all__ = ["Pair", "find_pairs", "match_pattern", "pair_up", "refuse_none"]
+__all__ = [
+    "Pair",
+    "by_stem",
+    "find_pairs",
+    "label_files",
+    "match_pattern",
+    "pair_up",
+    "refuse_none",
+]
 
 _WILD = re.compile(r"[*?\[]")
 _VECTORS = frozenset({".gpkg", ".geojson", ".json", ".shp", ".fgb", ".parquet"})
@@ -67,7 +75,7 @@ def find_pairs(images: str | Path, labels: str | Path) -> list[Pair]:
     else:
         found, truth = _of(images), _of(labels)
         if len({len(key) for key in (*found, *truth)}) > 1:
-            found, truth = _by_stem(found.values(), images), _by_stem(truth.values(), labels)
+            found, truth = by_stem(found.values(), images), by_stem(truth.values(), labels)
     return pair_up(found, truth, str(images), str(labels))
 
 
@@ -121,20 +129,20 @@ def _is_many(spec: str | Path) -> bool:
 def _of(spec: str | Path) -> dict[Key, Path]:
     folder = Path(spec)
     many = folder.is_dir()
-    found = _by_stem(_label_files(folder), spec) if many else match_pattern(str(spec))
+    found = by_stem(label_files(folder), spec) if many else match_pattern(str(spec))
     refuse_none(found, spec)
     return found
 
 
 def _of_folders(images: Path, labels: Path) -> tuple[dict[Key, Path], dict[Key, Path]]:
     files = raster_files(_own_left_out(images))
-    truth = _label_files(labels)
+    truth = label_files(labels)
     # Of rsclip's own outputs the masks are what is scored.
     masks = [path for path in files if path.stem.lower().endswith("_mask")]
     masks = masks or [path for path in files if not path.stem.lower().endswith("_labels")]
     if images.samefile(labels):
         truth = [path for path in truth if path.stem.lower().endswith("_labels")]
-    found = _by_stem(masks, images), _by_stem(truth, labels)
+    found = by_stem(masks, images), by_stem(truth, labels)
     refuse_none(found[0], images)
     refuse_none(found[1], labels)
     return found
@@ -148,12 +156,18 @@ def _own_left_out(folder: Path) -> list[Path]:
     ]
 
 
-def _label_files(folder: Path) -> list[Path]:
+def label_files(folder: Path) -> list[Path]:
+    """Return the files of a folder that may hold labels, rsclip's other outputs left out."""
     suffixes = _VECTORS | raster_suffixes()
     return [path for path in _own_left_out(folder) if path.suffix.lower() in suffixes]
 
 
-def _by_stem(files: Iterable[Path], place: str | Path) -> dict[Key, Path]:
+def by_stem(files: Iterable[Path], place: str | Path) -> dict[Key, Path]:
+    """Return files by their stems, without `_mask` and `_labels`; the place is for messages.
+
+    Raises:
+        InputError: Two have the same stem.
+    """
     found: dict[Key, Path] = {}
     for path in files:
         key = (re.sub(r"_(mask|labels)$", "", path.stem, flags=re.IGNORECASE),)
