@@ -311,6 +311,8 @@ class Backbone:
         x = self._visual.ln_post(tokens.float())
         if self._visual.proj is not None:
             x = x @ self._visual.proj
+        if (bias := getattr(self._visual, "proj_bias", None)) is not None:
+            x = x + bias
         return cast(Tensor, x.float())
 
 

@@ -121,6 +121,8 @@ def _refuse(reason: str, where: str) -> ModelError:
 
 
 def _reason(open_clip: Any, model: Any) -> str | None:
+    from rsclip.model.blip import Blip
+
     if isinstance(model, open_clip.coca_model.CoCa):
         return _COCA
     visual = getattr(model, "visual", None)
@@ -130,7 +132,7 @@ def _reason(open_clip: Any, model: Any) -> str | None:
         return _RESNET
     if isinstance(model, open_clip.model.CustomTextCLIP):
         return "its text tower is not CLIP's own (open_clip's CustomTextCLIP)"
-    if not isinstance(model, open_clip.model.CLIP):
+    if not isinstance(model, open_clip.model.CLIP | Blip):
         return f"it is a {type(model).__name__}, not an open_clip.model.CLIP"
     if not isinstance(visual, open_clip.transformer.VisionTransformer):
         return f"its image tower is a {type(visual).__name__}, not open_clip's VisionTransformer"

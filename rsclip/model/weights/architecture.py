@@ -4,7 +4,7 @@ import hashlib
 import json
 import shlex
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -13,6 +13,7 @@ from rsclip.fields import nearest
 from rsclip.files import read_text
 from rsclip.model.open_clip_catalog import open_clip_catalog
 from rsclip.model.outline import read_defaults
+from rsclip.model.weights.blip import BLIP_CONFIG, open_clip_form
 from rsclip.model.weights.names import CONFIG_NAME, DEFAULT, NANO, ModelName
 from rsclip.model.weights.origin import cached_file, origin_of, pretrained
 from rsclip.model.weights.registry import checkpoints
@@ -44,11 +45,13 @@ class Architecture:
         config: open_clip's `model_cfg`, with quick_gelu decided.
         preprocess: mean and std, where the model states them.
         defaults: How the model is used where the user does not say otherwise.
+        blip: The folder of a BLIP, whose text tower and tokenizer are its own; None for a CLIP.
     """
 
     config: Mapping[str, Any]
     preprocess: Mapping[str, Any]
     defaults: ModelDefaults = ModelDefaults()
+    blip: Path | None = None
 
     @property
     def text_identity(self) -> str:
@@ -83,7 +86,18 @@ def architecture_of(name: ModelName) -> Architecture:
         if path is None:
             raise absent(name)
         return _read(path)
+    if name.kind == "blip":
+        return _blip(name.path)
     return _read(name.path / CONFIG_NAME if name.kind == "folder" else name.path)
+
+
+def _blip(folder: Path) -> Architecture:
+    path, pictures = folder / BLIP_CONFIG, folder / "preprocessor_config.json"
+    content = read_json(path, "model's config")
+    stated = read_json(pictures, "preprocessor's config") if pictures.is_file() else {}
+    preprocess = {key: stated.get(f"image_{key}") for key in ("mean", "std")}
+    found = checked(open_clip_form(content, path), {"preprocess_cfg": preprocess}, pictures)
+    return replace(found, blip=folder)
 
 
 def activation(config: Mapping[str, Any]) -> str:

@@ -174,6 +174,12 @@ def bundle_model(
     # Loaded once: what would not load there shall not be carried there.
     backbone = load_backbone(name, weights)
     files = find_model(name if weights is not None else backbone.name, weights)
+    if files.architecture.blip is not None:
+        raise ModelError(
+            "a BLIP cannot be bundled: its tokenizer is a file of its own",
+            where=files.architecture.blip,
+            remedy="To use it on another machine, carry its folder there.",
+        )
     # "auto" is known by what it stood for.
     about = describe_model(name if weights is not None else files.name, weights)
     facts = {
@@ -284,7 +290,7 @@ def _tower_facts(name: str, architecture: Architecture) -> dict[str, Any]:
 
 
 def _weights_here(parsed: ModelName) -> Path | None:
-    if parsed.kind == "folder":
+    if parsed.kind in ("folder", "blip"):
         return find_model(parsed.text).weights
     origin: Origin = origin_of(parsed)
     return cached_weights(parsed) if origin.repository or origin.url else None

@@ -25,6 +25,7 @@ from rsclip.model.weights.architecture import (
     read_json,
     refuse_open_activation,
 )
+from rsclip.model.weights.blip import BLIP_CONFIG, BLIP_WEIGHTS
 from rsclip.model.weights.bundle import Bundle, read_bundle, verify_tensors
 from rsclip.model.weights.files import read_weights
 from rsclip.model.weights.hub import hub_folder
@@ -129,7 +130,8 @@ def paths_behind(name: str | Path, source: str) -> list[Path]:
         Files and folders; some need not exist.
     """
     own = _own_weights(parse_name(NANO)) if source == "embedded" else Path(source)
-    paths = [own, own.parent / CONFIG_NAME, own.parent / "vocabulary.json", expand(name)]
+    beside = (CONFIG_NAME, BLIP_CONFIG, "vocabulary.json", "vocab.txt", "tokenizer.json")
+    paths = [own, *(own.parent / file for file in beside), expand(name)]
     folders = [own.parents[2]] if own.parent.parent.name == "snapshots" else []
     if str(name) == AUTO:
         # Once it is fetched, "auto" is another model.
@@ -231,11 +233,12 @@ def _own_weights(name: ModelName) -> Path:
     Raises:
         ModelError: They are not on this machine, or the name has none.
     """
-    if name.kind == "folder":
-        for file in WEIGHTS_NAMES:
+    if name.kind in ("folder", "blip"):
+        names = WEIGHTS_NAMES if name.kind == "folder" else BLIP_WEIGHTS
+        for file in names:
             if (name.path / file).is_file():
                 return name.path / file
-        raise ModelError(f"the model folder holds no {WEIGHTS_NAMES[0]}", where=name.path)
+        raise ModelError(f"the model folder holds no {names[0]}", where=name.path)
     if name.kind == "config" or (name.kind == "arch" and name.tag is None):
         tags = open_clip_catalog().list_pretrained_tags_by_model(name.arch)
         choice = f" or choose pretrained ones: {name.arch}/{tags[0]}" if tags else ""

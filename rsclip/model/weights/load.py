@@ -7,8 +7,10 @@ from typing import Any
 
 from rsclip.errors import ModelError, is_memory_error, out_of_memory, warn
 from rsclip.model.backbone import Backbone
+from rsclip.model.blip import Blip, WordPieces
 from rsclip.model.open_clip_import import import_open_clip
 from rsclip.model.weights.architecture import Architecture
+from rsclip.model.weights.blip import renamed
 from rsclip.model.weights.files import as_float, file_sha256, load_weights
 from rsclip.model.weights.find import ModelFiles, find_model
 from rsclip.model.weights.names import AUTO, DEFAULT, NANO
@@ -34,10 +36,15 @@ def load_backbone(name: str | Path, weights: str | Path | None = None) -> Backbo
         RunError: The memory does not suffice.
     """
     files = find_model(name, weights)
+    blip, tokenizer = files.architecture.blip, None
+    if blip is not None:
+        tokenizer = WordPieces(blip, files.architecture.config["text_cfg"]["context_length"])
     digest = verified_sha256(files.weights, files.name, files.pinned)
     try:
         state = as_float(files.read())
         model = _build(files.architecture, files.name)
+        if blip is not None:
+            state = renamed(state)
         load_weights(model, state, files.weights, files.name)
     except (MemoryError, RuntimeError) as error:
         if not is_memory_error(error):
@@ -50,6 +57,7 @@ def load_backbone(name: str | Path, weights: str | Path | None = None) -> Backbo
         warn(limits)
     return Backbone(
         model,
+        tokenizer,
         name=files.name,
         source="embedded" if embedded else str(files.weights),
         hasher=lambda: digest or file_sha256(files.weights.resolve()),
@@ -81,7 +89,7 @@ def _build(architecture: Architecture, where: str) -> Any:
     open_clip = import_open_clip()
     config = {key: value for key, value in architecture.config.items() if key != "custom_text"}
     try:
-        model = open_clip.model.CLIP(**config)
+        model = Blip(config) if architecture.blip else open_clip.model.CLIP(**config)
     except (TypeError, ValueError, KeyError, AssertionError, RuntimeError) as error:
         if is_memory_error(error):
             raise

@@ -2,7 +2,8 @@
 
 auto        the default model where its weights are at hand, else nano
 nano        the embedded model
-FOLDER      open_clip's hub form: open_clip_config.json beside the weights
+FOLDER      open_clip's hub form: open_clip_config.json beside the weights; or a BLIP in the form
+            of transformers: config.json, model.safetensors and vocab.txt
 hf-hub:O/N  the same on the hub, in the cache after `rsclip models fetch`
 ARCH/TAG    pretrained weights as open_clip names them, such as ViT-B-16/openai
 ALIAS       a checkpoint of configs/models.yaml, such as remoteclip-b32; or a second ViT, such as
@@ -11,6 +12,7 @@ ARCH        an architecture of open_clip, for weights from a file
 FILE.json   an architecture's config file, for weights from a file
 """
 
+import json
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +20,7 @@ from typing import Literal
 
 from rsclip.errors import ModelError
 from rsclip.files import data_path
+from rsclip.model.weights.blip import BLIP_CONFIG
 from rsclip.model.weights.registry import Checkpoint, Vit, checkpoints, vits
 
 __all__ = ["AUTO", "CONFIG_NAME", "DEFAULT", "HUB", "NANO", "ModelName", "parse_name"]
@@ -38,14 +41,14 @@ class ModelName:
         kind: Where the architecture comes from.
         arch: Architecture, for kinds "arch" and "alias".
         tag: Pretrained tag, if one was named.
-        path: Folder or config file, for kinds "folder" and "config".
+        path: Folder or config file, for kinds "folder", "blip" and "config".
         repository: Owner and name, for kind "hub".
         checkpoint: What the registry says, for kind "alias".
         vit: What the registry says, for kind "vit".
     """
 
     text: str
-    kind: Literal["arch", "folder", "config", "hub", "alias", "vit"]
+    kind: Literal["arch", "folder", "blip", "config", "hub", "alias", "vit"]
     arch: str = ""
     tag: str | None = None
     path: Path = Path()
@@ -78,6 +81,8 @@ def parse_name(text: str) -> ModelName:
         return ModelName(text, "config", path=path)
     if Path(text).is_dir() and (Path(text) / CONFIG_NAME).is_file():
         return _folder(text, Path(text))
+    if _is_blip(Path(text) / BLIP_CONFIG):
+        return ModelName(text, "blip", path=Path(text))
     if found := checkpoints().get(text.lower()):
         return ModelName(text, "alias", arch=found.arch, checkpoint=found)
     if second := vits().get(text.lower()):
@@ -91,6 +96,15 @@ def parse_name(text: str) -> ModelName:
             remedy="Name a folder that exists, or a model as ARCH/TAG.",
         )
     return ModelName(text, "arch", arch=arch, tag=tag if slash else None)
+
+
+def _is_blip(path: Path) -> bool:
+    """Tell whether a file is the config of a BLIP in transformers' form."""
+    try:
+        content = json.loads(path.read_bytes())
+    except (OSError, ValueError, RecursionError):
+        return False
+    return isinstance(content, dict) and content.get("model_type") == "blip"
 
 
 def _folder(text: str, path: Path) -> ModelName:
