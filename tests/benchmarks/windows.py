@@ -1,10 +1,11 @@
-"""Score and time against the size and the overlap of windows, on real imagery.
+"""Score and time against the size and the overlap of windows, on real imagery and sample tiles.
 
-    python tests/benchmarks/windows.py --real DIR [--model nano]
+    python tests/benchmarks/windows.py --real DIR [--model nano] [--write docs/performance.md]
 
-Windows of 1, 1.5 and 2 times the model's own, overlaps of 0, 0.25 and 0.5. The score of a set is
-the mean IoU of real.py. Times are the processor time of the encoder's calls, as a ratio to the
-default setting; all settings take turns on each set, so that a busy machine slows all alike.
+Windows of 1, 1.5 and 2 times the model's own, overlaps of 0, 0.25 and 0.5, scored as options.py
+does. Times are the processor time of the encoder's calls, as a ratio to the default setting; all
+settings take turns on each set, so that a busy machine slows all alike. `--write` puts the table
+between the markers of a Markdown file.
 """
 
 import argparse
@@ -12,13 +13,14 @@ import time
 from pathlib import Path
 
 import numpy as np
+from options import SHORT, of_set, of_tiles
+from real import write
 
 import rsclip
-from rsclip.config import build_config
 from rsclip.methods.segmenter import Segmenter
 from rsclip.nano.real import SETS, find_folder, images
-from rsclip.nano.real_scores import evaluate_set, score
 
+BEGIN, END = "<!-- windows: begin -->", "<!-- windows: end -->"
 SIZES, OVERLAPS = (1.0, 1.5, 2.0), (0.0, 0.25, 0.5)
 DEFAULT = (1.0, 0.5)
 
@@ -27,6 +29,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--real", type=Path, help="folder of real imagery")
     parser.add_argument("--model", default="nano")
+    parser.add_argument("--write", type=Path, help="Markdown file that gets the table")
     args = parser.parse_args()
     root = find_folder(args.real)
     model = rsclip.load_model(args.model)
@@ -34,27 +37,37 @@ def main():
     spent = clocked()
     settings = [(size, overlap) for size in SIZES for overlap in OVERLAPS]
     scores, times = {each: {} for each in settings}, dict.fromkeys(settings, 0.0)
-    for of in SETS:
-        chosen = list(images(root, of, validation=True)) if of.labels else []
-        for size, overlap in settings if chosen else ():
-            window = round(size * side / patch) * patch
+    held_out = {of: list(images(root, of, validation=True)) for of in SETS if of.labels}
+    for of, chosen in [*((of, chosen) for of, chosen in held_out.items() if chosen), (None, ())]:
+        name = SHORT[of.name] if of else "tiles"
+        for size, overlap in settings:
+            how = {"window": round(size * side / patch) * patch, "overlap": overlap}
             before = spent[0]
-            config = build_config({"window": window, "overlap": overlap})
-            found = score(of, evaluate_set(of, chosen, args.model, config=config))
-            scores[size, overlap][of.name] = found["miou"]
+            found = of_set(of, chosen, args.model, how) if of else of_tiles(args.model, how)
+            scores[size, overlap][name] = found
             times[size, overlap] += spent[0] - before
-            print(of.name, size, overlap, found["miou"], round(spent[0] - before, 1), flush=True)
+            print(name, size, overlap, found, round(spent[0] - before, 1), flush=True)
+    lines = table(scores, times)
+    print("\n".join(lines))
+    if args.write:
+        command = f"python tests/benchmarks/windows.py --real DIR --model {args.model}"
+        said = f"Made by `{command} --write docs/performance.md`."
+        write(args.write, ["", *lines, "", said, ""], BEGIN, END)
+
+
+def table(scores, times):
+    """Return the lines of a table, a row for each setting."""
     names = list(scores[DEFAULT])
     lines = [
         f"| window | overlap | time | {' | '.join(names)} | mean |",
         f"|---|---|---|{'---|' * (len(names) + 1)}",
     ]
-    for size, overlap in settings:
-        row = [scores[size, overlap][name] for name in names]
+    for (size, overlap), found in scores.items():
+        row = [found[name] for name in names]
         cells = " | ".join(f"{100 * value:.1f}" for value in [*row, np.mean(row)])
         ratio = times[size, overlap] / times[DEFAULT]
         lines.append(f"| {size:g} x | {overlap:g} | {ratio:.2f} | {cells} |")
-    print("\n".join(lines))
+    return lines
 
 
 def clocked():

@@ -176,6 +176,7 @@ def windows_of(images: Sequence[Image], shape: Shape, most: int) -> FloatArray:
     """Return windows side by side of all images in turn, `most` in all: float32 (N, 3, h, w).
 
     Raises:
+        InputError: No window holds enough valid pixels.
         ReadError: Pixels cannot be read.
     """
     each_most = -(-most // len(images))
@@ -194,4 +195,10 @@ def windows_of(images: Sequence[Image], shape: Shape, most: int) -> FloatArray:
                     pixels, valid = scene.read(Window(row, col, *shape))
                     if valid.mean() >= _LEAST_VALID:
                         found.append(image.radiometry.apply(pixels, valid))
-    return np.stack(found[:most]) if found else np.empty((0, 3, *shape), np.float32)
+    if not found:
+        raise InputError(
+            f"no window of {shape[0]} x {shape[1]} pixels of the held-out images is mostly valid",
+            where=images[0].path.parent,
+            remedy="Add images that are larger or have fewer pixels without data.",
+        )
+    return np.stack(found[:most])

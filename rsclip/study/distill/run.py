@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Unpack
 
@@ -19,6 +19,7 @@ from rsclip.outputs.files.staging import Staging
 from rsclip.outputs.records.record import write_record
 from rsclip.run.encoder import load_model
 from rsclip.run.scenes_and_classes import ClassesRead, files_read
+from rsclip.run.threads import prefetch
 from rsclip.scene.scene import gdal_env
 from rsclip.study.distill.images import draw_batches, find_images, hold_out, open_images, windows_of
 from rsclip.study.distill.report import Distilled, agreement, card, mean_ious, relative_time
@@ -30,6 +31,7 @@ from rsclip.study.distill.student import (
 )
 from rsclip.study.distill.training import Lesson, Settings, train
 from rsclip.study.pairs import Pair, by_stem, label_files, pair_up
+from rsclip.types import FloatArray
 from rsclip.version import __version__
 from rsclip.words.legend import LegendSpec
 
@@ -113,6 +115,7 @@ def distill(
         blocks = kept_blocks(str(shape), backbone.depth)
         opened = open_images(paths, settings, backbone.defaults)
         learned, held = hold_out(opened, {Path(pair.image) for pair in pairs})
+        windows = windows_of(held, backbone.image_shape, _HELD_OUT_WINDOWS)
         model = load_model(read.legend, settings, backbone)
         whole = model.encoder
         assert isinstance(whole, Segmenter)
@@ -134,11 +137,15 @@ def distill(
             "blocks": blocks, "steps": steps, "batch": batch, "icl": icl, "seed": seed,
             "classes": read.legend.to_dict(),
         }  # fmt: skip
+
+        def batches(some: range) -> Iterator[FloatArray]:
+            return prefetch(draw_batches(learned, backbone.image_shape, batch, seed, some), 2)
+
         staging.work.mkdir(exist_ok=True)
         staging.keep_work()
         losses = train(
             student, backbone, lesson,
-            lambda some: draw_batches(learned, backbone.image_shape, batch, seed, some),
+            batches,
             plan, staging.work / "checkpoint.pt", _identity(record, paths),
             resume=settings.resume, progress=progress,
         )  # fmt: skip
@@ -151,7 +158,6 @@ def distill(
         if files.vocabulary is not None:
             write_record(staging.path("vocabulary"), files.vocabulary)
         write_weights(student, files, staging.path("weights"))
-        windows = windows_of(held, backbone.image_shape, _HELD_OUT_WINDOWS)
         done = Distilled(
             folder, files.name, blocks, backbone.depth, len(learned), len(held), len(windows),
             agreement(model, small, read.legend, windows),

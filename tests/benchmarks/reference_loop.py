@@ -1,0 +1,136 @@
+"""Whole runs against a loop as papers publish it: time as a ratio, and mean IoU on truth.
+
+    python tests/benchmarks/reference_loop.py [--runs nano:1500 ViT-B-16:1500 nano:4000]
+                                              [--write docs/performance.md]
+
+The loop (ours, after the published sliding windows) takes one window after another, upsamples its
+similarities to pixels, pads them to the scene and adds them to a canvas of the whole scene; crop
+224, stride 112. `rsclip segment` has the same windows, and those of `--preset fast`. The scene is a
+sample tile and its labels, mirrored on and on. ViT-B-16 has seeded random weights: its times are
+real, its labels are not. Times are processor time, of one run each. `--write` puts the table
+between the markers of a Markdown file.
+"""
+
+import argparse
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+import rasterio
+import torch
+from real import write
+from torch.nn import functional as F  # noqa: N812
+
+import rsclip
+from rsclip.methods.segmenter import Segmenter
+from rsclip.model.open_clip_import import import_open_clip
+
+BEGIN, END = "<!-- reference loop: begin -->", "<!-- reference loop: end -->"
+TILE = Path(__file__).parents[2] / "sample_tiles/town_river.tif"
+CLASSES = {"building": 1, "road": 2, "water": 3, "forest": 4, "grassland": 5,
+           "parking lot": 8}  # fmt: skip
+"""Words, and their values in the tile's labels."""
+CROP, STRIDE = 224, 112
+WAYS = {"rsclip segment": {"stride": STRIDE}, "`--preset fast`": {"preset": "fast"}}
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--runs", nargs="+", default=["nano:1500", "ViT-B-16:1500", "nano:4000"])
+    parser.add_argument("--write", type=Path, help="Markdown file that gets the table")
+    args = parser.parse_args()
+    lines = ["| model | scene | run | the loop's time, divided by its | mIoU, % |",
+             "|---|---|---|---|---|"]  # fmt: skip
+    for run in args.runs:
+        model, side = run.split(":")
+        lines += compare(model, int(side))
+        print("\n".join(lines), flush=True)
+    if args.write:
+        command = f"python tests/benchmarks/reference_loop.py --runs {' '.join(args.runs)}"
+        said = f"Made by `{command} --write docs/performance.md`."
+        write(args.write, ["", *lines, "", said, ""], BEGIN, END)
+
+
+def compare(name, side):
+    """Return the rows of a model and a scene."""
+    torch.manual_seed(0)
+    backbone = (
+        rsclip.load_model("nano")
+        if name == "nano"
+        else rsclip.wrap(import_open_clip().create_model(name))
+    )
+    shown = name if name == "nano" else f"{name}, random weights"
+    text = backbone.text_features([[f"a photo of {word}."] for word in CLASSES])
+    lines = []
+    with tempfile.TemporaryDirectory() as folder:
+        truth = mirrored(TILE.with_name("town_river_labels.tif"), side, None)
+        scene = Path(folder, "scene.tif")
+        mirrored(TILE, side, scene)
+        began = time.process_time()
+        labels = loop(Segmenter(backbone, text), scene)
+        took = time.process_time() - began
+        lines.append(row(shown, side, "the loop", 1, score(labels, truth[0], name)))
+        for way, how in WAYS.items():
+            began = time.process_time()
+            result = rsclip.segment(
+                scene, list(CLASSES), folder, model=backbone, window=CROP, device="cpu",
+                templates="simple", vector_format="none", areas=False, overwrite=True, **how,
+            )  # fmt: skip
+            ratio = took / (time.process_time() - began)
+            lines.append(row(shown, side, way, ratio, score(result.mask(), truth[0], name)))
+    return lines
+
+
+def loop(segmenter, scene):
+    """Return labels 1..K (H, W) by a canvas of the whole scene."""
+    with rasterio.open(scene) as dataset:
+        image = torch.from_numpy(dataset.read().astype(np.float32) / 255)[None]
+    height, width = image.shape[2:]
+    canvas = torch.zeros(1, len(CLASSES), height, width)
+    count = torch.zeros(1, 1, height, width)
+    for top in range(0, max(height - CROP + STRIDE - 1, 0) // STRIDE * STRIDE + 1, STRIDE):
+        for left in range(0, max(width - CROP + STRIDE - 1, 0) // STRIDE * STRIDE + 1, STRIDE):
+            y, x = min(top, height - CROP), min(left, width - CROP)
+            window = image[:, :, y : y + CROP, x : x + CROP]
+            found = torch.from_numpy(segmenter.similarities(window.numpy()))
+            found = F.interpolate(found, (CROP, CROP), mode="bilinear")
+            canvas += F.pad(found, (x, width - x - CROP, y, height - y - CROP))
+            count[:, :, y : y + CROP, x : x + CROP] += 1
+    return (canvas / count).argmax(1)[0].numpy() + 1
+
+
+def mirrored(source, side, path):
+    """Return a raster's pixels (C, side, side), mirrored on and on; write them where asked to."""
+    with rasterio.open(source) as dataset:
+        pixels, profile = dataset.read(), dataset.profile
+    more = [(0, 0), *((0, max(side - n, 0)) for n in pixels.shape[1:])]
+    pixels = np.pad(pixels, more, mode="symmetric")[:, :side, :side]
+    if path is not None:
+        with rasterio.open(path, "w", **{**profile, "height": side, "width": side}) as dataset:
+            dataset.write(pixels)
+    return pixels
+
+
+def score(labels, truth, name):
+    """Return the mean IoU of the classes in percent; of random weights "-"."""
+    if name != "nano":
+        return "-"
+    values = np.array([*CLASSES.values()])
+    known = np.isin(truth, values)
+    found, true = np.append(0, values)[labels[known].clip(0, len(values))], truth[known]
+    ious = [
+        ((found == v) & (true == v)).sum() / ((found == v) | (true == v)).sum()
+        for v in values
+        if (true == v).any()
+    ]
+    return f"{100 * np.mean(ious):.1f}"
+
+
+def row(model, side, way, ratio, miou):
+    """Return one line of the table."""
+    return f"| {model} | {side:,} x {side:,} | {way} | {ratio:.2f} | {miou} |"
+
+
+if __name__ == "__main__":
+    main()
