@@ -33,6 +33,10 @@ __all__ = ["command"]
 @click.option(
     "-o", "--output-dir", metavar="DIR", default=".", help="Output folder, created if missing."
 )
+@click.option(
+    "--jobs", type=int, metavar="N", help="Worker processes that share each scene out in bands."
+)
+@click.option("--dask", metavar="ADDRESS", help="Scheduler of a dask cluster (rsclip[dask]).")
 @click.option("--dry-run", is_flag=True, help="Say what would be done, how long and how large.")
 @config_options
 @progress_option
@@ -41,6 +45,8 @@ def command(
     scenes: tuple[str, ...],
     classes: str | None,
     output_dir: str,
+    jobs: int | None,
+    dask: str | None,
     dry_run: bool,
     config_file: str | None,
     progress: str,
@@ -63,6 +69,7 @@ def command(
     Exit codes: 0 done; 2 wrong before any pixel was read; 1 anything after.
     """
     with guard(quiet=quiet, verbose=verbose):
+        from rsclip.batch.one_scene import SceneWorkers
         from rsclip.run.segment import Failure, segment_scenes
         from rsclip.scene.source import stem_of
 
@@ -77,12 +84,14 @@ def command(
                 plan_scenes(scenes, classes, output_dir, config=config, protect=protect), as_json
             )
             return
+        workers = SceneWorkers(classes, config, jobs=1 if jobs is None else jobs, dask=dask)
         names = [stem_of(scene) for scene in scenes]
         shown = ProgressLine(quiet=quiet, scenes=names, form=progress)
         outcomes, failures = [], []
         for outcome in segment_scenes(
-            scenes, classes, output_dir, config=config, progress=shown, protect=protect
-        ):
+            scenes, classes, output_dir, config=config, progress=shown, protect=protect,
+            workers=workers,
+        ):  # fmt: skip
             shown.next_scene()
             if isinstance(outcome, Failure):
                 failures.append(outcome.error)

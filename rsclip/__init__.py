@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING, Any
 from rsclip.version import __version__
 
 if TYPE_CHECKING:
+    from rsclip.batch.one_scene import segment
     from rsclip.config import SegmentConfig
     from rsclip.methods.similarity import similarity
     from rsclip.model import Backbone, wrap
     from rsclip.model import load_backbone as load_model
     from rsclip.outputs.polygonize import polygonize, write_polygons
-    from rsclip.run.segment import SegmentResult, segment
+    from rsclip.run.segment import SegmentResult
     from rsclip.study.adapt import Adaptation, adapt
     from rsclip.study.calibrate import Calibrated, calibrate, calibrate_without_labels
     from rsclip.study.compare import Comparison, compare
@@ -87,7 +88,7 @@ _HOMES = {
     "plan_sample": "rsclip.study.sample",
     "polygonize": "rsclip.outputs.polygonize",
     "sample": "rsclip.study.sample",
-    "segment": "rsclip.run.segment",
+    "segment": "rsclip.batch.one_scene",
     "similarity": "rsclip.methods.similarity",
     "suggest": "rsclip.study.suggest",
     "try_settings": "rsclip.study.evaluate.trials",

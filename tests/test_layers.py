@@ -45,7 +45,7 @@ MAY_IMPORT = {
         "geo",
         "words",
     },
-    "nano": {"study", "run", "outputs", "model", "scene", "words"},
+    "nano": {"batch", "study", "run", "outputs", "model", "scene", "words"},
     "study": {
         "run",
         "outputs",

@@ -96,9 +96,7 @@ class Cluster:
                         continue
                     _, task = begun.pop(future.key)
                     if tries == 1 and _was_lost(future):
-                        listener.note(
-                            f"{task.name}: its worker was lost; the scene is tried once more"
-                        )
+                        listener.note(f"{task.name}: its worker was lost; it is tried once more")
                         suspects.append(task)
                     elif (outcome := self._outcome(future, task)) is None:
                         dropped.append(task)
@@ -150,7 +148,7 @@ class Cluster:
             if self._client.status == "running"
             else "the scheduler is gone"
         )
-        return f"{self._address}: {how}; scenes left for another run: {left}"
+        return f"{self._address}: {how}; left for another run: {left}"
 
     def _check_workers(self) -> int:
         """Refuse workers without this version of rsclip; return how many workers there are."""

@@ -4,9 +4,10 @@ from collections.abc import Sequence
 
 from rsclip.batch.tasks import Executor, Listener, Task
 from rsclip.batch.worker import Models, Serial
+from rsclip.errors import OptionError
 from rsclip.wording import named
 
-__all__ = ["choose_executor"]
+__all__ = ["check_workers", "choose_executor"]
 
 
 def choose_executor(
@@ -50,3 +51,19 @@ def choose_executor(
         )
         workers = len(gpus)
     return ProcessPool(workers, gpus, models.loader)
+
+
+def check_workers(jobs: int, dask: str | None) -> None:
+    """Refuse a number of workers that does not fit, or two kinds of them.
+
+    Raises:
+        OptionError: It is so.
+    """
+    if jobs < 1:
+        raise OptionError(f"{jobs} does not fit", where="--jobs", remedy="It is at least 1.")
+    if dask is not None and jobs != 1:
+        raise OptionError(
+            "the cluster has workers of its own",
+            where="--dask",
+            remedy="Give either --dask or --jobs.",
+        )

@@ -89,9 +89,7 @@ class ProcessPool:
                         how = worker.how_it_ended()
                         if tries[number] < _TRIES:
                             waiting.append(number)
-                            listener.note(
-                                f"{tasks[number].name}: {how}; the scene is tried once more"
-                            )
+                            listener.note(f"{tasks[number].name}: {how}; it is tried once more")
                             continue
                         lost = failed_outcome(tasks[number], _lost(tasks[number], how), worker.age)
                         yield lost.replace(tries=tries[number], worker=worker.name)

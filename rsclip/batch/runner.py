@@ -10,10 +10,19 @@ from typing import Any, Literal
 
 from rsclip.adapters.fitted_for import read_header
 from rsclip.batch.batch_outputs import Extras
-from rsclip.batch.executors import choose_executor
+from rsclip.batch.executors import check_workers, choose_executor
 from rsclip.batch.manifest import TABLE, Manifest, read_manifest, write_table
 from rsclip.batch.scenes import Entry, find_scenes
-from rsclip.batch.tasks import Executor, Listener, Outcome, Report, Task, changed_settings
+from rsclip.batch.tasks import (
+    Executor,
+    Listener,
+    Outcome,
+    Report,
+    Task,
+    changed_settings,
+    plain_spec,
+    portable,
+)
 from rsclip.batch.worker import Models, find_finished_tasks
 from rsclip.config import HOW_OPTIONS, SegmentConfig, build_config
 from rsclip.errors import (
@@ -34,8 +43,8 @@ from rsclip.run.job import Job
 from rsclip.run.plan import ScenePlan, plan_scenes
 from rsclip.scene.aoi import check_aoi
 from rsclip.scene.source import stem_of
-from rsclip.words.legend import Legend, LegendSpec, class_file, load_legend
-from rsclip.words.prompts import load_templates, template_file
+from rsclip.words.legend import LegendSpec, class_file
+from rsclip.words.prompts import load_templates
 
 __all__ = ["plan_batch", "plan_tasks", "run_batch"]
 
@@ -164,14 +173,7 @@ def plan_batch(
     Raises:
         InputError: As `run_batch` does.
     """
-    if jobs < 1:
-        raise OptionError(f"{jobs} does not fit", where="--jobs", remedy="It is at least 1.")
-    if dask is not None and jobs != 1:
-        raise OptionError(
-            "the cluster has workers of its own",
-            where="--dask",
-            remedy="Give either --dask or --jobs.",
-        )
+    check_workers(jobs, dask)
     layer = changed_settings(config or SegmentConfig(resume=True))
     if stac_catalog:
         layer["stac"] = True
@@ -248,10 +250,10 @@ def _task(entry: Entry, classes: LegendSpec | None, layer: dict[str, Any]) -> Ta
         # Relative to the list's folder, as the scenes of a list are.
         spec = Path(entry.given.rpartition(", line ")[0]).absolute().parent / file
     try:
-        settings = _portable(changed_settings(build_config(layer, entry.settings)))
+        settings = portable(changed_settings(build_config(layer, entry.settings)))
     except OptionError as error:
         raise OptionError(error.what, where=entry.given, remedy=error.remedy) from error
-    return Task(entry.source, entry.folder, _plain_spec(spec), settings)
+    return Task(entry.source, entry.folder, plain_spec(spec), settings)
 
 
 def _failed_tasks(
@@ -280,13 +282,13 @@ def _failed_tasks(
         )
     for task in failed:
         refuse_code(task.settings, path, *layers)
-    spec = None if classes is None else _plain_spec(classes)
+    spec = None if classes is None else plain_spec(classes)
     return [
         Task(
             task.source,
             task.folder,
             task.classes if spec is None else spec,
-            _portable(changed_settings(build_config(_without_how_options(task.settings), *layers))),
+            portable(changed_settings(build_config(_without_how_options(task.settings), *layers))),
         )
         for task in failed
     ]
@@ -295,35 +297,6 @@ def _failed_tasks(
 def _without_how_options(settings: Mapping[str, Any]) -> dict[str, Any]:
     """Return settings without the ones that say how to treat existing outputs."""
     return {key: value for key, value in settings.items() if key not in HOW_OPTIONS}
-
-
-def _plain_spec(spec: LegendSpec) -> Any:
-    """Return classes as a task carries them, files by their full path."""
-    file = class_file(spec)
-    if file is not None:
-        return str(file.absolute())
-    if isinstance(spec, str):
-        return spec
-    legend = spec if isinstance(spec, Legend) else load_legend(spec, without_words=True)
-    return legend.to_dict()
-
-
-def _portable(settings: dict[str, Any]) -> dict[str, Any]:
-    """Return settings with files by their full path."""
-    full = dict(settings)
-    for name in ("model", "weights", "affinity", "adapter", "aoi"):
-        # An area of interest may also be a text, too long for the name of a file.
-        with contextlib.suppress(OSError, ValueError):
-            if name in full and (path := expand(full[name])).exists():
-                full[name] = str(path.absolute())
-    if ".py" in full.get("method", ""):
-        # Imported here because a batch of finished scenes loads no torch.
-        from rsclip.methods.plugins import full_name
-
-        full["method"] = full_name(full["method"])
-    if "templates" in full and (file := template_file(full["templates"])) is not None:
-        full["templates"] = str(file.absolute())
-    return full
 
 
 def _check(tasks: Sequence[Task], root: Path, models: Models) -> set[str]:

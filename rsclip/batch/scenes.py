@@ -16,7 +16,7 @@ from rsclip.outputs.rasters.scores import SCORES
 from rsclip.scene.raster_files import raster_files
 from rsclip.scene.source import is_there, is_virtual, place_within, stem_of
 
-__all__ = ["LIST_SUFFIXES", "Entry", "find_scenes", "refuse_twins"]
+__all__ = ["LIST_SUFFIXES", "Entry", "absolute_source", "find_scenes", "refuse_twins"]
 
 LIST_SUFFIXES = frozenset({".txt", ".csv"})
 
@@ -104,7 +104,7 @@ def _entries(given: str, output_dir: Path, recursive: bool) -> list[Entry]:
         return _of_pattern(given, output_dir)
     if not is_virtual(given) and not path.exists():
         raise InputError("no such file or folder", where=given, remedy="Check the path.")
-    return [Entry(_absolute(given), given=given)]
+    return [Entry(absolute_source(given), given=given)]
 
 
 def _is_pattern(given: str) -> bool:
@@ -152,7 +152,7 @@ def _of_pattern(given: str, output_dir: Path) -> list[Entry]:
 
 def _below(path: Path, root: Path, given: str) -> Entry:
     folder = path.parent.relative_to(root).as_posix()
-    return Entry(_absolute(str(path)), "" if folder == "." else folder, given=given)
+    return Entry(absolute_source(str(path)), "" if folder == "." else folder, given=given)
 
 
 def _is_own(path: Path, output_dir: Path, root: Path) -> bool:
@@ -287,8 +287,8 @@ def _settings(line: Mapping[str, str], given: str) -> dict[str, Any]:
     return settings
 
 
-def _absolute(given: str) -> str:
-    """Workers may have another working folder."""
+def absolute_source(given: str) -> str:
+    """Return a scene as a worker finds it, which may have another working folder."""
     path = expand(given)
     if is_virtual(given) and not path.exists():
         return place_within(given, Path.cwd())[0]

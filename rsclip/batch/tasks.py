@@ -1,15 +1,21 @@
 """The records of a batch: a task (one scene and all that its outputs depend on), its outcome."""
 
+import contextlib
 import dataclasses
 from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from rsclip.config import SegmentConfig, build_config
 from rsclip.errors import ExistsError, RsclipError
+from rsclip.files import expand
 from rsclip.scene.source import stem_of
-from rsclip.words.legend import Legend, LegendSpec
+from rsclip.words.legend import Legend, LegendSpec, class_file, load_legend
+from rsclip.words.prompts import template_file
+
+if TYPE_CHECKING:
+    from rsclip.run.bands import BandOrder
 
 __all__ = [
     "Executor",
@@ -20,6 +26,8 @@ __all__ = [
     "Status",
     "Task",
     "changed_settings",
+    "plain_spec",
+    "portable",
 ]
 
 Status = Literal["done", "skipped", "failed"]
@@ -36,6 +44,7 @@ class Task:
         settings: Options that differ from their defaults.
         hashes: SHA-256 of local files that this batch has read whole already, as
             `rsclip.run.same_run.input_identity` keeps them; no part of the manifest.
+        band: Only these rows of the scene, logged for the run that joins them.
     """
 
     source: str
@@ -43,11 +52,14 @@ class Task:
     classes: str | Mapping[str, Any]
     settings: Mapping[str, Any] = field(default_factory=dict)
     hashes: dict[str, str] = field(default_factory=dict, compare=False, repr=False)
+    band: "BandOrder | None" = None
 
     @property
     def name(self) -> str:
-        """Folder and stem, which identify the scene."""
+        """Folder and stem, which identify the scene, and which band of it."""
         stem = stem_of(self.source)
+        if self.band is not None:
+            stem += f", band {self.band.number + 1} of {self.band.count}"
         return f"{self.folder}/{stem}" if self.folder else stem
 
     def config(self) -> SegmentConfig:
@@ -206,3 +218,32 @@ def changed_settings(config: SegmentConfig) -> dict[str, Any]:
     """Return the settings that differ from their defaults, in plain values."""
     default = SegmentConfig().to_dict()
     return {key: value for key, value in config.to_dict().items() if value != default[key]}
+
+
+def plain_spec(spec: LegendSpec) -> Any:
+    """Return classes as a task carries them, files by their full path."""
+    file = class_file(spec)
+    if file is not None:
+        return str(file.absolute())
+    if isinstance(spec, str):
+        return spec
+    legend = spec if isinstance(spec, Legend) else load_legend(spec, without_words=True)
+    return legend.to_dict()
+
+
+def portable(settings: dict[str, Any]) -> dict[str, Any]:
+    """Return settings with files by their full path."""
+    full = dict(settings)
+    for name in ("model", "weights", "affinity", "adapter", "aoi"):
+        # An area of interest may also be a text, too long for the name of a file.
+        with contextlib.suppress(OSError, ValueError):
+            if name in full and (path := expand(full[name])).exists():
+                full[name] = str(path.absolute())
+    if ".py" in full.get("method", ""):
+        # Imported here because a batch of finished scenes loads no torch.
+        from rsclip.methods.plugins import full_name
+
+        full["method"] = full_name(full["method"])
+    if "templates" in full and (file := template_file(full["templates"])) is not None:
+        full["templates"] = str(file.absolute())
+    return full

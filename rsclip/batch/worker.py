@@ -20,6 +20,7 @@ from rsclip.errors import (
     is_memory_error,
     out_of_memory,
 )
+from rsclip.run.bands import run_band
 from rsclip.run.encoder import Model, ModelLoader, load_model
 from rsclip.run.pipeline import Progress
 from rsclip.run.provenance import utc_now
@@ -128,7 +129,7 @@ class Models:
 def run_scene(
     task: Task, root: str | Path, models: Models, progress: Progress | None = None, worker: str = ""
 ) -> Outcome:
-    """Segment the scene of a task; a failure becomes the outcome.
+    """Segment the scene of a task, or a band of it; a failure becomes the outcome.
 
     Args:
         task: The task.
@@ -145,18 +146,21 @@ def run_scene(
     config = task.config()
     classes = models.classes(task, config)
     notes = list(classes.warnings)
-    result: SegmentResult | Failure
+    result: SegmentResult | Failure | None = None
     with held_warnings() as said:
         try:
-            (result,) = segment_scenes(
-                [task.source],
-                classes,
-                task.output_dir(root),
-                config=config,
-                model_loader=models.load,
-                progress=progress,
-                hashes=task.hashes,
-            )
+            if task.band is not None:
+                run_band(task.source, classes, config, task.band, models.load, progress)
+            else:
+                (result,) = segment_scenes(
+                    [task.source],
+                    classes,
+                    task.output_dir(root),
+                    config=config,
+                    model_loader=models.load,
+                    progress=progress,
+                    hashes=task.hashes,
+                )
         except Exception as error:
             if models.broken is not None:
                 raise models.broken from None
@@ -164,6 +168,8 @@ def run_scene(
     notes += models.notes
     own = [text for text in said if text not in notes]
     seconds = time.monotonic() - began
+    if result is None:
+        return Outcome(task, "done", round(seconds, 3), utc_now(), worker)
     if isinstance(result, Failure) and isinstance(result.error, AreaError):
         missed = Problem(AreaError.__name__, "outside the area of interest")
         return Outcome(task, "skipped", round(seconds, 3), utc_now(), worker, problem=missed)

@@ -77,6 +77,7 @@ class Labeller:
         guidance: How similarities are upsampled and refined by the image; None for not at all.
         guide: The image, where there is guidance.
         evidence: Gives the evidence of classes in a window of pixels; None for none at all.
+        rows: First row of pixels to label, and the first one after them. Default: all.
     """
 
     def __init__(
@@ -96,6 +97,7 @@ class Labeller:
         guidance: Guidance | None = None,
         guide: Guide | None = None,
         evidence: Callable[[Window], ClassEvidence] | None = None,
+        rows: tuple[int, int] | None = None,
     ) -> None:
         self._shape = shape
         self._guidance, self._guide = guidance or Guidance(), guide
@@ -127,7 +129,12 @@ class Labeller:
             queries = sum(map(len, [*layout.words, *layout.negatives]))
             self._step, self._columns = self._guidance.block_shape(shape[1], queries)
         self._held: Rows | None = None
-        self._next_row = 0
+        self._next_row, self._stop = rows or (0, shape[0])
+
+    def cells_of(self, start: int, stop: int) -> tuple[int, int]:
+        """Return the first patch row that some rows of pixels need, and the first one after."""
+        first, last = max(start - self._halo, 0), min(stop + self._halo, self._shape[0]) - 1
+        return int(self._upsampler.low[first]), int(self._upsampler.high[last]) + 1
 
     def add(self, rows: Rows) -> Iterator[LabelStrip]:
         """Take the next patch rows and yield the pixel rows that they complete.
@@ -138,16 +145,19 @@ class Labeller:
         held = rows if self._held is None else _join(self._held, rows)
         stop = held.start + held.covered.shape[0]
         last = int(np.searchsorted(self._upsampler.high, stop))
-        if self._guidance and last < self._shape[0]:
+        if last < self._shape[0]:
+            last -= self._halo
+        last = max(min(last, self._stop), self._next_row)
+        if self._guidance and last < self._stop:
             # Whole strips only: each costs its halo.
-            ready = max(last - self._halo - self._next_row, 0)
-            last = self._next_row + ready // self._step * self._step
+            last -= (last - self._next_row) % self._step
         for start in range(self._next_row, last, self._step):
             yield self._strip(held, start, min(start + self._step, last))
         self._next_row = last
         # The next strip begins between the last patch row and the one to come.
         first = max(last - self._halo, 0)
         keep = int(self._upsampler.low[first]) - held.start if last < self._shape[0] else 0
+        keep = min(keep, held.covered.shape[0])
         self._held = Rows(
             held.start + keep, held.similarities[:, keep:].copy(), held.covered[keep:].copy()
         )

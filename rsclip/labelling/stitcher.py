@@ -28,15 +28,16 @@ class Stitcher:
         grid: The windows and the patch grid.
         queries: Number of channels Q.
         blend: "hann", "mean" or "gaussian" weights within a window.
+        first: Number of the row of windows to begin with.
     """
 
-    def __init__(self, grid: Grid, queries: int, blend: Blend) -> None:
+    def __init__(self, grid: Grid, queries: int, blend: Blend, first: int = 0) -> None:
         self._grid = grid
         self._window_weights = blend_weights(grid.window_cells, blend)
         open_shape = (grid.window_cells[0], grid.cells[1])
         self._sum = np.zeros((queries, *open_shape), np.float32)
         self._weight = np.zeros(open_shape, np.float32)
-        self._first_row = 0
+        self._first_row = grid.row_starts[first] // grid.patch
 
     def add(self, tile: Tile, similarities: FloatArray) -> None:
         """Add one window to the open rows.

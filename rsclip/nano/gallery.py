@@ -13,10 +13,10 @@ from pathlib import Path
 import numpy as np
 import rasterio
 
+from rsclip.batch.one_scene import segment
 from rsclip.nano.pictures import Bytes, fit, paint, row, save
 from rsclip.nano.real import SETS, RealImage, groups, images, parse_with_folder
 from rsclip.nano.real_scores import classes_of, evaluate_set, mean_iou, write_geotiff
-from rsclip.run.segment import segment
 from rsclip.study.metrics import class_scores
 from rsclip.words.legend import Legend, load_legend
 

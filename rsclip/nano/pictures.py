@@ -13,12 +13,12 @@ import numpy.typing as npt
 import rasterio
 from PIL import Image
 
+from rsclip.batch.one_scene import segment
 from rsclip.nano.data import held_out_seed
 from rsclip.nano.evaluate import write_scene
 from rsclip.nano.real import SETS, RealImage, find_folder, groups, images
 from rsclip.nano.real_scores import evaluate_set, mean_iou, words_of, write_geotiff
 from rsclip.nano.scenes import CLASSES, generate
-from rsclip.run.segment import segment
 from rsclip.words.legend import Legend, load_legend
 
 Bytes = npt.NDArray[np.uint8]

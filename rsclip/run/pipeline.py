@@ -9,13 +9,14 @@ import contextlib
 import itertools
 import math
 import time
-from collections.abc import Callable, Container, Iterator, Mapping, Sequence, Set
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 
 from rsclip.config import DEFAULT_LOGIT_SCALE, SegmentConfig
+from rsclip.labelling.bands import Band, cut_bands
 from rsclip.labelling.bilateral import Guide
 from rsclip.labelling.guidance import Guidance
 from rsclip.labelling.labeller import Labeller
@@ -24,15 +25,16 @@ from rsclip.labelling.windows import plan_grid
 from rsclip.outputs.rasters.cog import CogWriter
 from rsclip.outputs.rasters.mask import MaskWriter
 from rsclip.outputs.rasters.scores import SCORES
+from rsclip.run.batches import in_batches
 from rsclip.run.checkpoint import Checkpoint, State
 from rsclip.run.encoder import Encoder
 from rsclip.run.evidence_bands import BandEvidence
 from rsclip.run.memory_limit import room_for_block
-from rsclip.run.strip_writer import MASK, StripWriter
+from rsclip.run.strip_writer import MASK, Nowhere, StripWriter
 from rsclip.run.threads import Worker, prefetch
 from rsclip.scene.scene import Scene, gdal_env
 from rsclip.scene.stretch import Radiometry, fit
-from rsclip.types import BoolArray, Chip, FloatArray, Rows, Tile, Window
+from rsclip.types import BoolArray, Chip, FloatArray, Rows, Window
 from rsclip.words.class_scores import Layout
 from rsclip.words.legend import Legend
 from rsclip.words.prompts import Query
@@ -41,19 +43,13 @@ __all__ = ["Progress", "SceneRun"]
 
 Progress = Callable[[int, int], None]
 """Called with (windows done, windows in all)."""
+Parts = Callable[[Radiometry], Iterable[Checkpoint] | None]
+"""Has others work on the bands of a scene, and gives what is finished of each, in their order; None
+where nobody else does."""
 
 _QUEUE_DEPTH = 2
 # A label is interpolated between patch centres: from one patch beyond its own.
 _HALO_CELLS = 2
-_NO_IMAGES = np.empty(0, np.float32)
-
-
-@dataclass(frozen=True, slots=True)
-class _Batch:
-    tiles: list[Tile]
-    images: FloatArray
-    done: int  # windows read so far, the skipped ones included
-    clean: bool = True  # no window that was read waits for a later batch: a run can be taken up
 
 
 @dataclass(slots=True)
@@ -95,6 +91,7 @@ class SceneRun:
         legend: Classes.
         queries: The encoder's queries, in its order.
         config: Settings.
+        band: The rows to label. Default: all.
 
     Raises:
         OptionError: The window or stride does not fit the model's patch.
@@ -107,6 +104,7 @@ class SceneRun:
         legend: Legend,
         queries: Sequence[Query],
         config: SegmentConfig,
+        band: Band | None = None,
     ) -> None:
         self._scene = scene
         self._encoder = encoder
@@ -114,6 +112,7 @@ class SceneRun:
         self._queries = queries
         self._config = config
         self.grid = plan_grid(scene.working_shape, encoder, config)
+        self._band = band or Band.whole(self.grid, scene.shape[0])
         self.evidence = BandEvidence.of(scene, legend, config)
         self.radiometry: Radiometry | None = None
 
@@ -128,6 +127,7 @@ class SceneRun:
         progress: Progress | None = None,
         scores: Mapping[str, CogWriter] | None = None,
         checkpoint: Checkpoint | None = None,
+        parts: Parts | None = None,
     ) -> Counts:
         """Segment the scene into an open mask writer.
 
@@ -137,12 +137,45 @@ class SceneRun:
             scores: Writers of what is asked for besides: "confidence", "margin", "probabilities".
                 Labels are the same with and without them.
             checkpoint: Keeps finished rows for a later run, and says where this one goes on.
+            parts: Others that may do the work in bands.
 
         Raises:
             RunError: A read, the encoder or a write failed.
         """
-        (counts,) = self._run([{MASK: writer, **(scores or {})}], progress, checkpoint)
+        (counts,) = self._run([{MASK: writer, **(scores or {})}], progress, checkpoint, parts)
         return counts
+
+    def write_band(
+        self,
+        radiometry: Radiometry,
+        scores: Iterable[str],
+        checkpoint: Checkpoint,
+        progress: Progress | None = None,
+    ) -> None:
+        """Segment the band into a checkpoint's log.
+
+        Args:
+            radiometry: The scene's stretch.
+            scores: Names of the scores that are logged beside the labels.
+            checkpoint: Of the band alone; it may have begun before.
+            progress: Called with (windows done, windows in all).
+
+        Raises:
+            RunError: A read, the encoder or a write failed.
+        """
+        self.radiometry = radiometry
+        writers = dict.fromkeys((MASK, *scores), Nowhere())
+        with contextlib.ExitStack() as stack:
+            own = stack.enter_context(self._scene.reopen())
+            strips = StripWriter(own, writers, self._legend.nodata, checkpoint)
+            work = [_MaskWork(self._labeller(writers, own, stack), strips)]
+            self._windows(work, progress, checkpoint, last=True)
+
+    def cut(self, workers: int) -> list[Band]:
+        """Cut the scene into bands for so many workers."""
+        with contextlib.ExitStack() as stack:
+            labeller = self._labeller((), self._scene, stack)
+        return cut_bands(self.grid, self._scene.shape[0], labeller.cells_of, workers)
 
     def write_each(
         self, writers: Sequence[MaskWriter], progress: Progress | None = None
@@ -164,6 +197,7 @@ class SceneRun:
         outputs: Sequence[Mapping[str, CogWriter]],
         progress: Progress | None,
         checkpoint: Checkpoint | None,
+        parts: Parts | None = None,
     ) -> list[Counts]:
         began = time.perf_counter()
         self.radiometry = fit(self._scene, self._config.stretch)
@@ -177,7 +211,16 @@ class SceneRun:
                 )
                 for writers in outputs
             ]
-            encode_seconds, seen = self._windows(work, progress, checkpoint)
+            finished = None if parts is None else parts(self.radiometry)
+            if finished is None:
+                encode_seconds, seen = self._windows(work, progress, checkpoint)
+            else:
+                encode_seconds, seen = 0.0, 0
+                for part in finished:
+                    assert part.state is not None
+                    work[0].strips.restore(part.state, part)
+                    encode_seconds += float(part.state["encode_seconds"])
+                    seen += int(part.state["seen"])
         encoded = time.perf_counter()
         folded = [
             self._end(each.strips, writers) for each, writers in zip(work, outputs, strict=True)
@@ -185,13 +228,13 @@ class SceneRun:
         for writers in outputs:
             for each in writers.values():
                 each.finish()
-        finished = time.perf_counter()
+        ended = time.perf_counter()
         seconds = {
             "stretch": fitted - began,
             "windows": encoded - fitted,
             "of which encoder": encode_seconds,
-            "write": finished - encoded,
-            "total": finished - began,
+            "write": ended - encoded,
+            "total": ended - began,
         }
         total = len(self.grid)
         return [
@@ -225,11 +268,27 @@ class SceneRun:
         work: Sequence[_MaskWork],
         progress: Progress | None,
         checkpoint: Checkpoint | None,
+        *,
+        last: bool = False,
     ) -> tuple[float, int]:
-        """Run all windows into the masks; return the encoder's seconds and the windows it saw."""
-        grid = self.grid
-        stitcher = Stitcher(grid, self._encoder.queries, self._config.blend)
-        encode_seconds, seen, row, first = 0.0, 0, 0, 0
+        """Run the band's windows into the masks.
+
+        Args:
+            work: A mask for each way in which images are read.
+            progress: Called with (windows done, windows in all).
+            checkpoint: Of one mask.
+            last: Commit what is finished at the end too.
+
+        Returns:
+            The encoder's seconds, and how many of the band's own windows it saw.
+        """
+        grid, band = self.grid, self._band
+        columns = len(grid.col_starts)
+        row, stop = band.windows
+        begin, total = row * columns, (stop - row) * columns
+        own = range(band.own[0] * columns, band.own[1] * columns)
+        stitcher = Stitcher(grid, self._encoder.queries, self._config.blend, row)
+        encode_seconds, seen, first = 0.0, 0, begin
         if checkpoint is not None and checkpoint.state is not None:
             state = checkpoint.state
             ((labeller, strips),) = work
@@ -249,8 +308,16 @@ class SceneRun:
                 ((labeller, strips),) = work
                 checkpoint.commit({**item, **labeller.state(), **strips.state()})
 
+        def state_at(tile: int) -> State:
+            counts = {"row": row, "seen": seen, "tile": tile, "encode_seconds": encode_seconds}
+            plain = {name: np.asarray(count) for name, count in counts.items()}
+            return {**stitcher.state(), **plain}
+
         with Worker(finish, _QUEUE_DEPTH) as worker:
-            for batch in prefetch(self._batches(first), _QUEUE_DEPTH):
+            for batch in prefetch(
+                in_batches(self.chips(first), first, self._encoder.batch_size, columns),
+                _QUEUE_DEPTH,
+            ):
                 start = time.perf_counter()
                 similarities = self._encoder.similarities(batch.images) if batch.tiles else ()
                 encode_seconds += time.perf_counter() - start
@@ -259,15 +326,16 @@ class SceneRun:
                         worker.put(stitcher.take(grid.final_cell_rows(row)))
                         row += 1
                     stitcher.add(tile, one)
-                seen += len(batch.tiles)
+                seen += sum(tile.index in own for tile in batch.tiles)
                 if progress is not None:
-                    progress(batch.done, len(grid))
+                    progress(batch.done - begin, total)
                 if checkpoint is not None and batch.clean and checkpoint.claim():
-                    counts = {"row": row, "seen": seen, "tile": batch.done}
-                    plain = {name: np.asarray(count) for name, count in counts.items()}
-                    worker.put({**stitcher.state(), **plain})
-            for last in range(row, len(grid.row_starts)):
-                worker.put(stitcher.take(grid.final_cell_rows(last)))
+                    worker.put(state_at(batch.done))
+            while row < stop:
+                worker.put(stitcher.take(grid.final_cell_rows(row)))
+                row += 1
+            if last:
+                worker.put(state_at(begin + total))
         return encode_seconds, seen
 
     def _labeller(
@@ -294,6 +362,7 @@ class SceneRun:
             guidance=self._guidance,
             guide=self._guide(own),
             evidence=evidence,
+            rows=self._band.rows,
         )
 
     @property
@@ -339,38 +408,21 @@ class SceneRun:
         """Yield each tile's chip in row-major order; None for one that no label needs.
 
         Args:
-            first: Number of the tile to begin with.
+            first: Number of the tile to begin with; the last one is the band's.
         """
         assert self.radiometry is not None
         halo = self._halo
-        row, col = divmod(first, len(self.grid.col_starts))
+        columns = len(self.grid.col_starts)
+        row, col = divmod(first, columns)
+        stop = self._band.windows[1] * columns - row * columns
         with self._scene.reopen() as scene:
-            for tile in itertools.islice(self.grid.tiles(row), col, None):
+            for tile in itertools.islice(self.grid.tiles(row), col, stop):
                 if not scene.wanted(_around(tile.window, halo)):
                     yield None
                     continue
                 pixels, valid = scene.read(tile.window)
                 image = self.radiometry.apply(pixels, valid) if valid.any() else None
                 yield Chip(tile, image, valid) if image is not None else None
-
-    def _batches(self, first: int) -> Iterator[_Batch]:
-        """Yield batches of windows, always the same ones: `first` must be a clean one's `done`."""
-        size, columns = self._encoder.batch_size, len(self.grid.col_starts)
-        with gdal_env():
-            waiting: list[Chip] = []
-            done = first
-            for chip in self.chips(first):
-                done += 1
-                if chip is not None:
-                    waiting.append(chip)
-                if len(waiting) == size:
-                    yield _batch(waiting, done)
-                    waiting = []
-                elif done % columns == 0:
-                    # Nothing to encode, but to tell how far it is: there may be no data for long.
-                    yield _Batch([], _NO_IMAGES, done - len(waiting), clean=not waiting)
-            if waiting:
-                yield _batch(waiting, done)
 
 
 def _split(rows: Rows, count: int) -> Iterator[Rows]:
@@ -383,8 +435,3 @@ def _around(window: Window, halo: int) -> Window:
     return Window(
         window.row - halo, window.col - halo, window.height + 2 * halo, window.width + 2 * halo
     )
-
-
-def _batch(chips: Sequence[Chip], done: int) -> _Batch:
-    images = np.stack([chip.image for chip in chips]) if chips else _NO_IMAGES
-    return _Batch([chip.tile for chip in chips], images, done)

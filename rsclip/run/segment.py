@@ -1,22 +1,20 @@
-"""The library's front door: `segment` one scene, or many with one loaded model."""
+"""Scenes, one after the other, with one loaded model, into finished files."""
 
 import contextlib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Unpack
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from rsclip.adapters.fitted_for import adapter_layer
-from rsclip.config import POLYGON_OPTIONS, SegmentConfig, build_config
-from rsclip.errors import OptionError, ReadError, RsclipError, collect_warnings, out_of_memory, warn
-from rsclip.keywords import SegmentKeywords
-from rsclip.outputs.companions import open_scores, output_names, write_companions
+from rsclip.config import POLYGON_OPTIONS, SegmentConfig
+from rsclip.errors import ReadError, RsclipError, collect_warnings, out_of_memory, warn
+from rsclip.outputs.companions import kept_scores, open_scores, output_names, write_companions
 from rsclip.outputs.files.staging import Staging
 from rsclip.outputs.rasters.mask import MaskWriter
 from rsclip.outputs.records.record import provenance_tags, write_record
-from rsclip.run.arrays import Folder, SceneLike, as_file
+from rsclip.run.bands import BandedScene, BandWorkers
 from rsclip.run.checkpoint import Checkpoint
 from rsclip.run.encoder import Model, ModelLoader, ModelOnDemand, load_model
 from rsclip.run.job import Job
@@ -45,8 +43,6 @@ from rsclip.words.legend import Legend, LegendSpec
 if TYPE_CHECKING:
     import geopandas
     import PIL.Image
-    import torch
-    from affine import Affine
 
     from rsclip.model import Backbone
 
@@ -57,7 +53,6 @@ __all__ = [
     "find_finished",
     "load_model",
     "output_names",
-    "segment",
     "segment_scenes",
 ]
 
@@ -154,65 +149,6 @@ class Failure:
 _KEPT = "Finished rows are kept: --resume goes on from there."
 
 
-def segment(
-    scene: SceneLike,
-    classes: "LegendSpec | None" = None,
-    output_dir: str | Path | None = None,
-    *,
-    transform: "Affine | Sequence[float] | None" = None,
-    crs: Any = None,
-    model: "str | Path | Backbone | torch.nn.Module | None" = None,
-    config: SegmentConfig | None = None,
-    backbone: "Backbone | None" = None,
-    progress: Progress | None = None,
-    **options: Unpack[SegmentKeywords],
-) -> SegmentResult:
-    """Segment one scene by class words into a georeferenced mask.
-
-    Args:
-        scene: A file, URL or GDAL virtual path; an array (C, H, W) or (H, W), as rasterio reads
-            it, masked or not; an open rasterio dataset; or a `xarray.DataArray` with rioxarray's
-            metadata (`pip install 'rsclip[xarray]'`).
-        classes: Words ("building|house, road"), a class file, "set:NAME", or a `Legend`; None:
-            those of the `adapter`.
-        output_dir: Where `<stem>_mask.tif` and the other outputs go. Default: the working folder;
-            for a scene that Python holds, a temporary one that lasts as long as the result:
-            `result.mask()` has the labels.
-        transform: Of an array: pixel to CRS coordinates, an `Affine` or its six numbers.
-        crs: Of an array: its CRS, such as "EPSG:32633".
-        model: A name, a folder, a `Backbone` (`rsclip.load_model`) or an open_clip model.
-        config: Settings; `options` beat them.
-        backbone: A ready model, as with `model`.
-        progress: Called with (windows done, windows in all).
-        **options: Fields of `SegmentConfig`, such as overlap=0.25.
-
-    Raises:
-        InputError: Something is wrong before any pixel is read.
-        RunError: Something failed after; nothing is left under a final name.
-    """
-    named = {} if model is None else {"model": model}
-    if model is not None and not isinstance(model, str | Path):
-        from rsclip.model import as_backbone
-
-        named, backbone = {}, as_backbone(model)
-    settings = _merge(config, {**options, **named})
-    held = None
-    if not isinstance(scene, str | Path):
-        held = Folder()
-        scene = as_file(scene, held.path, transform=transform, crs=crs)
-        output_dir = output_dir or held.path / "out"
-    elif transform is not None or crs is not None:
-        raise OptionError(
-            "only an array takes transform and crs: a file has its own", where="transform, crs"
-        )
-    (result,) = segment_scenes(
-        [scene], classes, output_dir or ".", config=settings, backbone=backbone, progress=progress
-    )
-    if isinstance(result, Failure):
-        raise result.error
-    return replace(result, _kept=held)
-
-
 def segment_scenes(
     scenes: Sequence[str | Path],
     classes: "LegendSpec | ClassesRead | None",
@@ -224,6 +160,7 @@ def segment_scenes(
     progress: Progress | None = None,
     protect: Sequence[str | Path] = (),
     hashes: dict[str, str] | None = None,
+    workers: BandWorkers | None = None,
 ) -> Iterator[SegmentResult | Failure]:
     """Segment scenes one after the other with one loaded model.
 
@@ -237,6 +174,7 @@ def segment_scenes(
         model_loader: Builds the encoder in place of `load_model` (tests, benchmarks).
         protect: Further files that no output may replace, such as the class file.
         hashes: SHA-256 of files that are known, as `input_identity` takes them.
+        workers: Do each scene in bands, where it is large enough.
 
     Yields:
         A result, or the failure of one scene; the others still run.
@@ -253,7 +191,7 @@ def segment_scenes(
     for source in job.sources:
         result: SegmentResult | Failure
         try:
-            result = _segment_one(job, source, model, progress, hashes)
+            result = _segment_one(job, source, model, progress, hashes, workers)
         except RsclipError as error:
             if error is model.error:
                 raise
@@ -300,20 +238,13 @@ def find_finished(
     return None
 
 
-def _merge(config: SegmentConfig | None, options: Mapping[str, Any]) -> SegmentConfig:
-    if config is None:
-        return build_config(adapter_layer(options), options)
-    if not options:
-        return config
-    return build_config(config.to_dict(), adapter_layer(options), options)
-
-
 def _segment_one(
     job: Job,
     source: Source,
     lazy: ModelOnDemand,
     progress: Progress | None,
     hashes: dict[str, str] | None,
+    workers: BandWorkers | None,
 ) -> SegmentResult:
     folder, legend, config = job.folder, job.legend, job.settings
     with gdal_env(), contextlib.ExitStack() as stack:
@@ -352,11 +283,20 @@ def _segment_one(
                 former=None if again else former_outputs(folder, names),
             )
         )
-        checkpoint = Checkpoint(
-            staging.work, fingerprint(names, identity, config, model), resume=config.resume
-        )
+        same = fingerprint(names, identity, config, model)
+        banded = None
+        if workers is not None:
+            banded = BandedScene(
+                run, scene.source, model, staging.work, same, kept_scores(names), workers,
+                resume=config.resume, progress=progress,
+            )  # fmt: skip
+        in_bands = banded is not None and banded.committed
+        checkpoint = Checkpoint(staging.work, same, resume=config.resume)
         stack.callback(checkpoint.close)
-        if checkpoint.discarded:
+        if checkpoint.state is not None:
+            # Begun by one process, which goes on.
+            banded = None
+        elif checkpoint.discarded and not in_bands:
             warn(
                 f"{scene.source}: begun with another input, other settings or batches: starts over"
             )
@@ -368,9 +308,11 @@ def _segment_one(
         grid = scene.shape, scene.crs, scene.transform
         writer = stack.enter_context(MaskWriter(staging.path("mask"), *grid, legend, tags))
         scores = open_scores(stack, staging, names, scene, legend, tags)
-        with _keeping(staging, checkpoint):
-            counts = run.write(writer, progress, scores, checkpoint)
+        with _keeping(staging, checkpoint, banded):
+            counts = run.write(writer, progress, scores, checkpoint, banded)
             record.update(describe_outcome(run, counts, legend))
+            if banded is not None and len(banded.bands) > 1:
+                record["bands"] = len(banded.bands)
             assert run.radiometry is not None
             _warn_of_pixels(scene.source, record)
             record["warnings"] = _all_warnings(job, model, said)
@@ -412,12 +354,14 @@ def _all_warnings(job: Job, model: Model, said: Sequence[str]) -> list[str]:
 
 
 @contextlib.contextmanager
-def _keeping(staging: Staging, checkpoint: Checkpoint) -> Iterator[None]:
+def _keeping(
+    staging: Staging, checkpoint: Checkpoint, banded: BandedScene | None
+) -> Iterator[None]:
     """Keep finished rows for --resume, whatever stops the work."""
     try:
         yield
     except BaseException as error:
-        if checkpoint.committed:
+        if checkpoint.committed or (banded is not None and banded.committed):
             staging.keep_work()
             if isinstance(error, RsclipError):
                 error.remedy = " ".join(filter(None, [error.remedy, _KEPT]))

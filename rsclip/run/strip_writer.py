@@ -12,7 +12,7 @@ from rsclip.run.checkpoint import Checkpoint, State
 from rsclip.scene.scene import Scene
 from rsclip.types import Window
 
-__all__ = ["MASK", "RowWriter", "StripWriter"]
+__all__ = ["MASK", "Nowhere", "RowWriter", "StripWriter"]
 
 MASK = "mask"
 
@@ -31,6 +31,17 @@ class RowWriter(Protocol):
 
     def reread(self) -> Iterator[tuple[int, np.ndarray]]:
         """Yield what was written, when all rows are: number of the first row, (C, n, W)."""
+
+
+class Nowhere:
+    """Takes rows that a checkpoint's log alone keeps."""
+
+    def write(self, row: int, pixels: np.ndarray) -> None:
+        """Do nothing."""
+
+    def reread(self) -> Iterator[tuple[int, np.ndarray]]:
+        """Raise: nothing is kept."""
+        raise NotImplementedError
 
 
 class StripWriter:
@@ -86,11 +97,11 @@ class StripWriter:
         }
 
     def restore(self, state: State, checkpoint: Checkpoint) -> None:
-        """Go on from a state: the rows before it are written again."""
-        self.pixels = state["pixels"]
-        self._m2 = state["m2"]
-        self._confidence = state["confidence"]
-        self._scored = bool(state["scored"])
+        """Go on after what a checkpoint holds: its rows are written again, its counts added."""
+        self.pixels += state["pixels"]
+        self._m2 += state["m2"]
+        self._confidence += state["confidence"]
+        self._scored |= bool(state["scored"])
         for place in state["unreadable"].reshape(-1, 4).tolist():
             self._scene.unreadable.add(Window(*place))
         for name, row, pixels in checkpoint.replay():

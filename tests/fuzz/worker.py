@@ -136,7 +136,7 @@ Plan = tuple[Callable[[random.Random], Case], Callable[[Path, Path], object]]
 
 def plan_scenes(folder: Path) -> Plan:
     """Headers of GeoTIFFs, segmented."""
-    from rsclip.run.segment import segment
+    from rsclip.batch.one_scene import segment
     from rsclip.scene.scene import Scene
     from rsclip.types import Window
 

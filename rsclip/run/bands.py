@@ -1,0 +1,301 @@
+"""One scene in bands that several workers do, each into a log in the run's hidden folder.
+
+The run itself joins them: it writes the logged rows as if they were its own. Bands that are
+finished are not done again by --resume, nor are the finished rows of one that was begun.
+"""
+
+import contextlib
+import json
+import shutil
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from dataclasses import astuple, dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from filelock import FileLock, Timeout
+
+from rsclip.config import SegmentConfig
+from rsclip.errors import OutputError, RunError, warn
+from rsclip.files import new_file
+from rsclip.labelling.bands import Band
+from rsclip.outputs.files.disk import write_error
+from rsclip.run.checkpoint import Checkpoint, windows_done
+from rsclip.run.encoder import Model, ModelLoader, load_for_job
+from rsclip.run.job import Job
+from rsclip.run.pipeline import Progress, SceneRun
+from rsclip.run.scenes_and_classes import ClassesRead
+from rsclip.run.working_pixel_size import apply_defaults
+from rsclip.scene.scene import gdal_env
+from rsclip.scene.stretch import Radiometry
+
+__all__ = ["BandOrder", "BandWorkers", "BandedScene", "run_band"]
+
+_FOLDER = "bands"
+_LAYOUT = "layout.json"
+# How long a worker that was given up may take to let go of its band.
+_LOCK_SECONDS = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class BandOrder:
+    """What a worker must know of a band, besides scene, classes and settings.
+
+    Attributes:
+        number: Of the band, from 0.
+        count: Of all bands.
+        band: Its rows.
+        windows: How many it runs.
+        folder: Where it logs its rows.
+        radiometry: The scene's stretch.
+        scores: Names of the scores that are logged beside the labels.
+        fingerprint: Of the band, as `Checkpoint` takes it.
+    """
+
+    number: int
+    count: int
+    band: Band
+    windows: int
+    folder: str
+    radiometry: Radiometry
+    scores: tuple[str, ...]
+    fingerprint: Mapping[str, Any]
+
+    @property
+    def done(self) -> int:
+        """How many windows need not be run again."""
+        begin: int = self.fingerprint["band"]["begin"]
+        return max(windows_done(Path(self.folder), self.fingerprint) - begin, 0)
+
+
+class BandWorkers(Protocol):
+    """Who works on the bands of a scene.
+
+    Attributes:
+        remote: They are elsewhere: even one band is theirs.
+    """
+
+    remote: bool
+
+    @property
+    def workers(self) -> int:
+        """How many bands are worked on at a time."""
+
+    def __call__(
+        self,
+        source: str,
+        orders: Sequence[BandOrder],
+        model: Model,
+        progress: Callable[[int, int], None],
+    ) -> Generator[int, None, None]:
+        """Yield each band's number as it is finished.
+
+        Args:
+            source: The scene.
+            orders: Its bands that are left to do.
+            model: Of this process.
+            progress: Called with a band's number and how many of its windows are done.
+
+        Raises:
+            RsclipError: A band failed, or was lost too often.
+        """
+
+
+class BandedScene:
+    """The bands of a scene, cut, given out and collected.
+
+    Args:
+        run: The scene.
+        source: Its name.
+        model: Its model.
+        work: Folder for partial work.
+        fingerprint: As `Checkpoint` takes it, of the whole scene.
+        scores: Names of the scores that are wanted beside the labels.
+        workers: Who does it.
+        resume: Go on from what an earlier run has left.
+        progress: Called with (windows done, windows in all).
+
+    Attributes:
+        bands: Of the scene, as far as they are known.
+    """
+
+    def __init__(
+        self,
+        run: SceneRun,
+        source: str,
+        model: Model,
+        work: Path,
+        fingerprint: Mapping[str, Any],
+        scores: Sequence[str],
+        workers: BandWorkers,
+        *,
+        resume: bool,
+        progress: Progress | None = None,
+    ) -> None:
+        self._run, self._source, self._model, self._scores = run, source, model, tuple(scores)
+        self._workers, self._progress = workers, progress
+        self._folder = work / _FOLDER
+        self._fingerprint = dict(fingerprint)
+        self._resume = resume
+        self.bands: list[Band] = []
+
+    @property
+    def committed(self) -> bool:
+        """There is something that a later run can go on from."""
+        return any(self._folder.glob("*/state.npz"))
+
+    def __call__(self, radiometry: Radiometry) -> Iterator[Checkpoint] | None:
+        """Have all bands done; yield what each has logged, in their order.
+
+        Returns:
+            None where the run is to do the scene by itself: it is one band.
+
+        Raises:
+            RunError: A band failed.
+        """
+        self.bands = self._layout(radiometry)
+        if len(self.bands) == 1 and not self._workers.remote:
+            return None
+        return self._parts(radiometry)
+
+    def _parts(self, radiometry: Radiometry) -> Iterator[Checkpoint]:
+        orders = [self._order(number, radiometry) for number in range(len(self.bands))]
+        done = {order.number: order.done for order in orders}
+        total = sum(order.windows for order in orders)
+        left = [order for order in orders if done[order.number] < order.windows]
+        finished = set(done) - {order.number for order in left}
+
+        def tell(number: int, windows: int) -> None:
+            done[number] = max(done[number], windows)
+            if self._progress is not None:
+                self._progress(sum(done.values()), total)
+
+        following = iter(orders)
+        order = next(following, None)
+        with contextlib.closing(self._workers(self._source, left, self._model, tell)) as running:
+            while order is not None:
+                if order.number in finished:
+                    yield self._finished(order)
+                    order = next(following, None)
+                    continue
+                number = next(running, None)
+                if number is None:
+                    raise RunError(
+                        f"{len(orders) - len(finished)} of its {len(orders)} bands are left to do",
+                        where=self._source,
+                        remedy="Run the same with --resume.",
+                    )
+                finished.add(number)
+                tell(number, orders[number].windows)
+
+    def _layout(self, radiometry: Radiometry) -> list[Band]:
+        """Return the bands: those of the run that is resumed, or new ones."""
+        path = self._folder / _LAYOUT
+        facts = self._fingerprint | {"radiometry": astuple(radiometry)}
+        key = json.dumps(facts, default=str, sort_keys=True)
+        if self._resume:
+            with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+                kept = json.loads(path.read_text(encoding="utf-8"))
+                if kept["of"] == key:
+                    return [Band(*(tuple(span) for span in spans)) for spans in kept["bands"]]
+            if self.committed:
+                warn(
+                    f"{self._source}: begun with another input, other settings or batches: starts "
+                    "over"
+                )
+        shutil.rmtree(self._folder, ignore_errors=True)
+        bands = self._run.cut(self._workers.workers)
+        if len(bands) == 1 and not self._workers.remote:
+            return bands
+        text = json.dumps({"of": key, "bands": [astuple(band) for band in bands]})
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            with new_file(path) as draft:
+                draft.write_text(text, encoding="utf-8")
+        except OSError as error:
+            raise write_error(error, path) from error
+        return bands
+
+    def _order(self, number: int, radiometry: Radiometry) -> BandOrder:
+        band, columns = self.bands[number], len(self._run.grid.col_starts)
+        first, stop = band.windows
+        # A band is known by its rows; where it begins tells how far its windows are.
+        place = {"rows": list(band.rows), "begin": first * columns}
+        return BandOrder(
+            number,
+            len(self.bands),
+            band,
+            (stop - first) * columns,
+            str((self._folder / f"{number:04}").absolute()),
+            radiometry,
+            self._scores,
+            self._fingerprint | {"band": place},
+        )
+
+    def _finished(self, order: BandOrder) -> Checkpoint:
+        part = Checkpoint(Path(order.folder), order.fingerprint, resume=True)
+        if part.state is None or order.done < order.windows:
+            raise RunError(
+                f"rows {order.band.rows[0]} to {order.band.rows[1]} were finished, but cannot be "
+                "read back",
+                where=order.folder,
+                remedy="Workers must see the output folder under the same path.",
+            )
+        return part
+
+
+def run_band(
+    source: str,
+    classes: ClassesRead,
+    config: SegmentConfig,
+    order: BandOrder,
+    load: ModelLoader,
+    progress: Progress | None = None,
+) -> None:
+    """Do one band, in a worker.
+
+    Args:
+        source: The scene.
+        classes: Classes.
+        config: Settings, as the user gave them.
+        order: The band.
+        load: Builds the encoder.
+        progress: Called with (windows done, windows in all).
+
+    Raises:
+        InputError: The worker cannot open the scene or load the model.
+        RunError: A read, the encoder or a write failed.
+    """
+    folder = Path(order.folder)
+    job = Job.prepare([source], classes, folder.parent, config)
+    (found,) = job.sources
+    with gdal_env(), contextlib.ExitStack() as stack:
+        scene = stack.enter_context(found.open())
+        model = load_for_job(job, None, load)
+        settings = apply_defaults(scene, job.settings, model.defaults)
+        run = SceneRun(scene, model.encoder, job.legend, model.queries, settings, order.band)
+        stack.enter_context(_lock(folder))
+        checkpoint = Checkpoint(folder, order.fingerprint, resume=True)
+        stack.callback(checkpoint.close)
+        run.write_band(order.radiometry, order.scores, checkpoint, progress)
+
+
+@contextlib.contextmanager
+def _lock(folder: Path) -> Iterator[None]:
+    """Keep a band from a worker that was given up but still works on it."""
+    try:
+        # The folder that holds all bands must be the one of the run.
+        folder.mkdir(exist_ok=True)
+        lock = FileLock(folder / "lock", timeout=_LOCK_SECONDS)
+        lock.acquire()
+    except Timeout:
+        raise OutputError(
+            "another worker still writes this band",
+            where=folder,
+            remedy="Wait for it, and run the same with --resume.",
+        ) from None
+    except OSError as error:
+        raise write_error(error, folder) from error
+    try:
+        yield
+    finally:
+        lock.release()
