@@ -20,7 +20,7 @@ COMMANDS = {
     "performance": 1,
     "accuracy": 10,
     "adapt": 10,
-    "batch": 5,
+    "batch": 7,
     "classes": 6,
     "diagnose": 1,
     "first_map": 3,
