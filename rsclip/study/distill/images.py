@@ -114,12 +114,9 @@ def hold_out(images: Sequence[Image], labelled: set[Path]) -> tuple[list[Image],
         InputError: None is left to learn from.
     """
     every = round(1 / HELD_OUT)
-    held = [
-        each
-        for number, each in enumerate(images)
-        if (each.path in labelled if labelled else number % every == min(every, len(images)) - 1)
-    ]
-    rest = [each for each in images if each not in held]
+    last = min(every, len(images)) - 1
+    held = labelled or {each.path for each in images[last::every]}
+    rest = [each for each in images if each.path not in held]
     if not rest:
         raise InputError(
             f"none of {len(images)} images is left to learn from: the report needs some that the "
@@ -128,7 +125,7 @@ def hold_out(images: Sequence[Image], labelled: set[Path]) -> tuple[list[Image],
             remedy="Add images"
             + (" without labels." if labelled else ", or cut a large one into pieces."),
         )
-    return rest, held
+    return rest, [each for each in images if each.path in held]
 
 
 def draw_batches(

@@ -112,6 +112,7 @@ def mean_ious(
         student: Folder of the student.
     """
     asked = Asked(pairs, Scoring.read(boundary=None))
+    teacher = teacher.replace(overwrite=False, resume=False)
     each = {"teacher": teacher, "student": teacher.replace(model=str(student), weights=None)}
     return {
         who: float(run_trials(asked, classes, Axes(), config)[0].scores.overall["miou"])

@@ -161,7 +161,7 @@ def distill(
         done = Distilled(
             folder, files.name, blocks, backbone.depth, len(learned), len(held), len(windows),
             agreement(model, small, read.legend, windows),
-            mean_ious(pairs, classes or _DEFAULT_CLASSES, settings, staging.path("weights").parent)
+            mean_ious(pairs, read.legend, settings, staging.path("weights").parent)
             if pairs else {},
             relative_time(whole, small, windows),
             {"teacher": _megabytes(backbone), "student": _megabytes(student)},

@@ -7,16 +7,15 @@ of the loss is 0. By option, interactive contrastive learning: a patch of the st
 nearest to that word of the teacher which the teacher's patch is nearest to.
 """
 
-import itertools
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 (torch's own name)
 
 from rsclip.errors import InputError, WriteError, first_line, warn
@@ -95,7 +94,7 @@ def train(
     student: Backbone,
     teacher: Backbone,
     lesson: Lesson,
-    batches: Callable[[range], Iterator[FloatArray]],
+    batches: Callable[[range], Iterable[FloatArray]],
     settings: Settings,
     checkpoint: Path,
     identity: str,
@@ -122,59 +121,84 @@ def train(
     Raises:
         InputError: The checkpoint is damaged.
         ReadError: Pixels cannot be read.
+        WriteError: The checkpoint cannot be written.
     """
-    visual = student.model.visual
-    log_scale = torch.nn.Parameter(torch.tensor(-math.log(_TEMPERATURE), device=student.device))
-    plain = [each for each in visual.parameters() if each.ndim < 2]
-    groups: list[dict[str, Any]] = [
-        {"params": [each for each in visual.parameters() if each.ndim >= 2]},
-        {"params": [*plain, log_scale], "weight_decay": 0.0},
-    ]
-    optimizer = torch.optim.AdamW(
-        groups,
-        lr=settings.rate, betas=(0.9, 0.98), weight_decay=_WEIGHT_DECAY,
-    )  # fmt: skip
-    begin, losses, mean = 0, [], 0.0
+    run = _Training(student, teacher, lesson, settings)
     if resume and checkpoint.exists():
         state = _read(checkpoint)
-        if state["identity"] == identity:
-            visual.load_state_dict(state["visual"])
-            optimizer.load_state_dict(state["optimizer"])
-            log_scale.data.copy_(state["log_scale"])
-            begin, losses, mean = state["step"], state["losses"], state["mean"]
+        if state.pop("identity") == identity:
+            run.restore(state)
         else:
             warn("the unfinished run was another one (images, teacher or options): it starts over")
-    part = max(settings.steps // _NOTES, 1)
     saved = time.monotonic()
-    for step, pixels in zip(
-        itertools.count(begin), batches(range(begin, settings.steps)), strict=False
-    ):
-        images = teacher.normalise(torch.from_numpy(pixels).to(teacher.device))
-        with torch.no_grad():
-            wanted = lesson.features(teacher, images)
-        loss = lesson.loss(lesson.features(student, images), wanted, settings.icl, log_scale)
-        optimizer.zero_grad()
-        torch.autograd.backward(loss)
-        torch.nn.utils.clip_grad_norm_(visual.parameters(), _CLIP)
-        for group in optimizer.param_groups:
-            group["lr"] = settings.rate * _share_of_rate(step, settings.steps)
-        optimizer.step()
-        mean += float(loss.detach()) / part
-        done = step + 1
-        if done % part == 0:
-            losses.append(round(mean, 5))
-            mean = 0.0
+    for pixels in batches(range(run.done, settings.steps)):
+        run.step(torch.from_numpy(pixels).to(teacher.device))
         if time.monotonic() - saved > _SAVE_SECONDS:
-            state = {
-                "identity": identity, "step": done, "losses": losses, "mean": mean,
-                "visual": visual.state_dict(), "optimizer": optimizer.state_dict(),
-                "log_scale": log_scale.data,
-            }  # fmt: skip
-            _write(checkpoint, state)
+            _write(checkpoint, {"identity": identity, **run.state()})
             saved = time.monotonic()
         if progress is not None:
-            progress(done, settings.steps)
-    return losses
+            progress(run.done, settings.steps)
+    return run.losses
+
+
+class _Training:
+    """A student on its way: `done` steps, and the mean `losses` of the parts behind it."""
+
+    def __init__(
+        self, student: Backbone, teacher: Backbone, lesson: Lesson, settings: Settings
+    ) -> None:
+        self.done, self.losses = 0, list[float]()
+        self._mean = 0.0
+        self._student, self._teacher = student, teacher
+        self._lesson, self._settings = lesson, settings
+        self._part = max(settings.steps // _NOTES, 1)
+        self._visual: nn.Module = student.model.visual
+        self._log_scale = nn.Parameter(torch.tensor(-math.log(_TEMPERATURE), device=student.device))
+        of_kind: dict[bool, list[nn.Parameter]] = {True: [], False: [self._log_scale]}
+        for each in self._visual.parameters():
+            of_kind[each.ndim >= 2].append(each)
+        groups: list[dict[str, Any]] = [
+            {"params": of_kind[True]},
+            {"params": of_kind[False], "weight_decay": 0.0},
+        ]
+        self._optimizer = torch.optim.AdamW(
+            groups, lr=settings.rate, betas=(0.9, 0.98), weight_decay=_WEIGHT_DECAY
+        )
+
+    def step(self, images: Tensor) -> None:
+        """Learn from images (B, 3, h, w) in 0..1."""
+        images = self._teacher.normalise(images)
+        with torch.no_grad():
+            wanted = self._lesson.features(self._teacher, images)
+        found = self._lesson.features(self._student, images)
+        loss = self._lesson.loss(found, wanted, self._settings.icl, self._log_scale)
+        self._optimizer.zero_grad()
+        torch.autograd.backward(loss)
+        nn.utils.clip_grad_norm_(self._visual.parameters(), _CLIP)
+        share = _share_of_rate(self.done, self._settings.steps)
+        for group in self._optimizer.param_groups:
+            group["lr"] = self._settings.rate * share
+        self._optimizer.step()
+        self.done += 1
+        self._mean += float(loss.detach()) / self._part
+        if self.done % self._part == 0:
+            self.losses.append(round(self._mean, 5))
+            self._mean = 0.0
+
+    def state(self) -> dict[str, Any]:
+        """Return all that a run needs to go on."""
+        return {
+            "done": self.done, "losses": self.losses, "mean": self._mean,
+            "log_scale": self._log_scale.data, "visual": self._visual.state_dict(),
+            "optimizer": self._optimizer.state_dict(),
+        }  # fmt: skip
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Go on from a state."""
+        self.done, self.losses, self._mean = state["done"], state["losses"], state["mean"]
+        self._log_scale.data.copy_(state["log_scale"])
+        self._visual.load_state_dict(state["visual"])
+        self._optimizer.load_state_dict(state["optimizer"])
 
 
 def _share_of_rate(step: int, steps: int) -> float:
