@@ -3,6 +3,7 @@
 Nothing here reaches for the network.
 """
 
+import json
 import os
 import re
 import shlex
@@ -67,6 +68,8 @@ def origin_of(name: ModelName) -> Origin:
     """
     if name.kind == "hub":
         return Origin(name.repository, WEIGHTS_NAMES, licence="see the repository")
+    if name.kind == "folder":
+        return _of_folder(name.path)
     if name.checkpoint is not None:
         known = name.checkpoint
         files = (known.file,) if known.file else ()
@@ -96,6 +99,15 @@ def origin_of(name: ModelName) -> Origin:
         return Origin(licence=licence, source=source)
     named = (str(Path(file).with_suffix(".safetensors")), file) if file else WEIGHTS_NAMES
     return Origin(repository, tuple(dict.fromkeys(named)), licence=licence, source=source)
+
+
+def _of_folder(folder: Path) -> Origin:
+    """Return what a folder's config says of its licence and source, where it says both."""
+    try:
+        content = json.loads((folder / CONFIG_NAME).read_text(encoding="utf-8"))
+        return Origin(licence=str(content["licence"]), source=str(content["source"]))
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        return Origin()
 
 
 def pretrained(arch: str, tag: str) -> Mapping[str, Any]:

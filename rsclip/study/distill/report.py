@@ -120,12 +120,12 @@ def mean_ious(
     }
 
 
-def card(done: Distilled, about: Mapping[str, Any], record: Mapping[str, Any]) -> str:
+def card(done: Distilled, licence: str, record: Mapping[str, Any]) -> str:
     """Return the README.md that lies beside the weights.
 
     Args:
         done: The student.
-        about: What is known of the teacher (`rsclip.model.weights.catalog.describe_model`).
+        licence: Of the teacher's weights, "" if unknown.
         record: What it learned from.
     """
     heads, rows = done.table()
@@ -137,7 +137,7 @@ its {done.teacher_blocks} image blocks, its text tower unchanged. \
 `rsclip segment --model FOLDER` takes it.
 
 - teacher: {done.teacher}, SHA-256 of the weights {record["teacher_sha256"]}
-- licence of the teacher's weights: {about.get("licence") or "not stated"}; it may bind the student
+- licence of the teacher's weights: {licence or "not stated"}; it may bind the student
 - images: {done.images} rasters below {record["images"]}
 - method: {record["method"]}
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Unpack
 
 from rsclip.config import DISTILL_OPTIONS, SegmentConfig, build_config
-from rsclip.errors import InputError, OptionError
+from rsclip.errors import InputError, ModelError, OptionError
 from rsclip.files import expand
 from rsclip.keywords import DistillKeywords
 from rsclip.methods import parse_options
@@ -102,6 +102,13 @@ def distill(
     paths = find_images(images)
     pairs = [] if labels is None else _pairs(paths, images, labels)
     files = find_model(settings.model, settings.weights)
+    if files.architecture.blip is not None:
+        raise ModelError(
+            "a BLIP cannot be a teacher: students have the form of a CLIP",
+            where=files.name,
+            remedy="Choose a CLIP, such as ViT-B-16/openai.",
+        )
+    licence = describe_model(settings.model, settings.weights)["licence"]
     names = dict(_NAMES)
     if files.vocabulary is not None:
         names = {"vocabulary": "vocabulary.json", **names}
@@ -154,7 +161,7 @@ def distill(
             student, whole.text_features, method=lesson.method, options=lesson.options,
             device=settings.device,
         )  # fmt: skip
-        write_record(staging.path("config"), student_config(files, len(blocks)))
+        write_record(staging.path("config"), student_config(files, len(blocks), licence))
         if files.vocabulary is not None:
             write_record(staging.path("vocabulary"), files.vocabulary)
         write_weights(student, files, staging.path("weights"))
@@ -167,9 +174,8 @@ def distill(
             {"teacher": _megabytes(backbone), "student": _megabytes(student)},
             losses,
         )  # fmt: skip
-        about = describe_model(settings.model, settings.weights)
         write_record(staging.path("report"), {**done.to_dict(), **record})
-        staging.path("card").write_text(card(done, about, record), encoding="utf-8")
+        staging.path("card").write_text(card(done, licence, record), encoding="utf-8")
         staging.publish()
     return done
 

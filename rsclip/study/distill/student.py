@@ -66,8 +66,8 @@ def build_student(teacher: Backbone, blocks: list[int], name: str) -> Backbone:
     return student
 
 
-def student_config(files: ModelFiles, layers: int) -> dict[str, Any]:
-    """Return the content of the student's open_clip_config.json."""
+def student_config(files: ModelFiles, layers: int, licence: str) -> dict[str, Any]:
+    """Return the content of the student's open_clip_config.json; the licence is the teacher's."""
     config = copy.deepcopy(dict(files.architecture.config))
     config["vision_cfg"]["layers"] = layers
     defaults = files.architecture.defaults
@@ -75,6 +75,8 @@ def student_config(files: ModelFiles, layers: int) -> dict[str, Any]:
     return {
         "model_cfg": config,
         "preprocess_cfg": dict(files.architecture.preprocess),
+        "licence": licence,
+        "source": f"distilled from {files.name} by rsclip",
         **{key: value for key, value in own.items() if value is not None},
     }
 

@@ -1,6 +1,7 @@
 """`rsclip distill`: a smaller model that sees as a large one does."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from click.testing import CliRunner
 import rsclip
 import rsclip.errors
 from rsclip.errors import ExistsError, InputError, ModelError, OptionError
+from rsclip.model.weights.catalog import describe_model
 from rsclip.study.distill import training
 from rsclip.study.distill.images import draw_batches, find_images, hold_out, open_images
 from rsclip.study.distill.student import kept_blocks
@@ -56,6 +58,7 @@ def test_a_student_runs_like_any_model(tiny_model, images, tmp_path):
     teacher, small = rsclip.load_model(tiny_model), rsclip.load_model(student)
     assert torch.equal(teacher.text_features([["a lake"]]), small.text_features([["a lake"]]))
     assert small.depth == 1
+    assert describe_model(str(student))["source"] == f"distilled from {tiny_model} by rsclip"
     assert (small.mean, small.std) == (teacher.mean, teacher.std)
 
 
@@ -246,6 +249,10 @@ class TestRefused:
 
     def test_a_teacher_that_reads_no_words(self, images, tmp_path):
         self.refused(ModelError, "reads no words", "dino-vits8", images, tmp_path / "student")
+
+    def test_a_teacher_without_the_form_of_a_clip(self, images, tmp_path):
+        blip = Path(__file__).parents[2] / "data/blip"
+        self.refused(ModelError, "a BLIP cannot", blip, images, tmp_path / "student")
 
     def test_a_student_that_exists(self, tiny_model, images, tmp_path):
         student = tmp_path / "student"
