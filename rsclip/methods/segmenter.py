@@ -69,7 +69,7 @@ class Segmenter:
         adapter: Changes the similarities that `method` gives, not those of `others`.
         second: A second ViT for methods that take an affinity; the similarities then lie on its
             grid.
-        engine: What computes the features: PyTorch, or ONNX Runtime on a CPU in fp32.
+        engine: What computes the features: PyTorch, or ONNX Runtime on a CPU, in fp32 or int8.
 
     Attributes:
         backbone: As given.
@@ -103,7 +103,7 @@ class Segmenter:
             _check_affinity([each.method for each in self._readings], second, backbone)
         self.device = place(backbone, device, precision)
         self._second = None if second is None else second.to(self.device)
-        self.engine = None if engine == "torch" else self._export_to(backbone, precision)
+        self.engine = None if engine == "torch" else self._export_to(backbone, precision, engine)
         self._adapter = None if adapter is None else adapter.to(self.device)
         self._precision = precision
         self.backbone = backbone
@@ -111,21 +111,22 @@ class Segmenter:
         self._memory_limit: int | None = None
         self.text_features = self._ready(text)
 
-    def _export_to(self, backbone: Backbone, precision: Precision) -> str:
+    def _export_to(self, backbone: Backbone, precision: Precision, engine: Engine) -> str:
         """Let ONNX Runtime compute the features; return its version."""
         from rsclip.methods.onnx_engine import on_onnx, onnx_version
 
         if self.device.type != "cpu" or precision != "fp32":
             raise OptionError(
-                f"ONNX Runtime computes in fp32 on the CPU, not in {precision} on {self.device}",
-                where="--engine=onnx",
+                f"ONNX Runtime runs fp32 models on the CPU, not {precision} on {self.device}",
+                where=f"--engine={engine}",
                 remedy="Use --device=cpu and --precision=fp32, or --engine=torch.",
             )
-        version = onnx_version()
+        version, int8 = onnx_version(), engine == "onnx-int8"
         self._readings = [
-            each._replace(method=on_onnx(each.method, backbone)) for each in self._readings
+            each._replace(method=on_onnx(each.method, backbone, int8=int8))
+            for each in self._readings
         ]
-        return version
+        return f"{version}, int8" if int8 else version
 
     @property
     def patch(self) -> int:

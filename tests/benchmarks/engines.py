@@ -1,70 +1,99 @@
 """Whole runs with PyTorch and with ONNX Runtime, as a ratio, and how many labels are equal.
 
-    python tests/benchmarks/engines.py [--runs 3] [--side 448]
+    python tests/benchmarks/engines.py [--runs 2] [--sides 800 2000] [--models nano ViT-B-16]
 
-The engines take turns on the same scene, in one process, and the least of each one's times
-counts; reading the graph is part of them, building it is not. ViT-B/16 has seeded random weights:
-its times are real, its labels are not.
+The engines take turns on the same scene, in one process; the least of each one's times counts. Each
+keeps its model over all runs, as a batch does: building and opening the graph are no part of the
+times. ViT-B/16 has seeded random weights: its times are real, its labels are not.
 """
 
 import argparse
 import tempfile
 import time
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import rasterio
 import torch
-from rasterio.windows import Window
 
 import rsclip
+from rsclip.config import Engine, SegmentConfig
 from rsclip.model import load_backbone
 from rsclip.model.open_clip_import import import_open_clip
+from rsclip.run.encoder import load_model
+from rsclip.run.segment import segment_scenes
+from rsclip.words.legend import load_legend
 
-SCENE = Path(__file__).parents[2] / "sample_tiles/coast.tif"
-ENGINES = ("torch", "onnx")
+TILE = Path(__file__).parents[2] / "sample_tiles/coast.tif"
+ENGINES = get_args(Engine)
+WORDS = "water, beach, building, road, forest"
+LOADERS = {
+    "nano": lambda: load_backbone("nano"),
+    "ViT-B-16": lambda: rsclip.wrap(import_open_clip().create_model("ViT-B-16")),
+}
 
 
-def models():
-    """Yield name and backbone."""
-    yield "nano", load_backbone("nano")
+def write_scene(path: Path, side: int) -> None:
+    """Write a sample tile as a scene of that many pixels a side, mirrored at its borders."""
+    with rasterio.open(TILE) as tile:
+        rows, cols = tile.shape
+        pad = ((0, 0), (0, max(side - rows, 0)), (0, max(side - cols, 0)))
+        pixels = np.pad(tile.read(), pad, mode="symmetric")[:, :side, :side]
+        with rasterio.open(path, "w", **{**tile.profile, "width": side, "height": side}) as file:
+            file.write(pixels)
+
+
+def timed_run(scene: Path, model, config: SegmentConfig):
+    """Segment a scene; return (processor time, time on the clock) in seconds, and the labels."""
+    began = time.process_time(), time.perf_counter()
+    (result,) = segment_scenes(
+        [scene], WORDS, scene.parent, config=config, model_loader=lambda *_: model
+    )
+    ended = time.process_time(), time.perf_counter()
+    return np.subtract(ended, began), result.mask()
+
+
+def compare(name: str, sides: list[int], runs: int, folder: Path) -> None:
+    """Print a model's lines of the table."""
     torch.manual_seed(0)
-    yield "ViT-B/16, random weights", rsclip.wrap(import_open_clip().create_model("ViT-B-16"))
+    backbone = LOADERS[name]()
+    config = SegmentConfig(templates="simple", device="cpu", overwrite=True)
+    models = {
+        engine: load_model(load_legend(WORDS), config.replace(engine=engine), backbone)
+        for engine in ENGINES
+    }
+    window = np.zeros((1, 3, *backbone.image_shape), np.float32)
+    for each in models.values():
+        each.encoder.similarities(window)
+    for side in sides:
+        scene = folder / f"{name}-{side}.tif"
+        write_scene(scene, side)
+        least, labels = {}, {}
+        for engine in [*ENGINES] * runs:
+            used, labels[engine] = timed_run(scene, models[engine], config)
+            least[engine] = np.minimum(used, least.get(engine, np.inf))
+        for engine in ENGINES[1:]:
+            cpu, clock = least["torch"] / least[engine]
+            equal = (labels["torch"] == labels[engine]).mean()
+            print(
+                f"| {name} | {side} x {side} | {engine} | {cpu:.2f} | {clock:.2f} | {equal:.2%} |",
+                flush=True,
+            )
 
 
 def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--runs", type=int, default=3)
-    parser.add_argument("--side", type=int, default=448, help="Pixels of the scene's side.")
+    parser.add_argument("--runs", type=int, default=2)
+    parser.add_argument("--sides", type=int, nargs="+", default=[800, 2000])
+    parser.add_argument("--models", nargs="+", choices=LOADERS, default=list(LOADERS))
     args = parser.parse_args()
-    print("| model | processor time | on the clock | equal labels |\n|---|---|---|---|")
+    print("| model | scene | engine | processor time | on the clock | equal labels |")
+    print("|---|---|---|---|---|---|")
     with tempfile.TemporaryDirectory() as folder:
-        scene = Path(folder) / "scene.tif"
-        with rasterio.open(SCENE) as whole:
-            part = Window(0, 0, args.side, args.side)
-            profile = {**whole.profile, "width": args.side, "height": args.side}
-            with rasterio.open(scene, "w", **profile) as file:
-                file.write(whole.read(window=part))
-        for name, backbone in models():
-            used = {engine: [] for engine in ENGINES}
-            labels = {}
-            # The first run of each builds its graph and encodes the words.
-            for index in range(args.runs + 1):
-                for engine in ENGINES:
-                    began = time.process_time(), time.perf_counter()
-                    result = rsclip.segment(
-                        scene, "water, beach, building, road, forest", folder, model=backbone,
-                        templates="simple", engine=engine, device="cpu", overwrite=True,
-                    )  # fmt: skip
-                    ended = time.process_time(), time.perf_counter()
-                    labels[engine] = result.mask()
-                    if index:
-                        used[engine].append(np.subtract(ended, began))
-            least = {engine: np.min(times, axis=0) for engine, times in used.items()}
-            cpu, clock = least["torch"] / least["onnx"]
-            equal = (labels["torch"] == labels["onnx"]).mean()
-            print(f"| {name} | {cpu:.2f} | {clock:.2f} | {equal:.3%} |", flush=True)
+        for name in args.models:
+            compare(name, args.sides, args.runs, Path(folder))
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 import importlib.util
 import json
 import threading
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -17,12 +18,13 @@ from tests.methods.test_every_method import TEXT, VARIANTS, pictures
 from tests.model.models import tiny_clip
 from tests.parity.cases import ATTENTION, load_case
 
+TILE = Path(__file__).parents[2] / "sample_tiles/coast.tif"
 NAMES = ("vanilla", "MaskCLIP", "SCLIP", "ClearCLIP")
 EXPORTED = [each for each in VARIANTS if METHODS[each[0]].fixed_graph]
 
 
-def ready(backbone, text=TEXT, **settings):
-    return Segmenter(backbone, text, device="cpu", engine="onnx", **settings)
+def ready(backbone, text=TEXT, engine="onnx", **settings):
+    return Segmenter(backbone, text, device="cpu", engine=engine, **settings)
 
 
 @pytest.fixture
@@ -62,6 +64,36 @@ def test_parity_with_the_papers(name, kind, kept):
     np.testing.assert_allclose(found[0], expected, rtol=0, atol=1e-4)
 
 
+@pytest.mark.parametrize(("method", "options"), EXPORTED, ids=str)
+def test_int8_gives_nearly_the_labels_of_fp32_whatever_the_batch(method, options):
+    backbone = library.wrap(tiny_clip(vision={"layers": 4}))
+    images = pictures(4, 32, 32)
+    images[1] = 0
+    settings = {"method": method, "options": options}
+    expected = Segmenter(backbone, TEXT, device="cpu", **settings).similarities(images)
+    segmenter = ready(backbone, engine="onnx-int8", **settings)
+    found = segmenter.similarities(images)
+    assert np.corrcoef(found.ravel(), expected.ravel())[0, 1] > 0.99
+    assert np.abs(found - expected).max() > 1e-6
+    alone = np.concatenate([segmenter.similarities(each[None]) for each in images])
+    # Only the comparison with words is rounded otherwise.
+    np.testing.assert_allclose(alone, found, rtol=0, atol=1e-6)
+
+
+def test_nanos_labels_in_int8_are_those_of_fp32_but_for_a_few():
+    backbone = library.load_model("nano")
+    with rasterio.open(TILE) as tile:
+        windows = [tile.read((1, 2, 3), window=((row, row + 64), (col, col + 64)))
+                   for row in range(0, 512, 128) for col in range(0, 512, 128)]  # fmt: skip
+    images = np.stack(windows).astype(np.float32) / 255
+    labels = [
+        Segmenter(backbone, [["water"], ["beach"], ["building"], ["forest"]], device="cpu",
+                  engine=engine).similarities(images).argmax(1)
+        for engine in ("torch", "onnx-int8")
+    ]  # fmt: skip
+    assert 0.98 < (labels[0] == labels[1]).mean() < 1
+
+
 def test_other_words_and_other_runs_build_nothing(built):
     backbone = library.wrap(tiny_clip())
     images = pictures(2, 32, 32)
@@ -79,6 +111,7 @@ def test_other_words_and_other_runs_build_nothing(built):
         {"method": "naclip"},
         {"options": {"alpha": 2}},
         {"images": (40, 32)},
+        {"engine": "onnx-int8"},
     ],
     ids=str,
 )
@@ -86,11 +119,12 @@ def test_what_changes_the_graph_builds_another(built, other):
     ready(library.wrap(tiny_clip())).similarities(pictures(1, 32, 32))
     backbone = library.wrap(tiny_clip(**other.get("backbone", {})))
     settings = {key: other[key] for key in ("method", "options") if key in other}
+    engine = other.get("engine", "onnx")
     images = pictures(1, *other.get("images", (32, 32)))
-    found = ready(backbone, **settings).similarities(images)
+    found = ready(backbone, engine=engine, **settings).similarities(images)
     assert len(built) == 2
     expected = Segmenter(backbone, TEXT, device="cpu", **settings).similarities(images)
-    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-4)
+    np.testing.assert_allclose(found, expected, rtol=0, atol=0.1 if "engine" in other else 1e-4)
 
 
 def test_a_damaged_graph_is_built_again(built, tmp_path):
@@ -142,8 +176,8 @@ def test_without_the_extra_one_message_says_what_to_install(monkeypatch, missing
 
 
 def test_half_precision_is_refused():
-    with pytest.raises(OptionError, match="not in bf16 on cpu"):
-        ready(library.wrap(tiny_clip()), precision="bf16")
+    with pytest.raises(OptionError, match=r"engine=onnx-int8.*not bf16 on cpu"):
+        ready(library.wrap(tiny_clip()), engine="onnx-int8", precision="bf16")
 
 
 def test_the_command_equals_the_library_and_the_record_names_the_engine(
@@ -162,6 +196,11 @@ def test_the_command_equals_the_library_and_the_record_names_the_engine(
     said = json.loads(record.read_text())
     assert said["model"]["engine"] == found.run["model"]["engine"] == onnx_engine.onnx_version()
     assert "engine" not in plain.run["model"]
+    again = {"model": tiny_model, "output_dir": tmp_path / "found", "resume": True}
+    eight = library.segment(scene, words, **again, engine="onnx-int8")
+    assert eight.run["model"]["engine"] == f"{onnx_engine.onnx_version()}, int8"
+    kept = library.segment(scene, words, **again, engine="onnx-int8")
+    assert kept.run["started"] == eight.run["started"]
     for mask in (tmp_path / "command").glob("*_mask.tif"):
         with rasterio.open(mask) as dataset:
             np.testing.assert_array_equal(dataset.read(1), found.mask())
