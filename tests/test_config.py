@@ -35,6 +35,14 @@ def test_presets_and_the_two_words_for_the_step(layers, overlap, stride, blend):
     assert (config.overlap, config.stride, config.blend) == (overlap, stride, blend)
 
 
+def test_presets_and_upsampling():
+    assert SegmentConfig().upsample == build_config({"preset": "balanced"}).upsample == "jbu:2"
+    assert SegmentConfig(upsample="bilinear").upsample == "bilinear"
+    for preset in ("fast", "paper"):
+        assert build_config({"preset": preset}).upsample == "bilinear"
+        assert build_config({"preset": preset}, {"upsample": "jbu"}).upsample == "jbu"
+
+
 def test_a_preset_means_the_same_in_python():
     assert SegmentConfig(preset="paper") == build_config({"preset": "paper"})
     assert SegmentConfig(preset="paper", blend="hann").blend == "hann"

@@ -109,8 +109,8 @@ def mean_iou(sums: npt.NDArray[np.int64]) -> float:
 def score(of: RealSet, found: Evaluation) -> dict[str, Any]:
     """Figures of a set.
 
-    Of masks: the mean IoU over all pixels together. Of chips: the share whose commonest label is
-    right.
+    Of masks: the mean IoU over all pixels together, and the IoU of each class that is labelled or
+    mapped. Of chips: the share whose commonest label is right.
     """
     if of.labels is None:
         right = [one.sums[1].argmax() == one.sums[2].argmax() for one in found.images]
@@ -120,5 +120,9 @@ def score(of: RealSet, found: Evaluation) -> dict[str, Any]:
         "images": len(found.images),
         "miou": round(mean_iou(found.confusion.sums), 4),
         "accuracy": round(found.overall["accuracy"], 4),
-        "iou": dict(zip(names, found.classes["iou"][1:].round(4).tolist(), strict=True)),
+        "iou": {
+            name: round(float(iou), 4)
+            for name, iou in zip(names, found.classes["iou"][1:], strict=True)
+            if not np.isnan(iou)
+        },
     }

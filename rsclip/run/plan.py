@@ -12,6 +12,7 @@ import numpy as np
 
 from rsclip.config import SegmentConfig
 from rsclip.errors import AreaError, ExistsError, RsclipError
+from rsclip.labelling.guidance import Guidance
 from rsclip.outputs.companions import kept_scores
 from rsclip.outputs.files.staging import Staging
 from rsclip.run.checkpoint import windows_done
@@ -34,6 +35,8 @@ __all__ = ["ScenePlan", "plan_scenes"]
 _TIMED_BATCHES = 3
 # Cutting, stitching, labelling, writing and polygons, per pixel: tests/benchmarks/estimates.py.
 _SECONDS_A_PIXEL = 5e-7
+_UPSAMPLED_SECONDS = 4e-7
+_REFINED_SECONDS = 6e-6
 # A command's start and end, the imports before this one.
 _START_SECONDS = 2.0
 # Bytes a pixel while the COGs are made, drafts and overviews included; labels compress well.
@@ -163,7 +166,7 @@ def _plan(
         status,
         windows=windows,
         kept=kept,
-        seconds=round(windows * second + pixels * _SECONDS_A_PIXEL, 1),
+        seconds=round(windows * second + pixels * _seconds_a_pixel(job.settings), 1),
         window_seconds=second,
         memory_mb=0
         if outline is None
@@ -178,6 +181,15 @@ def _plan(
         disk_mb=round(pixels * _bytes_a_pixel(names, model) / 2**20, 2),
         reason=reason,
         gsd=job.settings.gsd,
+    )
+
+
+def _seconds_a_pixel(settings: SegmentConfig) -> float:
+    guidance = Guidance.of(settings)
+    return (
+        _SECONDS_A_PIXEL
+        + _UPSAMPLED_SECONDS * bool(guidance.reach)
+        + _REFINED_SECONDS * bool(guidance.dilations)
     )
 
 

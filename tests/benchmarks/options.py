@@ -74,6 +74,8 @@ def main():
     lines = [f"| option | {' | '.join(heads)} |", f"|---|{'---|' * len(heads)}"]
     kept = read_kept(args.keep)
     weights = load_backbone(args.model).weights_sha256
+    command = f"python tests/benchmarks/options.py --real DIR --model {args.model}"
+    said = f"Made by `{command} --write docs/accuracy.md`."
     first = None
     for name, how in OPTIONS.items():
         asked = json.dumps([weights, name, how])
@@ -90,10 +92,8 @@ def main():
         cells = [*(f"{100 * figure:.1f}" for figure in figures), f"{took / first:.2f}"]
         lines.append(f"| {name} | {' | '.join(cells)} |")
         print(lines[-1], flush=True)
-    if args.write:
-        command = f"python tests/benchmarks/options.py --real DIR --model {args.model}"
-        said = f"Made by `{command} --write docs/accuracy.md`."
-        write(args.write, ["", *lines, "", said, ""], BEGIN, END)
+        if args.write:
+            write(args.write, ["", *lines, "", said, ""], BEGIN, END)
 
 
 def read_kept(path):
