@@ -55,8 +55,10 @@ class Candidates:
     @property
     def clear(self) -> NDArray[np.bool_]:
         """Which are of one class and much alike: the others may hold the edge of something."""
-        least = np.quantile(self.alike[self.alike > 0], _LEAST_ALIKE) if len(self.alike) else 0
-        clear: NDArray[np.bool_] = self.alike >= max(least, 0)
+        of_one = self.alike > 0
+        if not of_one.any():
+            return of_one
+        clear: NDArray[np.bool_] = self.alike >= np.quantile(self.alike[of_one], _LEAST_ALIKE)
         return clear
 
     def squares(self, side: int) -> NDArray[Any]:

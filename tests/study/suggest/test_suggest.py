@@ -178,6 +178,19 @@ def test_places_are_of_one_class_where_there_are_enough(tmp_path, tiny_model, ma
     assert not ((bounds["minx"] < border) & (bounds["maxx"] > border)).any()
 
 
+def test_a_scene_without_a_place_of_one_class_has_places_all_the_same(
+    tmp_path, tiny_model, make_scene
+):
+    path = make_scene(shape=(160, 160))
+    patch = library.load_model(tiny_model).patch
+    rows, cols = np.indices((160, 160)) // patch
+    board = ((rows + cols) % 2 * 230).astype("uint8")
+    with rasterio.open(path, "r+") as dataset:
+        dataset.write(np.stack([board] * 3))
+    todo = library.suggest(path, tmp_path / "t.gpkg", 5, classes=CLASSES, model=tiny_model)
+    assert len(geopandas.read_file(todo)) == 5
+
+
 def test_qgis_offers_the_classes(in_qgis, scene, tmp_path, tiny_model):
     path = library.suggest(scene, tmp_path / "s.gpkg", 3, classes=CLASSES, model=tiny_model)
     fields, widget, choices, editable = in_qgis(
