@@ -1,6 +1,7 @@
 """The documentation tells the truth: options, commands and links."""
 
 import importlib.util
+import os
 import re
 import shlex
 import subprocess
@@ -122,15 +123,38 @@ def test_the_loop_of_labels_gains(rsclip, repository, tmp_path, monkeypatch):
     """Suggest, label, adapt, segment, evaluate: as docs/adapt.md has them."""
     page = (repository / "docs/adapt.md").read_text(encoding="utf-8")
     block = page.split("## The loop in five commands")[1].split("```")[1]
-    commands = [shlex.split(line) for line in block.splitlines()[1:] if line]
-    assert len(commands) == 5
     for name in ("sample_tiles", "docs"):
         (tmp_path / name).symlink_to(repository / name)
     monkeypatch.chdir(tmp_path)
-    scene = commands[0][2]
+    scene = block.split()[3]
     plain = ("segment", scene, "--classes", "sample_tiles/classes.yaml", "-o", "out", "--overwrite")
     assert rsclip(*plain).exit_code == 0
     before = _mean_iou(scene)
+    _run_loop(rsclip, block)
+    assert _mean_iou(scene) > before + 0.05
+
+
+def test_the_loop_of_labels_gains_on_a_real_scene(rsclip, repository, tmp_path, monkeypatch):
+    chips = Path(os.environ.get("RSCLIP_REAL_IMAGERY", "absent")) / "chesapeake_naip"
+    if not chips.is_dir():
+        pytest.skip("RSCLIP_REAL_IMAGERY names no folder with NAIP chips")
+    page = (repository / "docs/adapt.md").read_text(encoding="utf-8")
+    block = page.split("### On a real scene")[1].split("```")[1]
+    (name,) = re.findall(r"`(wv_\S+)`", page)
+    for folder, copy in (("images", "naip.png"), ("labels", "naip_labels.png")):
+        (tmp_path / copy).symlink_to(chips / folder / "train" / name)
+    (tmp_path / "docs").symlink_to(repository / "docs")
+    monkeypatch.chdir(tmp_path)
+    after = _run_loop(rsclip, block)
+    before = rsclip("evaluate", "out/naip_mask.tif", "--labels", "naip_labels.png")
+    one, two = (re.findall(r"mean IoU +([\d.]+)", done.output)[0] for done in (before, after))
+    assert float(two) > float(one) + 8
+
+
+def _run_loop(rsclip, block):
+    """Run the five commands of a block; return how the last ended."""
+    commands = [shlex.split(line) for line in block.splitlines()[1:] if line]
+    assert len(commands) == 5
     for command in commands:
         if command[0] == "python":
             subprocess.run([sys.executable, *command[1:]], check=True, capture_output=True)
@@ -138,7 +162,7 @@ def test_the_loop_of_labels_gains(rsclip, repository, tmp_path, monkeypatch):
         overwrite = ["--overwrite"] if command[1] == "segment" else []
         done = rsclip(*command[1:], *overwrite)
         assert done.exit_code == 0, f"{command}\n{done.output}"
-    assert _mean_iou(scene) > before + 0.05
+    return done
 
 
 def test_commands_about_accuracy_run(rsclip, repository, tmp_path, monkeypatch):

@@ -15,6 +15,6 @@ KINDS: dict[str, type[Adapter]] = {
 }
 """Every kind by name."""
 
-TRIED = ("bias", "prototype", "linear")
-"""The kinds that are tried where none is asked for: fitted in seconds, and the more there are, the
-likelier one looks good by chance."""
+TRIED = ("linear", "prototype", "bias")
+"""The kinds that are tried where none is asked for, fitted in seconds; the first comes first where
+several are surely better than the model as it is."""

@@ -28,9 +28,7 @@ class Linear(Adapter):
         "mean": ("D",), "spread": (), "weight": ("C", "D"), "bias": ("C",), "strength": (),
     }  # fmt: skip
     learned: ClassVar[tuple[str, ...]] = ("weight", "bias")
-    settings: ClassVar[tuple[Mapping[str, float], ...]] = (
-        {"strength": 0.03}, {"strength": 0.003}, {"strength": 0.0003},
-    )  # fmt: skip
+    settings: ClassVar[tuple[Mapping[str, float], ...]] = ({"strength": 0.03}, {"strength": 0.003})
 
     @classmethod
     def start(cls, task: Task, settings: Mapping[str, float]) -> Self:

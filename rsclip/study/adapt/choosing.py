@@ -13,7 +13,7 @@ from rsclip.adapters.kinds import KINDS
 from rsclip.study.adapt.fitting import class_scores, fit_adapter
 from rsclip.study.adapt.folds import Fold
 
-__all__ = ["Candidate", "best_of", "validate"]
+__all__ = ["Candidate", "best_of", "preferred", "validate"]
 
 Floats = NDArray[np.float64]
 
@@ -71,9 +71,14 @@ class Candidate:
         return self.miou - other.miou, float(error)
 
     def beats(self, other: "Candidate") -> bool:
-        """Say whether it gains more mean IoU than the standard error of that."""
+        """Say whether it gains mean IoU, and that or the cross entropy beyond its standard error.
+
+        Few labels tell an IoU badly; their cross entropy also knows by how much each is right.
+        """
         gain, error = self.gain(other)
-        return gain > error
+        less = other.entropy - self.entropy
+        sure = less.mean() > less.std(ddof=1) / len(less) ** 0.5
+        return gain > 0 and bool(gain > error or sure)
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values, ready for JSON."""
@@ -120,6 +125,21 @@ def validate(
 def best_of(candidates: Sequence[Candidate]) -> Candidate:
     """Return the candidate of the highest mean IoU; the first of equals."""
     return max(candidates, key=lambda each: each.miou)
+
+
+def preferred(candidates: Sequence[Candidate]) -> Candidate:
+    """Return the first candidate, or one of its kind that gains more than the error of that.
+
+    Labels held out hardly tell good adapters apart: the best by them is often one that fits too
+    closely. Kinds and settings stand in the order of what they gained on pixels without labels.
+    """
+    first, *others = candidates
+    rivals = [first]
+    for each in others:
+        gain, error = each.gain(first)
+        if each.kind == first.kind and gain > error:
+            rivals.append(each)
+    return best_of(rivals)
 
 
 def _held_out(

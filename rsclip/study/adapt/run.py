@@ -23,7 +23,7 @@ from rsclip.run.provenance import software
 from rsclip.run.scenes_and_classes import ClassesRead, files_read, open_scene
 from rsclip.scene.scene import Scene, gdal_env
 from rsclip.study.adapt.adaptation import Adaptation
-from rsclip.study.adapt.choosing import Candidate, best_of, validate
+from rsclip.study.adapt.choosing import Candidate, best_of, preferred, validate
 from rsclip.study.adapt.examples import gather
 from rsclip.study.adapt.fitting import fit_adapter
 from rsclip.study.adapt.labels import read_labels
@@ -157,10 +157,13 @@ def _settings(config: SegmentConfig | None, options: Mapping[str, Any]) -> Segme
 
 
 def _choose(candidates: Sequence[Candidate], kind: str) -> Candidate:
-    """Return the best candidate; with "auto" the model as it is where none beats it surely."""
+    """Return the preferred candidate of those that surely beat the model as it is.
+
+    Where none does: with "auto" the model as it is, else the best.
+    """
     unchanged, *others = candidates
     if surely := [each for each in others if each.beats(unchanged)]:
-        return best_of(surely)
+        return preferred(surely)
     best = best_of(others)
     gain, error = best.gain(unchanged)
     found = f"{100 * gain:+.1f} points of mean IoU, spread {100 * error:.1f}"

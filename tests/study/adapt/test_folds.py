@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rsclip.study.adapt.choosing import Candidate
+from rsclip.study.adapt.choosing import Candidate, preferred
 from rsclip.study.adapt.folds import make_folds
 
 WINDOW = 32
@@ -62,9 +62,32 @@ def test_a_gain_within_its_error_is_no_gain():
     steady, lucky = before + change, before.copy()
     lucky[0] += 4 * change
     lucky[1] -= 3 * change
-    unchanged = Candidate(None, {}, before)
-    gain, error = Candidate("linear", {}, lucky).gain(unchanged)
+    entropy = np.ones(10)
+    unchanged = Candidate(None, {}, before, entropy)
+    gain, error = Candidate("linear", {}, lucky, entropy).gain(unchanged)
     assert 0 < gain < error
-    assert not Candidate("linear", {}, lucky).beats(unchanged)
-    assert Candidate("linear", {}, steady).beats(unchanged)
+    assert not Candidate("linear", {}, lucky, entropy).beats(unchanged)
+    assert Candidate("linear", {}, steady, entropy).beats(unchanged)
     assert not unchanged.beats(unchanged)
+    # Where the IoU is unsure, the cross entropy may be sure; alone it is no gain.
+    less, by_chance = entropy - 0.2, entropy - np.array([5.0, -4, 0, 0, 0, 0, 0, 0, 0, 0])
+    assert Candidate("linear", {}, lucky, less).beats(unchanged)
+    assert not Candidate("linear", {}, lucky, by_chance).beats(unchanged)
+    assert not Candidate("linear", {}, before, less).beats(unchanged)
+
+
+def test_the_first_is_preferred_unless_another_of_its_kind_is_surely_better():
+    before = np.tile([[6.0, 4.0], [4.0, 6.0]], (10, 1, 1))
+    change = np.array([[1.0, -1.0], [-1.0, 1.0]])
+    lucky = before.copy()
+    lucky[0] += 4 * change
+    lucky[1] -= 3 * change
+    first, by_chance, steady, other = (
+        Candidate(kind, {}, matrices, np.ones(10))
+        for kind, matrices in (
+            ("linear", before), ("linear", lucky), ("linear", before + change),
+            ("bias", before + 2 * change),
+        )
+    )  # fmt: skip
+    assert preferred([first, by_chance, other]) is first
+    assert preferred([first, by_chance, steady, other]) is steady
