@@ -77,14 +77,17 @@ def command(
         if classes is None and config.adapter is None:
             raise click.UsageError("Missing option '--classes'.")
         protect = [config_file] if config_file else []
+        workers = SceneWorkers(classes, config, jobs=1 if jobs is None else jobs, dask=dask)
         if dry_run:
             from rsclip.run.plan import plan_scenes
 
             show_plan(
-                plan_scenes(scenes, classes, output_dir, config=config, protect=protect), as_json
+                plan_scenes(
+                    scenes, classes, output_dir, config=config, protect=protect, workers=workers
+                ),
+                as_json,
             )
             return
-        workers = SceneWorkers(classes, config, jobs=1 if jobs is None else jobs, dask=dask)
         names = [stem_of(scene) for scene in scenes]
         shown = ProgressLine(quiet=quiet, scenes=names, form=progress)
         outcomes, failures = [], []

@@ -28,7 +28,7 @@ from rsclip.run.working_pixel_size import apply_defaults
 from rsclip.scene.scene import gdal_env
 from rsclip.scene.stretch import Radiometry
 
-__all__ = ["BandOrder", "BandWorkers", "BandedScene", "run_band"]
+__all__ = ["BandOrder", "BandWorkers", "BandedScene", "bands_begun", "next_window", "run_band"]
 
 _FOLDER = "bands"
 _LAYOUT = "layout.json"
@@ -44,6 +44,7 @@ class BandOrder:
         number: Of the band, from 0.
         count: Of all bands.
         band: Its rows.
+        first: Number of its first window.
         windows: How many it runs.
         folder: Where it logs its rows.
         radiometry: The scene's stretch.
@@ -54,6 +55,7 @@ class BandOrder:
     number: int
     count: int
     band: Band
+    first: int
     windows: int
     folder: str
     radiometry: Radiometry
@@ -63,8 +65,7 @@ class BandOrder:
     @property
     def done(self) -> int:
         """How many windows need not be run again."""
-        begin: int = self.fingerprint["band"]["begin"]
-        return max(windows_done(Path(self.folder), self.fingerprint) - begin, 0)
+        return max(windows_done(Path(self.folder), self.fingerprint) - self.first, 0)
 
 
 class BandWorkers(Protocol):
@@ -152,7 +153,7 @@ class BandedScene:
         Raises:
             RunError: A band failed.
         """
-        self.bands = self._layout(radiometry)
+        self.bands = self._layout()
         if len(self.bands) == 1 and not self._workers.remote:
             return None
         return self._parts(radiometry)
@@ -187,16 +188,12 @@ class BandedScene:
                 finished.add(number)
                 tell(number, orders[number].windows)
 
-    def _layout(self, radiometry: Radiometry) -> list[Band]:
+    def _layout(self) -> list[Band]:
         """Return the bands: those of the run that is resumed, or new ones."""
         path = self._folder / _LAYOUT
-        facts = self._fingerprint | {"radiometry": astuple(radiometry)}
-        key = json.dumps(facts, default=str, sort_keys=True)
         if self._resume:
-            with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
-                kept = json.loads(path.read_text(encoding="utf-8"))
-                if kept["of"] == key:
-                    return [Band(*(tuple(span) for span in spans)) for spans in kept["bands"]]
+            if kept := bands_begun(self._folder.parent, self._fingerprint):
+                return kept
             if self.committed:
                 warn(
                     f"{self._source}: begun with another input, other settings or batches: starts "
@@ -206,7 +203,9 @@ class BandedScene:
         bands = self._run.cut(self._workers.workers)
         if len(bands) == 1 and not self._workers.remote:
             return bands
-        text = json.dumps({"of": key, "bands": [astuple(band) for band in bands]})
+        text = json.dumps(
+            {"of": _key(self._fingerprint), "bands": [astuple(band) for band in bands]}
+        )
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
             with new_file(path) as draft:
@@ -216,19 +215,19 @@ class BandedScene:
         return bands
 
     def _order(self, number: int, radiometry: Radiometry) -> BandOrder:
-        band, columns = self.bands[number], len(self._run.grid.col_starts)
-        first, stop = band.windows
-        # A band is known by its rows; where it begins tells how far its windows are.
-        place = {"rows": list(band.rows), "begin": first * columns}
+        band = self.bands[number]
+        first, stop = self._run.numbers_of(band)
+        folder = _folder_of(self._folder, number)
         return BandOrder(
             number,
             len(self.bands),
             band,
-            (stop - first) * columns,
-            str((self._folder / f"{number:04}").absolute()),
+            first,
+            stop - first,
+            str(folder.absolute()),
             radiometry,
             self._scores,
-            self._fingerprint | {"band": place},
+            _fingerprint_of(band, self._fingerprint),
         )
 
     def _finished(self, order: BandOrder) -> Checkpoint:
@@ -241,6 +240,40 @@ class BandedScene:
                 remedy="Workers must see the output folder under the same path.",
             )
         return part
+
+
+def bands_begun(work: Path, fingerprint: Mapping[str, Any]) -> list[Band]:
+    """Return the bands that a run goes on with; none where there is nothing to go on with.
+
+    Args:
+        work: As `BandedScene` takes it, and the other.
+        fingerprint: Of the whole scene.
+    """
+    with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+        kept = json.loads((work / _FOLDER / _LAYOUT).read_text(encoding="utf-8"))
+        if kept["of"] == _key(fingerprint):
+            return [Band(*(tuple(span) for span in spans)) for spans in kept["bands"]]
+    return []
+
+
+def next_window(
+    work: Path, fingerprint: Mapping[str, Any], bands: Sequence[Band], number: int
+) -> int:
+    """Return the number of the window with which a begun band goes on; 0 where it is not begun."""
+    folder = _folder_of(work / _FOLDER, number)
+    return windows_done(folder, _fingerprint_of(bands[number], fingerprint))
+
+
+def _folder_of(folder: Path, number: int) -> Path:
+    return folder / f"{number:04}"
+
+
+def _fingerprint_of(band: Band, fingerprint: Mapping[str, Any]) -> dict[str, Any]:
+    return {**fingerprint, "rows": list(band.rows)}
+
+
+def _key(fingerprint: Mapping[str, Any]) -> str:
+    return json.dumps(fingerprint, default=str, sort_keys=True)
 
 
 def run_band(

@@ -171,6 +171,11 @@ class SceneRun:
             work = [_MaskWork(self._labeller(writers, own, stack), strips)]
             self._windows(work, progress, checkpoint, last=True)
 
+    def numbers_of(self, band: Band) -> tuple[int, int]:
+        """Return the number of a band's first window, and of the first one after it."""
+        first, stop = (row * len(self.grid.col_starts) for row in band.windows)
+        return first, stop
+
     def cut(self, workers: int) -> list[Band]:
         """Cut the scene into bands for so many workers."""
         with contextlib.ExitStack() as stack:
@@ -285,7 +290,7 @@ class SceneRun:
         grid, band = self.grid, self._band
         columns = len(grid.col_starts)
         row, stop = band.windows
-        begin, total = row * columns, (stop - row) * columns
+        begin, end = self.numbers_of(band)
         own = range(band.own[0] * columns, band.own[1] * columns)
         stitcher = Stitcher(grid, self._encoder.queries, self._config.blend, row)
         encode_seconds, seen, first = 0.0, 0, begin
@@ -328,14 +333,14 @@ class SceneRun:
                     stitcher.add(tile, one)
                 seen += sum(tile.index in own for tile in batch.tiles)
                 if progress is not None:
-                    progress(batch.done - begin, total)
+                    progress(batch.done - begin, end - begin)
                 if checkpoint is not None and batch.clean and checkpoint.claim():
                     worker.put(state_at(batch.done))
             while row < stop:
                 worker.put(stitcher.take(grid.final_cell_rows(row)))
                 row += 1
             if last:
-                worker.put(state_at(begin + total))
+                worker.put(state_at(end))
         return encode_seconds, seen
 
     def _labeller(
@@ -370,11 +375,11 @@ class SceneRun:
         return Guidance.of(self._config, room_for_block(self._config.max_memory))
 
     def _guide(self, own: Scene) -> Guide:
-        radiometry, patch = self.radiometry, self.grid.patch
-        assert radiometry is not None
+        patch = self.grid.patch
 
         def shown(pixels: np.ndarray, valid: BoolArray) -> tuple[FloatArray, BoolArray]:
-            return radiometry.apply(pixels, valid), valid
+            assert self.radiometry is not None
+            return self.radiometry.apply(pixels, valid), valid
 
         return Guide(
             lambda window: shown(*own.read_own(window)),
@@ -392,16 +397,17 @@ class SceneRun:
         patches = max(_HALO_CELLS, guidance.reach + 1)
         return patches * self.grid.patch + math.ceil(guidance.halo / min(self._scene.scale))
 
-    def wanted_windows(self, first: int = 0) -> int:
+    def wanted_windows(self, first: int = 0, stop: int | None = None) -> int:
         """Return how many windows a label may hang on: all, but for an area of interest.
 
         Args:
             first: Number of the window to begin with.
+            stop: Number of the first one after them. Default: to the end.
         """
         if self._scene.aoi is None:
-            return len(self.grid) - first
+            return (len(self.grid) if stop is None else stop) - first
         halo = self._halo
-        tiles = itertools.islice(self.grid.tiles(), first, None)
+        tiles = itertools.islice(self.grid.tiles(), first, stop)
         return sum(self._scene.wanted(_around(tile.window, halo)) for tile in tiles)
 
     def chips(self, first: int = 0) -> Iterator[Chip | None]:

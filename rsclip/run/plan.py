@@ -15,6 +15,7 @@ from rsclip.errors import AreaError, ExistsError, RsclipError
 from rsclip.labelling.guidance import Guidance
 from rsclip.outputs.companions import kept_scores
 from rsclip.outputs.files.staging import Staging
+from rsclip.run.bands import BandWorkers, bands_begun, next_window
 from rsclip.run.checkpoint import windows_done
 from rsclip.run.encoder import Model, ModelLoader, load_for_job, outline_of
 from rsclip.run.job import Job
@@ -88,6 +89,7 @@ def plan_scenes(
     model_loader: ModelLoader | None = None,
     protect: Sequence[str | Path] = (),
     window_seconds: float | None = None,
+    workers: BandWorkers | None = None,
 ) -> list[ScenePlan]:
     """Say what `segment_scenes` would do; nothing is written.
 
@@ -102,6 +104,7 @@ def plan_scenes(
         model_loader: Builds the encoder.
         protect: Further files that no output may replace.
         window_seconds: What a window takes, where it was timed before.
+        workers: Do each scene in bands, where it is large enough.
 
     Raises:
         InputError: Classes, options or the model are wrong.
@@ -124,7 +127,7 @@ def plan_scenes(
                 if second is None:
                     second = _seconds_a_window(run, scene, model, settings)
                 own = replace(job, settings=settings)
-                plan = _plan(own, scene, source.stem, run, model, outline, second)
+                plan = _plan(own, scene, source.stem, run, model, outline, second, workers)
                 if plan.status == "new":
                     plan = replace(plan, seconds=round(plan.seconds + start, 1))
                     start = 0.0
@@ -143,6 +146,7 @@ def _plan(
     model: Model,
     outline: "ModelOutline | None",
     second: float,
+    workers: BandWorkers | None,
 ) -> ScenePlan:
     # A batch that finds all finished loads no torch.
     from rsclip.run.memory import estimate_memory_mb
@@ -152,25 +156,31 @@ def _plan(
     identity = input_identity(scene, checksum=job.settings.checksum)
     identity |= settings_identity(job.legend, job.settings, scene.area_digest, model.facts)
     status, reason = _standing(job, names, identity, model)
-    first = 0
-    if status == "new" and job.settings.resume:
-        first = windows_done(
-            Staging.work_of(job.folder, names), fingerprint(names, identity, job.settings, model)
-        )
-    windows = run.wanted_windows(first)
-    kept = run.wanted_windows() - windows if first else 0
-    if first:
+    spans = [(0, 0, len(run.grid))]
+    if status == "new":
+        work = Staging.work_of(job.folder, names)
+        same = fingerprint(names, identity, job.settings, model)
+        spans = _spans(run, work, same, workers, resume=job.settings.resume)
+    windows = sum(run.wanted_windows(first, stop) for _, first, stop in spans)
+    kept = sum(run.wanted_windows(begin, stop) for begin, _, stop in spans) - windows
+    at_once = 1 if workers is None else min(len(spans), workers.workers)
+    remote = workers is not None and workers.remote
+    # Workers of this machine share its processors; the process that joins their bands has a model.
+    processes = 1 if remote or at_once == 1 else at_once + 1
+    seconds = windows * second / (at_once if remote else 1)
+    if kept:
         reason = f"begun: {kept:,} window{'s are' if kept != 1 else ' is'} done"
     return ScenePlan(
         scene.source,
         status,
         windows=windows,
         kept=kept,
-        seconds=round(windows * second + pixels * _seconds_a_pixel(job.settings), 1),
+        seconds=round(seconds + pixels * _seconds_a_pixel(job.settings), 1),
         window_seconds=second,
         memory_mb=0
         if outline is None
-        else estimate_memory_mb(
+        else processes
+        * estimate_memory_mb(
             run.grid,
             outline,
             model.encoder.queries,
@@ -191,6 +201,27 @@ def _seconds_a_pixel(settings: SegmentConfig) -> float:
         + _UPSAMPLED_SECONDS * bool(guidance.reach)
         + _REFINED_SECONDS * bool(guidance.dilations)
     )
+
+
+def _spans(
+    run: SceneRun,
+    work: Path,
+    same: Mapping[str, Any],
+    workers: BandWorkers | None,
+    *,
+    resume: bool,
+) -> list[tuple[int, int, int]]:
+    """Return which windows are run: of each band its first, the one to go on with, and the end."""
+    begun = windows_done(work, same) if resume else 0
+    if workers is None or begun:
+        return [(0, begun, len(run.grid))]
+    bands = (bands_begun(work, same) if resume else []) or run.cut(workers.workers)
+    spans = []
+    for number, band in enumerate(bands):
+        first, stop = run.numbers_of(band)
+        begun = next_window(work, same, bands, number) if resume else 0
+        spans.append((first, max(first, begun), stop))
+    return spans
 
 
 def _standing(

@@ -18,6 +18,7 @@ from rsclip.batch.one_scene import SceneWorkers
 from rsclip.config import build_config
 from rsclip.errors import EncodeError, OptionError, ReadError, RsclipWarning, RunError
 from rsclip.run import bands, checkpoint
+from rsclip.run.plan import plan_scenes
 from rsclip.run.segment import Failure, segment_scenes
 from tests.batch import workers
 from tests.batch.conftest import CLASSES
@@ -170,6 +171,28 @@ def test_finished_bands_and_rows_are_not_done_again(scene, tmp_path, often, call
         same(whole, rest)
         # What waited in the writer's queue when the error came is lost.
         assert again.calls <= total.calls - max(calls - 8, 0)
+
+
+def test_a_plan_counts_the_windows_of_bands(scene, tmp_path, often):
+    def plan(out, count, **options):
+        config = build_config({**ALL, **options})
+        workers_of = Here(config, count) if count else None
+        (found,) = plan_scenes([scene], CLASSES, out, config=config, model_loader=workers.plain,
+                               workers=workers_of)  # fmt: skip
+        return found
+
+    out = tmp_path / "out"
+    told = []
+    alone, shared = plan(out, 0), plan(out, 3)
+    with pytest.raises(EncodeError):
+        run(scene, out, progress=lambda *windows: told.append(windows),
+            shared=functools.partial(Here, encoder=StubEncoder(calls=50, fail=boom)))  # fmt: skip
+    assert shared.windows == told[-1][1] > alone.windows
+    rest = plan(out, 3)
+    assert rest.windows + rest.kept == shared.windows
+    assert 0 < rest.kept <= told[-1][0]
+    assert "begun" in rest.reason
+    assert plan(out, 3, resume=False).kept == plan(out, 3, threshold=0.3).kept == 0
 
 
 def test_other_settings_start_over(scene, tmp_path, often):
