@@ -12,16 +12,9 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 REAL, ACCURACY, PERFORMANCE = ["--real", "{real}"], "docs/accuracy.md", "docs/performance.md"
-SCRIPTS = {
-    "starts": [],
-    "engines": [],
-    "estimates": [],
+ARGUMENTS = {
     "methods": ["--device", "cpu"],
     "memory": ["--sides", "4000", "12000", "40000"],
-    "polygons": [],
-    "adapt_cost": [],
-    "soak": [],
-    "nano_time": [],
     "reference_loop": ["--write", PERFORMANCE],
     "windows": [*REAL, "--write", PERFORMANCE],
     "real": [*REAL, "--write", ACCURACY],
@@ -29,7 +22,7 @@ SCRIPTS = {
     "adapt": REAL,
     "distill": [*REAL, "--work", "build/distill", "--write", "docs/models.md"],
 }
-"""Script -> its arguments; {real} is the folder of real imagery."""
+"""Script -> its arguments; {real} is the folder of real imagery. Others need none."""
 
 
 def main():
@@ -39,7 +32,8 @@ def main():
     parser.add_argument("--only", default="", help="scripts that have this in their name")
     args = parser.parse_args()
     failed = []
-    for name, words in SCRIPTS.items():
+    for name in sorted(path.stem for path in Path(__file__).parent.glob("[!_]*.py")):
+        words = ARGUMENTS.get(name, [])
         if args.only not in name:
             continue
         if "{real}" in words and not args.real:
