@@ -1,6 +1,7 @@
 """The rasters that a student learns from, and windows drawn from them."""
 
 import math
+import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from rsclip.config import SegmentConfig
-from rsclip.errors import InputError
+from rsclip.errors import InputError, RsclipWarning
 from rsclip.files import expand
 from rsclip.run.scenes_and_classes import open_scene
 from rsclip.run.working_pixel_size import apply_defaults
@@ -85,7 +86,11 @@ def open_images(
     """
     images, grey = [], []
     for path in paths:
-        with open_scene(path, config) as scene:
+        with warnings.catch_warnings():
+            # Nothing is written that would need a place on Earth.
+            warnings.simplefilter("ignore", RsclipWarning)
+            scene = open_scene(path, config)
+        with scene:
             if config.bidx is None and not scene.has_palette and len(set(scene.bands)) < 3:
                 grey.append(path.name)
                 continue
@@ -117,15 +122,17 @@ def hold_out(images: Sequence[Image], labelled: set[Path]) -> tuple[list[Image],
     last = min(every, len(images)) - 1
     held = labelled or {each.path for each in images[last::every]}
     rest = [each for each in images if each.path not in held]
-    if not rest:
+    seen = [each for each in images if each.path in held]
+    if not (rest and seen):
         raise InputError(
-            f"none of {len(images)} images is left to learn from: the report needs some that the "
-            "student has not seen",
+            f"{len(rest)} of {len(images)} images are left to learn from, and {len(seen)} for the "
+            "report, which needs some that the student has not seen",
             where=images[0].path.parent,
-            remedy="Add images"
-            + (" without labels." if labelled else ", or cut a large one into pieces."),
+            remedy="Add images, with and without labels."
+            if labelled
+            else "Add images, or cut a large one into pieces.",
         )
-    return rest, [each for each in images if each.path in held]
+    return rest, seen
 
 
 def draw_batches(

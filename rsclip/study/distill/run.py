@@ -151,10 +151,8 @@ def distill(
         staging.work.mkdir(exist_ok=True)
         staging.keep_work()
         losses = train(
-            student, backbone, lesson,
-            batches,
-            plan, staging.work / "checkpoint.pt", _identity(record, paths),
-            resume=settings.resume, progress=progress,
+            student, backbone, lesson, batches, plan, staging.work / "checkpoint.pt",
+            _identity(record, paths), resume=settings.resume, progress=progress,
         )  # fmt: skip
         student.model.visual.requires_grad_(False)
         small = Segmenter(

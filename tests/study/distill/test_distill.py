@@ -187,6 +187,15 @@ def test_windows_depend_on_seed_and_step_alone(images):
     assert 0 <= last.min() < last.max() <= 1
 
 
+def test_rasters_without_a_place_are_as_good(make_scene, tmp_path, recwarn):
+    (tmp_path / "frames").mkdir()
+    make_scene("frames/a.tif", crs=None, transform=rasterio.Affine.identity())
+    recwarn.clear()
+    (only,) = open_images(find_images(tmp_path / "frames"), rsclip.SegmentConfig(), ModelDefaults())
+    assert only.scene.pixel_size_m is None
+    assert not [each for each in recwarn if each.category is rsclip.errors.RsclipWarning]
+
+
 def test_every_tenth_image_is_held_out(make_scene, tmp_path):
     (tmp_path / "many").mkdir()
     for number in range(21):
@@ -225,7 +234,7 @@ class TestRefused:
         make_scene("images/scene.tif")
         self.refused(
             InputError,
-            "none of 1 images is left",
+            "0 of 1 images are left",
             tiny_model,
             tmp_path / "images",
             tmp_path / "out",
