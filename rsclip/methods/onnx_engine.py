@@ -23,6 +23,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from rsclip.config import Engine
 from rsclip.errors import EncodeError, OptionError, first_line, warn
 from rsclip.files import cache_folder, new_file
 from rsclip.methods.base import DenseFeatures, Method
@@ -35,8 +36,8 @@ __all__ = ["on_onnx", "onnx_version"]
 _OPSET = 17
 
 
-def onnx_version() -> str:
-    """Return ONNX Runtime's name and version.
+def onnx_version(engine: Engine = "onnx") -> str:
+    """Return ONNX Runtime's name and version; `engine` is what the message names.
 
     Raises:
         OptionError: It is not installed.
@@ -45,7 +46,7 @@ def onnx_version() -> str:
     if missing:
         raise OptionError(
             f"not installed: {', '.join(missing)}",
-            where="--engine=onnx",
+            where=f"--engine={engine}",
             remedy='Install it: pip install "rsclip[onnx]".',
         )
     import onnxruntime

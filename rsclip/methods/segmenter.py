@@ -70,6 +70,7 @@ class Segmenter:
         second: A second ViT for methods that take an affinity; the similarities then lie on its
             grid.
         engine: What computes the features: PyTorch, or ONNX Runtime on a CPU, in fp32 or int8.
+            "auto" is int8 that `use_pytorch` can turn off, and PyTorch where that cannot run.
 
     Attributes:
         backbone: As given.
@@ -111,22 +112,34 @@ class Segmenter:
         self._memory_limit: int | None = None
         self.text_features = self._ready(text)
 
-    def _export_to(self, backbone: Backbone, precision: Precision, engine: Engine) -> str:
+    def _export_to(self, backbone: Backbone, precision: Precision, engine: Engine) -> str | None:
         """Let ONNX Runtime compute the features; return its version."""
         from rsclip.methods.onnx_engine import on_onnx, onnx_version
 
-        if self.device.type != "cpu" or precision != "fp32":
-            raise OptionError(
-                f"ONNX Runtime runs fp32 models on the CPU, not {precision} on {self.device}",
-                where=f"--engine={engine}",
-                remedy="Use --device=cpu and --precision=fp32, or --engine=torch.",
-            )
-        version, int8 = onnx_version(), engine == "onnx-int8"
-        self._readings = [
+        try:
+            version = onnx_version(engine)
+            if self.device.type != "cpu" or precision != "fp32":
+                raise OptionError(
+                    f"ONNX Runtime runs fp32 models on the CPU, not {precision} on {self.device}",
+                    where=f"--engine={engine}",
+                    remedy="Use --device=cpu and --precision=fp32, or --engine=torch.",
+                )
+        except OptionError as error:
+            if engine != "auto":
+                raise
+            warn(f"PyTorch runs the encoder ({error})")
+            return None
+        int8 = engine != "onnx"
+        self._in_pytorch = self._readings
+        self._in_onnx = self._readings = [
             each._replace(method=on_onnx(each.method, backbone, int8=int8))
             for each in self._readings
         ]
         return f"{version}, int8" if int8 else version
+
+    def use_pytorch(self, yes: bool) -> None:
+        """Let PyTorch compute the features from here on, or again what stands in for it."""
+        self._readings = self._in_pytorch if yes else self._in_onnx
 
     @property
     def patch(self) -> int:

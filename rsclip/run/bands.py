@@ -21,6 +21,7 @@ from rsclip.labelling.bands import Band
 from rsclip.outputs.files.disk import write_error
 from rsclip.run.checkpoint import Checkpoint, windows_done
 from rsclip.run.encoder import Model, ModelLoader, load_for_job
+from rsclip.run.engine_check import choose_engine
 from rsclip.run.job import Job
 from rsclip.run.pipeline import Progress, SceneRun
 from rsclip.run.scenes_and_classes import ClassesRead
@@ -306,6 +307,8 @@ def run_band(
         model = load_for_job(job, None, load)
         settings = apply_defaults(scene, job.settings, model.defaults)
         run = SceneRun(scene, model.encoder, job.legend, model.queries, settings, order.band)
+        # Of the same windows as in the run itself, so that every band is done alike.
+        choose_engine(scene, run.grid, model, settings)
         stack.enter_context(_lock(folder))
         checkpoint = Checkpoint(folder, order.fingerprint, resume=True)
         stack.callback(checkpoint.close)

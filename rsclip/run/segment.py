@@ -17,6 +17,7 @@ from rsclip.outputs.records.record import provenance_tags, write_record
 from rsclip.run.bands import BandedScene, BandWorkers
 from rsclip.run.checkpoint import Checkpoint
 from rsclip.run.encoder import Model, ModelLoader, ModelOnDemand, load_model
+from rsclip.run.engine_check import choose_engine
 from rsclip.run.job import Job
 from rsclip.run.later_outputs import add_outputs
 from rsclip.run.pipeline import Progress, SceneRun
@@ -273,6 +274,7 @@ def _segment_one(
         warn_of_pixel_size(scene, job.settings, model.defaults.gsd_range)
         run = SceneRun(scene, model.encoder, legend, model.queries, config)
         run.evidence.warn_of_gaps(scene)
+        engine = choose_engine(scene, run.grid, model, config)
         staging = stack.enter_context(
             Staging(
                 folder,
@@ -301,6 +303,7 @@ def _segment_one(
                 f"{scene.source}: begun with another input, other settings or batches: starts over"
             )
         record = describe_run(scene, run, legend, config, model.queries, model.facts) | identity
+        record |= engine
         record["outputs"] = names
         if lazy.named:
             record |= describe_request(legend, job.settings, area, model.facts)

@@ -11,14 +11,13 @@ import argparse
 import tempfile
 import time
 from pathlib import Path
-from typing import get_args
 
 import numpy as np
 import rasterio
 import torch
 
 import rsclip
-from rsclip.config import Engine, SegmentConfig
+from rsclip.config import SegmentConfig
 from rsclip.model import load_backbone
 from rsclip.model.open_clip_import import import_open_clip
 from rsclip.run.encoder import load_model
@@ -26,7 +25,7 @@ from rsclip.run.segment import segment_scenes
 from rsclip.words.legend import load_legend
 
 TILE = Path(__file__).parents[2] / "sample_tiles/coast.tif"
-ENGINES = get_args(Engine)
+ENGINES = ("torch", "onnx", "onnx-int8")
 WORDS = "water, beach, building, road, forest"
 LOADERS = {
     "nano": lambda: load_backbone("nano"),
@@ -45,13 +44,17 @@ def write_scene(path: Path, side: int) -> None:
 
 
 def timed_run(scene: Path, model, config: SegmentConfig):
-    """Segment a scene; return (processor time, time on the clock) in seconds, and the labels."""
+    """Segment a scene; return its times, labels and windows.
+
+    The times are (processor time, time on the clock) in seconds.
+    """
     began = time.process_time(), time.perf_counter()
     (result,) = segment_scenes(
         [scene], WORDS, scene.parent, config=config, model_loader=lambda *_: model
     )
     ended = time.process_time(), time.perf_counter()
-    return np.subtract(ended, began), result.mask()
+    windows = result.run["windows"]
+    return np.subtract(ended, began), result.mask(), windows["total"] - windows["skipped"]
 
 
 def compare(name: str, sides: list[int], runs: int, folder: Path) -> None:
@@ -71,7 +74,7 @@ def compare(name: str, sides: list[int], runs: int, folder: Path) -> None:
         write_scene(scene, side)
         least, labels = {}, {}
         for engine in [*ENGINES] * runs:
-            used, labels[engine] = timed_run(scene, models[engine], config)
+            used, labels[engine], _ = timed_run(scene, models[engine], config)
             least[engine] = np.minimum(used, least.get(engine, np.inf))
         for engine in ENGINES[1:]:
             cpu, clock = least["torch"] / least[engine]
