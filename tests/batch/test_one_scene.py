@@ -7,6 +7,7 @@ import signal
 import threading
 import time
 import warnings
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -292,3 +293,20 @@ def test_a_cluster_that_loses_a_worker_gives_the_same(scene, tmp_path):
         )  # fmt: skip
         thread.join()
     same(whole, shared)
+
+
+@pytest.mark.long
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs Linux's /proc")
+def test_the_memory_of_a_worker_does_not_grow_with_the_scene(tmp_path, monkeypatch):
+    peaks = []
+    for height in (2_000, 16_000):
+        folder = tmp_path / str(height)
+        folder.mkdir()
+        monkeypatch.setenv("RSCLIP_TEST_FUSE", str(folder))
+        path = tmp_path / f"scene{height}.tif"
+        rng = np.random.default_rng(1)
+        pixels = np.kron(rng.integers(20, 250, (3, height // 20, 30)), np.ones((1, 20, 20)))
+        write_raster(path, pixels.astype("uint8"), tiled=True, blockxsize=256, blockysize=256)
+        run(path, tmp_path / f"out{height}", shared=pool(workers.measured))
+        peaks.append(max(int(each.read_text()) for each in folder.iterdir()))
+    assert peaks[1] <= 1.1 * peaks[0], peaks

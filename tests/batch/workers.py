@@ -61,6 +61,20 @@ def threads(legend, config):
     return dataclasses.replace(plain(legend, config), facts={"name": "stub", **said})
 
 
+class Measured(StubEncoder):
+    """Writes the most memory that its process has held, in kB, at every window."""
+
+    def similarities(self, images):
+        status = Path("/proc/self/status").read_text()
+        peak = status.partition("VmHWM:")[2].split()[0]
+        Path(os.environ["RSCLIP_TEST_FUSE"], str(os.getpid())).write_text(peak)
+        return super().similarities(images)
+
+
+def measured(legend, config):
+    return loader(Measured())(legend, config)
+
+
 class Slow(StubEncoder):
     def similarities(self, images):
         time.sleep(0.2)
