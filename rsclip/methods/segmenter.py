@@ -135,7 +135,7 @@ class Segmenter:
             each._replace(method=on_onnx(each.method, backbone, int8=int8))
             for each in self._readings
         ]
-        return f"{version}, int8" if int8 else version
+        return version + {"onnx-int8": ", int8", "auto": ", int8 or PyTorch"}.get(engine, "")
 
     def use_pytorch(self, yes: bool) -> None:
         """Let PyTorch compute the features from here on, or again what stands in for it."""

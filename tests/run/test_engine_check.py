@@ -54,6 +54,7 @@ def test_pytorch_runs_where_they_change_and_the_area_changes_nothing(
         found = auto(scene, tmp_path)
     check = found.run["engine_check"]
     assert check["used"] == "torch"
+    assert found.run["model"]["engine"].endswith("int8 or PyTorch")
     assert check["equal"] < 0.99
     plain = library.segment(
         scene, WORDS, tmp_path / "plain", model=library.wrap(tiny_clip()), device="cpu"
