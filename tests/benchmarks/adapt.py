@@ -1,18 +1,21 @@
 """What few labels gain: mean IoU against the number of labelled squares, zero-shot and adapted.
 
     python tests/benchmarks/adapt.py [--real DIR] [--squares 2 5 10] [--seeds 5]
-        [--places classes|random|suggested]
+        [--places classes|random|suggested ...] [--picture FILE.svg]
 
 Squares of 8 m (a pixel at least) are drawn at random inside the truth's classes, so many of each.
 With `--places random` or `suggested` as many squares of two patches in all lie anywhere, or where
 `suggest` asks for them; each gets the class of most of its pixels, or none if that is less than
-0.8 of it. Then `adapt` chooses the kind, and the scenes are segmented with the adapter; labelled
-pixels do not count. Of real sets only places that training never saw are used. Images are encoded
-once, whatever the number of runs.
+0.8 of it. Suggested places are the same in every draw, and are measured once. Then `adapt` chooses
+the kind, and the scenes are segmented with the adapter; labelled pixels do not count. `--picture`
+draws the mean gain over the sets against the number of squares, a line for each of `--places`.
+Labels that `adapt` refuses, as too few, gain nothing. Of real sets only places that training never
+saw are used. Images are encoded once, whatever the number of runs.
 """
 
 import argparse
 import hashlib
+import itertools
 import json
 import os
 import tempfile
@@ -29,8 +32,10 @@ import yaml
 from rasterio.transform import from_origin
 
 import rsclip
+from rsclip.errors import InputError
 from rsclip.methods.base import DenseFeatures, Method
 from rsclip.nano.real import SETS, VARIABLE, groups, images
+from rsclip.study.plots import line_chart
 
 ROOT = Path(__file__).resolve().parents[2]
 TILES = ("town_river",)
@@ -178,6 +183,31 @@ def score(scenes, covered, spec, folder, **options):
     return float((right / np.maximum(true + predicted - right, 1))[held].mean())
 
 
+def gains_of(figures, of, places, count):
+    """Return what each draw of a set gained."""
+    key = of, places, count
+    own = [each for each in figures if (each["set"], each["places"], each["squares"]) == key]
+    return np.array([each["adapted"] - each["zero_shot"] for each in own])
+
+
+def curve(figures):
+    """Return the mean gain over the sets against the number of squares, as SVG."""
+    sets, places, counts = (
+        list(dict.fromkeys(each[key] for each in figures)) for key in ("set", "places", "squares")
+    )
+    lines = {
+        name: [np.mean([gains_of(figures, of, name, count).mean() for of in sets])
+               for count in counts]
+        for name in places
+    }  # fmt: skip
+    chart = line_chart(lines, counts, title="What few labels gain", x="places asked for, a class",
+                       y="mean gain in mean IoU")  # fmt: skip
+    # Beside a page the chart has to bring its own colours and letters.
+    style = "<style>svg{background:#fff;font:12px sans-serif}.grid{stroke:#ccc}</style>"
+    start, rest = chart.split(">", 1)
+    return f'{start} xmlns="http://www.w3.org/2000/svg">{style}{rest}\n'
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--real", default=os.environ.get(VARIABLE), help="folder of real imagery")
@@ -185,9 +215,11 @@ def main():
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--sets", nargs="+", default=[*TILES, *MULTI_CLASS])
     parser.add_argument("--kind", default="auto")
-    parser.add_argument("--places", choices=["classes", "random", "suggested"], default="classes")
+    parser.add_argument("--places", nargs="+", choices=["classes", "random", "suggested"],
+                        default=["classes"])  # fmt: skip
     parser.add_argument("--model", default="nano")
     parser.add_argument("--output", type=Path, help="where the figures go as JSON")
+    parser.add_argument("--picture", type=Path, help="where the curve goes as SVG")
     args = parser.parse_args()
     warnings.simplefilter("ignore")
     cache_features()
@@ -199,37 +231,43 @@ def main():
                 print(f"{of}: left out, {VARIABLE} is not set")
                 continue
             spec, scenes = tile(of) if of in TILES else real(Path(args.real), of, folder)
-            for count in args.squares:
-                for seed in range(args.seeds):
-                    if args.places == "classes":
+            for count, places in itertools.product(args.squares, args.places):
+                for seed in range(1 if places == "suggested" else args.seeds):
+                    if places == "classes":
                         frame, covered = squares(scenes, list(spec), count, seed)
                     else:
                         frame, covered = anywhere(
-                            scenes, list(spec), count, seed, args.places == "suggested", spec,
-                            folder, backbone,
+                            scenes, list(spec), count, seed, places == "suggested", spec, folder,
+                            backbone,
                         )  # fmt: skip
                     frame.to_file(folder / "few.gpkg")
                     paths = [path for path, _ in scenes]
-                    found = rsclip.adapt(
-                        paths, folder / "few.gpkg", spec, folder / "x.adapter", kind=args.kind,
-                        backbone=backbone, overwrite=True,
-                    )  # fmt: skip
                     plain = score(scenes, covered, spec, folder, model=backbone)
-                    adapted = score(
-                        scenes, covered, spec, folder, model=backbone, adapter=folder / "x.adapter"
-                    )
+                    try:
+                        kind = rsclip.adapt(
+                            paths, folder / "few.gpkg", spec, folder / "x.adapter", kind=args.kind,
+                            backbone=backbone, overwrite=True,
+                        ).kind  # fmt: skip
+                    except InputError:
+                        kind, adapted = "refused", plain
+                    else:
+                        adapted = score(
+                            scenes, covered, spec, folder, model=backbone,
+                            adapter=folder / "x.adapter",
+                        )  # fmt: skip
                     figures.append(
-                        {"set": of, "places": args.places, "squares": count, "labels": len(frame),
+                        {"set": of, "places": places, "squares": count, "labels": len(frame),
                          "seed": seed, "zero_shot": plain,
-                         "adapted": adapted, "kind": found.kind}
+                         "adapted": adapted, "kind": kind}
                     )  # fmt: skip
                     print(figures[-1], flush=True)
-                own = [each for each in figures if (each["set"], each["squares"]) == (of, count)]
-                gains = np.array([each["adapted"] - each["zero_shot"] for each in own])
-                print(f"{of}, {count} squares: gain {gains.mean():+.3f} +- {gains.std():.3f}",
-                      flush=True)  # fmt: skip
+                gains = gains_of(figures, of, places, count)
+                print(f"{of}, {count} squares, {places}: gain {gains.mean():+.3f} "
+                      f"+- {gains.std():.3f}", flush=True)  # fmt: skip
     if args.output:
         args.output.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
+    if args.picture:
+        args.picture.write_text(curve(figures), encoding="utf-8")
 
 
 if __name__ == "__main__":
