@@ -27,7 +27,7 @@ COMMANDS = {
     "first_map": 3,
     "gallery": 5,
     "methods": 5,
-    "models": 8,
+    "models": 9,
     "qgis": 1,
 }
 
