@@ -10,7 +10,7 @@ import pytest
 import rasterio
 
 import rsclip as library
-from rsclip.errors import OptionError, RsclipWarning
+from rsclip.errors import ExistsError, OptionError, RsclipWarning
 from rsclip.methods import METHODS, onnx_engine
 from rsclip.methods.segmenter import Segmenter
 from rsclip.words.prompts import load_templates, word_prompts
@@ -197,10 +197,8 @@ def test_the_command_equals_the_library_and_the_record_names_the_engine(
     assert said["model"]["engine"] == found.run["model"]["engine"] == onnx_engine.onnx_version()
     assert "engine" not in plain.run["model"]
     again = {"model": tiny_model, "output_dir": tmp_path / "found", "resume": True}
-    eight = library.segment(scene, words, **again, engine="onnx-int8")
-    assert eight.run["model"]["engine"] == f"{onnx_engine.onnx_version()}, int8"
-    kept = library.segment(scene, words, **again, engine="onnx-int8")
-    assert kept.run["started"] == eight.run["started"]
+    with pytest.raises(ExistsError, match=r"engine.*onnx-int8"):
+        library.segment(scene, words, **again, engine="onnx-int8")
     for mask in (tmp_path / "command").glob("*_mask.tif"):
         with rasterio.open(mask) as dataset:
             np.testing.assert_array_equal(dataset.read(1), found.mask())
