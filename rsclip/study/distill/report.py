@@ -138,7 +138,7 @@ its {done.teacher_blocks} image blocks, its text tower unchanged. \
 
 - teacher: {done.teacher}, SHA-256 of the weights {record["teacher_sha256"]}
 - licence of the teacher's weights: {licence or "not stated"}; it may bind the student
-- images: {done.images} rasters below {record["images"]}
+- images: {done.images} rasters below {record["folder"]}
 - method: {record["method"]}
 
 {table}

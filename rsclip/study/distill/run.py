@@ -137,7 +137,7 @@ def distill(
             "rsclip": __version__,
             "teacher": files.name,
             "teacher_sha256": backbone.weights_sha256,
-            "images": str(images),
+            "folder": str(images),
             "files": [path.relative_to(expand(images)).as_posix() for path in paths],
             "method": settings.method,
             "settings": {name: settings.to_dict()[name] for name in DISTILL_OPTIONS},

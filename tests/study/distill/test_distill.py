@@ -48,6 +48,7 @@ def test_a_student_runs_like_any_model(tiny_model, images, tmp_path):
     assert done.losses[-1] < done.losses[0]
     assert 0 < done.agreement <= 1
     report = json.loads((student / "report.json").read_text(encoding="utf-8"))
+    assert (report["images"], report["folder"]) == (2, str(images))
     assert report["files"] == ["scene0.tif", "scene1.tif", "scene2.tif"]
     card = (student / "README.md").read_text(encoding="utf-8")
     assert tiny_model in card
