@@ -1,6 +1,6 @@
 """Whole runs against a loop as papers publish it: time as a ratio, and mean IoU on truth.
 
-    python tests/benchmarks/reference_loop.py [--runs nano:1500 ViT-B-16:1500 nano:4000]
+    python tests/benchmarks/reference_loop.py [--runs nano:1500 ViT-B-16:1500 nano:3000]
                                               [--write docs/performance.md]
 
 The loop (ours, after the published sliding windows) takes one window after another, upsamples its
@@ -37,7 +37,7 @@ WAYS = {"rsclip segment": {"stride": STRIDE}, "`--preset fast`": {"preset": "fas
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--runs", nargs="+", default=["nano:1500", "ViT-B-16:1500", "nano:4000"])
+    parser.add_argument("--runs", nargs="+", default=["nano:1500", "ViT-B-16:1500", "nano:3000"])
     parser.add_argument("--write", type=Path, help="Markdown file that gets the table")
     args = parser.parse_args()
     lines = ["| model | scene | run | the loop's time, divided by its | mIoU, % |",
