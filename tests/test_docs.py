@@ -20,7 +20,7 @@ COMMANDS = {
     "README": 5,
     "performance": 1,
     "accuracy": 10,
-    "adapt": 10,
+    "adapt": 14,
     "batch": 7,
     "classes": 6,
     "diagnose": 1,
