@@ -95,7 +95,7 @@ class Backbone:
         self.source = source
         self.model = model.float().eval().requires_grad_(False)
         self.tokenizer = tokenizer or default_tokenizer(open_clip, model)
-        self._text_identity = text_identity if tokenizer is None else ""
+        self._text_identity = text_identity
         self._visual = model.visual
         self._hasher = hasher or (lambda: tensors_sha256(self.model.state_dict()))
         self.patch = int(self._visual.patch_size[0])

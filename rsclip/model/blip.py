@@ -7,6 +7,7 @@ Source: Li et al., BLIP: Bootstrapping Language-Image Pre-training for Unified V
 Understanding and Generation, ICML 2022.
 """
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
@@ -64,12 +65,16 @@ class WordPieces:
     Args:
         folder: It holds vocab.txt or tokenizer.json.
         limit: The most tokens of a prompt, start and end included.
+        size: How many tokens the model knows.
+
+    Attributes:
+        sha256: Of what decides which tokens a prompt is.
 
     Raises:
         ModelError: Neither file is there or fits, or the package tokenizers is not.
     """
 
-    def __init__(self, folder: Path, limit: int) -> None:
+    def __init__(self, folder: Path, limit: int, size: int) -> None:
         try:
             import tokenizers
         except ImportError as error:
@@ -95,7 +100,15 @@ class WordPieces:
                 where=path,
                 remedy="Copy vocab.txt or tokenizer.json from where the weights come from.",
             ) from error
+        count = max(own.get_vocab().values(), default=-1) + 1
+        if count > size:
+            raise ModelError(
+                f"the tokenizer has {count:,} tokens, of which the model knows {size:,}",
+                where=path,
+                remedy="Copy vocab.txt or tokenizer.json from where the weights come from.",
+            )
         self._own = own
+        self.sha256 = hashlib.sha256(own.to_str().encode()).hexdigest()
 
     def __call__(self, texts: Sequence[str]) -> Tensor:
         """Return token ids int64 (N, L), padded with 0 to the longest."""

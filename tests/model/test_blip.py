@@ -132,6 +132,29 @@ def test_without_a_vocabulary_or_the_package(folder, monkeypatch):
         load_backbone(folder)
 
 
+def test_a_vocabulary_that_the_model_does_not_know(folder):
+    with (folder / "vocab.txt").open("a") as file:
+        file.write("river\nlake\npond\n")
+    with pytest.raises(ModelError, match=r"vocab.txt: the tokenizer has 65 tokens.* knows 64"):
+        load_backbone(folder)
+
+
+def test_another_vocabulary_is_another_model(rsclip, make_scene, folder, tmp_path):
+    flags = ["--classes", "water, road", "--model", folder, "-o", tmp_path / "out", "--resume"]
+    scene, words = make_scene(), folder / "vocab.txt"
+    assert rsclip("segment", scene, *flags).exit_code == 0
+    lines = words.read_text().split("\n")
+    water, road = lines.index("water"), lines.index("road")
+    lines[water], lines[road] = lines[road], lines[water]
+    words.write_text("\n".join(lines))
+    done = rsclip("segment", scene, *flags)
+    assert done.exit_code == 2
+    assert "model: text_tower" in done.stderr
+    backbone = load_backbone(folder)
+    kept = load_backbone(FOLDER).text_features([["water"], ["road"]])
+    torch.testing.assert_close(backbone.text_features([["road"], ["water"]]), kept)
+
+
 def test_it_is_neither_fetched_nor_bundled(rsclip, tmp_path):
     done = rsclip("models", "bundle", FOLDER, "-o", tmp_path / "blip.safetensors")
     assert done.exit_code == 2

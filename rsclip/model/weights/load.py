@@ -1,5 +1,6 @@
 """Load a model onto the CPU, its weights checked. Nothing here reaches for the network."""
 
+import hashlib
 import json
 import statistics
 from pathlib import Path
@@ -37,8 +38,11 @@ def load_backbone(name: str | Path, weights: str | Path | None = None) -> Backbo
     """
     files = find_model(name, weights)
     blip, tokenizer = files.architecture.blip, None
+    text_identity = files.architecture.text_identity
     if blip is not None:
-        tokenizer = WordPieces(blip, files.architecture.config["text_cfg"]["context_length"])
+        text = files.architecture.config["text_cfg"]
+        tokenizer = WordPieces(blip, text["context_length"], text["vocab_size"])
+        text_identity = hashlib.sha256(f"{text_identity} {tokenizer.sha256}".encode()).hexdigest()
     digest = verified_sha256(files.weights, files.name, files.pinned)
     try:
         state = as_float(files.read())
@@ -62,7 +66,7 @@ def load_backbone(name: str | Path, weights: str | Path | None = None) -> Backbo
         source="embedded" if embedded else str(files.weights),
         hasher=lambda: digest or file_sha256(files.weights.resolve()),
         vocabulary=files.vocabulary,
-        text_identity=files.architecture.text_identity,
+        text_identity=text_identity,
         defaults=files.architecture.defaults,
         limits=limits,
     )
