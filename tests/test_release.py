@@ -1,5 +1,9 @@
 """Files about the project say what the project says of itself."""
 
+import shutil
+import subprocess
+import sys
+import tarfile
 import tomllib
 
 import pytest
@@ -39,6 +43,21 @@ def test_the_lower_bounds_are_those_that_were_tried(repository, project):
         # Of torch one release was at hand.
         if name != "torch":
             assert {Version(one) for one in bounds} == {Version(lowest[name])}
+
+
+def test_the_source_package_has_no_part_of_the_tests(repository, tmp_path):
+    """setuptools would take the test_*.py of the first folder, and nothing that they need."""
+    left = shutil.ignore_patterns(".*", "data", "build", "dist", "docs", "*.egg-info")
+    shutil.copytree(repository, tmp_path / "src", ignore=left)
+    build = "from setuptools.build_meta import build_sdist; build_sdist('..')"
+    subprocess.run(
+        [sys.executable, "-c", build], cwd=tmp_path / "src", check=True, capture_output=True
+    )
+    (made,) = tmp_path.glob("*.tar.gz")
+    with tarfile.open(made) as archive:
+        tops = {name.split("/")[1] for name in archive.getnames() if "/" in name}
+    assert {"rsclip", "cli", "configs", "README.md", "LICENSE"} <= tops
+    assert "tests" not in tops
 
 
 def test_every_page_is_in_the_site(repository):

@@ -1,6 +1,8 @@
 """One file carries a model; what is changed, damaged or misnamed on the way is refused."""
 
+import errno
 import json
+import os
 
 import numpy as np
 import pytest
@@ -128,6 +130,18 @@ def test_files_are_not_replaced_unasked(bundled, tmp_path):
     with pytest.raises(OutputError, match="a folder, not a file"):
         bundle_model("tiny-vit/quick", tmp_path)
     assert not list(tmp_path.rglob(".*.new"))
+
+
+def test_a_folder_that_is_read_only(hub, bundled, tmp_path, monkeypatch):
+    def read_only(path):
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS), f".{path.name}.new")
+
+    monkeypatch.setattr(bundle, "new_file", read_only)
+    with pytest.raises(OutputError) as caught:
+        bundle_model("tiny-vit/quick", tmp_path / "x.safetensors")
+    assert "cannot be written: Read-only file system. " in str(caught.value)
+    assert ".new" not in str(caught.value)
+    assert "another file with -o" in caught.value.remedy
 
 
 def test_a_model_that_is_not_here_cannot_be_bundled(hub, tmp_path):

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 import time
 import warnings
 import zipfile
@@ -28,6 +29,14 @@ def refused(name, weights=None):
         with pytest.raises(ModelError) as caught:
             load_backbone(name, weights)
     return str(caught.value)
+
+
+def test_no_model_is_suggested_that_would_be_refused():
+    text = refused("nope")
+    assert "unknown model" in text
+    assert not re.search(r"RN\d", text)
+    assert "Did you mean ViT-B-16, " in refused("vit-b-16")
+    assert "ResNet" in refused("RN50/openai")
 
 
 def similarities(backbone):

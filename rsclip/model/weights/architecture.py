@@ -11,6 +11,7 @@ from typing import Any, TypeAlias
 from rsclip.errors import ModelError
 from rsclip.fields import nearest
 from rsclip.files import read_text
+from rsclip.model.checks import check_config
 from rsclip.model.open_clip_catalog import open_clip_catalog
 from rsclip.model.outline import read_defaults
 from rsclip.model.weights.blip import BLIP_CONFIG, open_clip_form
@@ -241,18 +242,28 @@ def _known_config(name: ModelName) -> dict[str, Any]:
         config = open_clip.get_model_config(name.arch)
     if config is not None:
         return config
-    known = [NANO, *checkpoints(), *("/".join(pair) for pair in open_clip.list_pretrained())]
+    usable = [arch for arch in open_clip.list_models() if _is_usable(arch)]
+    pairs = [(arch, tag) for arch, tag in open_clip.list_pretrained() if arch in usable]
+    known = [NANO, *checkpoints(), *("/".join(pair) for pair in pairs)]
     if name.checkpoint is not None:
         raise ModelError(
             f"the model registry is broken: unknown architecture {name.arch}", where=name.text
         )
-    known += [] if name.tag else open_clip.list_models()
+    known += [] if name.tag else usable
     raise ModelError(
         "unknown model",
         where=name.text,
         remedy=nearest(name.text, known, 3)
         or f"Name a model as ARCH/TAG, such as {DEFAULT}, or {NANO}.",
     )
+
+
+def _is_usable(arch: str) -> bool:
+    try:
+        check_config(open_clip_catalog().get_model_config(arch) or {}, arch)
+    except ModelError:
+        return False
+    return True
 
 
 def read_json(path: Path, what: str) -> Any:

@@ -91,7 +91,11 @@ def write_bundle(
             # safetensors leaves a file for its owner only; this one is made to be passed on.
             part.chmod(mode)
     except (OSError, SafetensorError) as error:
-        raise OutputError(f"the bundle cannot be written ({error})", where=path) from error
+        raise OutputError(
+            f"the bundle cannot be written: {getattr(error, 'strerror', None) or error}",
+            where=path,
+            remedy="Make room on the disk, or choose another file with -o.",
+        ) from error
 
 
 def read_bundle(path: Path) -> Bundle | None:

@@ -11,10 +11,11 @@ from safetensors import SafetensorError
 from rsclip.adapters.adapter_file import NONE, write_adapter
 from rsclip.adapters.kinds import KINDS, TRIED
 from rsclip.config import ADAPT_OPTIONS, SegmentConfig, build_config
-from rsclip.errors import OptionError, WriteError, warn
+from rsclip.errors import OptionError, warn
 from rsclip.geo.grid import pixel_size_m
 from rsclip.keywords import AdaptKeywords
 from rsclip.methods.segmenter import Segmenter
+from rsclip.outputs.files.disk import write_error
 from rsclip.outputs.files.staging import Staging
 from rsclip.outputs.records.record import to_plain
 from rsclip.outputs.styles.qml import write_text
@@ -141,7 +142,7 @@ def adapt(
         try:
             write_adapter(staging.path("adapter"), adapter, to_plain(facts))
         except (OSError, SafetensorError) as error:
-            raise WriteError(f"the adapter cannot be written ({error})", where=path) from error
+            raise write_error(error, path) from error
         if page is not None:
             pictures = draw_windows(opened, few, encoder, adapter, task, read.legend, settings)
             write_text(page.path("report"), render_report(done, few, pictures, read.legend))

@@ -1,8 +1,10 @@
 """`adapt`: from a scene and a few labels to an adapter that `segment` takes."""
 
 import base64
+import errno
 import io
 import json
+import os
 import re
 
 import geopandas
@@ -14,7 +16,7 @@ from PIL import Image
 
 import rsclip as library
 from rsclip.config import SegmentConfig
-from rsclip.errors import InputError, LegendError, OptionError, SceneError
+from rsclip.errors import InputError, LegendError, OptionError, SceneError, WriteError
 from rsclip.labelling.stitcher import Stitcher
 from rsclip.labelling.windows import plan_grid
 from rsclip.run.encoder import load_model
@@ -332,6 +334,16 @@ def test_a_raster_or_junk_is_no_file_of_labels(scene, tmp_path):
     for path in (scene, tmp_path / "junk.gpkg"):
         with pytest.raises(SceneError, match=r"not a vector file of labels\. Labels are polygons"):
             library.adapt(scene, path, CLASSES, tmp_path / "x")
+
+
+def test_a_full_disk_is_told_by_name(few, scene, tmp_path, monkeypatch, tiny_model):
+    def full(path, *_):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
+
+    monkeypatch.setattr("rsclip.study.adapt.run.write_adapter", full)
+    with pytest.raises(WriteError, match="the disk is full") as caught:
+        library.adapt(scene, few, CLASSES, tmp_path / "x", model=tiny_model, kind="linear")
+    assert caught.value.remedy.startswith("Make room")
 
 
 def test_a_kind_that_is_unknown_is_refused(few, scene, tmp_path):
