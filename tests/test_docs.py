@@ -13,6 +13,8 @@ import pyogrio
 import pytest
 import rasterio
 
+from rsclip.model.weights.catalog import list_models
+from rsclip.model.weights.find import model_outline
 from rsclip.vectors.label_raster import LabelRaster
 
 # Of each page, in its blocks of shell commands.
@@ -74,24 +76,25 @@ def _parse(command, words):
     command.make_context(words[0], words[1:], parent=context)
 
 
-@pytest.mark.parametrize("page", ["README.md", "docs/first_map.md"])
-def test_first_commands_run(page, rsclip, repository, tmp_path, monkeypatch):
-    """Every `rsclip segment`, `info` and `prompts` line works on the sample tiles."""
-    text = (repository / page).read_text(encoding="utf-8")
+def test_first_commands_run(rsclip, repository, tmp_path, monkeypatch):
+    """The `rsclip segment`, `info` and `prompts` lines work one after another, on both pages."""
+    pages = [repository / "README.md", repository / "docs/first_map.md"]
+    text = "\n".join(page.read_text(encoding="utf-8") for page in pages)
     commands = re.findall(r"^rsclip (?:segment|info|prompts) .*$", text, flags=re.MULTILINE)
-    assert len(commands) >= 2
+    assert len(commands) >= 7
     (tmp_path / "sample_tiles").symlink_to(repository / "sample_tiles")
     monkeypatch.chdir(tmp_path)
     for command in commands:
-        done = rsclip(*shlex.split(command, comments=True)[1:])
+        words = shlex.split(command, comments=True)
+        done = rsclip(*words[1:])
         assert done.exit_code == 0, f"{command}\n{done.output}"
         if " segment " in command:
-            assert _mean_iou(shlex.split(command)[2]) > 0.4, command
+            assert _mean_iou(words[2], words[words.index("-o") + 1]) > 0.4, command
 
 
-def _mean_iou(scene):
-    """Score out/ against a tile's truth, over the classes that both name."""
-    paths = f"out/{Path(scene).stem}_mask.tif", scene.replace(".tif", "_labels.tif")
+def _mean_iou(scene, folder="out"):
+    """Score a mask against a tile's truth, over the classes that both name."""
+    paths = f"{folder}/{Path(scene).stem}_mask.tif", scene.replace(".tif", "_labels.tif")
     values = []
     for path in paths:
         with LabelRaster(Path(path)) as raster:
@@ -103,6 +106,14 @@ def _mean_iou(scene):
         if right.any():
             scores.append((found & right).sum() / (found | right).sum())
     return sum(scores) / len(scores)
+
+
+def test_nano_is_what_the_page_of_models_says(repository):
+    page = " ".join((repository / "docs/models.md").read_text(encoding="utf-8").split())
+    size = next(model.megabytes for model in list_models(here=True) if model.name == "nano")
+    assert f"[figures](nano.md#figures)) | {size} MB |" in page
+    scale = model_outline("nano").defaults.logit_scale
+    assert f"nano states {scale:g} " in page
 
 
 def test_commands_about_words_run(rsclip, repository, tmp_path, monkeypatch):
