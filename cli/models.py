@@ -1,4 +1,4 @@
-"""`rsclip models`: list them, fetch one (nothing else downloads), describe one, carry one."""
+"""`rsclip models`: list them, fetch one (nothing else downloads), describe, carry or export one."""
 
 import json
 import shlex
@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from rsclip_cli.exit_codes import guard
+from rsclip_cli.options import config_flags, gather_config
 from rsclip_cli.progress import DownloadLines
 from rsclip_cli.table import print_table
 
@@ -107,6 +108,39 @@ def bundle(name: str, output: str, weights: str | None, overwrite: bool, verbose
         from rsclip.model.weights.catalog import bundle_model
 
         click.echo(bundle_model(name, output, weights, overwrite=overwrite))
+
+
+@command.command("export")
+@click.argument("name", metavar="NAME", default="auto")
+@click.option("-o", "--output", metavar="FILE", required=True, help="The file to write.")
+@_weights
+@config_flags("method", "method_option", "window")
+@click.option("--int8", is_flag=True, help="Compute linear layers in 8 bits.")
+@click.option("--overwrite", is_flag=True, help="Replace the file if it exists.")
+@_verbose
+def export(
+    name: str,
+    output: str,
+    weights: str | None,
+    int8: bool,
+    overwrite: bool,
+    verbose: bool,
+    **flags: Any,
+) -> None:
+    """Write NAME's image tower, as a method runs it, into one ONNX file (rsclip[onnx]).
+
+    For other programs: `rsclip segment --engine onnx` builds and keeps its own graph.
+    """
+    with guard(verbose=verbose):
+        config = gather_config(None, flags)
+        from rsclip.methods.onnx_engine import export_model
+
+        click.echo(
+            export_model(
+                name, output, weights, method=config.method, options=config.method_option,
+                window=config.window, int8=int8, overwrite=overwrite,
+            )
+        )  # fmt: skip
 
 
 def _here(item: dict[str, Any]) -> str:

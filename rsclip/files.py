@@ -14,10 +14,11 @@ from typing import Any
 
 import yaml
 
-from rsclip.errors import InputError
+from rsclip.errors import InputError, OutputError
 
 __all__ = [
     "cache_folder",
+    "check_new_file",
     "config_path",
     "data_path",
     "expand",
@@ -70,6 +71,33 @@ def expand(path: str | Path) -> Path:
     except RuntimeError:
         # A service or a container may run as a user without an entry and without HOME.
         return Path(path)
+
+
+def check_new_file(output: str | Path, example: str, *, overwrite: bool) -> Path:
+    """Return a file's path, before the work whose result it is to hold.
+
+    Args:
+        output: The path as it was given.
+        example: A name that would do, for the message.
+        overwrite: A file that exists may be replaced.
+
+    Raises:
+        OutputError: It is a folder, its own folder is missing, or it exists.
+    """
+    path = Path(output)
+    if path.is_dir() or str(output).endswith(("/", os.sep)):
+        raise OutputError(
+            "a folder, not a file",
+            where=output,
+            remedy=f"Name a file (-o), such as FOLDER/{example}.",
+        )
+    if not path.parent.is_dir():
+        raise OutputError(
+            "the folder does not exist", where=path.parent, remedy="Make it, or name another."
+        )
+    if path.exists() and not overwrite:
+        raise OutputError("the file exists", where=path, remedy="Use --overwrite to replace it.")
+    return path
 
 
 @contextlib.contextmanager

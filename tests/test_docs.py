@@ -29,7 +29,7 @@ COMMANDS = {
     "first_map": 3,
     "gallery": 5,
     "methods": 5,
-    "models": 9,
+    "models": 10,
     "qgis": 1,
 }
 

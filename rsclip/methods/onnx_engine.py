@@ -1,5 +1,7 @@
 """A method's image features computed by ONNX Runtime on a CPU (`--engine onnx` and `onnx-int8`).
 
+`rsclip models export` writes the same graph into a file, for programs other than rsclip.
+
 The graph holds the image tower as the method runs it. Words are compared outside of it: other words
 need no other graph.
 
@@ -15,6 +17,7 @@ import json
 import math
 import tempfile
 import warnings
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, cast
 
@@ -23,21 +26,22 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from rsclip.config import Engine
-from rsclip.errors import EncodeError, OptionError, first_line, warn
-from rsclip.files import cache_folder, new_file
+from rsclip.config import DEFAULT_METHOD
+from rsclip.errors import EncodeError, OptionError, OutputError, first_line, warn
+from rsclip.files import cache_folder, check_new_file, new_file
+from rsclip.methods import METHODS, first_block, get_method, parse_options
 from rsclip.methods.base import DenseFeatures, Method
-from rsclip.model import Backbone, Trunk
+from rsclip.model import Backbone, Trunk, load_backbone
 from rsclip.types import Shape
 from rsclip.version import __version__
 
-__all__ = ["on_onnx", "onnx_version"]
+__all__ = ["export_model", "on_onnx", "onnx_version"]
 
 _OPSET = 17
 
 
-def onnx_version(engine: Engine = "onnx") -> str:
-    """Return ONNX Runtime's name and version; `engine` is what the message names.
+def onnx_version(where: str = "--engine=onnx") -> str:
+    """Return ONNX Runtime's name and version; `where` is what the message names.
 
     Raises:
         OptionError: It is not installed.
@@ -46,7 +50,7 @@ def onnx_version(engine: Engine = "onnx") -> str:
     if missing:
         raise OptionError(
             f"not installed: {', '.join(missing)}",
-            where=f"--engine={engine}",
+            where=where,
             remedy='Install it: pip install "rsclip[onnx]".',
         )
     import onnxruntime
@@ -66,6 +70,72 @@ def on_onnx(method: Method, backbone: Backbone, *, int8: bool = False) -> Method
         warn(f"the method {method.name} is no fixed graph: PyTorch runs it, not ONNX Runtime")
         return method
     return dataclasses.replace(method, features=_OnnxFeatures(method, backbone, int8))
+
+
+def export_model(
+    name: str,
+    output: str | Path,
+    weights: str | Path | None = None,
+    *,
+    method: str = DEFAULT_METHOD,
+    options: Mapping[str, Any] | None = None,
+    window: int | None = None,
+    int8: bool = False,
+    overwrite: bool = False,
+) -> Path:
+    """Write the image tower of a model, as a method runs it, into one ONNX file.
+
+    The graph takes windows (B, 3, H, W) in the model's own normalisation, and gives `tokens`, the
+    patches' features; with a method's `bias_lambda`, `cls` too. Metadata `rsclip` of the file is
+    JSON that says what it was made of.
+
+    Args:
+        name: As `load_backbone` takes it.
+        output: The file, best ending in .onnx.
+        weights: A file of weights in place of its own.
+        method: Name of the dense method.
+        options: Its options.
+        window: Side of the windows in pixels. Default: the model's own.
+        int8: Compute linear layers in 8 bits.
+        overwrite: Replace a file that exists.
+
+    Returns:
+        The file.
+
+    Raises:
+        InputError: The model, the method, an option or the window does not fit, ONNX is not
+            installed, or the file exists or cannot be written.
+        EncodeError: The model cannot be exported.
+    """
+    path = check_new_file(output, "model.onnx", overwrite=overwrite)
+    onnx_version("rsclip models export")
+    chosen, read = get_method(method), parse_options(method, options)
+    if not chosen.fixed_graph:
+        fixed = ", ".join(each.name for each in METHODS.values() if each.fixed_graph)
+        raise OptionError(
+            f"{method} is no fixed graph", where="--method", remedy=f"Choose one of {fixed}."
+        )
+    backbone = load_backbone(name, weights)
+    first_block(method, read, backbone.depth)
+    shape = (window, window) if window else backbone.image_shape
+    image = torch.zeros(1, 3, *shape)
+    try:
+        backbone.grid(image)
+    except OptionError as error:
+        raise OptionError(error.what, where="--window", remedy=error.remedy) from error
+    graph = _export(chosen, backbone, image, read)
+    said = {"name": backbone.name, **_facts(chosen, backbone, image, read, int8=int8)}
+    graph = _with_note(_int8(graph) if int8 else graph, json.dumps(said))
+    try:
+        with new_file(path) as draft:
+            draft.write_bytes(graph)
+    except OSError as error:
+        raise OutputError(
+            f"the graph cannot be written: {error.strerror or error}",
+            where=path,
+            remedy="Make room on the disk, or choose another file with -o.",
+        ) from error
+    return path
 
 
 class _OnnxFeatures:
@@ -118,18 +188,23 @@ class _OnnxFeatures:
         return _int8(graph) if self._int8 else graph
 
     def _identity(self, image: Tensor, options: Any) -> str:
-        facts = {
-            # The weights' hash does not say how the model computes with them.
-            "model": {
-                k: v for k, v in self._backbone.facts().items() if k not in ("name", "source")
-            },
-            "method": self._method.name,
-            "options": dataclasses.asdict(options),
-            "int8": self._int8,
-            "window": list(image.shape[-2:]),
-            "versions": [__version__, torch.__version__, onnx_version(), _OPSET],
-        }
+        facts = _facts(self._method, self._backbone, image, options, int8=self._int8)
         return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:32]
+
+
+def _facts(
+    method: Method, backbone: Backbone, image: Tensor, options: Any, *, int8: bool
+) -> dict[str, Any]:
+    """Return all that a graph depends on."""
+    return {
+        # The weights' hash does not say how the model computes with them.
+        "model": {k: v for k, v in backbone.facts().items() if k not in ("name", "source")},
+        "method": method.name,
+        "options": dataclasses.asdict(options),
+        "int8": int8,
+        "window": list(image.shape[-2:]),
+        "versions": [__version__, torch.__version__, onnx_version(), _OPSET],
+    }
 
 
 class _Graph(nn.Module):
@@ -217,6 +292,15 @@ def _int8(graph: bytes) -> bytes:
             f"the graph cannot be quantized to int8 ({first_line(error)})",
             remedy="Use --engine=onnx or torch.",
         ) from error
+
+
+def _with_note(graph: bytes, note: str) -> bytes:
+    import onnx
+
+    model = onnx.load_from_string(graph)
+    onnx.helper.set_model_props(model, {"rsclip": note})
+    content: bytes = model.SerializeToString()
+    return content
 
 
 def _open(graph: bytes | str) -> Any:

@@ -117,7 +117,7 @@ class Segmenter:
         from rsclip.methods.onnx_engine import on_onnx, onnx_version
 
         try:
-            version = onnx_version(engine)
+            version = onnx_version(f"--engine={engine}")
             if self.device.type != "cpu" or precision != "fp32":
                 raise OptionError(
                     f"ONNX Runtime runs fp32 models on the CPU, not {precision} on {self.device}",

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import rasterio
+import torch
 
 import rsclip as library
 from rsclip.errors import ExistsError, OptionError, RsclipWarning
@@ -202,3 +203,45 @@ def test_the_command_equals_the_library_and_the_record_names_the_engine(
     for mask in (tmp_path / "command").glob("*_mask.tif"):
         with rasterio.open(mask) as dataset:
             np.testing.assert_array_equal(dataset.read(1), found.mask())
+
+
+def test_a_graph_in_a_file_of_its_own(rsclip, tmp_path):
+    import onnxruntime
+
+    path = tmp_path / "nano.onnx"
+    asked = ["models", "export", "nano", "-o", str(path), "--method", "sclip", "--window", "72"]
+    assert rsclip(*asked).exit_code == 0
+    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    note = json.loads(session.get_modelmeta().custom_metadata_map["rsclip"])
+    assert (note["name"], note["method"], note["window"]) == ("nano", "sclip", [72, 72])
+    images = pictures(3, 72, 72)
+    backbone = library.load_model("nano")
+    (tokens,) = session.run(None, {"images": backbone.normalise(torch.from_numpy(images)).numpy()})
+    segmenter = Segmenter(backbone, [["a road"]], method="sclip", device="cpu")
+    features, _ = segmenter.patches(images)
+    found = tokens / np.linalg.norm(tokens, axis=-1, keepdims=True)
+    np.testing.assert_allclose(found.reshape(features.shape), features, rtol=0, atol=1e-4)
+
+    content = path.read_bytes()
+    assert "the file exists" in rsclip(*asked).stderr
+    assert path.read_bytes() == content
+    assert rsclip(*asked, "--overwrite", "--int8").exit_code == 0
+    assert path.stat().st_size < len(content)
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--method", "scclip"], "--method: scclip is no fixed graph"),
+        (["--window", "63"], "--window: 63 x 63 pixels"),
+        (["--method-option", "nonsense=1"], "nonsense"),
+        (["-o", "nowhere/x.onnx"], "the folder does not exist"),
+    ],
+    ids=str,
+)
+def test_what_cannot_be_exported(options, said, rsclip, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    result = rsclip("models", "export", "nano", "-o", "x.onnx", *options)
+    assert result.exit_code == 2
+    assert said in result.stderr
+    assert not list(tmp_path.iterdir())

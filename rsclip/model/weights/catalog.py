@@ -1,12 +1,12 @@
 """`rsclip models list`, `info` and `bundle`: which models there are, and facts of each."""
 
-import os
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from rsclip.errors import ModelError, OutputError
+from rsclip.errors import ModelError
+from rsclip.files import check_new_file
 from rsclip.model.checks import check_config
 from rsclip.model.open_clip_catalog import open_clip_catalog
 from rsclip.model.weights.architecture import (
@@ -153,20 +153,8 @@ def bundle_model(
         ModelError: The model is not here, or is damaged.
         OutputError: The file exists or cannot be written.
     """
-    path = Path(output)
-    if path.is_dir() or str(output).endswith(("/", os.sep)):
-        raise OutputError(
-            "a folder, not a file",
-            where=output,
-            remedy="Name a file (-o), such as FOLDER/model.safetensors.",
-        )
     # Before the work: a model takes its time to load.
-    if not path.parent.is_dir():
-        raise OutputError(
-            "the folder does not exist", where=path.parent, remedy="Make it, or name another."
-        )
-    if path.exists() and not overwrite:
-        raise OutputError("the file exists", where=path, remedy="Use --overwrite to replace it.")
+    path = check_new_file(output, "model.safetensors", overwrite=overwrite)
     if (row := second_vit_of(name, weights)) is not None:
         return _bundle_vit(row, path, weights, overwrite=overwrite)
     from rsclip.model.weights.load import load_backbone
