@@ -14,6 +14,7 @@ from rsclip.run.scenes_and_classes import open_scene
 from rsclip.scene.other_raster import RasterBeside
 from rsclip.scene.scene import Scene
 from rsclip.types import FloatArray, Window
+from rsclip.words.evidence_choice import is_bundled
 from rsclip.words.evidence_rules import Rule, parse_rules
 from rsclip.words.legend import Legend
 
@@ -42,7 +43,7 @@ class BandEvidence:
     def of(cls, scene: Scene, legend: Legend, config: SegmentConfig) -> Self:
         """Return a scene's rules.
 
-        With `evidence="auto"` those whose bands the scene has not are left out.
+        Bundled ones (`evidence="auto"`) whose bands the scene has not are left out.
 
         Raises:
             OptionError: `bands` is wrong, or a rule needs a band that the scene has not.
@@ -60,7 +61,7 @@ class BandEvidence:
                     rules[position] = (*rules.get(position, ()), usable)
                     continue
                 absent = sorted(choice[-1].bands - names)
-                if config.evidence != "auto":
+                if config.evidence != "auto" or not is_bundled(item):
                     raise OptionError(
                         f"the rule {text!r} of {item.name!r} needs {' and '.join(absent)}, which "
                         f"{scene.source} does not name",

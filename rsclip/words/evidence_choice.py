@@ -13,7 +13,7 @@ from rsclip.files import config_path, expand, parse_yaml, read_text
 from rsclip.words.class_fields import read_evidence
 from rsclip.words.legend import Legend, LegendClass
 
-__all__ = ["evidence_file", "with_evidence"]
+__all__ = ["evidence_file", "is_bundled", "with_evidence"]
 
 _WORDS = ("auto", "none")
 
@@ -50,6 +50,11 @@ def with_evidence(legend: Legend, evidence: str | None) -> Legend:
 def evidence_file(evidence: str | None) -> Path | None:
     """Return the file of rules that is meant, if one is."""
     return None if evidence is None or evidence in _WORDS else expand(evidence)
+
+
+def is_bundled(item: LegendClass) -> bool:
+    """Say whether the rules of a class are the ones that "auto" gives it."""
+    return item.evidence == _bundled(item)
 
 
 def _read(path: Path, legend: Legend) -> dict[str, tuple[str, ...]]:

@@ -111,6 +111,13 @@ def test_what_names_no_band_is_refused(scene, tiny_model, tmp_path, bands, words
         mask_of(scene[0], tmp_path / "a", tiny_model, bands=bands)
 
 
+def test_auto_leaves_out_no_rule_of_the_class_file(scene, tiny_model, tmp_path):
+    classes = [{"name": "water", "evidence": "height < 2"}, "road"]
+    with pytest.raises(OptionError, match="'height < 2' of 'water' needs height"):
+        mask_of(scene[0], tmp_path / "a", tiny_model, classes, evidence="auto")
+    assert not (tmp_path / "a").exists()
+
+
 def test_auto_heeds_bundled_rules_as_far_as_bands_are_there(scene, tiny_model, tmp_path):
     path, _ = scene
     result = mask_of(path, tmp_path / "a", tiny_model, "water, road, forest", evidence="auto")
