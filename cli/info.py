@@ -49,9 +49,10 @@ def _lines(facts: dict[str, Any]) -> list[tuple[str, str]]:
     share = facts["valid_share"]
     chosen = ", ".join(str(band) for band in facts["chosen_bands"])
     working = facts["working_shape"]
+    bands = f"{facts['bands']} band{'s' * (facts['bands'] != 1)}"
     lines = [
         ("scene", facts["scene"]),
-        ("size", f"{width} x {height} pixels, {facts['bands']} bands, {facts['dtype']}"),
+        ("size", f"{width} x {height} pixels, {bands}, {facts['dtype']}"),
         ("CRS", _crs_name(facts["crs"])),
         ("pixel size", pixel),
         ("valid", f"{share:.1%} of sampled pixels ({facts['valid_source']})"),

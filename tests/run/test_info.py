@@ -79,3 +79,13 @@ def test_what_cannot_be_read_is_refused(rsclip, tmp_path, tiny_model):
     done = rsclip("info", tmp_path / "none.tif", "--model", tiny_model)
     assert done.exit_code == 2
     assert "none.tif" in done.stderr
+
+
+@pytest.mark.parametrize(("count", "text"), [(1, "1 band, uint8"), (3, "3 bands, uint8")])
+def test_bands_are_counted_in_plain_english(count, text, rsclip, tmp_path):
+    path = tmp_path / "scene.tif"
+    profile = {"width": 64, "height": 64, "count": count, "dtype": "uint8", "crs": "EPSG:32633"}
+    place = rasterio.Affine(0.5, 0, 5e5, 0, -0.5, 5e6)
+    with rasterio.open(path, "w", transform=place, **profile) as scene:
+        scene.write(np.full((count, 64, 64), 9, np.uint8))
+    assert f"64 x 64 pixels, {text}" in rsclip("info", path).stdout
