@@ -184,10 +184,11 @@ def test_an_area_is_what_its_file_holds(scene, tmp_path):
 @pytest.mark.parametrize("change", ["settings", "input", "batches", "damage", "no resume"])
 def test_starts_over_where_it_must(scene, tmp_path, change):
     out = tmp_path / "out"
+    # Guided strips are so high that none of this scene's would be in the log yet.
+    options, size = {"upsample": "bilinear"} if change == "damage" else {}, 2
     with pytest.raises(EncodeError):
-        run(scene, out, StubEncoder(calls=40, fail=fail))
+        run(scene, out, StubEncoder(calls=40, fail=fail), **options)
     (work,) = out.glob(".rsclip-*/work")
-    options, size = {}, 2
     if change == "settings":
         options = {"logit_scale": 40}
     elif change == "input":
