@@ -91,3 +91,12 @@ def test_the_conda_recipe_asks_for_what_the_project_asks_for(repository, project
     asked["python"] = SpecifierSet(project["requires-python"])
     run = map(Requirement, recipe["requirements"]["run"])
     assert {one.name: one.specifier for one in run} == asked
+
+
+def test_the_readme_has_the_figures_of_the_accuracy_page(repository):
+    page = (repository / "docs/accuracy.md").read_text(encoding="utf-8")
+    table = page.split("<!-- real imagery: begin -->")[1].split("<!-- real imagery: end -->")[0]
+    held_out = [row for row in table.splitlines() if row.startswith("| ") and "(in" not in row]
+    assert len(held_out) == 6
+    readme = (repository / "README.md").read_text(encoding="utf-8").splitlines()
+    assert set(held_out) <= set(readme)

@@ -16,6 +16,7 @@ ARGUMENTS = {
     "methods": ["--device", "cpu"],
     "memory": ["--sides", "4000", "12000", "40000"],
     "reference_loop": ["--write", PERFORMANCE],
+    "speed": ["--write", "README.md"],
     "windows": [*REAL, "--write", PERFORMANCE],
     "real": [*REAL, "--write", ACCURACY],
     "options": [*REAL, "--write", ACCURACY],
