@@ -123,7 +123,7 @@ def test_labels_agree_with_the_published_loop(case, tmp_path):
     result = library.segment(
         scene, legend, tmp_path, backbone=backbone, window=settings["crop"],
         stride=settings["stride"], blend="mean", logit_scale=settings["logit_scale"],
-        device="cpu",
+        device="cpu", upsample="bilinear",
     )  # fmt: skip
     agreement = np.mean(result.mask() - 1 == arrays["slide.label"])
     assert agreement >= 0.98, agreement

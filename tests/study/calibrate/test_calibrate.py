@@ -38,7 +38,8 @@ def kept():
 def truth(scene, tmp_path, tiny_model, kept):
     """What the model would see, were it not so fond of one class: half of the pixels each."""
     if "mask" not in kept:
-        settings = {"model": tiny_model, "vector_format": "none"}
+        # What patches say, not the image's edges.
+        settings = {"model": tiny_model, "vector_format": "none", "upsample": "bilinear"}
         spec = [{"name": "dark ground", "words": ["dark ground", "soil"]}, "bright ground"]
         low, high = -30.0, 30.0
         for number in range(12):
@@ -73,7 +74,9 @@ def few(scene, truth, tmp_path):
 
 
 def share_of(scene, classes, truth, folder, **settings):
-    mask = library.segment(scene, classes, folder, vector_format="none", **settings).mask()
+    mask = library.segment(
+        scene, classes, folder, vector_format="none", upsample="bilinear", **settings
+    ).mask()
     return (mask == truth).mean()
 
 
@@ -144,7 +147,7 @@ def test_batch_compare_and_evaluate_take_the_file(scene, truth, few, tmp_path, t
 
 def test_labels_of_no_class_give_thresholds(scene, truth, tmp_path, tiny_model):
     """Where a class's score is low, the labels say that it is something else."""
-    settings = {"model": tiny_model, "vector_format": "none"}
+    settings = {"model": tiny_model, "vector_format": "none", "upsample": "bilinear"}
     spec = tmp_path / "plain.yaml"
     few = points(scene, truth, tmp_path / "few.gpkg", count=60)
     library.calibrate(scene, few, CLASSES, spec, **{"model": tiny_model})
