@@ -46,7 +46,7 @@ __all__ = ["command"]
     type=click.Choice(["auto", "bias", "prototype", "linear", "clip-adapter", "labclip", "coop"]),
     default="auto",
     show_default=True,
-    help="What is learned; auto: what cross-validation finds best, or nothing.",
+    help="What is learned; auto: the first that surely gains, or nothing.",
 )
 @click.option(
     "--report", metavar="FILE.html", help="Write a page: the scores, and windows before and after."

@@ -38,7 +38,7 @@ from rsclip.nano.real import SETS, VARIABLE, groups, images
 from rsclip.study.plots import line_chart
 
 ROOT = Path(__file__).resolve().parents[2]
-TILES = ("town_river",)
+TILES = ("town_river", "greenhouses")
 MULTI_CLASS = ("usgs_monterey_dunes", "chesapeake_naip", "eurosat_mini")
 METRES = 8
 MOST_IMAGES, MOST_CHIPS = 4, 48

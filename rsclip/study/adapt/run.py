@@ -68,7 +68,7 @@ def adapt(
         labels: Polygons or points with a column that tells their class, for all scenes.
         classes: As `rsclip.segment` takes them.
         output: The adapter's file.
-        kind: A kind (`rsclip.adapters.kinds.KINDS`), or "auto": what cross-validation finds best,
+        kind: A kind (`rsclip.adapters.kinds.KINDS`), or "auto": the first that surely gains,
             the model as it is among the candidates.
         report: An HTML page to write: the scores, and windows before and after.
         config: Settings; `config.ADAPT_OPTIONS` are those that count.
