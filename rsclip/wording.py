@@ -12,7 +12,7 @@ from collections.abc import Iterator
 __all__ = ["SWITCHES", "named", "names_are_flags", "naming_flags"]
 
 SWITCHES = frozenset({
-    "areas", "checksum", "confidence", "margin", "merge_polygons", "mosaic", "no_labels",
+    "areas", "checksum", "confidence", "int8", "margin", "merge_polygons", "mosaic", "no_labels",
     "overwrite", "preview", "probabilities", "qgis_project", "recursive", "resume", "sld", "smooth",
     "stac", "stac_catalog",
 })  # fmt: skip
