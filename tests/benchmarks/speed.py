@@ -1,6 +1,6 @@
 """Time and peak memory of whole runs of `rsclip segment`, by size of the scene.
 
-    python tests/benchmarks/speed.py [--sides 1000 2000 4000] [--write README.md]
+    python tests/benchmarks/speed.py [--sides 1000 2000] [--write README.md]
 
 The scene is a sample tile, laid side by side, with its 14 classes, the embedded model and default
 settings: mask, polygons and all. Each size runs in a process of its own.
@@ -41,7 +41,7 @@ def measure(side: int) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--sides", type=int, nargs="+", default=[1000, 2000, 4000])
+    parser.add_argument("--sides", type=int, nargs="+", default=[1000, 2000])
     parser.add_argument("--write", type=Path, help="Markdown file that gets the table")
     args = parser.parse_args()
     lines = ["| scene | on the clock | processor time | peak memory |", "|---|---|---|---|"]
