@@ -17,7 +17,7 @@ __all__ = ["Candidate", "best_of", "preferred", "validate"]
 
 Floats = NDArray[np.float64]
 _LEAST_GAIN = 0.01
-"""Of mean IoU: where a model is nearly right, gains of a fifth of this lost up to 0.05 on the map."""
+"""Of mean IoU: where a model is nearly right, gains of a fifth of this lost 0.05 on the map."""
 
 
 @dataclass(frozen=True, slots=True)
