@@ -1,5 +1,6 @@
 """Files about the project say what the project says of itself."""
 
+import re
 import shutil
 import subprocess
 import sys
@@ -24,6 +25,9 @@ def test_the_citation_is_of_this_version(repository, project):
     cited = yaml.safe_load((repository / "CITATION.cff").read_text(encoding="utf-8"))
     assert cited["version"] == __version__
     assert cited["license"] == project["license"]
+    # Its date is that of the newest release in the change log.
+    log = (repository / "CHANGELOG.md").read_text(encoding="utf-8")
+    assert re.findall(r"^## (\d.*)$", log, re.M)[0] == f"{__version__} - {cited['date-released']}"
     assert {"cff-version", "message", "title", "authors"} <= cited.keys()
 
 
