@@ -17,6 +17,31 @@ def test_a_table_that_is_written_has_its_place(name):
     assert end in rest
 
 
+@pytest.fixture(scope="module")
+def commands():
+    """Of each script, the commands of it in the pages."""
+    pages = [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]
+    text = "\n".join(" ".join(page.read_text(encoding="utf-8").split()) for page in pages)
+    found = {}
+    for name, options in re.findall(r"`python tests/benchmarks/(\w+)\.py([^`]*)`", text):
+        found.setdefault(name, []).append(options)
+    return found
+
+
+def test_every_script_has_its_command_in_a_page(commands):
+    scripts = {path.stem for path in (ROOT / "tests/benchmarks").glob("[!_]*.py")}
+    assert set(commands) == scripts
+
+
+def test_scripts_have_the_options_of_the_pages(commands):
+    for name, lines in commands.items():
+        source = (ROOT / f"tests/benchmarks/{name}.py").read_text(encoding="utf-8")
+        shared = (ROOT / "rsclip/nano/real.py").read_text(encoding="utf-8")
+        options = {option for line in lines for option in re.findall(r"--\w+", line)}
+        missing = {each for each in options if f'"{each}"' not in source + shared}
+        assert not missing, name
+
+
 @pytest.mark.parametrize("name", ARGUMENTS)
 def test_arguments_belong_to_a_script(name):
     assert (ROOT / f"tests/benchmarks/{name}.py").is_file()
