@@ -9,12 +9,14 @@ In int8, activations are quantized as they come, by the extremes of one window, 
 output channel to 7 bits: a CPU without VNNI adds products in 16 bits, which 8 bits overflow.
 """
 
+import contextlib
 import dataclasses
 import hashlib
 import importlib.util
 import io
 import json
 import math
+import mmap
 import tempfile
 import warnings
 from collections.abc import Mapping
@@ -172,12 +174,10 @@ class _OnnxFeatures:
             return _open(self._export(image, options))
 
     def _kept(self, path: Path, image: Tensor, options: Any) -> Any:
-        if path.is_file():
-            try:
+        # Damaged on the disk, it is built again; an empty file cannot be mapped.
+        with contextlib.suppress(EncodeError, ValueError):
+            if path.is_file() and not _names_files(path):
                 return _open(str(path))
-            except EncodeError:
-                # Damaged on the disk: it is built again.
-                path.unlink()
         graph = self._export(image, options)
         with new_file(path) as draft:
             draft.write_bytes(graph)
@@ -301,6 +301,13 @@ def _with_note(graph: bytes, note: str) -> bytes:
     onnx.helper.set_model_props(model, {"rsclip": note})
     content: bytes = model.SerializeToString()
     return content
+
+
+def _names_files(path: Path) -> bool:
+    """Tell whether a graph names files, which some releases of ONNX Runtime read anywhere."""
+    # A tensor that lies in another file says by this key in which.
+    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+        return content.find(b"location") >= 0
 
 
 def _open(graph: bytes | str) -> Any:

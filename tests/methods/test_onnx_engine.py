@@ -6,6 +6,7 @@ import threading
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 import rasterio
 import torch
@@ -137,6 +138,19 @@ def test_a_damaged_graph_is_built_again(built, tmp_path):
     np.testing.assert_array_equal(again, first)
     assert len(built) == 2
     assert graph.stat().st_size > 5000
+
+
+def test_a_kept_graph_that_names_other_files_is_built_again(built, tmp_path):
+    images = pictures(1, 32, 32)
+    first = ready(library.wrap(tiny_clip())).similarities(images)
+    (graph,) = tmp_path.rglob("*.onnx")
+    content, other = onnx.load(graph), graph.parent / "other"
+    graph.unlink()
+    onnx.save(content, graph, save_as_external_data=True, location=other.name, size_threshold=0)
+    other.write_bytes(bytes(other.stat().st_size))
+    again = ready(library.wrap(tiny_clip())).similarities(images)
+    np.testing.assert_array_equal(again, first)
+    assert len(built) == 2
 
 
 def test_a_folder_that_cannot_be_written_is_told(monkeypatch, tmp_path):
