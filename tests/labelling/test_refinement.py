@@ -143,15 +143,15 @@ def labels_of(image, valid, similarities, covered, cuts, patch, guided):
     ("rows", "columns", "pixels"), [(512, 256, 1 << 18), (37, 50, 900), (100, 1, 20_000)]
 )
 def test_strips_and_chunks_change_nothing(monkeypatch, rows, columns, pixels, guided):
-    shape, patch = (430, 395), 16
+    shape, patch = (267, 219), 16
     rng = np.random.default_rng(0)
     cells = tuple(-(-side // patch) for side in shape)
     similarities = rng.uniform(-0.2, 0.4, (4, *cells)).astype(np.float32)
     covered = np.ones(cells, bool)
-    covered[20:, :9] = False
+    covered[11:, :6] = False
     similarities[:, ~covered] = 0
     image, valid = picture(*shape), np.ones(shape, bool)
-    valid[340:, :130] = False
+    valid[190:, :80] = False
     args = image, valid, similarities, covered
     expected = labels_of(*args, [], patch, guided)
     monkeypatch.setattr(guidance, "_ROWS", rows)
