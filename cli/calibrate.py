@@ -170,8 +170,8 @@ def _show(found: "Calibrated") -> None:
     gain, error = found.after.gain(found.before)
     scale = found.legend.calibration.logit_scale
     click.echo(
-        f"\nIoU of labels held out, %, +- the spread over {found.folds} folds. Gain "
-        f"{100 * gain:+.1f} +- {100 * error:.1f}"
+        f"\nIoU of labels held out, %, +- the spread over {found.folds} folds.\nGain "
+        f"{100 * gain:+.1f} points of mean IoU, standard error {100 * error:.1f}"
         + ("" if scale is None else f"; logit scale {scale:g}")
         + f"; {found.windows} windows, {found.seconds:.0f} s."
     )

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rsclip.study.adapt.choosing import Candidate
+from rsclip.study.adapt.choosing import Candidate, Choice
 from rsclip.words.legend import Legend
 
 __all__ = ["Adaptation"]
@@ -21,8 +21,7 @@ class Adaptation:
         kind: Its kind; "none" where the model is better without.
         legend: Classes.
         labels: Class -> number of its labels.
-        candidates: What cross-validation saw, the model as it is first; empty without it.
-        chosen: The candidate that was chosen, if it was validated.
+        choice: What cross-validation saw and why what was chosen; None without it.
         folds: Number of folds.
         windows: Windows that were encoded.
         seconds: Stage -> wall time.
@@ -32,17 +31,26 @@ class Adaptation:
     kind: str
     legend: Legend
     labels: Mapping[str, int]
-    candidates: Sequence[Candidate]
-    chosen: Candidate | None
+    choice: Choice | None
     folds: int
     windows: int
     seconds: Mapping[str, float]
 
+    @property
+    def candidates(self) -> Sequence[Candidate]:
+        """What cross-validation saw, the model as it is first; empty without it."""
+        return () if self.choice is None else self.choice.candidates
+
+    @property
+    def chosen(self) -> Candidate | None:
+        """The candidate that was chosen, if it was validated."""
+        return None if self.choice is None else self.choice.chosen
+
     def table(self) -> tuple[list[str], list[list[str]]]:
         """Return header and rows of its scores by class, IoU in percent, as text."""
-        if not self.candidates:
+        if self.choice is None:
             return ["class", "labels"], [[name, str(count)] for name, count in self.labels.items()]
-        both = self.candidates[0], self.chosen or self.candidates[0]
+        both = self.choice.candidates[0], self.choice.chosen
         rows = [
             [name, str(count), *(_with_spread(each.classes[at], each.spread[at]) for each in both)]
             for at, (name, count) in enumerate(self.labels.items())
@@ -53,22 +61,25 @@ class Adaptation:
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values, ready for JSON."""
-        shown = {"zero-shot": next(iter(self.candidates), None), self.kind: self.chosen}
-        classes = {
-            key: {
-                name: {"iou": iou, "spread": spread}
-                # Numbers of no label held out are NaN; behind the classes stands the background.
-                for name, iou, spread in zip(self.labels, each.classes, each.spread, strict=False)
+        scores: dict[str, Any] = {"candidates": [], "classes": {}}
+        if self.choice is not None:
+            unchanged, chosen = self.choice.candidates[0], self.choice.chosen
+            classes = {
+                key: {
+                    name: {"iou": iou, "spread": spread}
+                    # Behind the classes stands the background.
+                    for name, iou, spread in zip(
+                        self.labels, each.classes, each.spread, strict=False
+                    )
+                }
+                for key, each in {"zero-shot": unchanged, self.kind: chosen}.items()
             }
-            for key, each in shown.items()
-            if each is not None
-        }
+            scores = {**self.choice.to_dict(), "classes": classes}
         return {
             "kind": self.kind,
             "labels": dict(self.labels),
             "folds": self.folds,
-            "candidates": [each.to_dict() for each in self.candidates],
-            "classes": classes,
+            **scores,
             "windows": self.windows,
             "seconds": dict(self.seconds),
         }

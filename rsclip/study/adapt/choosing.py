@@ -13,14 +13,14 @@ from rsclip.adapters.kinds import KINDS
 from rsclip.study.adapt.fitting import class_scores, fit_adapter
 from rsclip.study.adapt.folds import Fold
 
-__all__ = ["Candidate", "best_of", "preferred", "validate"]
+__all__ = ["Candidate", "Choice", "best_of", "choose", "preferred", "validate"]
 
 Floats = NDArray[np.float64]
 _LEAST_GAIN = 0.01
 """Of mean IoU: where a model is nearly right, gains of a fifth of this lost 0.05 on the map."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Candidate:
     """An adapter as cross-validation saw it.
 
@@ -80,6 +80,11 @@ class Candidate:
         gain, error = self.gain(other)
         return gain > max(error, _LEAST_GAIN)
 
+    @property
+    def name(self) -> str:
+        """Its settings as text: "strength 0.03"."""
+        return ", ".join(f"{name} {value:g}" for name, value in self.settings.items())
+
     def to_dict(self) -> dict[str, Any]:
         """Return plain values, ready for JSON."""
         return {
@@ -88,6 +93,47 @@ class Candidate:
             "miou": self.miou,
             "spread": float(np.std([np.nanmean(_iou(each)) for each in self.matrices], ddof=1)),
         }
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """What cross-validation saw, and what is made of it.
+
+    Attributes:
+        candidates: The model as it is, then the others.
+        chosen: One of them.
+        reasons: Of each, why it was chosen or not; "" for the model as it is beside an adapter.
+    """
+
+    candidates: Sequence[Candidate]
+    chosen: Candidate
+    reasons: Sequence[str]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return what was gained, and each candidate, as plain values, ready for JSON."""
+        found = []
+        for each, reason in zip(self.candidates, self.reasons, strict=True):
+            gain, error = each.gain(self.candidates[0])
+            found.append({"gain": gain, "standard_error": error, "reason": reason})
+        return {
+            **found[self.candidates.index(self.chosen)],
+            "candidates": [
+                each.to_dict() | own for each, own in zip(self.candidates, found, strict=True)
+            ],
+        }
+
+    def table(self, *, every: bool = True) -> tuple[list[str], list[list[str]]]:
+        """Return header and rows of the candidates, as text: all, or one of each kind."""
+        rows = []
+        for each, reason in zip(self.candidates, self.reasons, strict=True):
+            of_kind = [other for other in self.candidates if other.kind == each.kind]
+            shown = self.chosen if self.chosen in of_kind else best_of(of_kind)
+            if every or each is shown:
+                gain, error = each.gain(self.candidates[0])
+                said = "" if each.kind is None else f"{100 * gain:+.1f} +- {100 * error:.1f}"
+                score = f"{100 * each.miou:.1f}"
+                rows.append([each.kind or "zero-shot", each.name, score, said, reason])
+        return ["kind", "settings", "mean IoU", "gain", "why"], rows
 
 
 def _iou(matrix: Floats) -> Floats:
@@ -140,6 +186,58 @@ def preferred(candidates: Sequence[Candidate]) -> Candidate:
         if each.kind == first.kind and gain > error:
             rivals.append(each)
     return best_of(rivals)
+
+
+def choose(candidates: Sequence[Candidate], *, auto: bool) -> Choice:
+    """Choose the preferred candidate of those that surely beat the model as it is.
+
+    Args:
+        candidates: The model as it is, then at least one more.
+        auto: Where none surely does, choose the model as it is, else the best of the others.
+    """
+    unchanged, *others = candidates
+    sure = [each for each in others if each.beats(unchanged)]
+    if sure:
+        chosen = preferred(sure)
+        why = "chosen: the first that surely gains"
+        if chosen is not sure[0]:
+            gain, error = chosen.gain(sure[0])
+            why = f"chosen: {100 * gain:.1f} +- {100 * error:.1f} better than {sure[0].name}"
+    elif auto:
+        chosen, why = unchanged, "chosen: no adapter surely gains"
+    else:
+        chosen = best_of(others)
+        why = f"chosen: the best of the kind asked for, but it {_not_sure(chosen, unchanged)}"
+    reasons = []
+    for each in candidates:
+        if each is chosen:
+            reasons.append(why)
+        elif each is unchanged:
+            reasons.append("")
+        elif each not in sure:
+            reasons.append(_not_sure(each, unchanged))
+        elif each.kind != chosen.kind:
+            reasons.append(f"surely gains too, but {chosen.kind} comes first")
+        elif each is sure[0]:
+            reasons.append(f"surely gains too, but {chosen.name} surely more")
+        else:
+            gain, error = each.gain(sure[0])
+            reasons.append(
+                f"surely gains too, but no more than {chosen.name}"
+                if gain > error
+                else f"surely gains too, but not surely more than {sure[0].name}"
+            )
+    return Choice(candidates, chosen, reasons)
+
+
+def _not_sure(one: Candidate, unchanged: Candidate) -> str:
+    """Return why a candidate does not surely beat the model as it is."""
+    gain, error = one.gain(unchanged)
+    if gain <= 0:
+        return "gains nothing"
+    if gain <= error:
+        return "gains no more than the standard error"
+    return f"gains less than {100 * _LEAST_GAIN:g} point"
 
 
 def _held_out(

@@ -85,8 +85,8 @@ def render_report(
     header, rows = found.table()
     said = "<p>IoU of labels held out, %, &plusmn; the spread over the folds.</p>"
     sections = [("classes", "Is it better?", said + html_table(header, rows))]
-    if found.candidates:
-        sections.append(("kinds", "What was tried", _tried(found)))
+    if found.choice is not None:
+        sections.append(("kinds", "What was tried", _TRIED + html_table(*found.choice.table())))
     sections.append(("maps", "Before and after", _MAPS + draw_maps(pictures, legend)))
     text = json.dumps(to_plain(found.to_dict()), indent=2, ensure_ascii=False)
     record = f'<pre tabindex="0" aria-label="Record">{html.escape(text)}</pre>'
@@ -101,23 +101,14 @@ def render_report(
     )
 
 
+_TRIED = (
+    "<p>Mean IoU of labels held out, %; gain over zero-shot in points, &plusmn; its standard error."
+    "</p>"
+)
 _MAPS = (
     "<p>Windows that hold labels of the most classes, each segmented by itself; truth: the labels. "
     "They were fitted to: how good the map is elsewhere, the table says.</p>"
 )
-
-
-def _tried(found: Adaptation) -> str:
-    unchanged, *others = found.candidates
-    rows = [["zero-shot", "", f"{100 * unchanged.miou:.1f}", ""]]
-    for each in others:
-        gain, error = each.gain(unchanged)
-        settings = ", ".join(f"{name} {value:g}" for name, value in each.settings.items())
-        rows.append(
-            [str(each.kind), settings, f"{100 * each.miou:.1f}",
-             f"{100 * gain:+.1f} +- {100 * error:.1f}"]
-        )  # fmt: skip
-    return html_table(["kind", "settings", "mean IoU, %", "gain, points"], rows)
 
 
 def _box(window: Window) -> shapely.Polygon:

@@ -24,7 +24,7 @@ from rsclip.run.provenance import software
 from rsclip.run.scenes_and_classes import ClassesRead, files_read, open_scene
 from rsclip.scene.scene import Scene, gdal_env
 from rsclip.study.adapt.adaptation import Adaptation
-from rsclip.study.adapt.choosing import Candidate, best_of, preferred, validate
+from rsclip.study.adapt.choosing import Candidate, Choice, best_of, choose, validate
 from rsclip.study.adapt.examples import gather
 from rsclip.study.adapt.fitting import fit_adapter
 from rsclip.study.adapt.labels import read_labels
@@ -127,16 +127,20 @@ def adapt(
         task, folds, scale = found.task, found.folds, found.task.logit_scale
         encoded = time.perf_counter()
         kinds = TRIED if kind == AUTO else [kind]
-        candidates = validate(kinds, task, found.label, folds) if folds else []
-        chosen = _choose(candidates, kind) if folds else Candidate(kind, KINDS[kind].settings[0])
+        choice = None
+        chosen = Candidate(kind, KINDS[kind].settings[0]) if kind in KINDS else None
+        if folds:
+            choice = choose(validate(kinds, task, found.label, folds), auto=kind == AUTO)
+            _warn_if_unsure(choice)
+            chosen = choice.chosen
+        assert chosen is not None
         adapter = None
         if chosen.kind is not None:
             adapter = fit_adapter(KINDS[chosen.kind], task, chosen.settings)
         seconds = {"encoding": encoded - began, "fitting": time.perf_counter() - encoded}
         done = Adaptation(
-            path, chosen.kind or NONE, read.legend, found.counts, candidates,
-            chosen if folds else None, len(folds), found.windows,
-            {key: round(value, 1) for key, value in seconds.items()},
+            path, chosen.kind or NONE, read.legend, found.counts, choice,
+            len(folds), found.windows, {key: round(value, 1) for key, value in seconds.items()},
         )  # fmt: skip
         facts = _facts(done, model, settings.replace(logit_scale=scale), opened)
         try:
@@ -157,24 +161,20 @@ def _settings(config: SegmentConfig | None, options: Mapping[str, Any]) -> Segme
     return build_config({name: kept[name] for name in ADAPT_OPTIONS})
 
 
-def _choose(candidates: Sequence[Candidate], kind: str) -> Candidate:
-    """Return the preferred candidate of those that surely beat the model as it is.
-
-    Where none does: with "auto" the model as it is, else the best.
-    """
-    unchanged, *others = candidates
-    if surely := [each for each in others if each.beats(unchanged)]:
-        return preferred(surely)
-    best = best_of(others)
-    gain, error = best.gain(unchanged)
-    found = f"{100 * gain:+.1f} points of mean IoU, spread {100 * error:.1f}"
-    if kind == AUTO:
+def _warn_if_unsure(choice: Choice) -> None:
+    chosen, others = choice.chosen, choice.candidates[1:]
+    best = best_of(others) if chosen.kind is None else chosen
+    if best.beats(choice.candidates[0]):
+        return
+    gain, error = best.gain(choice.candidates[0])
+    found = f"{100 * gain:+.1f} points of mean IoU, standard error {100 * error:.1f}"
+    if chosen.kind is None:
         warn(
-            f"no adapter beats the model as it is ({best.kind}: {found}): this one changes nothing"
+            f"no adapter surely beats the model as it is (the best of them, {best.kind}: {found}):"
+            " this one changes nothing"
         )
-        return unchanged
-    warn(f"the adapter does not beat the model as it is ({found})")
-    return best
+    else:
+        warn(f"the adapter does not surely beat the model as it is ({found})")
 
 
 def _facts(

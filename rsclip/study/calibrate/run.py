@@ -63,7 +63,7 @@ class Calibrated:
             "labels": dict(self.labels),
             "miou": {"before": self.before.miou, "after": self.after.miou},
             "gain": gain,
-            "spread": error,
+            "standard_error": error,
             "folds": self.folds,
             "logit_scale": self.legend.calibration.logit_scale,
             "bias": {item.name: item.bias for item in self.legend.classes},
@@ -141,7 +141,7 @@ def calibrate(
             gain, error = after.gain(before)
             warn(
                 f"calibration gains nothing that is sure ({100 * gain:+.1f} points of mean IoU, "
-                f"spread {100 * error:.1f}): the file holds the classes as they are"
+                f"standard error {100 * error:.1f}): the file holds the classes as they are"
             )
         write_class_file(staging.path("classes"), legend)
         staging.publish()

@@ -15,6 +15,7 @@ import shapely
 from PIL import Image
 
 import rsclip as library
+from rsclip.adapters.fitted_for import read_header
 from rsclip.config import SegmentConfig
 from rsclip.errors import InputError, LegendError, OptionError, SceneError, WriteError
 from rsclip.labelling.stitcher import Stitcher
@@ -139,6 +140,26 @@ def test_the_report_shows_windows_before_and_after(scene, few, tmp_path, tiny_mo
     refused = rsclip("adapt", scene, *flags, "--overwrite", "--report", tmp_path / "y.adapter")
     assert refused.exit_code == 2
     assert "it is the adapter's file" in refused.output
+
+
+def test_gain_error_and_reason_stand_on_the_terminal_in_the_file_and_in_the_report(
+    scene, few, tmp_path, tiny_model, rsclip
+):
+    path, page = tmp_path / "x.adapter", tmp_path / "r.html"
+    done = rsclip("adapt", scene, "--labels", few, "--classes", CLASSES, "-o", path,
+                  "--model", tiny_model, "--report", page)  # fmt: skip
+    assert done.exit_code == 0, done.output
+    told = read_header(path).report
+    unchanged, *others = told["candidates"]
+    (chosen,) = (each for each in others if each["reason"].startswith("chosen: "))
+    assert chosen["kind"] == told["kind"]
+    assert told["gain"] == chosen["gain"] == pytest.approx(chosen["miou"] - unchanged["miou"])
+    assert told["gain"] > told["standard_error"] > 0
+    assert all(each["reason"] for each in others)
+    gain = f"{100 * told['gain']:+.1f} +- {100 * told['standard_error']:.1f}"
+    for text in (done.stdout, page.read_text()):
+        assert gain in text
+        assert told["reason"] in text
 
 
 def test_labels_do_not_depend_on_area_or_batch(scene, adapter, tmp_path):
@@ -274,7 +295,7 @@ def test_an_adapter_that_gains_nothing_is_not_used(scene, tmp_path, tiny_model):
     ]
     geopandas.GeoDataFrame({"class": names}, geometry=points, crs=crs).to_file(tmp_path / "p.gpkg")
     path = tmp_path / "x.adapter"
-    with pytest.warns(UserWarning, match="no adapter beats the model as it is"):
+    with pytest.warns(UserWarning, match="no adapter surely beats the model as it is"):
         found = library.adapt(scene, tmp_path / "p.gpkg", CLASSES, path, model=tiny_model)
     assert found.kind == "none"
     again = library.segment(

@@ -1,10 +1,12 @@
 """Folds of labels: contiguous, apart, and never of a class that fitting has not seen."""
 
+import re
+
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rsclip.study.adapt.choosing import Candidate, preferred
+from rsclip.study.adapt.choosing import Candidate, choose, preferred
 from rsclip.study.adapt.folds import make_folds
 
 WINDOW = 32
@@ -90,3 +92,38 @@ def test_the_first_is_preferred_unless_another_of_its_kind_is_surely_better():
     )  # fmt: skip
     assert preferred([first, by_chance, other]) is first
     assert preferred([first, by_chance, steady, other]) is steady
+
+
+def test_why_a_candidate_was_chosen_or_not_is_said():
+    before = np.tile([[6.0, 4.0], [4.0, 6.0]], (10, 1, 1))
+    change = np.array([[1.0, -1.0], [-1.0, 1.0]])
+    lucky = before.copy()
+    lucky[0] += 4 * change
+    lucky[1] -= 3 * change
+    unchanged, worse, by_chance, tiny, sure, more = (
+        Candidate(kind, {"strength": 1.0} if kind else {}, matrices)
+        for kind, matrices in (
+            (None, before), ("linear", before - change), ("linear", lucky),
+            ("prototype", before + 0.05 * change), ("bias", before + change),
+            ("bias", before + 2 * change),
+        )
+    )  # fmt: skip
+    found = choose([unchanged, worse, by_chance, tiny, sure], auto=True)
+    assert found.chosen is sure
+    assert found.reasons == [
+        "", "gains nothing", "gains no more than the standard error", "gains less than 1 point",
+        "chosen: the first that surely gains",
+    ]  # fmt: skip
+    header, rows = found.table(every=False)
+    assert [row[0] for row in rows] == ["zero-shot", "linear", "prototype", "bias"]
+    gain, error = sure.gain(unchanged)
+    assert rows[-1][header.index("gain")] == f"{100 * gain:+.1f} +- {100 * error:.1f}"
+    both = choose([unchanged, sure, more], auto=True).reasons
+    assert both[1] == "surely gains too, but strength 1 surely more"
+    assert re.fullmatch(r"chosen: \d+\.\d \+- 0\.0 better than strength 1", both[2])
+    none = choose([unchanged, worse, by_chance], auto=True)
+    assert none.chosen is unchanged
+    assert none.reasons[0] == "chosen: no adapter surely gains"
+    asked = choose([unchanged, worse, by_chance], auto=False)
+    assert asked.chosen is by_chance
+    assert asked.reasons[2].endswith("but it gains no more than the standard error")
