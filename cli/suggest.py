@@ -13,7 +13,7 @@ from rsclip_cli.options import (
     GroupedCommand,
     config_file_option,
     config_flags,
-    gather_config,
+    given_layers,
     output_options,
     progress_option,
 )
@@ -64,15 +64,15 @@ def command(
     rsclip adapt scene.tif --labels todo.gpkg --classes "pond, meadow, road" -o pond.adapter
     """
     with guard(quiet=quiet, verbose=verbose):
-        from rsclip.study.suggest import read_run, suggest
+        from rsclip.study.suggest import suggest
 
-        run = read_run(scene) if Path(scene).is_dir() else None
-        config = gather_config(config_file, flags, run.settings if run else {})
-        if classes is None and config.adapter is None and run is None:
+        weaker, stronger = given_layers(config_file, flags)
+        options: Any = {**weaker, **stronger}
+        if classes is None and not options.get("adapter") and not Path(scene).is_dir():
             raise click.UsageError("Missing option '--classes'.")
         shown = ProgressLine(quiet=quiet, form=progress)
         path = suggest(
-            scene, output, count, classes=classes, labels=labels, config=config, progress=shown
+            scene, output, count, classes=classes, labels=labels, progress=shown, **options
         )
         shown.close()
         if as_json:

@@ -94,10 +94,10 @@ class Header:
         """
         if _words(legend) != _words(self.legend):
             mine, theirs = (
-                ", ".join(item.name for item in each.classes) for each in (self.legend, legend)
+                ", ".join(item.name for item in each.foreground) for each in (self.legend, legend)
             )
             if mine == theirs:
-                theirs += " with other words"
+                theirs += " with other words or another background"
             raise self._other("the classes", mine, theirs, "--classes and --background")
 
     def _other(self, what: str, fitted: str, given: str, flag: str) -> AdapterError:
@@ -118,7 +118,8 @@ def read_header(path: str | Path) -> Header:
 
     path = expand(path)
     if not path.is_file():
-        raise AdapterError("no such adapter", where=path, remedy="Check the path of --adapter.")
+        what = "a folder, no adapter" if path.is_dir() else "no such adapter"
+        raise AdapterError(what, where=path, remedy="Check the path of --adapter.")
     try:
         with safe_open(path, framework="np") as file:
             text = (file.metadata() or {}).get(KEY)

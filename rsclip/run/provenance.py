@@ -5,6 +5,7 @@ import importlib.metadata
 import platform
 import re
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import rasterio
@@ -42,6 +43,8 @@ def describe_run(
     return {
         "software": software(),
         "started": utc_now(),
+        # What relative paths below are meant from.
+        "working_folder": str(Path.cwd()),
         "scene": {
             "source": without_secrets(scene.source),
             "shape": scene.shape,

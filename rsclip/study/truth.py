@@ -28,6 +28,8 @@ from rsclip.study.truth_grids import (
 from rsclip.study.truth_messages import (
     all_ignored,
     elsewhere,
+    listed_ids,
+    no_labels,
     nothing_common,
     outside_mapping,
     say_crs,
@@ -83,7 +85,7 @@ def open_labels(
     classes = LabelClasses(legend, mapping, ignore)
     path = Path(path)
     if not path.is_file():
-        raise SceneError("no such file of labels", where=path, remedy="Check the path.")
+        raise no_labels(path)
     try:
         with open_raster(str(path)) as dataset:
             coloured, crs, kind = dataset.count >= 3, dataset.crs, dataset.dtypes[0]
@@ -162,9 +164,10 @@ def _place_points(path: Path, shapes: Any, values: Values, scene: Grid) -> Label
 def read_vector(
     path: Path, wrong: str, remedy: str, not_raster: str = ""
 ) -> "geopandas.GeoDataFrame":
-    """Read the features of a file that have a geometry.
+    """Read the features of a file that have a geometry; the index is their ids (QGIS's $id).
 
-    Of a file with several layers that hold geometries the first is read, and it is said.
+    Of a file with several layers that hold geometries the first is read, and it is said; so is
+    which features have no geometry.
 
     Args:
         path: The file.
@@ -183,7 +186,9 @@ def read_vector(
             # What GDAL warns of damaged features is of no use without their number.
             warnings.simplefilter("ignore")
             layers = [str(name) for name, kind in pyogrio.list_layers(path) if kind is not None]
-            frame = geopandas.read_file(path, layer=layers[0] if layers else None)
+            frame = geopandas.read_file(
+                path, layer=layers[0] if layers else None, fid_as_index=True
+            )
     except Exception as error:
         # pyogrio, shapely and numpy each have their own errors for damaged files.
         # That it is none of GDAL's formats is what the message says anyway.
@@ -195,8 +200,13 @@ def read_vector(
     if len(layers) > 1:
         others = ", ".join(layers[1:])
         warn(f"{path}: labels are read from its first layer, {layers[0]}, and not from {others}")
-    frame = frame[~(frame.geometry.isna() | frame.geometry.is_empty)]
-    return frame
+    bare = frame.geometry.isna() | frame.geometry.is_empty
+    if bare.any():
+        warn(
+            f"{path}: {int(bare.sum())} of {len(frame)} features have no geometry and do not "
+            f"count: {listed_ids(frame.index[bare])}"
+        )
+    return frame[~bare]
 
 
 def on_the_grid(

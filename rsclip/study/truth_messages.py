@@ -15,6 +15,8 @@ from rsclip.words.legend import Legend
 __all__ = [
     "all_ignored",
     "elsewhere",
+    "listed_ids",
+    "no_labels",
     "nothing_common",
     "outside_mapping",
     "say_crs",
@@ -46,6 +48,17 @@ def written_colour(colour: int) -> str:
 def _listed(names: Iterable[str]) -> str:
     each = list(dict.fromkeys(names))
     return ", ".join(each[:_SHOWN]) + (" ..." if len(each) > _SHOWN else "")
+
+
+def listed_ids(ids: Iterable[int]) -> str:
+    """Return ids of features as text, the first few of many."""
+    return f"id {_listed(map(str, ids))}"
+
+
+def no_labels(path: Path) -> SceneError:
+    """Return the error of a path that is no file of labels."""
+    what = "a folder, no file of labels" if path.is_dir() else "no such file of labels"
+    return SceneError(what, where=path, remedy="Check the path.")
 
 
 def nothing_common(

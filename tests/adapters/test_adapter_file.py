@@ -62,6 +62,8 @@ def test_files_of_others_are_no_adapters(path, tmp_path):
         read_header(tmp_path / "w.safetensors")
     with pytest.raises(AdapterError, match="no such adapter"):
         read_header(tmp_path / "missing")
+    with pytest.raises(AdapterError, match="a folder, no adapter"):
+        read_header(tmp_path)
 
 
 @pytest.mark.parametrize(

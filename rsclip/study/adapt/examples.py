@@ -20,6 +20,7 @@ from rsclip.scene.scene import Scene
 from rsclip.study.adapt.folds import Fold, make_folds
 from rsclip.study.adapt.labels import FewLabels
 from rsclip.study.adapt.patches import Patches, collect, joined
+from rsclip.study.truth_messages import listed_ids
 from rsclip.types import Synonyms
 from rsclip.words.class_scores import Layout
 from rsclip.words.legend import Legend
@@ -80,7 +81,7 @@ def gather(
     _refuse_one_class(few, few.values[placed.scene >= 0])
     encoder = model.encoder
     assert isinstance(encoder, Segmenter)
-    patches = _encode(scenes, placed, encoder, settings, progress)
+    patches = _encode(scenes, placed, few, encoder, settings, progress)
     task = _task(patches, few, model, legend, scale, settings.synonyms)
     counts = _count(few, patches.label, legend)
     window = max(settings.window or 0, *encoder.window)
@@ -112,25 +113,31 @@ def _place(scenes: Sequence[Scene], few: FewLabels) -> _Placed:
     for number, scene in enumerate(scenes):
         on = few.on(scene)
         height, width = scene.working_shape
-        inside = shapely.intersects(on, shapely.box(0, 0, width, height)) & (of_scene < 0)
+        touching = shapely.intersects(on, shapely.box(0, 0, width, height))
+        inside = touching & (of_scene < 0)
         shapes[inside], of_scene[inside] = on[inside], number
         if not inside.any() and len(scenes) > 1:
-            warn(f"{scene.source}: no label lies on it that lies on no scene before")
-    outside = int((of_scene < 0).sum())
-    if outside == len(shapes):
+            why = "its labels count on the scenes named before it, on which they lie too"
+            warn(f"{scene.source}: {why if touching.any() else 'no label lies on it'}")
+    outside = few.frame.index[of_scene < 0]
+    if len(outside) == len(shapes):
         raise SceneError(
             "no label lies on the scene" if len(scenes) == 1 else "no label lies on any scene",
             where=few.path,
             remedy="Check their CRS and place.",
         )
-    if outside:
-        warn(f"{few.path}: {outside} of {len(shapes)} labels lie outside: they are left out")
+    if len(outside):
+        warn(
+            f"{few.path}: {len(outside)} of {len(shapes)} labels lie outside and do not count: "
+            f"{listed_ids(outside)}"
+        )
     return _Placed(shapes, of_scene)
 
 
 def _encode(
     scenes: Sequence[Scene],
     placed: _Placed,
+    few: FewLabels,
     segmenter: Segmenter,
     settings: SegmentConfig,
     progress: Callable[[int, int], None] | None,
@@ -152,6 +159,12 @@ def _encode(
             "all labels lie where the scene has no data",
             where=scenes[0].source,
             remedy="`rsclip info` shows what of a scene is valid.",
+        )
+    bare = np.setdiff1d(np.flatnonzero(placed.scene >= 0), patches.label)
+    if len(bare):
+        warn(
+            f"{few.path}: {len(bare)} labels lie where the scene has no data and do not count: "
+            f"{listed_ids(few.frame.index[bare])}"
         )
     return patches
 

@@ -13,6 +13,7 @@ from rsclip.scene.scene import Scene
 from rsclip.study.truth import classes_of, on_the_grid, read_vector
 from rsclip.study.truth_classes import LabelClasses, names_nothing
 from rsclip.study.truth_grids import UNKNOWN, Values
+from rsclip.study.truth_messages import no_labels
 from rsclip.words.legend import Legend
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ class FewLabels:
 
     Attributes:
         path: The file.
-        frame: Their geometries.
+        frame: Their geometries; the index is their ids in the file.
         values: int32 (P,), legend values; 0 for background classes.
     """
 
@@ -70,7 +71,7 @@ def read_labels(path: str | Path, legend: Legend, *, keep_others: bool = False) 
     """
     path = Path(path)
     if not path.is_file():
-        raise SceneError("no such file of labels", where=path, remedy="Check the path.")
+        raise no_labels(path)
     frame = read_vector(
         path, "not a vector file of labels",
         "Labels are polygons or points, in a GeoPackage, GeoJSON or the like.",
@@ -84,7 +85,7 @@ def read_labels(path: str | Path, legend: Legend, *, keep_others: bool = False) 
     values, others, note = classes_of(frame, path, legend, LabelClasses(legend))
     unknown = sorted({name for name in others if not (names_nothing(name) or name == "other")})
     if unknown:
-        names = ", ".join(item.name for item in legend.classes)
+        names = ", ".join(item.name for item in legend.foreground)
         more = " ..." if len(unknown) > _SHOWN else ""
         raise LegendError(
             f"labels of unknown class: {', '.join(unknown[:_SHOWN])}{more}",
@@ -100,24 +101,25 @@ def read_labels(path: str | Path, legend: Legend, *, keep_others: bool = False) 
         told &= values != 0
     frame = frame[told]
     frame = frame.set_geometry(shapely.make_valid(np.asarray(frame.geometry)), crs=frame.crs)
-    _refuse_contradictions(path, np.asarray(frame.geometry), values[told], legend)
+    _refuse_contradictions(path, frame.geometry, values[told], legend)
     if note:
         warn(note)
     return FewLabels(path, frame, values[told])
 
 
 def _refuse_contradictions(
-    path: Path, shapes: NDArray[Any], values: Values, legend: Legend
+    path: Path, labels: "geopandas.GeoSeries", values: Values, legend: Legend
 ) -> None:
     """Refuse labels of different classes whose interiors overlap."""
+    shapes, ids = np.asarray(labels), labels.index
     one, other = shapely.STRtree(shapes).query(shapes, predicate="intersects")
     differ = (one < other) & (values[one] != values[other])
     one, other = one[differ], other[differ]
     # Neighbours may share an edge.
     overlap = ~shapely.touches(shapes[one], shapes[other])
     pairs = [
-        f"{first + 1} ({legend.names[int(values[first])]}) and "
-        f"{second + 1} ({legend.names[int(values[second])]})"
+        f"{ids[first]} ({legend.names[int(values[first])]}) and "
+        f"{ids[second]} ({legend.names[int(values[second])]})"
         for first, second in zip(one[overlap], other[overlap], strict=True)
     ]
     if pairs:
@@ -125,5 +127,5 @@ def _refuse_contradictions(
         raise LegendError(
             f"labels of different classes overlap: {'; '.join(pairs[:_SHOWN])}{more}",
             where=path,
-            remedy="Numbers count the labels from 1: make each place one class.",
+            remedy="The numbers are the features' ids ($id in QGIS): give each place one class.",
         )

@@ -38,7 +38,7 @@ __all__ = ["AUTO", "adapt"]
 
 AUTO = "auto"
 
-_NO_FOLDS = ", or choose a --kind without validation"
+_NO_FOLDS = ", or name a --kind, which is then used unvalidated"
 # What an adapter passes on to `segment`, unless the user says otherwise.
 _CARRIED = (
     "method", "method_option", "templates", "window", "stride", "overlap", "blend", "synonyms",

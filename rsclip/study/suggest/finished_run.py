@@ -1,31 +1,54 @@
 """What a finished run says of itself: its scene, classes and settings, to ask for labels of it."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from rsclip.config import ADAPT_OPTIONS
 from rsclip.errors import InputError, LegendError
+from rsclip.files import expand
+from rsclip.method_files import refuse_code
+from rsclip.model.weights.names import CONFIG_NAME
+from rsclip.scene.source import is_there, is_virtual, place_within
 from rsclip.words.legend import Legend
 
 __all__ = ["FinishedRun", "read_run"]
 
 _END = "_run.json"
 _SHOWN = 6
+_FILES = ("adapter", "aoi", "templates", "weights")
+# What an adapter decides: of a run that had none, or another, these do not hold beside it.
+_OF_THE_MODEL = frozenset(ADAPT_OPTIONS) - {"nodata", "device", "precision", "batch_size"}
 
 
 class FinishedRun(NamedTuple):
     """A run of `segment`.
 
     Attributes:
-        scene: As it was given to the run.
+        record: Its file.
+        scene: What was given to the run, with its folder where it is here.
         legend: Classes, background ones included.
         settings: Fields of `SegmentConfig` that matter for similarities, as the run had them.
     """
 
+    record: Path
     scene: str
     legend: Legend
     settings: dict[str, Any]
+
+    def beside(self, given: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the settings that hold beside what the user says outright.
+
+        An adapter that the user names brings its own classes, model and method.
+
+        Raises:
+            OptionError: The record would run a Python file that the user has not named.
+        """
+        if given.get("adapter"):
+            kept = self.settings.keys() - _OF_THE_MODEL
+            return {name: self.settings[name] for name in kept}
+        return dict(refuse_code(self.settings, self.record, given))
 
 
 def read_run(folder: str | Path) -> FinishedRun:
@@ -54,9 +77,28 @@ def read_run(folder: str | Path) -> FinishedRun:
         wanted = [name for name in (*ADAPT_OPTIONS, "adapter", "aoi") if name != "background"]
         settings = {name: record["settings"].get(name) for name in wanted}
         scene = str(record["scene"]["source"])
+        begun = Path(record["working_folder"])
     except (OSError, ValueError, KeyError, TypeError, AttributeError, LegendError) as error:
         raise InputError(
             "the record of the run is damaged", where=path, remedy="Name the scene itself."
         ) from error
     kept = {name: value for name, value in settings.items() if value is not None}
-    return FinishedRun(scene, legend, kept)
+    kept |= {name: _found(str(kept[name]), begun) for name in _FILES if name in kept}
+    if "model" in kept and (begun / expand(kept["model"]) / CONFIG_NAME).is_file():
+        kept["model"] = str(begun / expand(kept["model"]))
+    scene = _found(scene, begun)
+    if not (is_virtual(scene) or is_there(Path(scene))):
+        raise InputError(
+            f"the scene of the run is not here: {scene}, seen from {begun}",
+            where=path,
+            remedy="Name the scene itself, and its classes.",
+        )
+    return FinishedRun(path, scene, legend, kept)
+
+
+def _found(name: str, begun: Path) -> str:
+    """Return a name with the folder that a run was begun in, where that is a file's."""
+    if is_virtual(name):
+        return place_within(name, begun)[0]
+    path = begun / expand(name)
+    return str(path) if is_there(path) else name

@@ -87,8 +87,9 @@ def suggest(
     base = {} if config is None else config.to_dict()
     if Path(scene).is_dir():
         run = read_run(scene)
-        scene, base = run.scene, base or run.settings
-        classes = run.legend if classes is None else classes
+        scene, base = run.scene, base or run.beside(options)
+        if classes is None and not options.get("adapter"):
+            classes = run.legend
     merged = build_config(base, adapter_layer(options), options)
     kept = merged.to_dict()
     settings = build_config({name: kept[name] for name in (*ADAPT_OPTIONS, "adapter", "aoi")})

@@ -17,7 +17,14 @@ from PIL import Image
 import rsclip as library
 from rsclip.adapters.fitted_for import read_header
 from rsclip.config import SegmentConfig
-from rsclip.errors import InputError, LegendError, OptionError, SceneError, WriteError
+from rsclip.errors import (
+    InputError,
+    LegendError,
+    OptionError,
+    RsclipWarning,
+    SceneError,
+    WriteError,
+)
 from rsclip.labelling.stitcher import Stitcher
 from rsclip.labelling.windows import plan_grid
 from rsclip.run.encoder import load_model
@@ -315,6 +322,10 @@ BAD = {
     "blank": (lambda f: _frame(f, **{"class": None}), SceneError, "labels are blank"),
     "unknown": (lambda f: _frame(f, **{"class": "roof"}), LegendError, "roof"),
     "one class": (lambda f: _frame(f, **{"class": "dark ground"}), LegendError, "all labels"),
+    "unknown beside a background": (
+        lambda f: _frame(f, **{"class": ["roof"] * 12 + ["dark ground"] * 12}), LegendError,
+        "unknown class: roof. The classes are dark ground, bright ground: ",
+    ),
     "elsewhere": (
         lambda f: _frame(f, geometry=_frame(f).translate(9e4)), SceneError, "no label lies on",
     ),
@@ -324,6 +335,11 @@ BAD = {
     "contradiction": (
         lambda f: _frame(f, geometry=[shapely.box(0, 0, 1, 1)] * 24), LegendError,
         r"different classes overlap: 1 \(dark ground\) and 13 \(bright ground\).* more",
+    ),
+    "contradiction after blanks": (
+        lambda f: _frame(f, geometry=[shapely.box(0, 0, 1, 1)] * 24,
+                         **{"class": [None] * 9 + ["dark ground"] * 3 + ["bright ground"] * 12}),
+        LegendError, r"overlap: 10 \(dark ground\) and 13 .*ids \(\$id in QGIS\)",
     ),
     "one label a class": (
         lambda f: _frame(f).iloc[[0, 12]], SceneError, "each class has one label.*more places",
@@ -340,8 +356,39 @@ def test_labels_that_cannot_serve_are_told(name, few, scene, tmp_path, tiny_mode
     change, error, message = BAD[name]
     change(few).to_file(tmp_path / "bad.gpkg")
     with pytest.raises(error, match=message):
-        library.adapt(scene, tmp_path / "bad.gpkg", CLASSES, tmp_path / "x", model=tiny_model)
+        library.adapt(
+            scene, tmp_path / "bad.gpkg", CLASSES, tmp_path / "x", model=tiny_model,
+            background="sky, clouds",
+        )  # fmt: skip
     assert not (tmp_path / "x").exists()
+
+
+def test_labels_that_do_not_count_are_named_by_their_ids(few, make_scene, tmp_path, tiny_model):
+    """Without a geometry, outside, or where there is no data; a GeoPackage counts from 1."""
+    frame = geopandas.read_file(few)
+    scene = make_scene("part.tif", shape=SHAPE, nodata=0)
+    with rasterio.open(scene, "r+") as dataset:
+        place = ~dataset.transform @ frame.geometry[0].centroid.coords[0]
+        pixels = dataset.read()
+        col, row = (int(each) // 32 * 32 for each in place)
+        pixels[:, row - 32 : row + 64, max(col - 32, 0) : col + 64] = 0
+        dataset.write(pixels)
+    shapes = list(frame.geometry)
+    shapes[4], shapes[6], shapes[20] = None, shapely.Point(), shapely.box(0, 0, 1, 1)
+    frame.set_geometry(shapes, crs=frame.crs).to_file(tmp_path / "bad.gpkg")
+    with pytest.warns(RsclipWarning) as said:
+        library.adapt(scene, tmp_path / "bad.gpkg", CLASSES, tmp_path / "x", kind="linear",
+                      model=tiny_model)  # fmt: skip
+    texts = "\n".join(str(each.message) for each in said)
+    assert "2 of 24 features have no geometry and do not count: id 5, 7" in texts
+    assert "1 of 22 labels lie outside and do not count: id 21" in texts
+    assert re.search(r"labels lie where the scene has no data and do not count: id 1\b", texts)
+
+
+def test_scenes_that_teach_nothing_are_told(few, scene, make_scene, tmp_path, tiny_model):
+    with pytest.warns(UserWarning, match="count on the scenes named before it"):
+        library.adapt([scene, scene], few, CLASSES, tmp_path / "x", kind="linear",
+                      model=tiny_model)  # fmt: skip
 
 
 def test_one_label_of_a_class_is_said_not_to_be_validated(few, scene, tmp_path, tiny_model):

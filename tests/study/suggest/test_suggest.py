@@ -1,5 +1,7 @@
 """`suggest`: places to label, that `adapt` reads once they are filled in."""
 
+from pathlib import Path
+
 import geopandas
 import numpy as np
 import pyogrio
@@ -108,6 +110,57 @@ def test_a_finished_run_brings_scene_classes_and_settings(scene, tmp_path, tiny_
     other = library.suggest(out, tmp_path / "d.gpkg", 6, method="clearclip")
     assert geopandas.read_file(tmp_path / "c.gpkg").equals(geopandas.read_file(other))
     assert not geopandas.read_file(other).equals(geopandas.read_file(whole))
+
+
+def test_a_run_is_found_from_another_folder(scene, tmp_path, tiny_model, rsclip, monkeypatch):
+    """Scene, area and model of the run were named from the folder that it was begun in."""
+    area = shapely.box(500010, 4999930, 500070, 4999990)
+    with rasterio.open(scene) as dataset:
+        crs = dataset.crs
+    geopandas.GeoDataFrame(geometry=[area], crs=crs).to_file(tmp_path / "area.gpkg")
+    monkeypatch.chdir(tmp_path)
+    model = Path(tiny_model).relative_to(tmp_path.parent)
+    library.segment(scene.name, CLASSES, "out", aoi="area.gpkg", model=f"../{model}")
+    here = library.suggest("out", "a.gpkg", 4)
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    done = rsclip("suggest", "../out", "-n", 4, "-o", "b.gpkg")
+    assert done.exit_code == 0, done.output
+    other = geopandas.read_file("b.gpkg")
+    assert other.equals(geopandas.read_file(tmp_path / here))
+    assert area.buffer(1e-6).covers(other.union_all())
+    scene.unlink()
+    done = rsclip("suggest", "../out", "-o", "c.gpkg")
+    assert done.exit_code == 2
+    assert f"the scene of the run is not here: scene.tif, seen from {tmp_path}" in done.output
+
+
+def test_an_adapter_brings_its_own_classes_and_settings_beside_a_run(
+    scene, tmp_path, tiny_model, rsclip
+):
+    """What the run says is none of the user's words: no remedy may tell to leave it out."""
+    other = "grass, stone"
+    out, path = tmp_path / "out", tmp_path / "x.adapter"
+    library.segment(scene, CLASSES, out, model=tiny_model, method="sclip", background="sky")
+    todo = library.suggest(scene, tmp_path / "a.gpkg", 12, classes=other, model=tiny_model)
+    frame = geopandas.read_file(todo)
+    frame["label"] = np.resize(other.split(", "), len(frame))
+    frame.to_file(tmp_path / "few.gpkg")
+    library.adapt(scene, tmp_path / "few.gpkg", other, path, kind="bias", model=tiny_model)
+    done = rsclip("suggest", out, "--adapter", path, "-n", 6, "-o", tmp_path / "b.gpkg")
+    assert done.exit_code == 0, done.output
+    found = geopandas.read_file(tmp_path / "b.gpkg")
+    alone = library.suggest(scene, tmp_path / "c.gpkg", 6, adapter=path)
+    assert found.equals(geopandas.read_file(alone))
+    assert {*found["guess"]} <= {*other.split(", ")}
+
+
+def test_a_record_cannot_run_code(scene, tmp_path, tiny_model):
+    library.segment(scene, CLASSES, tmp_path / "out", model=tiny_model)
+    record = tmp_path / "out/scene_run.json"
+    record.write_text(record.read_text().replace('"method": "clearclip"', '"method": "x.py:X"'))
+    with pytest.raises(OptionError, match="names a Python file as the method"):
+        library.suggest(tmp_path / "out", tmp_path / "todo.gpkg")
 
 
 @pytest.mark.parametrize("what", ["nothing", "two", "damaged"])
