@@ -6,13 +6,14 @@ STAMP := $(VENV)/.installed
 # Two threads at most: the tests are small, and more only fight.
 export OMP_NUM_THREADS ?= 2
 
-.PHONY: help install demo test test-all lint types check wheel-test docs nano qgis-plugin clean
+.PHONY: help install demo test test-all lint types wheel-test other-pythons docs nano qgis-plugin clean
 
 help:
 	@echo "make demo      segment a sample tile with the embedded model, from nothing"
 	@echo "make test      the default tests, from nothing"
 	@echo "make test-all  the long tests too"
 	@echo "make lint      ruff; make types: mypy; make wheel-test: a wheel in an empty environment"
+	@echo "make other-pythons  the same with Python 3.12 to 3.14, where they are installed"
 	@echo "make docs      the pages as a site, in build/site"
 	@echo "make nano      train the embedded model anew"
 	@echo "make qgis-plugin  a zip for QGIS's plugin manager"
@@ -47,6 +48,11 @@ types: $(STAMP)
 
 wheel-test: $(STAMP)
 	bash tests/wheel.sh $(PYTHON)
+
+# Not in .ci/run: PyTorch's default build takes some ten minutes and 8 GB of disk for each Python
+# (2 GB where PIP_EXTRA_INDEX_URL names the index of its CPU build).
+other-pythons:
+	bash tests/other_pythons.sh
 
 # The generated pages, then all as a site; a link that leads nowhere is an error.
 docs: $(STAMP)

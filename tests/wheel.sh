@@ -1,18 +1,22 @@
 #!/usr/bin/env bash
 # Build the wheel, install it into an empty environment and use it outside the checkout.
+#   tests/wheel.sh [PYTHON [CONSTRAINTS]]; exit code 3: what it depends on cannot be installed.
 set -euo pipefail
 python=${1:-python3}
 root=$(cd "$(dirname "$0")/.." && pwd)
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
+constraints=$(realpath "${2:-$root/constraints.txt}")
 
 # From the committed tree: leftovers of a build in the checkout would slip into the wheel.
 mkdir "$work/src"
 git -C "$root" archive HEAD | tar -x -C "$work/src"
-"$python" -m pip wheel --quiet --no-deps --wheel-dir "$work/dist" "$work/src"
+"$python" -m pip wheel --quiet --no-deps --wheel-dir "$work/dist" "$work/src" || exit 3
 "$python" -m venv "$work/env"
-"$work/env/bin/pip" install --quiet --constraint "$root/constraints.txt" "$work"/dist/*.whl
+"$work/env/bin/pip" install --quiet --no-deps "$work"/dist/*.whl
+"$work/env/bin/pip" install --quiet --constraint "$constraints" "$work"/dist/*.whl || exit 3
 cd "$work"
+"$work/env/bin/python" -m pip check
 "$work/env/bin/rsclip" --help
 "$work/env/bin/rsclip" segment --help > /dev/null
 "$work/env/bin/rio" rsclip --version
