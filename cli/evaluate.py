@@ -160,8 +160,8 @@ def command(
     With --points, accuracy and areas in hectares are estimated from the sample (Olofsson et al.
     2014), with 95 % intervals.
 
-    A SCENE (three bands or more, or any option of `rsclip segment`), or a FOLDER of scenes, is
-    segmented into --classes first, by every combination of --models, --methods, --gsd,
+    A SCENE (three bands or more; or one, with any option of `rsclip segment`), or a FOLDER of
+    scenes, is segmented into --classes first, by every combination of --models, --methods, --gsd,
     --thresholds and --words; one table shows which is best. No mask is kept. With -o, --resume
     goes on where a killed run of many images stopped. With --dataset NAME --root DIR the images,
     classes and settings are a paper's, and its figures stand beside ours.
@@ -214,8 +214,10 @@ def command(
             _assess(place, points, output_dir, classes, bool(flags["overwrite"]), quiet, as_json)
             return
         scoring["boundary"] = boundary
-        from rsclip.study.evaluate.run import evaluate, holds_scenes
+        from rsclip.study.evaluate.run import evaluate, holds_scenes, refuse_mask
 
+        if segmenting:
+            refuse_mask(place, truth, segmenting)
         if segmenting or holds_scenes(place, truth):
             config = gather_config(config_file, flags)
             if classes is None and config.adapter is None:

@@ -9,7 +9,7 @@ from tempfile import TemporaryDirectory
 from types import MappingProxyType
 from typing import Any
 
-from rsclip.errors import OptionError, RsclipWarning, collect_warnings
+from rsclip.errors import InputError, OptionError, RsclipWarning, collect_warnings, warn
 from rsclip.outputs.files.staging import Staging
 from rsclip.outputs.records.record import write_record
 from rsclip.scene.gdal import GDAL_ERRORS, open_dataset, reason
@@ -25,10 +25,15 @@ from rsclip.study.evaluate.set_report import write_set
 from rsclip.study.evaluate.tables import draw_confusion, write_markdown, write_scores
 from rsclip.study.evaluate.tally import Part, Tally
 from rsclip.study.pairs import Pair, find_pairs
+from rsclip.vectors.class_names import names_of
 from rsclip.words.legend import LegendSpec
 
-__all__ = ["check_mask_outputs", "evaluate", "evaluate_mask", "evaluate_pairs", "holds_scenes"]
+__all__ = [
+    "check_mask_outputs", "evaluate", "evaluate_mask", "evaluate_pairs", "holds_scenes",
+    "refuse_mask",
+]  # fmt: skip
 
+_SHOWN = 6
 Progress = Callable[[int, int], None]
 MakeMask = Callable[[Pair, Path], tuple[Path, Path | None]]
 
@@ -113,6 +118,38 @@ def holds_scenes(images: str | Path, labels: str | Path) -> bool:
             return bool(dataset.count > 1)
     except GDAL_ERRORS as error:
         raise open_error(image, reason(error)) from error
+
+
+def refuse_mask(images: str | Path, labels: str | Path, options: Collection[str] = ()) -> None:
+    """Refuse a mask that is given in place of a scene; say where one band is taken for a scene.
+
+    Args:
+        images: A file, a folder or a pattern: the first file is looked at.
+        labels: As `holds_scenes` takes them.
+        options: What was asked for of scenes, for the message.
+
+    Raises:
+        InputError: The raster names the classes of its values; or as `holds_scenes`.
+    """
+    image = find_pairs(images, labels)[0].image
+    try:
+        with gdal_env(), open_dataset(image) as dataset:
+            if dataset.count > 1:
+                return
+            names = [name for name in names_of(dataset).values() if name]
+    except GDAL_ERRORS as error:
+        raise open_error(image, reason(error)) from error
+    said = ", ".join(options)
+    if names:
+        more = ", ..." if len(names) > _SHOWN else ""
+        raise InputError(
+            f"it is a mask (its classes are {', '.join(names[:_SHOWN])}{more}), and masks are not "
+            "segmented",
+            where=image,
+            remedy=f"Leave out {said}, or name the scene itself." if said else "Name the scene.",
+        )
+    if said and "--bidx" not in options:
+        warn(f"{image}: its one band is taken for an image and segmented, because of {said}")
 
 
 def evaluate_mask(

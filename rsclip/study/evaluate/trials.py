@@ -27,6 +27,7 @@ from rsclip.study.evaluate.run import (
     check_mask_outputs,
     evaluate_mask,
     evaluate_pairs,
+    refuse_mask,
 )
 from rsclip.study.evaluate.scoring import Counting, Scoring
 from rsclip.study.evaluate.set_report import check_set_outputs, write_set
@@ -145,6 +146,7 @@ def try_settings(
         InputError: A scene, labels, classes or a setting is wrong.
         RunError: A read or a write failed.
     """
+    refuse_mask(scene, labels)
     pairs = find_pairs(scene, labels)
     one = len(pairs) == 1 and pairs[0].image == str(scene)
     asked = Asked(pairs, Scoring.read(**scoring), stem=pairs[0].name if one else "")

@@ -107,3 +107,38 @@ def test_the_record_says_how_maps_were_made_and_compared(sizes, scene, tiny_mode
         assert len(made["model"]["weights_sha256"]) == 64
         assert [each["name"] for each in made["classes"]["classes"]]
     assert not (tmp_path / f"{path.stem}_evaluation_images.csv").exists()
+
+
+@pytest.mark.parametrize(
+    "flags",
+    [["--adapter", "x.adapter"], ["--gsd", "0.5,1"], ["--tta", "flips"], ["--words", "first"]],
+)
+def test_a_mask_is_not_segmented(scene, tiny_model, tmp_path, rsclip, flags):
+    path, labels = scene
+    out = tmp_path / "out"
+    mask = library.segment(path, CLASSES, out, model=tiny_model, vector_format="none").mask_path
+    for place, truth in ((mask, labels), (out, tmp_path / "truths")):
+        (tmp_path / "truths").mkdir(exist_ok=True)
+        (tmp_path / "truths/scene.tif").write_bytes(labels.read_bytes())
+        done = rsclip("evaluate", place, "--labels", truth, *flags)
+        assert done.exit_code == 2
+        assert "scene_mask.tif: it is a mask (its classes are " in done.output
+        assert f"Leave out {flags[0]}, or name the scene itself." in done.output
+    with pytest.raises(InputError, match=r"it is a mask .*Name the scene"):
+        library.try_settings(mask, labels, CLASSES, models=[tiny_model])
+
+
+def test_one_band_without_class_names_is_a_scene_where_it_is_to_be_segmented(
+    scene, tiny_model, tmp_path, rsclip
+):
+    path, labels = scene
+    with rasterio.open(path) as dataset:
+        profile, grey = {**dataset.profile, "count": 1}, dataset.read(1)
+    with rasterio.open(tmp_path / "grey.tif", "w", **profile) as dataset:
+        dataset.write(grey, 1)
+    call = ["evaluate", tmp_path / "grey.tif", "--labels", labels, "--classes", CLASSES,
+            "--model", tiny_model]  # fmt: skip
+    done = rsclip(*call)
+    assert done.exit_code == 0, done.output
+    assert "its one band is taken for an image and segmented, because of --model" in done.output
+    assert "its one band" not in rsclip(*call, "--bidx", "1").output
