@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rsclip.config import SegmentConfig
+from rsclip.config import SegmentConfig, build_config
 from rsclip.errors import AdapterError
 from rsclip.files import expand
 from rsclip.method_files import refuse_code
@@ -146,7 +146,7 @@ def read_header(path: str | Path) -> Header:
             {name: str(facts["model"][name]) for name in ("name", "weights_sha256")},
             str(facts["method"]),
             dict(facts["method_options"]),
-            dict(facts["settings"]),
+            _settings(facts["settings"]),
             None if size is None else (float(size[0]), float(size[1])),
             dict(facts["report"]),
         )
@@ -176,6 +176,12 @@ def damaged(path: Path, why: str) -> AdapterError:
     return AdapterError(
         f"the adapter is damaged ({' '.join(why.split())[:200]})", where=path, remedy=_ANEW
     )
+
+
+def _settings(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return settings that are fields of `SegmentConfig` in their range."""
+    build_config(given)
+    return dict(given)
 
 
 def _words(legend: Legend) -> list[tuple[Any, ...]]:

@@ -49,17 +49,50 @@ def test_none_changes_nothing(tmp_path):
     assert read_adapter(read_header(tmp_path / "x.adapter"), 3, 8) is None
 
 
-@pytest.mark.parametrize("size", [0, 5, 100, -1])
-def test_a_cut_file_is_damaged(path, size):
-    path.write_bytes(path.read_bytes()[:size])
-    with pytest.raises(AdapterError, match=r"damaged.*Fit it again"):
-        read_header(path)
+def _with_header(path, text):
+    save_file(load_file(path), path, {KEY: text})
 
 
-def test_files_of_others_are_no_adapters(path, tmp_path):
-    save_file({"weight": torch.zeros(2)}, tmp_path / "w.safetensors")
-    with pytest.raises(AdapterError, match="no adapter of rsclip"):
-        read_header(tmp_path / "w.safetensors")
+def _without(path, name):
+    facts = {"version": 1, "kind": "bias", **FACTS}
+    _with_header(path, json.dumps({key: facts[key] for key in facts if key != name}))
+
+
+DAMAGE = {
+    **{
+        f"cut at {size}": lambda path, size=size: path.write_bytes(path.read_bytes()[:size])
+        for size in (0, 5, 100, -1)
+    },
+    "text": lambda path: path.write_text("adapter: yes\n"),
+    "endless header": lambda path: path.write_bytes(b"\xff" * 64),
+    "of others": lambda path: save_file(load_file(path), path),
+    "no JSON": lambda path: _with_header(path, "{"),
+    "a list": lambda path: _with_header(path, "[1]"),
+    **{
+        f"without {name}": lambda path, name=name: _without(path, name)
+        for name in ("version", "kind", *FACTS)
+    },
+    **{
+        f"settings {settings}": lambda path, settings=settings: _with_header(
+            path, json.dumps({"version": 1, "kind": "bias", **FACTS, "settings": settings})
+        )
+        for settings in ({"magic": 1}, {"gsd": "far"}, ["gsd"])
+    },
+}
+
+
+@pytest.mark.parametrize("name", DAMAGE)
+def test_a_damaged_adapter_is_one_message(path, make_scene, tmp_path, rsclip, name):
+    DAMAGE[name](path)
+    done = rsclip("segment", make_scene(), "--adapter", path, "-o", tmp_path / "out")
+    assert done.exit_code == 2, done.output
+    (said,) = (line for line in done.output.splitlines() if line.startswith("Error: "))
+    assert said.startswith(f"Error: {path}: ")
+    assert said.endswith("Fit it again with `rsclip adapt`.")
+    assert not (tmp_path / "out").exists()
+
+
+def test_what_is_no_file_is_no_adapter(tmp_path):
     with pytest.raises(AdapterError, match="no such adapter"):
         read_header(tmp_path / "missing")
     with pytest.raises(AdapterError, match="a folder, no adapter"):

@@ -13,6 +13,8 @@ import pytest
 import rasterio
 import shapely
 from PIL import Image
+from safetensors import safe_open
+from safetensors.numpy import load_file, save_file
 
 import rsclip as library
 from rsclip.adapters.fitted_for import read_header
@@ -212,6 +214,18 @@ def test_another_use_is_refused(scene, adapter, tmp_path, rsclip):
         "--classes", "roof,sea"
     )
     assert "templates imagenet80, not for simple" in refused("--templates", "simple")
+
+
+def test_tensors_of_another_model_are_one_message(scene, adapter, tmp_path, rsclip):
+    with safe_open(adapter, "np") as file:
+        header = file.metadata()
+    tensors = load_file(adapter)
+    fewer = {"weight": tensors["weight"][:, :3].copy(), "mean": tensors["mean"][:3]}
+    save_file(tensors | fewer, adapter, header)
+    done = rsclip("segment", scene, "--adapter", adapter, "-o", tmp_path / "out")
+    assert done.exit_code == 2, done.output
+    assert f"Error: {adapter}: the adapter is damaged ('mean' is" in done.output
+    assert not (tmp_path / "out").exists()
 
 
 def test_compare_and_evaluate_take_an_adapter(scene, adapter, tmp_path, tiny_model, rsclip):
