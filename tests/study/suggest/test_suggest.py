@@ -11,7 +11,9 @@ import shapely
 
 import rsclip as library
 from rsclip.errors import ExistsError, LegendError, OptionError, OutputError, SceneError
+from rsclip.study.adapt.labels import read_labels
 from rsclip.study.suggest.choosing import choose
+from rsclip.words.legend import load_legend
 
 CLASSES = "dark ground, bright ground"
 
@@ -259,6 +261,29 @@ def test_qgis_offers_the_classes(in_qgis, scene, tmp_path, tiny_model):
     assert widget == "ValueMap"
     assert choices == ["dark ground", "bright ground", "unclassified"]
     assert editable == [False, False, False, False, True, True]
+
+
+def test_what_qgis_fills_in_is_what_adapt_reads_by_the_ids_that_qgis_shows(
+    in_qgis, scene, tmp_path, tiny_model
+):
+    path = library.suggest(scene, tmp_path / "s.gpkg", 4, classes=CLASSES, model=tiny_model)
+    ids = in_qgis(
+        "layer = QgsVectorLayer(sys.argv[1] + '|layername=suggestions', 's', 'ogr')\n"
+        "at = layer.fields().names().index('label')\n"
+        "pairs = layer.editorWidgetSetup(at).config()['map']\n"
+        "choices = [list(pair.values())[0] for pair in pairs]\n"
+        "features = sorted(layer.getFeatures(), key=lambda each: each['place'])\n"
+        "layer.startEditing()\n"
+        "for feature, choice in zip(features[1:], [choices[0], choices[1], choices[0]]):\n"
+        "    layer.changeAttributeValue(feature.id(), at, choice)\n"
+        "assert layer.commitChanges()\n"
+        "said = [feature.id() for feature in features]",
+        path,
+    )
+    found = read_labels(path, load_legend(CLASSES))
+    assert found.frame["place"].tolist() == [2, 3, 4]
+    assert found.values.tolist() == [1, 2, 1]
+    assert found.frame.index.tolist() == ids[1:]
 
 
 def test_bad_requests_are_refused(scene, tmp_path):
