@@ -72,22 +72,29 @@ def test_an_interrupt_between_windows_leaves_nothing(make_scene, tmp_path):
     assert not [each for each in threading.enumerate() if each.name.startswith("rsclip")]
 
 
-def test_a_disk_that_fills_between_windows(make_scene, tmp_path, capfd):
+def test_a_disk_that_fills_at_any_moment(make_scene, tmp_path, capfd):
+    scene = make_scene(shape=(600, 400))
+    pixels = np.random.default_rng(0).integers(1, 255, (3, 75, 50), "uint8")
+    with rasterio.open(scene, "r+") as dataset:
+        # Blocks of noise of the patch's size: a mask that does not compress.
+        dataset.write(np.kron(pixels, np.ones((1, 8, 8), "uint8")))
+    options = {"probabilities": True, "preview": True, "qgis_project": True}
+    run([scene], tmp_path / "whole", StubEncoder(), **options)
+    needed = sum(path.stat().st_size for path in (tmp_path / "whole").iterdir())
     folder = tmp_path / "small"
     folder.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", str(folder)]
+    mount = ["mount", "-t", "tmpfs", "tmpfs", str(folder)]
     if shutil.which("mount") is None or subprocess.run(mount, capture_output=True).returncode:
         pytest.skip("mounting a small disk needs root on Linux")
     try:
-        pixels = np.random.default_rng(0).integers(1, 255, (3, 2500, 1600), "uint8")
-        scene = make_scene(shape=pixels.shape[1:])
-        with rasterio.open(scene, "r+") as dataset:
-            # Blocks of noise of the patch's size: a mask that does not compress.
-            dataset.write(np.kron(pixels[:, ::8, ::8], np.ones((1, 8, 8), "uint8"))[:, :2500])
-        (failure,) = run([scene], folder, StubEncoder(), probabilities=True)
-        assert isinstance(failure.error, WriteError)
-        assert "the disk is full" in str(failure.error)
-        assert names(folder) == []
+        shares = np.random.default_rng(1).uniform(0.02, 0.95, 10)
+        for size in (int(needed * share) for share in shares):
+            remount = ["mount", "-o", f"remount,size={size}", str(folder)]
+            subprocess.run(remount, check=True)
+            (failure,) = run([scene], folder, StubEncoder(), **options)
+            assert isinstance(failure.error, WriteError), size
+            assert "the disk is full" in str(failure.error), size
+            assert names(folder) == [], size
         # One message is enough: libtiff has its own.
         assert "No space left" not in capfd.readouterr().err
     finally:
