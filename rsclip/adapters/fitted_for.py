@@ -70,21 +70,21 @@ class Header:
         if sha256 != self.model["weights_sha256"]:
             fitted = f"{self.model['name']} ({self.model['weights_sha256'][:12]})"
             given = f"one of other weights ({sha256[:12]})"
-            raise self._other("the model", fitted, given, "--model or --weights")
+            raise self._other("the model", fitted, given)
         for name in ("templates", "synonyms", "decorrelate"):
             given = getattr(config, name)
             fitted = self.settings.get(name, getattr(SegmentConfig(), name))
             if given != fitted:
-                raise self._other(f"the {name}", f"{fitted}", f"{given}", f"--{name}")
+                raise self._other(f"the {name}", f"{fitted}", f"{given}")
         if config.method != self.method:
-            raise self._other("the method", self.method, config.method, "--method")
+            raise self._other("the method", self.method, config.method)
         if dict(options) != dict(self.method_options):
             differ = [name for name in options if options[name] != self.method_options.get(name)]
             fitted, given = (
                 ", ".join(f"{name}={each.get(name)}" for name in differ)
                 for each in (self.method_options, options)
             )
-            raise self._other("the method with", fitted, given, "--method-option")
+            raise self._other("the method with", fitted, given)
 
     def check_classes(self, legend: Legend) -> None:
         """Refuse other classes, words or biases; colours and thresholds may be others.
@@ -98,13 +98,13 @@ class Header:
             )
             if mine == theirs:
                 theirs += " with other words or another background"
-            raise self._other("the classes", mine, theirs, "--classes and --background")
+            raise self._other("the classes", mine, theirs)
 
-    def _other(self, what: str, fitted: str, given: str, flag: str) -> AdapterError:
+    def _other(self, what: str, fitted: str, given: str) -> AdapterError:
         return AdapterError(
             f"it was fitted for {what} {fitted}, not for {given}",
             where=self.path,
-            remedy=f"Leave out {flag}: the adapter brings its own; or fit another adapter.",
+            remedy="The adapter brings its own: leave out yours, or fit another adapter.",
         )
 
 

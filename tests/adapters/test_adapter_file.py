@@ -138,7 +138,7 @@ def test_headers_that_do_not_fit_are_refused(path, change, named):
     [
         ({"legend": load_legend("water, road")}, "the classes water, road, not.*other words"),
         ({"legend": load_legend("water|lake, roof")}, "not for water, roof"),
-        ({"method": "gem"}, "the method clearclip, not for gem.*Leave out method"),
+        ({"method": "gem"}, "the method clearclip, not for gem.*leave out yours"),
         ({"options": {"ffn": True}}, "ffn=False, not for ffn=True"),
         ({"templates": "imagenet80"}, "templates simple, not for imagenet80"),
         ({"synonyms": "mean"}, "synonyms max, not for mean"),

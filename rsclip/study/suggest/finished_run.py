@@ -77,7 +77,7 @@ def read_run(folder: str | Path) -> FinishedRun:
         wanted = [name for name in (*ADAPT_OPTIONS, "adapter", "aoi") if name != "background"]
         settings = {name: record["settings"].get(name) for name in wanted}
         scene = str(record["scene"]["source"])
-        begun = Path(record["working_folder"])
+        begun = Path(record.get("working_folder", ""))
     except (OSError, ValueError, KeyError, TypeError, AttributeError, LegendError) as error:
         raise InputError(
             "the record of the run is damaged", where=path, remedy="Name the scene itself."
