@@ -14,6 +14,9 @@ from rsclip.model.open_clip_import import import_open_clip
 
 HEAVY = {"torch", "torchvision", "open_clip", "timm"}
 VECTORS = {"geopandas", "pandas", "pyarrow", "pyogrio"}
+# What torchvision, timm and open_clip import besides, for all that a plain CLIP never asks of them.
+COMPILER = {"torch._dynamo", "torch._inductor", "torch.onnx", "sympy"}
+UNUSED = {"torchvision.datasets", "torchvision.io", "torchvision.ops.boxes", "timm.models"}
 RUN = """
 import atexit, json, sys
 from rsclip_cli.main import main
@@ -58,8 +61,39 @@ def test_neither_torch_nor_vector_libraries_are_loaded(folder, command):
     assert modules_of(*command.split(), cwd=folder) & (HEAVY | VECTORS) == set()
 
 
-def test_polygonize_loads_no_torch(folder):
-    assert modules_of("polygonize", "scene_mask.tif", "-o", "p.gpkg", cwd=folder) & HEAVY == set()
+@pytest.mark.parametrize("kind", ["gpkg", "geojson", "parquet"])
+def test_polygonize_loads_neither_torch_nor_data_frames(folder, kind):
+    loaded = modules_of("polygonize", "scene_mask.tif", "-o", f"p.{kind}", cwd=folder)
+    assert loaded & (HEAVY | {"geopandas", "pandas"}) == set()
+    assert "pyarrow" in loaded
+
+
+FRAMES = """
+import sys
+{change}
+from rsclip.vectors.pyogrio_import import pyogrio
+print("pandas" in sys.modules)
+import geopandas, pandas
+assert geopandas.GeoDataFrame and pandas.DataFrame
+geopandas.GeoDataFrame({{"a": [1]}}, geometry=geopandas.points_from_xy([0], [1])).to_file("p.gpkg")
+assert pyogrio.read_dataframe("p.gpkg").a.tolist() == [1]
+"""
+
+
+@pytest.mark.parametrize(
+    ("change", "whole"),
+    [
+        ("", False),
+        ("import importlib.metadata as m; m.version = lambda name: m.metadata('nothing')", True),
+        ("import pandas", True),
+    ],
+)
+def test_data_frames_are_there_when_they_are_asked_for(tmp_path, change, whole):
+    done = subprocess.run(
+        [sys.executable, "-c", FRAMES.format(change=change)],
+        capture_output=True, text=True, cwd=tmp_path,
+    )  # fmt: skip
+    assert (done.returncode, done.stdout) == (0, f"{whole}\n"), done.stderr
 
 
 CATALOG = """
@@ -120,3 +154,66 @@ def test_a_release_that_keeps_its_facts_otherwise_is_imported(tmp_path):
         [sys.executable, "-c", ELSEWHERE, tmp_path], capture_output=True, text=True
     )
     assert done.stdout == "False True\nopen_clip CLIP byte pair encoding\n", done.stderr
+
+
+FIRST_WINDOW = """
+import json, os, sys
+from rsclip.methods.segmenter import Segmenter
+from rsclip_cli.main import main
+
+def stop(*_):
+    print(json.dumps(sorted(sys.modules)), flush=True)
+    os._exit(0)
+
+Segmenter.similarities = stop
+main()
+"""
+
+
+def test_segment_encodes_before_it_loads_what_it_may_never_need(folder, tiny_model):
+    done = subprocess.run(
+        [sys.executable, "-c", FIRST_WINDOW, "segment", "scene.tif", "--classes", "water, road",
+         "--model", tiny_model, "-o", "stopped"],
+        capture_output=True, text=True, cwd=folder,
+    )  # fmt: skip
+    loaded = set(json.loads(done.stdout.splitlines()[-1]))
+    assert {"torch", "open_clip"} <= loaded
+    assert loaded & (COMPILER | UNUSED | VECTORS) == set()
+
+
+THE_REST = """
+import sys
+from rsclip.model import open_clip_import
+{change}
+open_clip = open_clip_import.import_open_clip()
+print("torch._dynamo" in sys.modules)
+import timm, torch, torchvision
+from torchvision import transforms
+boxes = torch.tensor([[0.0, 0.0, 2.0, 2.0]])
+assert torchvision.ops.box_iou(boxes, boxes).item() == 1
+assert torchvision.models.resnet18().fc.out_features == 1000
+assert torchvision.ops.misc.FrozenBatchNorm2d is torchvision.ops.FrozenBatchNorm2d
+assert not hasattr(torchvision, "nothing") and not hasattr(timm, "__nothing__")
+assert timm.create_model("test_vit").num_classes == 1000
+assert timm.__version__ and torchvision.__version__ and transforms.Compose
+assert open_clip.create_model("ViT-S-32").visual.output_dim == 384
+"""
+
+
+@pytest.mark.parametrize(
+    ("change", "whole"),
+    [
+        ("", False),
+        # A release that needs a package's own names to be imported, and does not get them.
+        (
+            "open_clip_import._DEFERRED += ('torchvision.transforms',)\n"
+            "open_clip_import._Deferred._run_init = lambda package: 1 / 0",
+            True,
+        ),
+    ],
+)
+def test_what_was_not_loaded_is_there_when_it_is_asked_for(change, whole):
+    done = subprocess.run(
+        [sys.executable, "-c", THE_REST.format(change=change)], capture_output=True, text=True
+    )
+    assert (done.returncode, done.stdout) == (0, f"{whole}\n"), done.stderr

@@ -1,19 +1,34 @@
-"""Import open_clip where torchvision's operators do not load.
+"""Import open_clip, without what a plain CLIP never calls of the libraries below it.
 
-open_clip imports torchvision, whose default Linux wheel is built for CUDA: beside a CPU-only torch
-its operators stay unloaded, and the import ends in "operator torchvision::nms does not exist".
-rsclip calls none of these operators, so that their schemas alone are enough.
+open_clip imports timm and torchvision, and torchvision imports torch's compiler: together they take
+longer than torch itself. So packages of theirs are imported without their `__init__` first. The
+modules in them that open_clip names are the real ones, and all else of a package loads when it is
+first asked for. Where a release does not bear that, open_clip is imported as it is.
+
+torchvision's default Linux wheel is built for CUDA: beside a CPU-only torch its operators stay
+unloaded, and its import ends in "operator torchvision::nms does not exist". rsclip calls none of
+these operators, so that their schemas alone are enough.
 """
 
+import contextlib
 import importlib
+import importlib.util
 import re
+import sys
 import threading
+from collections.abc import Callable, Iterator
+from types import ModuleType
 from typing import Any
 
 from rsclip.errors import ModelError
 
 __all__ = ["import_open_clip"]
 
+# In the order in which they are imported; torchvision's parts are packages of their own.
+_DEFERRED = ("torchvision", "torchvision.ops", "torchvision.models", "timm")
+_LIBRARIES = ("open_clip", "timm", "torchvision")
+# Of the names with underscores, only these come from an `__init__`.
+_OF_INIT = ("__all__", "__version__")
 _MISSING = re.compile(r"operator torchvision::\w+ does not exist")
 _SIGNATURE = "(Tensor dets, Tensor scores, float iou_threshold) -> Tensor"
 _OPERATORS = ("nms", "qnms")
@@ -32,19 +47,27 @@ def import_open_clip() -> Any:
         ModelError: torchvision does not load beside this torch even so.
     """
     with _lock:
-        try:
-            return importlib.import_module("open_clip")
-        except RuntimeError as error:
-            if not _MISSING.search(str(error)) or _libraries:
-                raise
-        _register_operators()
-        try:
-            return importlib.import_module("open_clip")
-        except RuntimeError as error:
-            raise ModelError(
-                f"torchvision does not load beside this torch ({error})",
-                remedy="Install the torchvision release that belongs to the installed torch.",
-            ) from error
+        if not any(name in sys.modules for name in _LIBRARIES):
+            with contextlib.suppress(Exception), _deferring():
+                return importlib.import_module("open_clip")
+        return _with_operators(lambda: importlib.import_module("open_clip"))
+
+
+def _with_operators(load: Callable[[], Any]) -> Any:
+    """Load what imports torchvision, once more with its schemas registered if they are missing."""
+    try:
+        return load()
+    except RuntimeError as error:
+        if not _MISSING.search(str(error)) or _libraries:
+            raise
+    _register_operators()
+    try:
+        return load()
+    except RuntimeError as error:
+        raise ModelError(
+            f"torchvision does not load beside this torch ({error})",
+            remedy="Install the torchvision release that belongs to the installed torch.",
+        ) from error
 
 
 def _register_operators() -> None:
@@ -56,3 +79,48 @@ def _register_operators() -> None:
     for name in _OPERATORS:
         if not hasattr(torch.ops.torchvision, name):
             library.define(name + _SIGNATURE)
+
+
+@contextlib.contextmanager
+def _deferring() -> Iterator[None]:
+    """Import packages without their `__init__`; after an error, none of them is imported."""
+    try:
+        for name in _DEFERRED:
+            if (spec := importlib.util.find_spec(name)) is None:
+                continue
+            package = _Deferred(name)
+            package.__spec__, package.__loader__ = spec, spec.loader
+            package.__file__, package.__package__ = spec.origin, name
+            package.__path__ = spec.submodule_search_locations or []
+            sys.modules[name] = package
+            parent, _, child = name.rpartition(".")
+            if parent:
+                setattr(sys.modules[parent], child, package)
+        yield
+    except BaseException:
+        for name in [name for name in sys.modules if name.partition(".")[0] in _LIBRARIES]:
+            del sys.modules[name]
+        raise
+
+
+class _Deferred(ModuleType):
+    """A package whose `__init__` runs when a name is asked for that is not there yet."""
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__") and name not in _OF_INIT:
+            raise AttributeError(f"module {self.__name__!r} has no attribute {name!r}")
+        top = sys.modules[self.__name__.partition(".")[0]]
+        for package in dict.fromkeys((top, self)):
+            if isinstance(package, _Deferred):
+                package._run_init()
+        return getattr(self, name)
+
+    def _run_init(self) -> None:
+        # Of a plain module, as any other from here on: what it imports may ask for its names.
+        self.__class__ = ModuleType  # type: ignore[assignment]
+        try:
+            loader: Any = self.__loader__
+            _with_operators(lambda: loader.exec_module(self))
+        except BaseException:
+            self.__class__ = _Deferred
+            raise

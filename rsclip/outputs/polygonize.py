@@ -9,7 +9,6 @@ from tempfile import TemporaryDirectory, gettempdir
 from typing import TYPE_CHECKING, Any, Unpack
 
 import pyarrow.parquet as pq
-import pyogrio
 import pyproj
 
 from rsclip.config import POLYGON_OPTIONS, SegmentConfig, build_config
@@ -37,6 +36,7 @@ from rsclip.scene.scene import gdal_env
 from rsclip.scene.source import stem_of
 from rsclip.vectors.features import Features, Finisher
 from rsclip.vectors.label_raster import LabelRaster
+from rsclip.vectors.pyogrio_import import pyogrio
 from rsclip.vectors.shaping import Shaping, find_values
 from rsclip.vectors.stream import Stream
 from rsclip.words.colours import RGB, UNCLASSIFIED_RGB, choose_colours

@@ -11,11 +11,11 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-import pyogrio
 import rasterio.shutil
 
 from rsclip.errors import warn
 from rsclip.scene.gdal import GDAL_ERRORS
+from rsclip.vectors.pyogrio_import import pyogrio
 
 __all__ = ["names_of"]
 

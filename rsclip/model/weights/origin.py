@@ -118,6 +118,11 @@ def pretrained(arch: str, tag: str) -> Mapping[str, Any]:
 
 def cached_file(repository: str, file: str) -> Path | None:
     """Return a file of a repository in this machine's hub cache, or None."""
+    from huggingface_hub import constants
+
+    # To look further, huggingface_hub imports all that it downloads with.
+    if not Path(constants.HF_HUB_CACHE, f"models--{repository.replace('/', '--')}").is_dir():
+        return None
     import huggingface_hub
 
     found = huggingface_hub.try_to_load_from_cache(repository, file)

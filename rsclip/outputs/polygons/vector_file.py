@@ -7,14 +7,13 @@ import math
 import os
 import shutil
 import warnings
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-import pyogrio
 import shapely
 from rasterio.crs import CRS
 
@@ -25,6 +24,7 @@ from rsclip.outputs.polygons.formats import FORMATS, LAYER, SHORT_NAMES, kind_of
 from rsclip.outputs.polygons.geojson import decimals, keep_polygons, within_turn
 from rsclip.scene.gdal import GDAL_ERRORS
 from rsclip.vectors.features import Features
+from rsclip.vectors.pyogrio_import import pyogrio
 
 if TYPE_CHECKING:
     import geopandas
@@ -159,7 +159,7 @@ class VectorWriter:
         self._given += sum(map(len, wkb)) + size * _FEATURE_BYTES
         if self._kind == "shp":
             self._weigh(features)
-        columns = [*_columns(features, self._names, self._scene), pa.array(wkb, pa.binary())]
+        columns = [*_columns(features, self._names, self._scene), _texts(wkb, pa.binary())]
         return pa.RecordBatch.from_arrays(columns, schema=self._schema())
 
     def _schema(self) -> pa.Schema:
@@ -283,14 +283,29 @@ def _fields(on_ground: bool) -> dict[str, pa.DataType]:
 def _columns(features: Features, names: Mapping[int, str], scene: str) -> list[pa.Array]:
     """Return the columns of `_fields`."""
     size, confidence = len(features), features.mean_confidence
+    names_of = [names.get(value, str(value)) for value in features.class_id.tolist()]
     return [
-        pa.array(features.class_id, pa.int32()),
-        pa.array([names.get(value, str(value)) for value in features.class_id.tolist()]),
-        pa.array(features.area, pa.float64()),
-        pa.array(features.perimeter, pa.float64()),
-        pa.nulls(size, pa.float64()) if confidence is None else pa.array(confidence),
-        pa.array([scene] * size, pa.string()),
+        _numbers(features.class_id, pa.int32()),
+        _texts([name.encode() for name in names_of], pa.string()),
+        _numbers(features.area, pa.float64()),
+        _numbers(features.perimeter, pa.float64()),
+        pa.nulls(size, pa.float64()) if confidence is None else _numbers(confidence, pa.float64()),
+        _texts([scene.encode()] * size, pa.string()),
     ]
+
+
+# `pyarrow.array` would import pandas, to ask whether it was given something of it.
+def _numbers(values: np.ndarray, kind: pa.DataType) -> pa.Array:
+    data = np.ascontiguousarray(values, kind.to_pandas_dtype())
+    return pa.Array.from_buffers(kind, len(data), [None, pa.py_buffer(data)])
+
+
+def _texts(items: Sequence[bytes], kind: pa.DataType) -> pa.Array:
+    ends = np.cumsum([0, *map(len, items)], dtype=np.int64)
+    if ends[-1] > np.iinfo(np.int32).max:
+        raise pa.ArrowCapacityError("a batch of polygons has more than 2 GB")
+    buffers = [None, pa.py_buffer(ends.astype(np.int32)), pa.py_buffer(b"".join(items))]
+    return pa.Array.from_buffers(kind, len(items), buffers)
 
 
 @contextlib.contextmanager
