@@ -19,7 +19,7 @@ from rsclip.errors import OutputError, RunError, warn
 from rsclip.files import new_file
 from rsclip.labelling.bands import Band
 from rsclip.outputs.files.disk import write_error
-from rsclip.run.checkpoint import Checkpoint, windows_done
+from rsclip.run.checkpoint import Checkpoint, has_finished_rows, windows_done
 from rsclip.run.encoder import Model, ModelLoader, load_for_job
 from rsclip.run.engine_check import choose_engine
 from rsclip.run.job import Job
@@ -143,7 +143,7 @@ class BandedScene:
     @property
     def committed(self) -> bool:
         """There is something that a later run can go on from."""
-        return any(self._folder.glob("*/state.npz"))
+        return has_finished_rows(self._folder)
 
     def __call__(self, radiometry: Radiometry) -> Iterator[Checkpoint] | None:
         """Have all bands done; yield what each has logged, in their order.

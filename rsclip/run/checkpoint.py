@@ -21,7 +21,7 @@ import numpy as np
 from rsclip.files import new_file
 from rsclip.outputs.files.disk import write_error
 
-__all__ = ["Checkpoint", "State", "windows_done"]
+__all__ = ["Checkpoint", "State", "has_finished_rows", "windows_done"]
 
 State = Mapping[str, np.ndarray]
 """Arrays by name, of no Python objects."""
@@ -48,7 +48,6 @@ class Checkpoint:
     Attributes:
         state: What the last commit held; None where there is nothing to go on from.
         discarded: Partial work of another fingerprint, or a damaged one, was removed.
-        committed: There is something that a later run can go on from.
     """
 
     def __init__(
@@ -71,7 +70,6 @@ class Checkpoint:
             self.discarded = self.state is None
         if self.state is None:
             self._clear()
-        self.committed = self.state is not None
 
     def claim(self) -> bool:
         """Say whether it is time for a commit; if so, the time to the next one begins."""
@@ -120,7 +118,6 @@ class Checkpoint:
             arrays: dict[str, Any] = {**state, "log": np.asarray(log.tell())}
             with new_file(self._folder / _STATE) as draft, draft.open("wb") as file:
                 np.savez(file, **arrays)
-        self.committed = True
         self._last = time.monotonic()
         self._wait = self._seconds * max(1.0, (self._last - began) / _CHEAP)
 
@@ -172,6 +169,11 @@ class Checkpoint:
             yield
         except OSError as error:
             raise write_error(error, self._folder / name) from error
+
+
+def has_finished_rows(folder: Path) -> bool:
+    """Say whether a run, or a band of one, left rows in a folder for `--resume` to go on from."""
+    return any(folder.rglob(_STATE))
 
 
 def windows_done(folder: Path, fingerprint: Mapping[str, Any]) -> int:

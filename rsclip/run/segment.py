@@ -9,13 +9,20 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from rsclip.config import POLYGON_OPTIONS, SegmentConfig
-from rsclip.errors import ReadError, RsclipError, collect_warnings, out_of_memory, warn
+from rsclip.errors import (
+    InputError,
+    ReadError,
+    RsclipError,
+    collect_warnings,
+    out_of_memory,
+    warn,
+)
 from rsclip.outputs.companions import kept_scores, open_scores, output_names, write_companions
 from rsclip.outputs.files.staging import Staging
 from rsclip.outputs.rasters.mask import MaskWriter
 from rsclip.outputs.records.record import provenance_tags, write_record
 from rsclip.run.bands import BandedScene, BandWorkers
-from rsclip.run.checkpoint import Checkpoint
+from rsclip.run.checkpoint import Checkpoint, has_finished_rows
 from rsclip.run.encoder import Model, ModelLoader, ModelOnDemand, load_model
 from rsclip.run.engine_check import choose_engine
 from rsclip.run.job import Job
@@ -255,6 +262,7 @@ def _segment_one(
         names, area = job.names(source.stem, scene), scene.area_digest
         identity = input_identity(scene, checksum=config.checksum, hashes=hashes)
         final = {key: folder / name for key, name in names.items()}
+        stack.enter_context(_telling_what_is_kept(Staging.work_of(folder, names)))
         decision = None
         if lazy.named:
             decision = decide_without_model(legend, config, area, final, identity)
@@ -294,6 +302,7 @@ def _segment_one(
             )  # fmt: skip
         in_bands = banded is not None and banded.committed
         checkpoint = Checkpoint(staging.work, same, resume=config.resume)
+        stack.callback(lambda: staging.keep_work(has_finished_rows(staging.work)))
         stack.callback(checkpoint.close)
         if checkpoint.state is not None:
             # Begun by one process, which goes on.
@@ -311,19 +320,18 @@ def _segment_one(
         grid = scene.shape, scene.crs, scene.transform
         writer = stack.enter_context(MaskWriter(staging.path("mask"), *grid, legend, tags))
         scores = open_scores(stack, staging, names, scene, legend, tags)
-        with _keeping(staging, checkpoint, banded):
-            counts = run.write(writer, progress, scores, checkpoint, banded)
-            record.update(describe_outcome(run, counts, legend))
-            if banded is not None and len(banded.bands) > 1:
-                record["bands"] = len(banded.bands)
-            assert run.radiometry is not None
-            _warn_of_pixels(scene.source, record)
-            record["warnings"] = _all_warnings(job, model, said)
-            write_companions(staging, names, folder, scene, run.radiometry, legend, record, config)
-            record["made"] = output_facts(staging.path(key) for key in names if key != "record")
-            record["warnings"] = _all_warnings(job, model, said)
-            write_record(staging.path("record"), record)
-            paths = staging.publish()
+        counts = run.write(writer, progress, scores, checkpoint, banded)
+        record.update(describe_outcome(run, counts, legend))
+        if banded is not None and len(banded.bands) > 1:
+            record["bands"] = len(banded.bands)
+        assert run.radiometry is not None
+        _warn_of_pixels(scene.source, record)
+        record["warnings"] = _all_warnings(job, model, said)
+        write_companions(staging, names, folder, scene, run.radiometry, legend, record, config)
+        record["made"] = output_facts(staging.path(key) for key in names if key != "record")
+        record["warnings"] = _all_warnings(job, model, said)
+        write_record(staging.path("record"), record)
+        paths = staging.publish()
     return _result(scene.source, paths, legend, record, "done")
 
 
@@ -357,15 +365,14 @@ def _all_warnings(job: Job, model: Model, said: Sequence[str]) -> list[str]:
 
 
 @contextlib.contextmanager
-def _keeping(
-    staging: Staging, checkpoint: Checkpoint, banded: BandedScene | None
-) -> Iterator[None]:
-    """Keep finished rows for --resume, whatever stops the work."""
+def _telling_what_is_kept(work: Path) -> Iterator[None]:
+    """Add to what stops a run, from the loading of its model on, that `--resume` goes on from."""
     try:
         yield
+    except InputError:
+        raise
     except BaseException as error:
-        if checkpoint.committed or (banded is not None and banded.committed):
-            staging.keep_work()
+        if has_finished_rows(work):
             if isinstance(error, RsclipError):
                 error.remedy = " ".join(filter(None, [error.remedy, _KEPT]))
             else:

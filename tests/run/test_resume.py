@@ -79,6 +79,36 @@ def test_goes_on_after_an_error_as_if_nothing_had_been(scene, tmp_path, calls, o
     assert again.calls <= total.calls - max(0, calls - 1 - 4)
 
 
+def stop(*_, **__):
+    raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("place", ["load_for_job", "Staging.__init__", "describe_run"])
+def test_what_stops_a_run_before_its_first_row_leaves_the_rows_of_the_run_before(
+    scene, tmp_path, monkeypatch, place
+):
+    out = tmp_path / "out"
+    with pytest.raises(EncodeError):
+        run(scene, out, StubEncoder(calls=40, fail=fail))
+    with monkeypatch.context() as patch:
+        patch.setattr(f"rsclip.run.{'encoder' if 'load' in place else 'segment'}.{place}", stop)
+        with pytest.raises(KeyboardInterrupt) as caught:
+            run(scene, out, StubEncoder())
+    assert "Finished rows are kept" in caught.value.__notes__[0]
+    rest, total = StubEncoder(), StubEncoder()
+    run(scene, out, rest)
+    run(scene, tmp_path / "whole", total)
+    assert 0 < rest.calls < total.calls / 2 + 10
+
+
+def test_ctrl_c_with_nothing_kept_tells_of_nothing(scene, tmp_path, monkeypatch):
+    monkeypatch.setattr("rsclip.run.encoder.load_for_job", stop)
+    with pytest.raises(KeyboardInterrupt) as caught:
+        run(scene, tmp_path / "out", StubEncoder())
+    assert not hasattr(caught.value, "__notes__")
+    assert not (tmp_path / "out").exists()
+
+
 def test_a_finished_scene_stays_as_it_is(scene, tmp_path):
     first = run(scene, tmp_path, StubEncoder())
     held = first.record.read_bytes()

@@ -56,7 +56,8 @@ class Staging:
             replaced. Inputs and what is no plain file stay. None: all of it stays.
 
     Attributes:
-        work: Folder for partial work that outlives this run; what an earlier one kept is there.
+        work: Folder for partial work that outlives this run; what an earlier one kept is there, and
+            stays unless `publish` or `keep_work` says otherwise.
 
     Raises:
         OutputError: The folder cannot be written, an output exists, is an input, or is being made
@@ -91,6 +92,7 @@ class Staging:
             self._remove_made()
             raise _unwritable(self._folder, error) from error
         self.work = self._hidden / _WORK
+        self._keep = self.work.exists()
         self._remove_drafts()
 
     @staticmethod
@@ -275,13 +277,13 @@ class Staging:
         self.close()
         return final
 
-    def keep_work(self) -> None:
-        """Let what is in `work` survive this run, unless it publishes."""
-        self._keep = True
+    def keep_work(self, keep: bool = True) -> None:
+        """Say whether what is in `work` survives this run, unless it publishes."""
+        self._keep = keep
 
     def close(self) -> None:
         """Remove the hidden folder with all that is in it but work to be kept."""
-        if self._keep and not self._moving:
+        if self._keep and not self._moving and self.work.exists():
             self._remove_drafts()
         elif not self._moving:
             shutil.rmtree(self._hidden, ignore_errors=True)

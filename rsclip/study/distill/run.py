@@ -1,5 +1,6 @@
 """`distill`: a large model and unlabelled rasters in, a small model out."""
 
+import contextlib
 import hashlib
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -42,6 +43,7 @@ _RATE_TIMES_WIDTH = 0.16
 """Wider towers want smaller steps: 1e-3 for nano, 2e-4 for ViT-B."""
 _HELD_OUT_WINDOWS = 400
 _WEIGHTS = "open_clip_model.safetensors"
+_CHECKPOINT = "checkpoint.pt"
 # The weights come last: a folder that has them is whole.
 _NAMES = {
     "card": "README.md", "report": "report.json", "config": "open_clip_config.json",
@@ -116,6 +118,7 @@ def distill(
     inputs = [*paths, *files_read(None, settings)]
     with (
         gdal_env(),
+        _telling_what_is_kept(Staging.work_of(folder, names) / _CHECKPOINT),
         Staging(folder, names, overwrite=settings.overwrite, inputs=inputs) as staging,
     ):
         backbone = load_backbone(settings.model, settings.weights)
@@ -148,12 +151,15 @@ def distill(
         def batches(some: range) -> Iterator[FloatArray]:
             return prefetch(draw_batches(learned, backbone.image_shape, batch, seed, some), 2)
 
+        checkpoint = staging.work / _CHECKPOINT
         staging.work.mkdir(exist_ok=True)
-        staging.keep_work()
-        losses = train(
-            student, backbone, lesson, batches, plan, staging.work / "checkpoint.pt",
-            _identity(record, paths), resume=settings.resume, progress=progress,
-        )  # fmt: skip
+        try:
+            losses = train(
+                student, backbone, lesson, batches, plan, checkpoint, _identity(record, paths),
+                resume=settings.resume, progress=progress,
+            )  # fmt: skip
+        finally:
+            staging.keep_work(checkpoint.exists())
         student.model.visual.requires_grad_(False)
         small = Segmenter(
             student, whole.text_features, method=lesson.method, options=lesson.options,
@@ -176,6 +182,16 @@ def distill(
         staging.path("card").write_text(card(done, licence, record), encoding="utf-8")
         staging.publish()
     return done
+
+
+@contextlib.contextmanager
+def _telling_what_is_kept(checkpoint: Path) -> Iterator[None]:
+    try:
+        yield
+    except KeyboardInterrupt as error:
+        if checkpoint.exists():
+            error.add_note("What the student has learned is kept: --resume goes on from there.")
+        raise
 
 
 def _settings(

@@ -102,6 +102,34 @@ def test_a_killed_run_goes_on_to_the_same_student(tiny_model, images, tmp_path, 
     assert reports[0]["losses"] == reports[1]["losses"]
 
 
+def test_ctrl_c_tells_of_the_checkpoint_and_a_stopped_start_keeps_it(
+    tiny_model, images, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(training, "_SAVE_SECONDS", -1.0)
+
+    def stop(*_, **__):
+        raise KeyboardInterrupt
+
+    how = {"steps": 4, "batch": 4}
+    student = tmp_path / "student"
+    with pytest.raises(KeyboardInterrupt) as caught:
+        rsclip.distill(tiny_model, images, student, progress=stop, **how)
+    assert "--resume goes on" in caught.value.__notes__[0]
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt) as caught:
+        patch.setattr("rsclip.study.distill.run.load_backbone", stop)
+        rsclip.distill(tiny_model, images, student, resume=True, **how)
+    assert "--resume goes on" in caught.value.__notes__[0]
+    steps = []
+    rsclip.distill(tiny_model, images, student, resume=True, progress=lambda *at: steps.append(at),
+                   **how)  # fmt: skip
+    assert steps[0] == (2, 4)
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt) as caught:
+        patch.setattr("rsclip.study.distill.run.train", stop)
+        rsclip.distill(tiny_model, images, tmp_path / "other", **how)
+    assert not hasattr(caught.value, "__notes__")
+    assert not (tmp_path / "other").exists()
+
+
 def test_the_checkpoint_of_another_run_is_not_gone_on_from(
     tiny_model, images, tmp_path, monkeypatch
 ):
