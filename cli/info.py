@@ -47,7 +47,13 @@ def _lines(facts: dict[str, Any]) -> list[tuple[str, str]]:
     size = facts["pixel_size_m"]
     pixel = f"{size[1]:.4g} x {size[0]:.4g} m" if size else "unknown (no CRS)"
     share = facts["valid_share"]
-    chosen = ", ".join(str(band) for band in facts["chosen_bands"])
+    red, *others = facts["chosen_bands"]
+    if facts["palette"]:
+        chosen = f"{red}, the colours of its table"
+    elif others == [red, red]:
+        chosen = f"{red} as grey"
+    else:
+        chosen = f"{', '.join(map(str, (red, *others)))} as red, green, blue"
     working = facts["working_shape"]
     bands = f"{facts['bands']} band{'s' * (facts['bands'] != 1)}"
     lines = [
@@ -56,7 +62,7 @@ def _lines(facts: dict[str, Any]) -> list[tuple[str, str]]:
         ("CRS", _crs_name(facts["crs"])),
         ("pixel size", pixel),
         ("valid", f"{share:.1%} of sampled pixels ({facts['valid_source']})"),
-        ("bands", f"{chosen} as red, green, blue"),
+        ("bands", chosen),
         ("stretch", facts["stretch"]),
         (
             "windows",

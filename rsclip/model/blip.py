@@ -21,6 +21,8 @@ from rsclip.model.open_clip_import import import_open_clip
 __all__ = ["Blip", "WordPieces"]
 
 _PAD = 0
+# BLIP has two tokens more than the BERT that its words are from; weights may be padded to 64 rows.
+_SPARE = 65
 
 
 class Blip(nn.Module):
@@ -101,9 +103,10 @@ class WordPieces:
                 remedy="Copy vocab.txt or tokenizer.json from where the weights come from.",
             ) from error
         count = max(own.get_vocab().values(), default=-1) + 1
-        if count > size:
+        if not size - _SPARE <= count <= size:
             raise ModelError(
-                f"the tokenizer has {count:,} tokens, of which the model knows {size:,}",
+                f"the tokenizer has {count:,} tokens, and the model {size:,}: the file is another "
+                "model's, or was cut short",
                 where=path,
                 remedy="Copy vocab.txt or tokenizer.json from where the weights come from.",
             )

@@ -54,6 +54,7 @@ def describe_scene(
             "valid_share": radiometry.valid_share,
             "valid_source": scene.valid_source,
             "chosen_bands": scene.bands,
+            "palette": scene.has_palette,
             "stretch": radiometry.describe(),
             "gsd": settings.gsd,
             "working_shape": scene.working_shape,

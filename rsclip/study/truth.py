@@ -82,8 +82,24 @@ def open_labels(
         SceneError: The file cannot be read, holds no labels, or does not overlap the scene.
         LegendError: It has no class in common with the legend, or one that a mapping lacks.
     """
-    classes = LabelClasses(legend, mapping, ignore)
-    path = Path(path)
+    classes, path = LabelClasses(legend, mapping, ignore), Path(path)
+    labels = _open(path, scene, legend, classes, points=points, part=part, other=other)
+    if classes.unmet and not part:
+        names = ", ".join(sorted(classes.unmet))
+        warn(f"{path}: --ignore names labels that are not there: {names}")
+    return labels
+
+
+def _open(
+    path: Path,
+    scene: Grid,
+    legend: Legend,
+    classes: LabelClasses,
+    *,
+    points: bool,
+    part: bool,
+    other: int,
+) -> Labels:
     if not path.is_file():
         raise no_labels(path)
     try:

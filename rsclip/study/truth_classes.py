@@ -46,6 +46,7 @@ class LabelClasses:
         by_value: A label's value -> legend value, 0 for background classes.
         by_colour: The same of colours, as `pack_colour` gives them.
         strict: There is a mapping.
+        unmet: Names to ignore, in lower case, that no label has been seen to have.
 
     Raises:
         LegendError: The mapping leads to a class that the legend lacks.
@@ -73,6 +74,11 @@ class LabelClasses:
         self.strict = mapping is not None
         self._said = {_plain(key): self._target(name) for key, name in (mapping or {}).items()}
         self._said |= dict.fromkeys(map(_plain, ignore), UNKNOWN)
+        self.unmet = {
+            name
+            for name in map(_plain, ignore)
+            if not (_WHOLE.fullmatch(name) or _COLOUR.fullmatch(name))
+        }
 
     def _target(self, name: str | None) -> int:
         if name is None or _plain(name) in ("", "ignore"):
@@ -88,6 +94,7 @@ class LabelClasses:
 
     def said(self, label: str) -> int | None:
         """Return what the mapping or the ignored labels say of a label; None if nothing."""
+        self.unmet.discard(_plain(label))
         return self._said.get(_plain(label))
 
     def said_values(self, names: Mapping[int, str]) -> dict[int, int]:

@@ -165,8 +165,8 @@ def check_text(text: str, class_name: str, *, sentence: bool = False) -> list[Fl
                 class_name,
                 text,
                 "language",
-                f"CLIP reads English: write the English name for {words}; `name` may be in any "
-                "language",
+                f"CLIP reads English: write the English name for {words}. In a class file, `name` "
+                "may be in any language",
                 "Radford et al., Learning Transferable Visual Models, 2021: English text only",
             )
         )

@@ -20,7 +20,7 @@ from rsclip.model.weights.origin import verified_sha256
 __all__ = ["load_backbone"]
 
 
-def load_backbone(name: str | Path, weights: str | Path | None = None) -> Backbone:
+def load_backbone(name: str | Path = AUTO, weights: str | Path | None = None) -> Backbone:
     """Load a frozen model onto the CPU.
 
     Args:
