@@ -21,8 +21,8 @@ from rsclip.model.open_clip_import import import_open_clip
 __all__ = ["Blip", "WordPieces"]
 
 _PAD = 0
-# BLIP has two tokens more than the BERT that its words are from; weights may be padded to 64 rows.
-_SPARE = 65
+# Tokens that BLIP has beside the words of its BERT: [DEC] and [ENC].
+_OWN_TOKENS = 2
 
 
 class Blip(nn.Module):
@@ -103,7 +103,7 @@ class WordPieces:
                 remedy="Copy vocab.txt or tokenizer.json from where the weights come from.",
             ) from error
         count = max(own.get_vocab().values(), default=-1) + 1
-        if not size - _SPARE <= count <= size:
+        if not size - _OWN_TOKENS <= count <= size:
             raise ModelError(
                 f"the tokenizer has {count:,} tokens, and the model {size:,}: the file is another "
                 "model's, or was cut short",

@@ -132,10 +132,11 @@ def test_without_a_vocabulary_or_the_package(folder, monkeypatch):
         load_backbone(folder)
 
 
-def test_a_vocabulary_that_the_model_does_not_know(folder):
-    with (folder / "vocab.txt").open("a") as file:
-        file.write("river\nlake\npond\n")
-    with pytest.raises(ModelError, match=r"vocab.txt: the tokenizer has 65 tokens.* knows 64"):
+@pytest.mark.parametrize(("last", "count"), [(59, 59), (62, 65)])
+def test_a_vocabulary_of_another_model_or_cut_short(folder, last, count):
+    words = [*(folder / "vocab.txt").read_text().split()[:last], "river", "lake", "pond"]
+    (folder / "vocab.txt").write_text("\n".join(words[:count]) + "\n")
+    with pytest.raises(ModelError, match=rf"vocab.txt: the tokenizer has {count} tokens.* 64: "):
         load_backbone(folder)
 
 

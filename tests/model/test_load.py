@@ -31,6 +31,11 @@ def refused(name, weights=None):
     return str(caught.value)
 
 
+def test_weights_need_no_name(tmp_path):
+    with pytest.raises(ModelError, match=r"none\.safetensors"):
+        load_backbone(weights=tmp_path / "none.safetensors")
+
+
 def test_no_model_is_suggested_that_would_be_refused():
     text = refused("nope")
     assert "unknown model" in text

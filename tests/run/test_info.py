@@ -33,6 +33,19 @@ def test_json_and_text_say_the_same(rsclip, make_scene, tiny_model):
         assert part in text
 
 
+def test_a_palette_and_grey_are_named(rsclip, make_scene, tiny_model):
+    grey, paletted = (make_scene(f"{name}.tif", count=1) for name in ("grey", "paletted"))
+    with rasterio.open(paletted, "r+") as dataset:
+        dataset.write_colormap(1, {value: (value, 0, 0) for value in range(256)})
+    for scene, palette, said in (
+        (grey, False, "1 as grey"), (paletted, True, "1, the colours of its table"),
+    ):  # fmt: skip
+        done = rsclip("info", scene, "--model", tiny_model)
+        assert f"bands:        {said}\n" in done.stdout
+        done = rsclip("info", scene, "--model", tiny_model, "--json")
+        assert json.loads(done.stdout)["palette"] is palette
+
+
 def test_a_crs_without_a_code_shows_its_name(rsclip, make_scene, tiny_model):
     crs = "+proj=laea +lat_0=12 +lon_0=34 +datum=WGS84 +units=m"
     done = rsclip("info", make_scene(crs=crs), "--model", tiny_model)

@@ -271,6 +271,14 @@ def test_what_labels_cannot_tell_is_no_error_and_the_catch_all_is_told_apart(tmp
     assert found.overall["miou_without_other"] == pytest.approx(32 / 40)
 
 
+@pytest.mark.filterwarnings("default::rsclip.errors.RsclipWarning")
+def test_names_to_ignore_that_no_label_has_are_told(pair, tmp_path):
+    mask_path, _, _, truth = pair
+    named = write(tmp_path / "named.tif", truth)
+    with pytest.warns(RsclipWarning, match=r"ignore names labels that are not there: clutterr$"):
+        library.evaluate(mask_path, named, ignore=["Clutterr", "water", 255])
+
+
 def test_mapping_ignored_labels_and_area(pair, tmp_path):
     mask_path, _, mask, truth = pair
     codes = np.array([0, 10, 20, 30, *[255] * 252], np.uint8)
