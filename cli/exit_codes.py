@@ -12,7 +12,7 @@ from typing import Any
 
 import click
 
-from rsclip.errors import RsclipError, RsclipWarning, is_memory_error, out_of_memory
+from rsclip.errors import InputError, RsclipError, RsclipWarning, is_memory_error, out_of_memory
 from rsclip.wording import naming_flags
 
 __all__ = ["fail", "guard"]
@@ -69,6 +69,11 @@ def guard(
             if is_memory_error(error):
                 fail(out_of_memory("rsclip"), verbose=verbose)
                 sys.exit(1)
+            if isinstance(error, PermissionError) and error.filename:
+                remedy = "Check the permissions of it and of the folders above it."
+                denied = InputError("permission denied", where=error.filename, remedy=remedy)
+                fail(denied, verbose=verbose)
+                sys.exit(denied.exit_code)
             if verbose:
                 traceback.print_exc()
             click.echo(

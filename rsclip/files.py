@@ -22,6 +22,7 @@ __all__ = [
     "config_path",
     "data_path",
     "expand",
+    "is_forbidden",
     "new_file",
     "parse_yaml",
     "read_rows",
@@ -49,7 +50,7 @@ _OFF = "off"
 
 
 def cache_folder() -> Path | None:
-    """Return rsclip's cache folder, which need not exist; None where caching is off."""
+    """Return rsclip's cache folder, which need not exist; None where there is none."""
     own = os.environ.get(_VARIABLE, "")
     if own.lower() == _OFF:
         return None
@@ -60,8 +61,19 @@ def cache_folder() -> Path | None:
     else:
         base = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
     folder = expand(own) if own else expand(base) / "rsclip"
-    # Without a home there is nowhere to keep anything.
-    return None if str(folder).startswith("~") else folder
+    # Without a home, or in another user's, there is nowhere to keep anything.
+    return None if str(folder).startswith("~") or is_forbidden(folder) else folder
+
+
+def is_forbidden(folder: Path) -> bool:
+    """Tell whether this user may not look into a folder, such as one in another user's home."""
+    try:
+        (folder / "file").stat()
+    except PermissionError:
+        return True
+    except OSError:
+        return False
+    return False
 
 
 def expand(path: str | Path) -> Path:

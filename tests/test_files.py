@@ -1,3 +1,4 @@
+import errno
 import os
 from pathlib import Path
 
@@ -81,3 +82,54 @@ def test_without_a_home_nothing_is_cached_and_paths_stay(monkeypatch):
     assert cache_folder() == Path("/c/b")
     with pytest.raises(LegendError, match="no such class file"):
         load_legend("~nobody-of-that-name/a.yaml")
+
+
+@pytest.fixture
+def forbidden(tmp_path, monkeypatch):
+    """Return a folder that this user may not look into."""
+    home, stat = tmp_path / "home", os.stat
+
+    def refused(path, *args, **options):
+        if str(path).startswith(f"{home}/"):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+        return stat(path, *args, **options)
+
+    monkeypatch.setattr(os, "stat", refused)
+    return home
+
+
+def test_the_home_of_another_user_is_as_none(rsclip, make_scene, tmp_path, monkeypatch, forbidden):
+    """A service may run with the HOME of who has started it."""
+    for name in ("RSCLIP_CACHE", "XDG_CACHE_HOME", "XDG_DATA_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HOME", str(forbidden))
+    hub = f"{forbidden}/.cache/huggingface/hub"
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", hub)
+    done = rsclip("segment", make_scene(), "--classes", "water, road", "-o", tmp_path / "out")
+    assert done.exit_code == 0, done.output
+    for command in (["models", "list"], ["models", "info", "skyclip-b32"], ["qgis", "status"]):
+        done = rsclip(*command)
+        assert "PermissionError" not in done.output, command
+    assert "another user's" in done.output
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "view {}",
+        "batch {} --classes a,b -o out",
+        "evaluate {} --labels {}",
+        "segment scene.tif --classes a,b -o out --weights {}",
+        "segment scene.tif --classes a,b -o out --model {}",
+        "segment scene.tif -o out --adapter {}",
+    ],
+)
+def test_a_path_that_one_may_not_look_at_is_named(
+    rsclip, make_scene, tmp_path, monkeypatch, forbidden, command
+):
+    make_scene("scene.tif")
+    monkeypatch.chdir(tmp_path)
+    done = rsclip(*command.replace("{}", str(forbidden / "x")).split())
+    assert done.exit_code == 2
+    assert f"Error: {forbidden / 'x'}" in done.output
+    assert "unexpected" not in done.output

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rsclip.errors import OptionError
-from rsclip.files import expand, new_file
+from rsclip.files import expand, is_forbidden, new_file
 
 __all__ = ["PLUGIN", "Profile", "find_profiles"]
 
@@ -107,10 +107,10 @@ def find_profiles(name: str | None = None, home: str | None = None) -> list[Prof
             raise OptionError("no such folder", where="--qgis-home", remedy="Check the path.")
         _refuse_parts_of_a_home(homes[0])
     else:
-        homes = [path for path in _usual_homes() if path.is_dir()]
+        homes = [path for path in _usual_homes() if not is_forbidden(path) and path.is_dir()]
         if not homes:
             raise OptionError(
-                f"QGIS has no profile yet: {_usual_homes()[0]} does not exist",
+                f"QGIS has no profile yet: {_usual_homes()[0]} does not exist or is another user's",
                 remedy="Start QGIS once, or give the folder that holds its profiles: --qgis-home.",
             )
     found = [Profile(one / "profiles" / (name or _starts_with(one))) for one in homes]

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from rsclip.errors import ModelError
-from rsclip.files import check_new_file
+from rsclip.files import check_new_file, is_forbidden
 from rsclip.model.checks import check_config
 from rsclip.model.open_clip_catalog import open_clip_catalog
 from rsclip.model.weights.architecture import (
@@ -225,7 +225,8 @@ def _cached_repositories() -> Iterator[str]:
         origin_of(parse_name(f"{arch}/{tag}")).repository
         for arch, tag in open_clip_catalog().list_pretrained()
     }
-    for folder in sorted(Path(constants.HF_HUB_CACHE).glob("models--*--*")):
+    hub = Path(constants.HF_HUB_CACHE)
+    for folder in [] if is_forbidden(hub) else sorted(hub.glob("models--*--*")):
         repository = folder.name.removeprefix("models--").replace("--", "/", 1)
         if repository not in tagged and next(folder.glob(f"snapshots/*/{CONFIG_NAME}"), None):
             yield HUB + repository

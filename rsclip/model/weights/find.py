@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rsclip.errors import ModelError, warn
-from rsclip.files import expand
+from rsclip.files import expand, is_forbidden
 from rsclip.model.checks import check_config
 from rsclip.model.open_clip_catalog import open_clip_catalog
 from rsclip.model.outline import ModelOutline
@@ -138,7 +138,8 @@ def paths_behind(name: str | Path, source: str) -> list[Path]:
         folders.append(hub_folder(origin_of(parse_name(DEFAULT)).repository))
     for folder in folders:
         snapshots = folder / "snapshots"
-        paths += [folder / "refs" / "main", snapshots, *sorted(snapshots.glob("*"))]
+        if not is_forbidden(snapshots):
+            paths += [folder / "refs" / "main", snapshots, *sorted(snapshots.glob("*"))]
     return paths
 
 
