@@ -33,6 +33,7 @@ from rsclip.errors import EncodeError, OptionError, OutputError, first_line, war
 from rsclip.files import cache_folder, check_new_file, new_file
 from rsclip.methods import METHODS, first_block, get_method, parse_options
 from rsclip.methods.base import DenseFeatures, Method
+from rsclip.methods.lastblock import LastBlockOptions, attention_output, combine
 from rsclip.model import Backbone, Trunk, load_backbone
 from rsclip.types import Shape
 from rsclip.version import __version__
@@ -40,6 +41,7 @@ from rsclip.version import __version__
 __all__ = ["export_model", "on_onnx", "onnx_version"]
 
 _OPSET = 17
+_WHOLE_BLOCK = LastBlockOptions(residual=True, ffn=True)
 
 
 def onnx_version(where: str = "--engine=onnx") -> str:
@@ -120,14 +122,17 @@ def export_model(
     backbone = load_backbone(name, weights)
     first_block(method, read, backbone.depth)
     shape = (window, window) if window else backbone.image_shape
-    image = torch.zeros(1, 3, *shape)
+    # One value, however large the window: what does not fit the memory fails as it is exported.
+    image = torch.zeros(1).expand(1, 3, *shape)
     try:
         backbone.grid(image)
     except OptionError as error:
         raise OptionError(error.what, where="--window", remedy=error.remedy) from error
-    graph = _export(chosen, backbone, image, read)
+    remedy = "Try a smaller --window or another --method"
+    remedy += ", or leave --int8 out." if int8 else "."
+    graph = _build(chosen, backbone, image, read, int8=int8, remedy=remedy)
     said = {"name": backbone.name, **_facts(chosen, backbone, image, read, int8=int8)}
-    graph = _with_note(_int8(graph) if int8 else graph, json.dumps(said))
+    graph = _with_note(graph, json.dumps(said))
     try:
         with new_file(path) as draft:
             draft.write_bytes(graph)
@@ -162,7 +167,7 @@ class _OnnxFeatures:
     def _session(self, image: Tensor, options: Any) -> Any:
         folder = cache_folder()
         if folder is None:
-            return _open(self._export(image, options))
+            return self._open(self._export(image, options))
         path = folder / "engines" / f"{self._identity(image, options)}.onnx"
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -171,21 +176,46 @@ class _OnnxFeatures:
                 return self._kept(path, image, options)
         except OSError as error:
             warn(f"the graph cannot be kept in {path.parent} ({first_line(error)})")
-            return _open(self._export(image, options))
+            return self._open(self._export(image, options))
 
     def _kept(self, path: Path, image: Tensor, options: Any) -> Any:
         # Damaged on the disk, it is built again; an empty file cannot be mapped.
         with contextlib.suppress(EncodeError, ValueError):
             if path.is_file() and not _names_files(path):
-                return _open(str(path))
+                return self._open(str(path))
         graph = self._export(image, options)
         with new_file(path) as draft:
             draft.write_bytes(graph)
-        return _open(graph)
+        return self._open(graph)
 
     def _export(self, image: Tensor, options: Any) -> bytes:
-        graph = _export(self._method, self._backbone, image, options)
-        return _int8(graph) if self._int8 else graph
+        return _build(
+            self._method, self._backbone, image, options, int8=self._int8,
+            remedy="Use --engine=onnx or torch." if self._int8 else "Use --engine=torch.",
+        )  # fmt: skip
+
+    def _open(self, graph: bytes | str) -> Any:
+        """Return a session on a graph or its path, with as many threads as PyTorch uses.
+
+        Raises:
+            EncodeError: ONNX Runtime does not take it.
+        """
+        import onnxruntime
+
+        settings = onnxruntime.SessionOptions()
+        settings.intra_op_num_threads = torch.get_num_threads()
+        settings.log_severity_level = 4
+        if self._int8:
+            # Shapes that are known are worked out once: a small model saves a tenth of its time.
+            settings.add_free_dimension_override_by_name("batch", 1)
+        try:
+            return onnxruntime.InferenceSession(graph, settings, providers=["CPUExecutionProvider"])
+        # Its exceptions share no public base.
+        except Exception as error:
+            raise EncodeError(
+                f"ONNX Runtime does not take the graph ({first_line(error)})",
+                remedy="Use --engine=torch.",
+            ) from error
 
     def _identity(self, image: Tensor, options: Any) -> str:
         facts = _facts(self._method, self._backbone, image, options, int8=self._int8)
@@ -207,6 +237,14 @@ def _facts(
     }
 
 
+class _PlainTrunk(Trunk):
+    """Runs blocks by the methods' own attention: torch's makes a graph of far more nodes."""
+
+    def _run(self, block: Any, x: Tensor) -> Tensor:
+        attended = attention_output(block, x, self.grid, "qk")
+        return combine(block, x, attended, _WHOLE_BLOCK)
+
+
 class _Graph(nn.Module):
     """What is exported: normalised images to a method's tokens, and CLS for a bias."""
 
@@ -218,7 +256,7 @@ class _Graph(nn.Module):
     def forward(self, images: Tensor) -> tuple[Tensor, ...]:
         first = self._method.first_block(self._backbone.depth, self._options)
         exact = self._method.exact_positions
-        trunk = Trunk(self._backbone, images, first=first, exact_positions=exact)
+        trunk = _PlainTrunk(self._backbone, images, first=first, exact_positions=exact)
         features = self._method.features(trunk, self._options)
         # A CLS that nobody asks for may cost a pass through the model.
         return (
@@ -226,13 +264,21 @@ class _Graph(nn.Module):
         )
 
 
+def _build(
+    method: Method, backbone: Backbone, image: Tensor, options: Any, *, int8: bool, remedy: str
+) -> bytes:
+    """Return an ONNX file's content; `remedy` is what the message says if that fails."""
+    try:
+        graph = _export(method, backbone, image, options)
+        return _int8(graph) if int8 else graph
+    except EncodeError as error:
+        raise EncodeError(error.what, remedy=remedy) from error
+
+
 def _export(method: Method, backbone: Backbone, image: Tensor, options: Any) -> bytes:
     """Return a method on a model as an ONNX file's content, for windows like `image`, any batch."""
     file = io.BytesIO()
     names = ["tokens", "cls"] if options.bias_lambda else ["tokens"]
-    # Fused attention has no counterpart in ONNX.
-    fast = torch.backends.mha.get_fastpath_enabled()
-    torch.backends.mha.set_fastpath_enabled(False)
     try:
         with warnings.catch_warnings(), torch.inference_mode(False), torch.no_grad():
             warnings.simplefilter("ignore")
@@ -252,11 +298,8 @@ def _export(method: Method, backbone: Backbone, image: Tensor, options: Any) -> 
     # Whatever the exporter raises, RuntimeError and its own.
     except Exception as error:
         raise EncodeError(
-            f"{backbone.name} cannot be exported to ONNX ({first_line(error)})",
-            remedy="Use --engine=torch.",
+            f"{backbone.name} cannot be exported to ONNX ({first_line(error)})"
         ) from error
-    finally:
-        torch.backends.mha.set_fastpath_enabled(fast)
     return file.getvalue()
 
 
@@ -275,23 +318,22 @@ def _int8(graph: bytes) -> bytes:
         onnx.helper.set_model_props(model, {"onnx.quant.pre_process": "onnxruntime.quant"})
         weights = {each.name for each in model.graph.initializer}
         linear = [
-            each.name
+            each
             for each in model.graph.node
             if each.op_type == "MatMul" and each.input[1] in weights
         ]
+        # Of the patches, and of the CLS where a method asks for one.
+        last = [each.name for each in linear if each.input[1] == linear[-1].input[1]]
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder, "int8.onnx")
             quantize_dynamic(
-                model, path, op_types_to_quantize=["MatMul"], nodes_to_exclude=linear[-1:],
+                model, path, op_types_to_quantize=["MatMul"], nodes_to_exclude=last,
                 per_channel=True, reduce_range=True, weight_type=QuantType.QInt8,
             )  # fmt: skip
             return path.read_bytes()
     # Its exceptions share no public base.
     except Exception as error:
-        raise EncodeError(
-            f"the graph cannot be quantized to int8 ({first_line(error)})",
-            remedy="Use --engine=onnx or torch.",
-        ) from error
+        raise EncodeError(f"the graph cannot be quantized to int8 ({first_line(error)})") from error
 
 
 def _with_note(graph: bytes, note: str) -> bytes:
@@ -308,24 +350,3 @@ def _names_files(path: Path) -> bool:
     # A tensor that lies in another file says by this key in which.
     with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
         return content.find(b"location") >= 0
-
-
-def _open(graph: bytes | str) -> Any:
-    """Return a session on a graph or its path, with as many threads as PyTorch uses.
-
-    Raises:
-        EncodeError: ONNX Runtime does not take it.
-    """
-    import onnxruntime
-
-    settings = onnxruntime.SessionOptions()
-    settings.intra_op_num_threads = torch.get_num_threads()
-    settings.log_severity_level = 4
-    try:
-        return onnxruntime.InferenceSession(graph, settings, providers=["CPUExecutionProvider"])
-    # Its exceptions share no public base.
-    except Exception as error:
-        raise EncodeError(
-            f"ONNX Runtime does not take the graph ({first_line(error)})",
-            remedy="Use --engine=torch.",
-        ) from error

@@ -1,6 +1,7 @@
 """The untouched tokens of a batch of images, which every dense method starts from."""
 
 from collections.abc import Callable
+from typing import Any
 
 from torch import Tensor
 
@@ -69,9 +70,13 @@ class Trunk:
             if self._last < self._first:
                 del self._tokens[self._last]
             with self.backbone.autocast():
-                self._tokens[self._last + 1] = self._blocks[self._last](x)
+                self._tokens[self._last + 1] = self._run(self._blocks[self._last], x)
             self._last += 1
         return self._tokens[block]
+
+    def _run(self, block: Any, x: Tensor) -> Tensor:
+        output: Tensor = block(x)
+        return output
 
     def affinity(self) -> Tensor | None:
         """Return patch features of a second ViT on the same images, (B, h', w', C'); or None."""

@@ -76,10 +76,25 @@ def test_int8_gives_nearly_the_labels_of_fp32_whatever_the_batch(method, options
     segmenter = ready(backbone, engine="onnx-int8", **settings)
     found = segmenter.similarities(images)
     assert np.corrcoef(found.ravel(), expected.ravel())[0, 1] > 0.99
+    assert (found.argmax(1) == expected.argmax(1)).mean() > 0.95
     assert np.abs(found - expected).max() > 1e-6
     alone = np.concatenate([segmenter.similarities(each[None]) for each in images])
     # Only the comparison with words is rounded otherwise.
     np.testing.assert_allclose(alone, found, rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize(("method", "count"), [("clearclip", 1), ("segearth", 2)])
+def test_the_projection_of_patches_and_cls_stays_float(method, count):
+    import onnx
+
+    backbone = library.wrap(tiny_clip())
+    image = torch.zeros(1, 3, *backbone.image_shape)
+    graph = onnx_engine._export(METHODS[method], backbone, image, METHODS[method].options)
+    found = onnx.load_from_string(onnx_engine._int8(graph)).graph
+    values = {each.name for each in found.initializer}
+    linear = [each for each in found.node if each.op_type == "MatMul" and each.input[1] in values]
+    assert len(linear) == count
+    assert len({each.input[1] for each in linear}) == 1
 
 
 def test_nanos_labels_in_int8_are_those_of_fp32_but_for_a_few():
@@ -248,6 +263,7 @@ def test_a_graph_in_a_file_of_its_own(rsclip, tmp_path):
     [
         (["--method", "scclip"], "--method: scclip is no fixed graph"),
         (["--window", "63"], "--window: 63 x 63 pixels"),
+        (["--window", "99999"], "--window: 99999 x 99999 pixels"),
         (["--method-option", "nonsense=1"], "nonsense"),
         (["-o", "nowhere/x.onnx"], "the folder does not exist"),
     ],
@@ -258,4 +274,21 @@ def test_what_cannot_be_exported(options, said, rsclip, tmp_path, monkeypatch):
     result = rsclip("models", "export", "nano", "-o", "x.onnx", *options)
     assert result.exit_code == 2
     assert said in result.stderr
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("options", [[], ["--int8"]], ids=str)
+def test_an_export_that_fails_has_a_remedy_of_its_own(options, rsclip, tmp_path, monkeypatch):
+    def fail(*_args, **_options):
+        raise RuntimeError("no room")
+
+    monkeypatch.setattr(torch.onnx, "export", fail)
+    if options:
+        monkeypatch.setattr(onnx_engine, "_export", lambda *_: b"no graph")
+    result = rsclip("models", "export", "nano", "-o", tmp_path / "x.onnx", *options)
+    assert result.exit_code == 1
+    assert "quantized to int8" in result.stderr if options else "(no room)" in result.stderr
+    assert "Try a smaller --window or another --method" in result.stderr
+    assert "--engine" not in result.stderr
+    assert ("--int8" in result.stderr) == bool(options)
     assert not list(tmp_path.iterdir())
