@@ -83,7 +83,7 @@ class LabelFile:
         if not own:
             raise nothing_common(path, self.legend, names.values(), mapped=self.mapped)
         own |= {**unknown, **said}
-        labels = self._checked(own, written)
+        labels = self._checked(own, lambda value: names.get(value) or written(value))
         say_left_out(path, [name for value, name in names.items() if value not in own])
         return labels
 

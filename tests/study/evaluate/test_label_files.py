@@ -116,6 +116,14 @@ def test_labels_that_cannot_serve_are_one_message(labels, message, mask, truth, 
     assert re.search(message, result.stderr)
 
 
+def test_labels_here_that_no_class_means_are_told_by_their_names(mask, tmp_path, rsclip):
+    """The file names a class of the map, but none of its pixels has it."""
+    path = write(tmp_path / "labels.tif", np.full(SHAPE, 2, np.uint8), {1: "building", 2: "lava"})
+    done = rsclip("evaluate", mask, "--labels", path)
+    assert done.exit_code == 2
+    assert "no class in common: the labels have lava, the legend building, " in done.output
+
+
 def test_labels_that_lie_elsewhere_are_one_message(mask, tmp_path, rsclip):
     away = geopandas.GeoDataFrame(
         {"class": [2]}, geometry=[shapely.box(9e5, 5e6, 9e5 + 9, 5e6 + 9)], crs="EPSG:32632"
