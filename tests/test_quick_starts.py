@@ -16,7 +16,10 @@ HEAVY = {"torch", "torchvision", "open_clip", "timm"}
 VECTORS = {"geopandas", "pandas", "pyarrow", "pyogrio"}
 # What torchvision, timm and open_clip import besides, for all that a plain CLIP never asks of them.
 COMPILER = {"torch._dynamo", "torch._inductor", "torch.onnx", "sympy"}
-UNUSED = {"torchvision.datasets", "torchvision.io", "torchvision.ops.boxes", "timm.models"}
+UNUSED = {
+    "torchvision.datasets", "torchvision.io", "torchvision.transforms", "torchvision.ops.boxes",
+    "timm.models", "open_clip.factory", "huggingface_hub.hf_api",
+}  # fmt: skip
 RUN = """
 import atexit, json, sys
 from rsclip_cli.main import main
@@ -115,8 +118,9 @@ print(json.dumps([
 def test_the_catalog_says_what_open_clip_says():
     done = subprocess.run([sys.executable, "-c", CATALOG], capture_output=True, check=True)
     *read, loaded = json.loads(done.stdout)
-    import_open_clip()
-    own = open_clip_catalog()
+    own = import_open_clip()
+    assert own.list_models()
+    assert open_clip_catalog() is own
     assert not loaded
     assert read == json.loads(
         json.dumps(
@@ -206,6 +210,7 @@ assert open_clip.create_model("ViT-S-32").visual.output_dim == 384
         ("", False),
         # A release that needs a package's own names to be imported, and does not get them.
         (
+            "open_clip_import._NEEDED += ('open_clip.transform',)\n"
             "open_clip_import._DEFERRED += ('torchvision.transforms',)\n"
             "open_clip_import._Deferred._run_init = lambda package: 1 / 0",
             True,

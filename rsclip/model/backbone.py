@@ -105,8 +105,8 @@ class Backbone:
         self.width = int(self._visual.positional_embedding.shape[1])
         self.dim = int(self._visual.output_dim)
         settings = getattr(self._visual, "preprocess_cfg", None) or {}
-        self.mean = _three(settings.get("mean"), open_clip.OPENAI_DATASET_MEAN)
-        self.std = _three(settings.get("std"), open_clip.OPENAI_DATASET_STD)
+        self.mean = _three(settings.get("mean"), open_clip.constants.OPENAI_DATASET_MEAN)
+        self.std = _three(settings.get("std"), open_clip.constants.OPENAI_DATASET_STD)
         self.precision: Precision = "fp32"
         self._texts: dict[tuple[str, ...], Tensor] = {}
         self._positions: dict[tuple[Shape, bool], Tensor] = {}

@@ -22,7 +22,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from rsclip.model.open_clip_import import import_open_clip
+from rsclip.model.open_clip_import import import_open_clip, knows_models
 
 __all__ = ["architecture_keys", "open_clip_catalog", "tokenizer_facts"]
 
@@ -42,8 +42,8 @@ def open_clip_catalog() -> Any:
     Raises:
         ModelError: open_clip has to be imported, and torchvision does not load.
     """
-    # Once it is imported, architectures may have been added to it.
-    return import_open_clip() if "open_clip" in sys.modules else _read() or import_open_clip()
+    # Architectures may have been added to it.
+    return import_open_clip() if knows_models() else _read() or import_open_clip()
 
 
 class _Catalog:
@@ -69,7 +69,7 @@ def architecture_keys() -> dict[str, set[str]]:
     Raises:
         ModelError: See `open_clip_catalog`.
     """
-    if "open_clip" not in sys.modules and (found := _keys_read()):
+    if not knows_models() and (found := _keys_read()):
         return found
     model = import_open_clip().model
     return {

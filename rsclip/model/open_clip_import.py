@@ -1,9 +1,10 @@
 """Import open_clip, without what a plain CLIP never calls of the libraries below it.
 
-open_clip imports timm and torchvision, and torchvision imports torch's compiler: together they take
-longer than torch itself. So packages of theirs are imported without their `__init__` first. The
-modules in them that open_clip names are the real ones, and all else of a package loads when it is
-first asked for. Where a release does not bear that, open_clip is imported as it is.
+open_clip imports timm, torchvision and huggingface_hub, and torchvision imports torch's compiler:
+together they take as long as torch itself. So its package and some of theirs are imported without
+their `__init__` first. The modules in them that a CLIP is made of are the real ones, and all else
+of a package loads when it is first asked for. Where a release does not bear that, open_clip is
+imported as it is.
 
 torchvision's default Linux wheel is built for CUDA: beside a CPU-only torch its operators stay
 unloaded, and its import ends in "operator torchvision::nms does not exist". rsclip calls none of
@@ -22,10 +23,11 @@ from typing import Any
 
 from rsclip.errors import ModelError
 
-__all__ = ["import_open_clip"]
+__all__ = ["import_open_clip", "knows_models"]
 
 # In the order in which they are imported; torchvision's parts are packages of their own.
-_DEFERRED = ("torchvision", "torchvision.ops", "torchvision.models", "timm")
+_DEFERRED = ("torchvision", "torchvision.ops", "torchvision.models", "timm", "open_clip")
+_NEEDED = ("open_clip.coca_model", "open_clip.constants", "open_clip.tokenizer")
 _LIBRARIES = ("open_clip", "timm", "torchvision")
 # Of the names with underscores, only these come from an `__init__`.
 _OF_INIT = ("__all__", "__version__")
@@ -49,8 +51,14 @@ def import_open_clip() -> Any:
     with _lock:
         if not any(name in sys.modules for name in _LIBRARIES):
             with contextlib.suppress(Exception), _deferring():
-                return importlib.import_module("open_clip")
+                for name in _NEEDED:
+                    importlib.import_module(name)
         return _with_operators(lambda: importlib.import_module("open_clip"))
+
+
+def knows_models() -> bool:
+    """Say whether open_clip is imported whole, so that models may have been added to it."""
+    return type(sys.modules.get("open_clip")) is ModuleType
 
 
 def _with_operators(load: Callable[[], Any]) -> Any:

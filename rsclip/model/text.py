@@ -1,5 +1,6 @@
 """Words to features: the text tower of a CLIP."""
 
+import copy
 import re
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -26,7 +27,11 @@ _PIECES = 4
 
 def default_tokenizer(open_clip: Any, model: Any) -> Any | None:
     """Return CLIP's own tokenizer at the model's context length; None where it does not fit."""
-    tokenizer = open_clip.tokenizer.SimpleTokenizer(context_length=model.context_length)
+    own = open_clip.tokenizer.SimpleTokenizer
+    # open_clip makes one as it is imported; to make another takes a quarter of a second.
+    made = getattr(open_clip.tokenizer, "_tokenizer", None)
+    tokenizer: Any = copy.copy(made) if type(made) is own else own()
+    tokenizer.context_length = model.context_length
     return tokenizer if tokenizer.vocab_size == model.vocab_size else None
 
 
