@@ -81,8 +81,8 @@ def check_english(drafts: Sequence[Draft]) -> None:
                 raise LegendError(
                     f"the {kind} {text!r} is not plain English",
                     where=draft.where,
-                    remedy="CLIP reads English: use `name` for display and `words` for what to "
-                    "find.",
+                    remedy="CLIP reads English: write the English word. In a class file, `name` "
+                    "may be in any language.",
                 )
 
 

@@ -7,24 +7,31 @@ import signal
 import threading
 import time
 import warnings
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
 import pytest
 import rasterio
+import torch
 
 from rsclip import load_model, segment
+from rsclip.adapters.adapter_file import write_adapter
+from rsclip.adapters.kinds import KINDS
 from rsclip.batch import one_scene
 from rsclip.batch.one_scene import SceneWorkers
 from rsclip.config import build_config
 from rsclip.errors import EncodeError, OptionError, ReadError, RsclipWarning, RunError
-from rsclip.run import bands, checkpoint
+from rsclip.methods import parse_options
+from rsclip.run import bands, checkpoint, encoder
 from rsclip.run.plan import plan_scenes
 from rsclip.run.segment import Failure, segment_scenes
+from rsclip.words.legend import load_legend
 from tests.batch import workers
 from tests.batch.conftest import CLASSES
 from tests.rasters import write_raster
 from tests.run.stub import StubEncoder, loader
+from tests.run.test_affinity import written
 from tests.run.test_resume import results
 
 ALL = {"confidence": True, "probabilities": True, "margin": True, "resume": True}
@@ -47,15 +54,15 @@ class Here:
 
     remote = False
 
-    def __init__(self, config, count=3, encoder=None):
+    def __init__(self, config, count=3, encoder=None, load=None):
         self.workers, self.done = count, []
-        self._config, self.encoder = config, encoder or StubEncoder()
+        self._config, self._load = config, load or loader(encoder or StubEncoder())
 
     def __call__(self, source, orders, model, progress):
         classes = bands.ClassesRead.read(CLASSES)
         for order in orders:
             bands.run_band(
-                source, classes, self._config, order, loader(self.encoder),
+                source, classes, self._config, order, self._load,
                 lambda done, _, order=order: progress(order.number, done),
             )  # fmt: skip
             self.done.append(order.number)
@@ -116,6 +123,55 @@ def test_bands_give_what_one_run_gives(scene, tmp_path, options):
     if "vector_format" in options:
         first, last = (each.polygons() for each in (whole, shared))
         assert first.equals(last)
+
+
+def rules(folder):
+    (folder / "rules.yaml").write_text("bright: red > 120\ndark: blue < 60; weight=3\n")
+    return {"evidence": folder / "rules.yaml"}
+
+
+def adapter(folder):
+    layout = {"class_index": torch.tensor([0, 1]), "logit_scale": torch.tensor(50.0)}
+    learned = {"bias": torch.tensor([0.3, -0.2]), "log_factor": torch.tensor(0.1)}
+    facts = {
+        "legend": load_legend(CLASSES).to_dict(), "method": "clearclip", "settings": {},
+        "method_options": asdict(parse_options("clearclip", {})), "pixel_size": None, "report": {},
+        "model": {"name": "tiny", "weights_sha256": load_model(folder).weights_sha256},
+    }  # fmt: skip
+    return layout | learned | {"strength": torch.tensor(1.0)}, facts
+
+
+@pytest.mark.parametrize("kind", ["evidence", "adapter", "affinity", "tta", "onnx", "pamr"])
+def test_bands_of_a_real_model_give_what_one_run_gives(make_scene, tmp_path, tiny_model, kind):
+    # PAMR looks further.
+    scene = make_scene(shape=(1600 if kind == "pamr" else 640, 48))
+    options = {"tta": {"tta": "d4"}, "pamr": {"refine": "pamr:2"}}.get(kind, {})
+    if kind == "evidence":
+        options = rules(tmp_path)
+    elif kind == "adapter":
+        tensors, facts = adapter(tiny_model)
+        write_adapter(tmp_path / "x.adapter", KINDS["bias"](tensors), facts)
+        options = {"adapter": tmp_path / "x.adapter"}
+    elif kind == "affinity":
+        options = {"method": "proxyclip", "affinity": str(written(tmp_path, "dino-vits8", 1))}
+    elif kind == "onnx":
+        pytest.importorskip("onnxruntime")
+        pytest.importorskip("onnx")
+        options = {"engine": "onnx"}
+    config = build_config({"model": tiny_model, "confidence": True, **options})
+    model = encoder.load_model(load_legend(CLASSES), config)
+    pixels = []
+    for shared in (None, Here(config, 2, load=lambda *_: model)):
+        (done,) = segment_scenes([scene], CLASSES, tmp_path / f"out{len(pixels)}", config=config,
+                                 model_loader=lambda *_: model, workers=shared)  # fmt: skip
+        with rasterio.open(done.paths["confidence"]) as dataset:
+            pixels.append((done.mask(), dataset.read(1).astype(int)))
+    assert done.run["bands"] == 2
+    assert ("engine" in done.run["model"]) == (kind == "onnx")
+    (whole, sure), (joined, as_sure) = pixels
+    assert len(np.unique(whole)) > 1
+    assert (whole == joined).mean() >= 0.9999
+    assert abs(sure - as_sure).max() <= 1
 
 
 def test_processes_give_what_one_process_gives(scene, tmp_path):
