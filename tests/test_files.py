@@ -133,3 +133,39 @@ def test_a_path_that_one_may_not_look_at_is_named(
     assert done.exit_code == 2
     assert f"Error: {forbidden / 'x'}" in done.output
     assert "unexpected" not in done.output
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "view {}",
+        "batch {} --classes a,b -o out",
+        "suggest {} -o todo.gpkg",
+        "distill nano --images {} -o student",
+        "segment scene.tif --adapter {}/x -o out",
+    ],
+)
+def test_a_folder_that_may_not_be_read_is_not_called_empty(
+    rsclip, make_scene, tmp_path, monkeypatch, command
+):
+    make_scene("scene.tif")
+    monkeypatch.chdir(tmp_path)
+    closed = tmp_path / "closed"
+    closed.mkdir()
+    (closed / "x").write_bytes(b"")
+
+    def refused(function):
+        def call(path=".", *args, **options):
+            if str(path).startswith(str(closed)):
+                raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+            return function(path, *args, **options)
+
+        return call
+
+    for name in ("listdir", "scandir"):
+        monkeypatch.setattr(os, name, refused(getattr(os, name)))
+    monkeypatch.setattr("io.open", refused(open))
+    done = rsclip(*command.replace("{}", str(closed)).split())
+    assert done.exit_code == 2
+    assert f"Error: {closed}" in done.output
+    assert "permission denied. Check the permissions" in done.output

@@ -121,9 +121,11 @@ def read_header(path: str | Path) -> Header:
         what = "a folder, no adapter" if path.is_dir() else "no such adapter"
         raise AdapterError(what, where=path, remedy="Check the path of --adapter.")
     try:
+        digest = hashlib.sha256(path.read_bytes()).hexdigest()
         with safe_open(path, framework="np") as file:
             text = (file.metadata() or {}).get(KEY)
-        digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    except PermissionError:
+        raise
     except (SafetensorError, OSError, ValueError) as error:
         raise damaged(path, str(error)) from error
     if text is None:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from rsclip.batch.manifest import read_extras
-from rsclip.errors import InputError, OptionError, OutputError
+from rsclip.errors import InputError, OptionError, OutputError, warn
 from rsclip.files import expand, read_rows, read_text
 from rsclip.outputs.rasters.scores import SCORES
 from rsclip.scene.raster_files import raster_files
@@ -112,6 +112,8 @@ def _is_pattern(given: str) -> bool:
 
 
 def _of_folder(root: Path, given: str, output_dir: Path, recursive: bool) -> list[Entry]:
+    # Walking leaves out what may not be read, without a word.
+    next(root.iterdir(), None)
     files = list(_walk(root, recursive))
     found = raster_files(path for path in files if not _is_own(path, output_dir, root))
     if not found:
@@ -130,9 +132,13 @@ def _of_folder(root: Path, given: str, output_dir: Path, recursive: bool) -> lis
 
 
 def _walk(root: Path, recursive: bool) -> Iterator[Path]:
-    for folder, folders, names in os.walk(root):
+    for folder, folders, names in os.walk(root, onerror=_say_left_out):
         folders[:] = sorted(name for name in folders if not name.startswith(".")) * recursive
         yield from (Path(folder, name) for name in sorted(names) if not name.startswith("."))
+
+
+def _say_left_out(error: OSError) -> None:
+    warn(f"{error.filename}: its scenes are left out ({error.strerror})")
 
 
 def _of_pattern(given: str, output_dir: Path) -> list[Entry]:

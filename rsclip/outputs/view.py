@@ -61,7 +61,8 @@ def build_view(
     target = Path(output) if output is not None else folder
     if target.is_dir():
         target /= "index.html"
-    records = sorted(folder.glob(f"*{_RECORD_END}"), key=lambda path: path.name.casefold())
+    there = [path for path in folder.iterdir() if path.name.endswith(_RECORD_END)]
+    records = sorted(there, key=lambda path: path.name.casefold())
     scenes = [scene for path in records if (scene := _read(path)) is not None]
     if not scenes:
         raise InputError(

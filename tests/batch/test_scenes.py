@@ -1,5 +1,7 @@
 """Which scenes a batch has, and where their outputs go."""
 
+import errno
+import os
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +13,7 @@ from rasterio.errors import RasterioError
 from rsclip.batch import run_batch
 from rsclip.batch.manifest import Manifest
 from rsclip.batch.scenes import find_scenes
-from rsclip.errors import InputError, OptionError, OutputError
+from rsclip.errors import InputError, OptionError, OutputError, RsclipWarning
 from rsclip.scene.source import stem_of
 from tests.batch import workers
 from tests.rasters import write_raster
@@ -27,6 +29,19 @@ def test_a_folder_keeps_its_layout(folder):
     assert found(folder, recursive=True) == [
         ("a.tif", ""), ("b.tif", "north"), ("bad.tif", "north"), ("c.TIF", "north/deep"),
     ]  # fmt: skip
+
+
+def test_a_folder_inside_that_may_not_be_read_is_left_out_and_said(folder, monkeypatch):
+    scandir = os.scandir
+
+    def refused(path):
+        if str(path).endswith("deep"):
+            raise PermissionError(errno.EACCES, "Permission denied", path)
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", refused)
+    with pytest.warns(RsclipWarning, match=r"deep: its scenes are left out .Permission denied"):
+        assert ("c.TIF", "north/deep") not in found(folder, recursive=True)
 
 
 def test_a_pattern_keeps_what_is_below_its_fixed_part(folder):

@@ -14,7 +14,7 @@ from typing import Any
 
 from rsclip.errors import ModelError
 from rsclip.fields import nearest
-from rsclip.files import cache_folder
+from rsclip.files import cache_folder, is_forbidden
 from rsclip.model.open_clip_catalog import open_clip_catalog
 from rsclip.model.weights.files import file_sha256
 from rsclip.model.weights.names import CONFIG_NAME, ModelName
@@ -120,8 +120,9 @@ def cached_file(repository: str, file: str) -> Path | None:
     """Return a file of a repository in this machine's hub cache, or None."""
     from huggingface_hub import constants
 
+    folder = Path(constants.HF_HUB_CACHE, f"models--{repository.replace('/', '--')}")
     # To look further, huggingface_hub imports all that it downloads with.
-    if not Path(constants.HF_HUB_CACHE, f"models--{repository.replace('/', '--')}").is_dir():
+    if is_forbidden(folder) or not folder.is_dir():
         return None
     import huggingface_hub
 

@@ -53,6 +53,8 @@ def find_images(folder: str | Path) -> list[Path]:
     root = expand(folder)
     if not root.is_dir():
         raise InputError("no such folder", where=folder, remedy="Name a folder of rasters.")
+    # A pattern finds nothing where the folder may not be read, without a word.
+    next(root.iterdir(), None)
     files = [
         path
         for path in sorted(root.rglob("*"))

@@ -58,7 +58,7 @@ def read_run(folder: str | Path) -> FinishedRun:
         InputError: The folder holds no run's record, or several, or one that is damaged.
     """
     folder = Path(folder)
-    records = sorted(folder.glob(f"*{_END}"))
+    records = sorted(path for path in folder.iterdir() if path.name.endswith(_END))
     if len(records) != 1:
         names = ", ".join(path.name.removesuffix(_END) for path in records[:_SHOWN])
         raise InputError(
