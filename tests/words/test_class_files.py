@@ -135,7 +135,7 @@ def test_same_name_in_two_spellings_of_unicode_is_one(tmp_path):
         ("a.csv", 'name,words\nroad,"street\n', "not valid CSV at line"),
         ("a.csv", "name,threshold\nroad,half\n", "line 2: `threshold` cannot be 'half'"),
         ("a.csv", "name,background\nroad,perhaps\n", "line 2: `background` cannot be 'perhaps'"),
-        ("a.csv", "name,words\nStraße,\n", "use `name` for display"),
+        ("a.csv", "name,words\nStraße,\n", "write the English word"),
     ],
 )
 def test_bad_files_are_refused_with_the_place(tmp_path, name, text, message):
