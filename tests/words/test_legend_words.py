@@ -101,7 +101,7 @@ def test_mapping_names_are_shown_and_words_are_encoded():
         ("water, river|WATER", "'WATER' is in two classes, 'water' and 'river'"),
         ({"a": ["house"], "b": ["roof", "House"]}, "'House' is in two classes, 'a' and 'b'"),
         (["road", "Road|street"], "'Road' is there twice"),
-        ("Gebäude, road", "use `name` for display"),
+        ("Gebäude, road", "write the English word"),
         (["trees, shrubs"], 'synonyms with "|"'),
         ([False, "road"], "in quotes"),
         ([{"name": "road", "wrods": ["road"]}], "Did you mean words"),
