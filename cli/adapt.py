@@ -108,6 +108,7 @@ def _show(found: "Adaptation") -> None:
     print_table(*found.choice.table(every=False))
     seconds = sum(found.seconds.values())
     click.echo(
-        f"\nIoU of labels held out, %, +- the spread over {found.folds} folds; gains of mean IoU "
-        f"in points, +- their\nstandard errors. {found.windows} windows, {seconds:.0f} s."
+        f"\nIoU of labels held out, %, +- the spread over {found.folds} folds; gains in points of "
+        f"mean IoU and\nmean recall, +- their standard errors. {found.windows} windows, "
+        f"{seconds:.0f} s."
     )

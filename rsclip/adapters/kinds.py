@@ -15,6 +15,6 @@ KINDS: dict[str, type[Adapter]] = {
 }
 """Every kind by name."""
 
-TRIED = ("linear", "prototype", "bias")
+TRIED = ("linear", "bias")
 """The kinds that are tried where none is asked for, fitted in seconds; the first comes first where
 several are surely better than the model as it is."""

@@ -1,6 +1,6 @@
 """Which adapter is best, and whether it is better than none: cross-validation."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -56,29 +56,21 @@ class Candidate:
         return found
 
     def gain(self, other: "Candidate") -> tuple[float, float]:
-        """Return what it gains on another in mean IoU, and the jackknife's standard error of that.
+        """Return what it gains on another in mean IoU, and the standard error of that."""
+        return _gained(self, other, lambda matrix: float(np.nanmean(_iou(matrix))))
 
-        One fold alone has few labels of a class, and its mean IoU jumps: each is left out in turn.
-        """
-        number = len(self.matrices)
-        without = [
-            np.nanmean(_iou(one)) - np.nanmean(_iou(two))
-            for one, two in zip(
-                self.matrices.sum(axis=0) - self.matrices,
-                other.matrices.sum(axis=0) - other.matrices,
-                strict=True,
-            )
-        ]
-        error = ((number - 1) ** 2 / number * np.var(without, ddof=1)) ** 0.5
-        return self.miou - other.miou, float(error)
+    def recall_gain(self, other: "Candidate") -> tuple[float, float]:
+        """Return what it gains in mean recall of the classes, and the standard error of that."""
+        return _gained(self, other, _recall)
 
     def beats(self, other: "Candidate") -> bool:
-        """Say whether it gains mean IoU that is worth it, beyond the standard error of the gain.
+        """Say whether it gains mean recall beyond the standard error, and mean IoU worth having.
 
-        The cross entropy says nothing of it: it also falls where logits are only recalibrated.
+        Who guesses gains no mean recall. Mean IoU rises where guesses are only spread more evenly
+        over the classes, and cross entropy falls where logits are only recalibrated.
         """
-        gain, error = self.gain(other)
-        return gain > max(error, _LEAST_GAIN)
+        gain, error = self.recall_gain(other)
+        return gain > error and self.gain(other)[0] > _LEAST_GAIN
 
     @property
     def name(self) -> str:
@@ -114,7 +106,11 @@ class Choice:
         found = []
         for each, reason in zip(self.candidates, self.reasons, strict=True):
             gain, error = each.gain(self.candidates[0])
-            found.append({"gain": gain, "standard_error": error, "reason": reason})
+            recall, of_recall = each.recall_gain(self.candidates[0])
+            found.append(
+                {"gain": gain, "standard_error": error, "recall_gain": recall,
+                 "recall_standard_error": of_recall, "reason": reason}
+            )  # fmt: skip
         return {
             **found[self.candidates.index(self.chosen)],
             "candidates": [
@@ -129,11 +125,15 @@ class Choice:
             of_kind = [other for other in self.candidates if other.kind == each.kind]
             shown = self.chosen if self.chosen in of_kind else best_of(of_kind)
             if every or each is shown:
-                gain, error = each.gain(self.candidates[0])
-                said = "" if each.kind is None else f"{100 * gain:+.1f} +- {100 * error:.1f}"
+                gains = [
+                    f"{100 * gain:+.1f} +- {100 * error:.1f}" if each.kind else ""
+                    for gain, error in (
+                        each.gain(self.candidates[0]), each.recall_gain(self.candidates[0])
+                    )
+                ]  # fmt: skip
                 score = f"{100 * each.miou:.1f}"
-                rows.append([each.kind or "zero-shot", each.name, score, said, reason])
-        return ["kind", "settings", "mean IoU", "gain", "why"], rows
+                rows.append([each.kind or "zero-shot", each.name, score, *gains, reason])
+        return ["kind", "settings", "mean IoU", "gain", "recall gain", "why"], rows
 
 
 def _iou(matrix: Floats) -> Floats:
@@ -142,6 +142,30 @@ def _iou(matrix: Floats) -> Floats:
     found: Floats = np.full(len(matrix), np.nan)
     np.divide(right, true + predicted - right, out=found, where=true > 0)
     return found
+
+
+def _recall(matrix: Floats) -> float:
+    """Return the mean recall of the classes whose labels were held out."""
+    true = matrix.sum(axis=1)
+    return float((np.diag(matrix)[true > 0] / true[true > 0]).mean())
+
+
+def _gained(
+    one: Candidate, other: Candidate, score: Callable[[Floats], float]
+) -> tuple[float, float]:
+    """Return what one gains on another in a score, and the jackknife's standard error of that.
+
+    One fold alone has few labels of a class, and its score jumps: each is left out in turn.
+    """
+
+    def difference(kept: Any) -> float:
+        own, others = (each.matrices[kept].sum(axis=0) for each in (one, other))
+        return score(own) - score(others)
+
+    number = len(one.matrices)
+    without = [difference(np.arange(number) != fold) for fold in range(number)]
+    error = ((number - 1) ** 2 / number * np.var(without, ddof=1)) ** 0.5
+    return difference(slice(None)), float(error)
 
 
 def validate(
@@ -182,7 +206,7 @@ def preferred(candidates: Sequence[Candidate]) -> Candidate:
     first, *others = candidates
     rivals = [first]
     for each in others:
-        gain, error = each.gain(first)
+        gain, error = each.recall_gain(first)
         if each.kind == first.kind and gain > error:
             rivals.append(each)
     return best_of(rivals)
@@ -201,8 +225,8 @@ def choose(candidates: Sequence[Candidate], *, auto: bool) -> Choice:
         chosen = preferred(sure)
         why = "chosen: the first that surely gains"
         if chosen is not sure[0]:
-            gain, error = chosen.gain(sure[0])
-            why = f"chosen: {100 * gain:.1f} +- {100 * error:.1f} better than {sure[0].name}"
+            gain, error = chosen.recall_gain(sure[0])
+            why = f"chosen: {100 * gain:.1f} +- {100 * error:.1f} more recall than {sure[0].name}"
     elif auto:
         chosen, why = unchanged, "chosen: no adapter surely gains"
     else:
@@ -221,7 +245,7 @@ def choose(candidates: Sequence[Candidate], *, auto: bool) -> Choice:
         elif each is sure[0]:
             reasons.append(f"surely gains too, but {chosen.name} surely more")
         else:
-            gain, error = each.gain(sure[0])
+            gain, error = each.recall_gain(sure[0])
             reasons.append(
                 f"surely gains too, but no more than {chosen.name}"
                 if gain > error
@@ -232,12 +256,12 @@ def choose(candidates: Sequence[Candidate], *, auto: bool) -> Choice:
 
 def _not_sure(one: Candidate, unchanged: Candidate) -> str:
     """Return why a candidate does not surely beat the model as it is."""
-    gain, error = one.gain(unchanged)
+    gain, error = one.recall_gain(unchanged)
     if gain <= 0:
         return "gains nothing"
     if gain <= error:
         return "gains no more than the standard error"
-    return f"gains less than {100 * _LEAST_GAIN:g} point"
+    return f"gains less than {100 * _LEAST_GAIN:g} point of mean IoU"
 
 
 def _held_out(

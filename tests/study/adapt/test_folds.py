@@ -3,6 +3,7 @@
 import re
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -111,19 +112,32 @@ def test_why_a_candidate_was_chosen_or_not_is_said():
     found = choose([unchanged, worse, by_chance, tiny, sure], auto=True)
     assert found.chosen is sure
     assert found.reasons == [
-        "", "gains nothing", "gains no more than the standard error", "gains less than 1 point",
-        "chosen: the first that surely gains",
+        "", "gains nothing", "gains no more than the standard error",
+        "gains less than 1 point of mean IoU", "chosen: the first that surely gains",
     ]  # fmt: skip
     header, rows = found.table(every=False)
     assert [row[0] for row in rows] == ["zero-shot", "linear", "prototype", "bias"]
-    gain, error = sure.gain(unchanged)
-    assert rows[-1][header.index("gain")] == f"{100 * gain:+.1f} +- {100 * error:.1f}"
+    for column, (gain, error) in (
+        ("gain", sure.gain(unchanged)), ("recall gain", sure.recall_gain(unchanged))
+    ):  # fmt: skip
+        assert rows[-1][header.index(column)] == f"{100 * gain:+.1f} +- {100 * error:.1f}"
     both = choose([unchanged, sure, more], auto=True).reasons
     assert both[1] == "surely gains too, but strength 1 surely more"
-    assert re.fullmatch(r"chosen: \d+\.\d \+- 0\.0 better than strength 1", both[2])
+    assert re.fullmatch(r"chosen: \d+\.\d \+- 0\.0 more recall than strength 1", both[2])
     none = choose([unchanged, worse, by_chance], auto=True)
     assert none.chosen is unchanged
     assert none.reasons[0] == "chosen: no adapter surely gains"
     asked = choose([unchanged, worse, by_chance], auto=False)
     assert asked.chosen is by_chance
     assert asked.reasons[2].endswith("but it gains no more than the standard error")
+
+
+def test_guesses_that_are_only_spread_more_evenly_are_no_gain():
+    """Mean IoU rises from 1/4 to 1/3 where half of the guesses are of the other class: recall
+    stays 1/2."""
+    one_class = np.tile([[10.0, 0.0], [10.0, 0.0]], (10, 1, 1))
+    even = np.tile([[5.0, 5.0], [5.0, 5.0]], (10, 1, 1))
+    unchanged, spread = Candidate(None, {}, one_class), Candidate("bias", {}, even)
+    assert spread.gain(unchanged) == (pytest.approx(1 / 3 - 1 / 4), pytest.approx(0))
+    assert spread.recall_gain(unchanged) == (0, 0)
+    assert not spread.beats(unchanged)
