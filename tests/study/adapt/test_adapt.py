@@ -112,7 +112,9 @@ def test_the_command_is_the_library(scene, few, adapter, tmp_path, tiny_model, r
     )  # fmt: skip
     assert done.exit_code == 0, done.output
     # The times it took stand in the header.
-    assert (tmp_path / "y.adapter").read_bytes()[-400:] == adapter.read_bytes()[-400:]
+    one, other = load_file(tmp_path / "y.adapter"), load_file(adapter)
+    assert one.keys() == other.keys()
+    assert all((one[name] == other[name]).all() for name in one)
     assert "zero-shot" in done.output
     assert rsclip("segment", scene, "--adapter", adapter, "-o", tmp_path / "a").exit_code == 0
     library.segment(scene, output_dir=tmp_path / "b", adapter=adapter)
