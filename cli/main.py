@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from rsclip import own_process
 from rsclip.version import __version__
 from rsclip_cli.streams import forgiving_streams
 
@@ -63,6 +64,7 @@ def cli() -> None:
 
 def main(**settings: Any) -> None:
     """Run the command line."""
+    own_process.claim()
     forgiving_streams()
     # PROJ prints by itself what it cannot look up, such as a unit without a code, once for each
     # opening of such a file; what matters comes as an error. It looks here when it is loaded.

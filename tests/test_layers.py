@@ -20,6 +20,7 @@ GROUND = {
     "files",
     "keywords",
     "method_files",
+    "own_process",
     "wording",
 }
 # The map of docs/design.md: what a package may import besides the ground, its own modules aside.
@@ -65,6 +66,7 @@ MAY_IMPORT |= {
     "wording": set(),
     "errors": {"wording"},
     "fields": set(),
+    "own_process": set(),
     "types": set(),
     "version": set(),
 }

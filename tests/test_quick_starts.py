@@ -73,6 +73,8 @@ def test_polygonize_loads_neither_torch_nor_data_frames(folder, kind):
 
 FRAMES = """
 import sys
+from rsclip.own_process import claim
+claim()
 {change}
 from rsclip.vectors.pyogrio_import import pyogrio
 print("pandas" in sys.modules)
@@ -188,6 +190,8 @@ def test_segment_encodes_before_it_loads_what_it_may_never_need(folder, tiny_mod
 THE_REST = """
 import sys
 from rsclip.model import open_clip_import
+from rsclip.own_process import claim
+claim()
 {change}
 open_clip = open_clip_import.import_open_clip()
 print("torch._dynamo" in sys.modules)
@@ -222,3 +226,23 @@ def test_what_was_not_loaded_is_there_when_it_is_asked_for(change, whole):
         [sys.executable, "-c", THE_REST.format(change=change)], capture_output=True, text=True
     )
     assert (done.returncode, done.stdout) == (0, f"{whole}\n"), done.stderr
+
+
+OTHER_PROGRAM = """
+import sys, types
+from rsclip.model.open_clip_import import import_open_clip
+from rsclip.vectors.pyogrio_import import pyogrio
+import_open_clip()
+names = ("open_clip", "timm", "torchvision", "torchvision.ops", "torchvision.models")
+assert all(type(sys.modules[name]) is types.ModuleType for name in names)
+import torch, torchvision
+assert callable(torchvision.ops.roi_align) and torch.ops.torchvision.nms
+assert "pandas" in sys.modules
+"""
+
+
+def test_another_program_finds_libraries_whole():
+    done = subprocess.run(
+        [sys.executable, "-c", OTHER_PROGRAM], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr

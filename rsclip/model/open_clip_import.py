@@ -1,10 +1,10 @@
 """Import open_clip, without what a plain CLIP never calls of the libraries below it.
 
 open_clip imports timm, torchvision and huggingface_hub, and torchvision imports torch's compiler:
-together they take as long as torch itself. So its package and some of theirs are imported without
-their `__init__` first. The modules in them that a CLIP is made of are the real ones, and all else
-of a package loads when it is first asked for. Where a release does not bear that, open_clip is
-imported as it is.
+together they take as long as torch itself. So the command line imports its package and some of
+theirs without their `__init__` first. The modules in them that a CLIP is made of are the real ones,
+and all else of a package loads when it is first asked for. Where a release does not bear that, and
+in other programs than the command line, open_clip is imported as it is.
 
 torchvision's default Linux wheel is built for CUDA: beside a CPU-only torch its operators stay
 unloaded, and its import ends in "operator torchvision::nms does not exist". rsclip calls none of
@@ -22,6 +22,7 @@ from types import ModuleType
 from typing import Any
 
 from rsclip.errors import ModelError
+from rsclip.own_process import is_own
 
 __all__ = ["import_open_clip", "knows_models"]
 
@@ -49,7 +50,7 @@ def import_open_clip() -> Any:
         ModelError: torchvision does not load beside this torch even so.
     """
     with _lock:
-        if not any(name in sys.modules for name in _LIBRARIES):
+        if is_own() and not any(name in sys.modules for name in _LIBRARIES):
             with contextlib.suppress(Exception), _deferring():
                 for name in _NEEDED:
                     importlib.import_module(name)

@@ -1,7 +1,8 @@
 """pyogrio, without the libraries of data frames that it asks for as it is imported.
 
 It asks whether geopandas and pandas are there, and in which release; to import them takes longer
-than to write the polygons of a scene. Its functions for data frames import them when called.
+than to write the polygons of a scene. Its functions for data frames import them when called. In
+other programs than the command line it is imported as it is.
 """
 
 import importlib
@@ -10,12 +11,16 @@ import sys
 from types import ModuleType
 from typing import Any
 
+from rsclip.own_process import is_own
+
 __all__ = ["pyogrio"]
 
 _FRAMES = ("geopandas", "pandas")
 
 
 def _import() -> Any:
+    if not is_own():
+        return importlib.import_module("pyogrio")
     stand_ins = {name: ModuleType(name) for name in _FRAMES if name not in sys.modules}
     try:
         for name, module in stand_ins.items():
