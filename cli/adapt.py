@@ -109,6 +109,6 @@ def _show(found: "Adaptation") -> None:
     seconds = sum(found.seconds.values())
     click.echo(
         f"\nIoU of labels held out, %, +- the spread over {found.folds} folds; gains in points of "
-        f"mean IoU and\nmean recall, +- their standard errors. {found.windows} windows, "
+        f"mean IoU and\nof accuracy, +- their standard errors. {found.windows} windows, "
         f"{seconds:.0f} s."
     )

@@ -102,8 +102,8 @@ def render_report(
 
 
 _TRIED = (
-    "<p>Mean IoU of labels held out, %; gains over zero-shot in points of mean IoU and of mean "
-    "recall, &plusmn; their standard errors.</p>"
+    "<p>Mean IoU of labels held out, %; gains over zero-shot in points of mean IoU and of "
+    "accuracy, &plusmn; their standard errors.</p>"
 )
 _MAPS = (
     "<p>Windows that hold labels of the most classes, each segmented by itself; truth: the labels. "

@@ -166,8 +166,8 @@ def _warn_if_unsure(choice: Choice) -> None:
     best = best_of(others) if chosen.kind is None else chosen
     if best.beats(choice.candidates[0]):
         return
-    gain, error = best.recall_gain(choice.candidates[0])
-    found = f"{100 * gain:+.1f} points of mean recall, standard error {100 * error:.1f}"
+    gain, error = best.accuracy_gain(choice.candidates[0])
+    found = f"{100 * gain:+.1f} points of accuracy, standard error {100 * error:.1f}"
     if chosen.kind is None:
         warn(
             f"no adapter surely beats the model as it is (the best of them, {best.kind}: {found}):"

@@ -118,12 +118,12 @@ def test_why_a_candidate_was_chosen_or_not_is_said():
     header, rows = found.table(every=False)
     assert [row[0] for row in rows] == ["zero-shot", "linear", "prototype", "bias"]
     for column, (gain, error) in (
-        ("gain", sure.gain(unchanged)), ("recall gain", sure.recall_gain(unchanged))
+        ("gain", sure.gain(unchanged)), ("accuracy gain", sure.accuracy_gain(unchanged))
     ):  # fmt: skip
         assert rows[-1][header.index(column)] == f"{100 * gain:+.1f} +- {100 * error:.1f}"
     both = choose([unchanged, sure, more], auto=True).reasons
     assert both[1] == "surely gains too, but strength 1 surely more"
-    assert re.fullmatch(r"chosen: \d+\.\d \+- 0\.0 more recall than strength 1", both[2])
+    assert re.fullmatch(r"chosen: \d+\.\d \+- 0\.0 more accuracy than strength 1", both[2])
     none = choose([unchanged, worse, by_chance], auto=True)
     assert none.chosen is unchanged
     assert none.reasons[0] == "chosen: no adapter surely gains"
@@ -133,11 +133,11 @@ def test_why_a_candidate_was_chosen_or_not_is_said():
 
 
 def test_guesses_that_are_only_spread_more_evenly_are_no_gain():
-    """Mean IoU rises from 1/4 to 1/3 where half of the guesses are of the other class: recall
-    stays 1/2."""
+    """Mean IoU rises from 1/4 to 1/3 where half of the guesses are of the other class;
+    half of the labels are right as before."""
     one_class = np.tile([[10.0, 0.0], [10.0, 0.0]], (10, 1, 1))
     even = np.tile([[5.0, 5.0], [5.0, 5.0]], (10, 1, 1))
     unchanged, spread = Candidate(None, {}, one_class), Candidate("bias", {}, even)
     assert spread.gain(unchanged) == (pytest.approx(1 / 3 - 1 / 4), pytest.approx(0))
-    assert spread.recall_gain(unchanged) == (0, 0)
+    assert spread.accuracy_gain(unchanged) == (0, 0)
     assert not spread.beats(unchanged)
