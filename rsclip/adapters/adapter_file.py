@@ -37,7 +37,8 @@ def write_adapter(path: Path, adapter: Adapter | None, facts: Mapping[str, Any])
     path.touch()
     mode = path.stat().st_mode
     plain = {name: each.detach().cpu().contiguous() for name, each in tensors.items()}
-    save_file(plain, path, {"format": "pt", KEY: text})
+    # One key only: safetensors writes several in an order of chance.
+    save_file(plain, path, {KEY: text})
     # safetensors leaves a file for its owner only.
     path.chmod(mode)
 
@@ -73,7 +74,14 @@ def read_adapter(header: Header, queries: int, features: int) -> Adapter | None:
     index = tensors["class_index"]
     if index.min() < 0 or index.max() >= sizes["C"]:
         raise damaged(header.path, "'class_index' names no class")
-    return kind(tensors)
+    if tensors["logit_scale"] <= 0:
+        raise damaged(header.path, "'logit_scale' is not above 0")
+    adapter = kind(tensors)
+    # Numbers that are each finite may overflow together, which no user should meet as a bad model.
+    some = torch.full((1, features), features**-0.5)
+    if not adapter(some, torch.ones(1, queries)).isfinite().all():
+        raise damaged(header.path, "its tensors give NaN or infinity")
+    return adapter
 
 
 def _check(

@@ -6,21 +6,29 @@ can run code.
 
 import hashlib
 import json
-from collections.abc import Mapping
+import math
+import shlex
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from rsclip.config import SegmentConfig, build_config
-from rsclip.errors import AdapterError
+from rsclip.errors import AdapterError, OptionError
 from rsclip.files import expand
 from rsclip.method_files import refuse_code
 from rsclip.words.legend import Legend
+from rsclip.words.prompts import template_file
 
-__all__ = ["KEY", "VERSION", "Header", "adapter_layer", "read_header"]
+__all__ = ["CARRIED", "KEY", "VERSION", "Header", "adapter_layer", "read_header"]
 
 KEY = "rsclip_adapter"
 VERSION = 1
+CARRIED = (
+    "model", "templates", "method", "method_option", "window", "stride", "overlap", "blend",
+    "synonyms", "decorrelate", "logit_scale", "gsd", "bidx", "stretch",
+)  # fmt: skip
+"""What an adapter passes on to `segment`, unless the user says otherwise."""
 _ANEW = "Fit it again with `rsclip adapt`."
 
 
@@ -36,7 +44,8 @@ class Header:
         model: The model's `name` and `weights_sha256`.
         method: The dense method.
         method_options: All of the method's options.
-        settings: Fields of `SegmentConfig` that it was fitted with, weaker than what a user says.
+        settings: Of the fields `CARRIED`, those that it was fitted with, weaker than what a user
+            says.
         pixel_size: Smallest and largest pixel size in metres of its scenes; None if unknown.
         report: Scores of its cross-validation.
     """
@@ -139,7 +148,6 @@ def read_header(path: str | Path) -> Header:
                 where=path,
                 remedy=_ANEW,
             )
-        size = facts["pixel_size"]
         return Header(
             path,
             digest,
@@ -149,7 +157,7 @@ def read_header(path: str | Path) -> Header:
             str(facts["method"]),
             dict(facts["method_options"]),
             _settings(facts["settings"]),
-            None if size is None else (float(size[0]), float(size[1])),
+            _pixel_size(facts["pixel_size"]),
             dict(facts["report"]),
         )
     except AdapterError:
@@ -167,10 +175,22 @@ def adapter_layer(*layers: Mapping[str, Any]) -> dict[str, Any]:
 
     Raises:
         AdapterError: See `read_header`.
-        OptionError: It would run a Python file that the user has not named.
+        OptionError: It would run a Python file, or read a file of templates, that the user has not
+            named.
     """
     path = next((layer["adapter"] for layer in reversed(layers) if layer.get("adapter")), None)
-    return {} if path is None else dict(refuse_code(read_header(path).settings, path, *layers))
+    if path is None:
+        return {}
+    settings = refuse_code(read_header(path).settings, path, *layers)
+    templates = settings.get("templates")
+    outright = any(layer.get("templates") is not None for layer in layers)
+    if templates is not None and not outright and template_file(templates) is not None:
+        raise OptionError(
+            f"it names a file of templates, {templates!r}, which would be read",
+            where=path,
+            remedy=f"If you trust it, name it yourself: --templates={shlex.quote(templates)}.",
+        )
+    return dict(settings)
 
 
 def damaged(path: Path, why: str) -> AdapterError:
@@ -181,9 +201,20 @@ def damaged(path: Path, why: str) -> AdapterError:
 
 
 def _settings(given: Mapping[str, Any]) -> dict[str, Any]:
-    """Return settings that are fields of `SegmentConfig` in their range."""
+    """Return settings that an adapter may carry, in their range."""
+    if foreign := [str(name) for name in given if name not in CARRIED]:
+        raise ValueError(f"no adapter carries {', '.join(foreign)}")
     build_config(given)
     return dict(given)
+
+
+def _pixel_size(given: Sequence[Any] | None) -> tuple[float, float] | None:
+    if given is None:
+        return None
+    low, high = (float(size) for size in given)
+    if not 0 < low <= high < math.inf:
+        raise ValueError(f"pixel_size {given}")
+    return low, high
 
 
 def _words(legend: Legend) -> list[tuple[Any, ...]]:

@@ -133,7 +133,9 @@ def write_polygons(
             output.parent / names["polygons_style"], mask, config
         ):
             del names["polygons_style"]
-        with Staging(output.parent, names, overwrite=config.overwrite, inputs=inputs) as staging:
+        with Staging(
+            output.parent, names, overwrite=config.overwrite, inputs=inputs, place="file (-o)"
+        ) as staging:
             path = staging.path("polygons")
             with _sieved(labels, config.sieve, path.parent):
                 seen = _write(labels, path, said, stem, config)

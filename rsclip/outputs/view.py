@@ -79,8 +79,7 @@ def build_view(
         )
     _refuse_foreign(target, overwrite)
     inputs = [path for path in folder.iterdir() if path.is_file() and path != target]
-    names = {"page": target.name}
-    with Staging(target.parent, names, overwrite=True, inputs=inputs) as staging:
+    with Staging.for_file(target, "page", overwrite=True, inputs=inputs) as staging:
         # Names of files may hold what is no letter at all.
         page = render_view(folder.resolve().name or "rsclip", scenes)
         text = page.encode("utf-8", "backslashreplace").decode()

@@ -13,7 +13,7 @@ from rsclip.errors import OptionError, RsclipError, collect_warnings, warn
 from rsclip.labelling.windows import WindowedModel, plan_grid
 from rsclip.run.job import Job
 from rsclip.run.working_pixel_size import apply_defaults
-from rsclip.types import FloatArray, ModelDefaults
+from rsclip.types import FloatArray, ModelDefaults, Shape
 from rsclip.words.legend import Legend
 from rsclip.words.prompts import Query, class_queries, load_templates, owners_of
 
@@ -243,6 +243,8 @@ def load_model(
             second=second,
             engine=config.engine,
         )
+        if header is not None:
+            _warn_of_other_windows(config.window, header.settings.get("window"), segmenter.window)
         if config.decorrelate:
             from rsclip.methods.decorrelation import decorrelated
 
@@ -303,6 +305,17 @@ def _check_affinity(config: SegmentConfig, methods: Sequence[str]) -> None:
             "an adapter is fitted without a second ViT, whose features would be others",
             where="--affinity",
             remedy="Leave out --adapter or --affinity.",
+        )
+
+
+def _warn_of_other_windows(given: int | None, fitted: int | None, unsaid: Shape) -> None:
+    """Say that an adapter was fitted with windows of another size; None is the model's own."""
+    sizes = [unsaid if side is None else (side, side) for side in (given, fitted)]
+    if sizes[0] != sizes[1]:
+        now, then = (f"{height} x {width}" for height, width in sizes)
+        warn(
+            f"windows of {now} pixels, but the adapter was fitted with windows of {then}: "
+            "what it learned may not hold"
         )
 
 

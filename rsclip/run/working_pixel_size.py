@@ -1,10 +1,11 @@
 """How a model is used on a scene where the user does not say: at which pixel and logit scale."""
 
-from rsclip.adapters.fitted_for import read_header
+from rsclip.adapters.fitted_for import Header, read_header
 from rsclip.config import DEFAULT_LOGIT_SCALE, SegmentConfig
 from rsclip.errors import warn
 from rsclip.geo.grid import pixel_size_m
 from rsclip.scene.scene import Scene
+from rsclip.scene.stretch import stretch_for
 from rsclip.scene.working_grid import is_within_reach
 from rsclip.types import ModelDefaults
 
@@ -53,7 +54,8 @@ def warn_of_pixel_size(scene: Scene, asked: SegmentConfig, gsd_range: Range) -> 
         asked: What the user asked for.
         gsd_range: Of the model.
     """
-    _warn_of_fitted_size(scene, asked)
+    if asked.adapter is not None:
+        _warn_of_another_use(scene, asked, read_header(asked.adapter))
     if gsd_range is None:
         return
     trained = f"the model was trained on {gsd_range[0]:g} to {gsd_range[1]:g} m"
@@ -81,11 +83,18 @@ def warn_of_pixel_size(scene: Scene, asked: SegmentConfig, gsd_range: Range) -> 
         )
 
 
-def _warn_of_fitted_size(scene: Scene, asked: SegmentConfig) -> None:
-    """Say that a run's adapter was fitted at another pixel size."""
-    fitted = None if asked.adapter is None else read_header(asked.adapter).pixel_size
+def _warn_of_another_use(scene: Scene, asked: SegmentConfig, fitted: Header) -> None:
+    """Say that a run's adapter was fitted with another stretch, or at another pixel size."""
+    given, learned = (
+        stretch_for(text, scene.dtype) for text in (asked.stretch, fitted.settings.get("stretch"))
+    )
+    if given != learned:
+        warn(
+            f"{scene.source}: --stretch={given}, but the adapter was fitted with --stretch={learned}: "
+            "what it learned may not hold"
+        )
     size = pixel_size_m(scene.crs, scene.working_transform, scene.working_shape)
-    nearest = _nearest(size, fitted)
+    nearest = _nearest(size, fitted.pixel_size)
     if size is None or nearest is None:
         return
     own = scene.pixel_size_m

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 
 from rsclip.config import DEFAULT_STRETCH
 from rsclip.errors import OptionError
@@ -74,6 +74,17 @@ def parse_stretch(text: str) -> Stretch:
     if kind == "percentile" and not 0 <= low < high <= 100:
         raise _wrong(text, "Percentiles lie between 0 and 100. ")
     return Stretch(kind, low, high)  # type: ignore[arg-type]  # just compared
+
+
+def stretch_for(text: str | None, dtype: DTypeLike) -> Stretch:
+    """Return the stretch that is meant: unsaid, none for 8-bit pixels, else `DEFAULT_STRETCH`.
+
+    Raises:
+        OptionError: As `parse_stretch`.
+    """
+    if text is None:
+        text = "none" if np.dtype(dtype) == np.uint8 else DEFAULT_STRETCH
+    return parse_stretch(text)
 
 
 def _wrong(text: str, why: str = "") -> OptionError:
@@ -149,15 +160,14 @@ def fit(scene: _Source, stretch: str | None = None) -> Radiometry:
         OptionError: `stretch` is none of these.
         ReadError: The pixels cannot be read.
     """
-    asked = parse_stretch(stretch) if stretch is not None else None
+    if stretch is not None:
+        parse_stretch(stretch)
     pixels, valid = scene.sample()
-    dtype = pixels.dtype
+    asked = stretch_for(stretch, pixels.dtype)
     values = pixels[:, valid]
     share = float(valid.mean())
     if not values.shape[1]:
         values = _search(scene, values)
-    if asked is None:
-        asked = Stretch("none") if dtype == np.uint8 else parse_stretch(DEFAULT_STRETCH)
     ends = [_ends(asked, band, scene.full_range) for band in values]
     seen = np.ones(values.shape[1], np.bool_)
     fill = [

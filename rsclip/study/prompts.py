@@ -238,7 +238,7 @@ def write_matrix(report: PromptReport, path: str | Path, *, overwrite: bool = Fa
     ]
     title = f"Cosine of class words, {report.model}"
     picture = render_matrix(report.cosines, names, plain, title, report.different, report.limit)
-    with Staging(path.parent, {"matrix": path.name}, overwrite=overwrite) as staging:
+    with Staging.for_file(path, "matrix", flag="--png", overwrite=overwrite) as staging:
         write_preview(staging.path("matrix"), picture)
         staging.publish()
     return path

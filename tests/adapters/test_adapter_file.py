@@ -1,16 +1,17 @@
 """An adapter's file: read back as written, and refused where it is damaged."""
 
 import json
+import math
 
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
 from rsclip.adapters.adapter_file import read_adapter, write_adapter
-from rsclip.adapters.fitted_for import KEY, adapter_layer, read_header
+from rsclip.adapters.fitted_for import CARRIED, KEY, adapter_layer, read_header
 from rsclip.adapters.kinds import KINDS
 from rsclip.config import SegmentConfig
-from rsclip.errors import AdapterError
+from rsclip.errors import AdapterError, OptionError
 from rsclip.words.legend import load_legend
 
 LEGEND = load_legend("water|lake, road")
@@ -44,6 +45,23 @@ def test_what_was_written_is_read(path):
     torch.testing.assert_close(found, torch.tensor([[1.0, 1.0, -1.0]]) / 50)
 
 
+def test_a_file_of_templates_is_read_only_where_the_user_names_it(path, tmp_path):
+    file = tmp_path / "secret.txt"
+    _with_facts(path, settings={**FACTS["settings"], "templates": str(file)})
+    with pytest.raises(OptionError, match=r"x.adapter: it names a file of templates.*templates="):
+        adapter_layer({"adapter": path})
+    given = {"adapter": path, "templates": str(file)}
+    assert adapter_layer(given)["templates"] == str(file)
+
+
+def test_equal_adapters_are_equal_files(path, tmp_path):
+    tensors = load_file(path)
+    for number in range(8):
+        again = tmp_path / f"{number}.adapter"
+        write_adapter(again, KINDS["bias"](tensors), FACTS)
+        assert again.read_bytes() == path.read_bytes()
+
+
 def test_none_changes_nothing(tmp_path):
     write_adapter(tmp_path / "x.adapter", None, FACTS)
     assert read_adapter(read_header(tmp_path / "x.adapter"), 3, 8) is None
@@ -51,6 +69,10 @@ def test_none_changes_nothing(tmp_path):
 
 def _with_header(path, text):
     save_file(load_file(path), path, {KEY: text})
+
+
+def _with_facts(path, **changes):
+    _with_header(path, json.dumps({"version": 1, "kind": "bias", **FACTS, **changes}))
 
 
 def _without(path, name):
@@ -73,10 +95,8 @@ DAMAGE = {
         for name in ("version", "kind", *FACTS)
     },
     **{
-        f"settings {settings}": lambda path, settings=settings: _with_header(
-            path, json.dumps({"version": 1, "kind": "bias", **FACTS, "settings": settings})
-        )
-        for settings in ({"magic": 1}, {"gsd": "far"}, ["gsd"])
+        f"settings {settings}": lambda path, settings=settings: _with_facts(path, settings=settings)
+        for settings in ({"magic": 1}, {"gsd": "far"}, {"overwrite": True}, ["gsd"])
     },
 }
 
@@ -107,6 +127,10 @@ def test_what_is_no_file_is_no_adapter(tmp_path):
         ({"bias": None}, "no tensor 'bias'"),
         ({"class_index": torch.tensor([0, 0, 2])}, "names no class"),
         ({"class_index": torch.tensor([0, 1])}, "'class_index' is"),
+        ({"logit_scale": torch.tensor(0.0)}, "'logit_scale' is not above 0"),
+        ({"logit_scale": torch.tensor(-50.0)}, "'logit_scale' is not above 0"),
+        ({"logit_scale": torch.tensor(1e-45)}, "its tensors give NaN or infinity"),
+        ({"log_factor": torch.tensor(1e3)}, "its tensors give NaN or infinity"),
     ],
 )
 def test_tensors_that_do_not_fit_are_damage(path, change, named):
@@ -124,11 +148,28 @@ def test_tensors_that_do_not_fit_are_damage(path, change, named):
         ({"legend": {}}, "damaged"),
         ({"method_options": 3}, "damaged"),
         ({"model": {}}, "damaged"),
+        *[
+            ({"pixel_size": size}, r"damaged \(pixel_size|damaged \(.*unpack|damaged \(.*iterable")
+            for size in (
+                [math.nan, 1],
+                [1, math.nan],
+                [1, math.inf],
+                [0, 1],
+                [2, 1],
+                [1],
+                [1, 2, 3],
+                0.5,
+            )
+        ],
+        # Fields that are whole in themselves, but none that fitting writes.
+        *[
+            ({"settings": {name: getattr(SegmentConfig(), name)}}, f"no adapter carries {name}")
+            for name in sorted(SegmentConfig().to_dict().keys() - CARRIED)
+        ],
     ],
 )
 def test_headers_that_do_not_fit_are_refused(path, change, named):
-    text = json.dumps({"version": 1, "kind": "bias", **FACTS, **change})
-    save_file(load_file(path), path, {KEY: text})
+    _with_facts(path, **change)
     with pytest.raises(AdapterError, match=named):
         read_adapter(read_header(path), 3, 8)
 

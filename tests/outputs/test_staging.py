@@ -17,6 +17,7 @@ from rsclip.outputs.files.staging import Staging
 from rsclip.outputs.rasters.mask import MaskWriter
 from rsclip.outputs.rasters.pam import write_pam
 from rsclip.outputs.records.record import write_record
+from rsclip.wording import naming_flags
 from rsclip.words.legend import load_legend
 
 NAMES = {"mask": "a_mask.tif", "names": "a_mask.tif.aux.xml", "record": "a_run.json"}
@@ -424,6 +425,33 @@ def test_folders_that_cannot_be_used(tmp_path):
     (tmp_path / "a_mask.tif").mkdir()
     with pytest.raises(OutputError, match="a folder has this name"):
         Staging(tmp_path, NAMES, overwrite=True)
+
+
+def test_remedies_for_a_single_file_speak_of_it_and_its_option(tmp_path):
+    path = tmp_path / "a.adapter"
+    path.write_text("old")
+    (tmp_path / "folder").mkdir()
+
+    def refused(path, **settings):
+        with naming_flags():
+            with pytest.raises(OutputError) as caught:
+                Staging.for_file(path, "page", flag="--report", **settings)
+            return str(caught.value)
+
+    assert refused(path).endswith("--overwrite, or choose another file (--report).")
+    assert refused(path, overwrite=True, inputs=[path]).endswith(
+        "Choose another file (--report); inputs are never replaced."
+    )
+    for name in ("a.adapter/b", "a.adapter/b/c", "x" * 300):
+        assert refused(tmp_path / name).endswith("Choose another file (--report).")
+    for empty in ("", ".", Path()):
+        assert refused(empty) == "the name of an output is empty. Name a file (--report)."
+    assert "a folder has this name" in refused(tmp_path / "folder")
+    with (
+        Staging.for_file(tmp_path / "new", "page"),
+        pytest.raises(OutputError, match=r"Wait for it, or choose another file\.$"),
+    ):
+        Staging.for_file(tmp_path / "new", "page")
 
 
 def test_a_read_only_folder_is_refused_before_work(tmp_path, monkeypatch):

@@ -8,7 +8,10 @@ from pathlib import Path
 from rsclip.errors import ExistsError, OutputError
 from rsclip.files import expand
 
-__all__ = ["find_leftovers", "refuse_clashes"]
+__all__ = ["FOLDER", "find_leftovers", "refuse_clashes"]
+
+FOLDER = "folder (-o)"
+"""How a remedy names the place of outputs, unless the user names a single file."""
 
 # Ending of an output -> what may stand in its place in the names of files of other programs.
 _BESIDE = {
@@ -26,6 +29,7 @@ def refuse_clashes(
     overwrite: bool,
     inputs: Iterable[str | Path],
     there: Sequence[Path] | None = None,
+    place: str = FOLDER,
 ) -> None:
     """Refuse names that cannot be used, are taken, or are an input's.
 
@@ -35,12 +39,13 @@ def refuse_clashes(
         overwrite: Outputs that are there may be replaced.
         inputs: Files (or URLs, GDAL paths) that no output may replace.
         there: Outputs that count as existing. Default: the files that exist.
+        place: What the user named, and how, for the remedies.
 
     Raises:
         OutputError: The first thing that is wrong; `ExistsError` for outputs that are there.
     """
     if folder.exists() and not folder.is_dir():
-        raise OutputError("not a folder", where=folder, remedy="Name a folder (-o).")
+        raise OutputError("not a folder", where=folder, remedy=f"Choose another {place}.")
     for name in (str(folder), *names.values()):
         plain = name.encode("utf-8", "backslashreplace").decode()
         if plain != name:
@@ -52,7 +57,7 @@ def refuse_clashes(
             raise OutputError(
                 f"the output's name has {len(name)} letters, too many for most file systems",
                 where=folder / name,
-                remedy="Rename the scene.",
+                remedy="Rename the scene." if place == FOLDER else f"Choose another {place}.",
             )
     final = [folder / name for name in names.values()]
     for given in inputs:
@@ -61,7 +66,7 @@ def refuse_clashes(
                 raise OutputError(
                     f"would be written over the input {given}",
                     where=path,
-                    remedy="Choose another output folder (-o); inputs are never replaced.",
+                    remedy=f"Choose another {place}; inputs are never replaced.",
                 )
     if there is None:
         there = [path for path in final if os.path.lexists(path)]
@@ -73,7 +78,7 @@ def refuse_clashes(
         raise ExistsError(
             f"outputs exist already: {rest}",
             where=folder,
-            remedy="Replace them with --overwrite, or choose another folder (-o).",
+            remedy=f"Replace them with --overwrite, or choose another {place}.",
         )
 
 

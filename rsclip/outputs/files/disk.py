@@ -54,7 +54,7 @@ def write_error(error: BaseException, path: str | Path, *, needed: int | None = 
         return WriteError(
             f"the disk is full ({room}{need})" if room else "the disk is full",
             where=path,
-            remedy="Make room, or choose another folder with -o. No output was left behind.",
+            remedy="Make room, or choose another disk (-o). No output was left behind.",
         )
     if any(isinstance(item, PermissionError) for item in reasons):
         remedy = "Is it open in another program, or its folder read-only?"

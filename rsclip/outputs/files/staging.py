@@ -20,7 +20,7 @@ from filelock import FileLock, Timeout
 
 from rsclip.errors import OutputError, WriteError
 from rsclip.outputs.files import moves
-from rsclip.outputs.files.clashes import find_leftovers, refuse_clashes
+from rsclip.outputs.files.clashes import FOLDER, find_leftovers, refuse_clashes
 from rsclip.outputs.files.disk import HIDDEN_PREFIX, write_error
 
 __all__ = ["OutputPlaces", "Staging", "check_reach"]
@@ -54,6 +54,7 @@ class Staging:
         former: Names of an earlier run's outputs: with `overwrite`, those that this run does not
             make go when its own are in place, and what other programs keep beside those that are
             replaced. Inputs and what is no plain file stay. None: all of it stays.
+        place: What the user named, and how, for the remedies: "file (-o)".
 
     Attributes:
         work: Folder for partial work that outlives this run; what an earlier one kept is there, and
@@ -72,13 +73,14 @@ class Staging:
         overwrite: bool = False,
         inputs: Iterable[str | Path] = (),
         former: Iterable[str] | None = (),
+        place: str = FOLDER,
     ) -> None:
         inputs = list(inputs)
         self._folder = Path(folder)
         self._names = dict(names)
         self._overwrite = overwrite
-        self.recover(folder, names)
-        refuse_clashes(self._folder, self._names, overwrite, inputs)
+        self.recover(folder, names, place)
+        refuse_clashes(self._folder, self._names, overwrite, inputs, place=place)
         self._leftovers: list[Path] = []
         if overwrite and former is not None:
             self._leftovers = find_leftovers(self._folder, self._names, former, inputs)
@@ -87,13 +89,40 @@ class Staging:
         self._made: list[Path] = []
         try:
             self._made = [*_make_folder(self._folder), *_make_folder(self._hidden)]
-            self._lock = _take_lock(self._hidden)
+            self._lock = _take_lock(self._hidden, place)
         except OSError as error:
             self._remove_made()
-            raise _unwritable(self._folder, error) from error
+            raise _unwritable(self._folder, error, place) from error
         self.work = self._hidden / _WORK
         self._keep = self.work.exists()
         self._remove_drafts()
+
+    @classmethod
+    def for_file(
+        cls,
+        path: str | Path,
+        key: str,
+        *,
+        flag: str = "-o",
+        overwrite: bool = False,
+        inputs: Iterable[str | Path] = (),
+    ) -> Self:
+        """Make one for a single file that the user names.
+
+        Args:
+            path: Its final path.
+            key: Its key.
+            flag: The option that names it.
+            overwrite: Replace it.
+            inputs: As of the class.
+
+        Raises:
+            OutputError: As of the class, or the path is empty.
+        """
+        path, place = Path(path), f"file ({flag})"
+        if not path.name:
+            raise OutputError("the name of an output is empty", remedy=f"Name a {place}.")
+        return cls(path.parent, {key: path.name}, overwrite=overwrite, inputs=inputs, place=place)
 
     @staticmethod
     def check(
@@ -124,7 +153,7 @@ class Staging:
             _remove_folders(made)
 
     @staticmethod
-    def recover(folder: str | Path, names: Mapping[str, str]) -> None:
+    def recover(folder: str | Path, names: Mapping[str, str], place: str = FOLDER) -> None:
         """Bring to its end what a run was killed at while it published these outputs.
 
         What is whole gets its final names; else all of it is taken back.
@@ -137,14 +166,14 @@ class Staging:
         if not os.path.lexists(hidden):
             return
         try:
-            lock = _take_lock(hidden)
+            lock = _take_lock(hidden, place)
             try:
                 if moves.recover(hidden):
                     shutil.rmtree(hidden, ignore_errors=True)
             finally:
                 lock.release()
         except OSError as error:
-            raise _unwritable(folder, error) from error
+            raise _unwritable(folder, error, place) from error
 
     @staticmethod
     def work_of(folder: str | Path, names: Mapping[str, str]) -> Path:
@@ -327,7 +356,7 @@ def _hidden(folder: Path, names: Mapping[str, str]) -> Path:
     return folder / f"{HIDDEN_PREFIX}{mark}"
 
 
-def _take_lock(hidden: Path) -> FileLock:
+def _take_lock(hidden: Path, place: str = FOLDER) -> FileLock:
     """Lock a hidden folder; the system frees the lock of a process that is gone.
 
     Raises:
@@ -340,7 +369,7 @@ def _take_lock(hidden: Path) -> FileLock:
         raise OutputError(
             "another run is making these outputs",
             where=hidden.parent,
-            remedy="Wait for it, or choose another folder (-o).",
+            remedy=f"Wait for it, or choose another {place}.",
         ) from None
     return lock
 
@@ -364,9 +393,9 @@ def check_reach(folder: str | Path) -> None:
         raise _unwritable(Path(folder), error) from error
 
 
-def _unwritable(folder: Path, error: OSError) -> OutputError:
+def _unwritable(folder: Path, error: OSError, place: str = FOLDER) -> OutputError:
     return OutputError(
         f"the output folder cannot be written: {error.strerror or error}",
         where=folder,
-        remedy="Choose another folder with -o.",
+        remedy=f"Choose another {place}.",
     )

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Unpack
 from safetensors import SafetensorError
 
 from rsclip.adapters.adapter_file import NONE, write_adapter
+from rsclip.adapters.fitted_for import CARRIED
 from rsclip.adapters.kinds import KINDS, TRIED
 from rsclip.config import ADAPT_OPTIONS, SegmentConfig, build_config
 from rsclip.errors import OptionError, warn
@@ -39,11 +40,6 @@ __all__ = ["AUTO", "adapt"]
 AUTO = "auto"
 
 _NO_FOLDS = ", or name a --kind, which is then used unvalidated"
-# What an adapter passes on to `segment`, unless the user says otherwise.
-_CARRIED = (
-    "method", "method_option", "templates", "window", "stride", "overlap", "blend", "synonyms",
-    "decorrelate", "logit_scale", "gsd", "bidx", "stretch",
-)  # fmt: skip
 
 
 def adapt(
@@ -97,18 +93,16 @@ def adapt(
     settings = read.legend.calibration.fill(settings)
     few = read_labels(labels, read.legend)
     inputs = [*names, labels, *files_read(read.file, settings)]
-    places = {"adapter": path.name}
     with (
         gdal_env(),
-        Staging(path.parent, places, overwrite=settings.overwrite, inputs=inputs) as staging,
+        Staging.for_file(path, "adapter", overwrite=settings.overwrite, inputs=inputs) as staging,
         contextlib.ExitStack() as stack,
     ):
         page = None
         if report is not None:
-            own = Path(report)
             page = stack.enter_context(
-                Staging(
-                    own.parent, {"report": own.name}, overwrite=settings.overwrite, inputs=inputs
+                Staging.for_file(
+                    report, "report", flag="--report", overwrite=settings.overwrite, inputs=inputs
                 )
             )
         opened = [stack.enter_context(open_scene(name, settings)) for name in names]
@@ -182,7 +176,7 @@ def _facts(
 ) -> dict[str, Any]:
     """Return the header of the adapter's file."""
     default, own = SegmentConfig().to_dict(), settings.to_dict()
-    carried = {name: own[name] for name in _CARRIED if own[name] != default[name]}
+    carried = {name: own[name] for name in CARRIED if own[name] != default[name]}
     named = settings.model if settings.model != default["model"] else model.facts["name"]
     sizes = [
         pixel_size_m(scene.crs, scene.working_transform, scene.working_shape) for scene in scenes
@@ -194,7 +188,8 @@ def _facts(
         "model": {"name": model.facts["name"], "weights_sha256": model.facts["weights_sha256"]},
         "method": model.facts["method"],
         "method_options": model.facts["method_options"],
-        "settings": {"model": named, "templates": settings.templates, **carried},
+        "settings": {**carried, "model": named, "templates": settings.templates},
         "pixel_size": [min(known), max(known)] if known else None,
-        "report": done.to_dict(),
+        # The same labels give the same file: how long it took is no part of it.
+        "report": {key: each for key, each in done.to_dict().items() if key != "seconds"},
     }

@@ -120,10 +120,9 @@ def calibrate(
         )
     few = read_labels(labels, legend, keep_others=True)
     inputs = [*names, labels, *files_read(read.file, settings)]
-    places = {"classes": path.name}
     with (
         gdal_env(),
-        Staging(path.parent, places, overwrite=settings.overwrite, inputs=inputs) as staging,
+        Staging.for_file(path, "classes", overwrite=settings.overwrite, inputs=inputs) as staging,
         contextlib.ExitStack() as stack,
     ):
         opened = [stack.enter_context(open_scene(name, settings)) for name in names]

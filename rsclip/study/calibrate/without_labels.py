@@ -102,9 +102,7 @@ def calibrate_without_labels(
     path = Path(output)
     with (
         gdal_env(),
-        Staging(
-            path.parent, {"classes": path.name}, overwrite=settings.overwrite, inputs=inputs
-        ) as staging,
+        Staging.for_file(path, "classes", overwrite=settings.overwrite, inputs=inputs) as staging,
     ):
         found = []
         models: dict[str, Model] = {}

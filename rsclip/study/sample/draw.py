@@ -106,8 +106,7 @@ def sample(
                 f"{count} points for {len(found)} strata: each needs two for an interval",
                 where="-n", remedy=f"Draw {least} or more.",
             )  # fmt: skip
-        names = {"sample": path.name}
-        with Staging(path.parent, names, overwrite=overwrite, inputs=inputs) as staging:
+        with Staging.for_file(path, "sample", overwrite=overwrite, inputs=inputs) as staging:
             units = allocate([item.pixels for item in found], count)
             _say_units(found, units, count)
             picked = _pick(opened, strata, found, units, seed)

@@ -6,12 +6,14 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from rsclip.config import ADAPT_OPTIONS
-from rsclip.errors import InputError, LegendError
+from rsclip.errors import InputError, LegendError, OptionError
 from rsclip.files import expand
 from rsclip.method_files import refuse_code
 from rsclip.model.weights.names import CONFIG_NAME
+from rsclip.scene.aoi import check_aoi
 from rsclip.scene.source import is_there, is_virtual, place_within
 from rsclip.words.legend import Legend
+from rsclip.words.prompts import template_file
 
 __all__ = ["FinishedRun", "read_run"]
 
@@ -30,12 +32,14 @@ class FinishedRun(NamedTuple):
         scene: What was given to the run, with its folder where it is here.
         legend: Classes, background ones included.
         settings: Fields of `SegmentConfig` that matter for similarities, as the run had them.
+        begun: The folder in which the run was started.
     """
 
     record: Path
     scene: str
     legend: Legend
     settings: dict[str, Any]
+    begun: Path
 
     def beside(self, given: Mapping[str, Any]) -> dict[str, Any]:
         """Return the settings that hold beside what the user says outright.
@@ -43,12 +47,19 @@ class FinishedRun(NamedTuple):
         An adapter that the user names brings its own classes, model and method.
 
         Raises:
+            InputError: A file that the record names is not there, and the user names no other.
             OptionError: The record would run a Python file that the user has not named.
         """
-        if given.get("adapter"):
-            kept = self.settings.keys() - _OF_THE_MODEL
-            return {name: self.settings[name] for name in kept}
-        return dict(refuse_code(self.settings, self.record, given))
+        left_out = {"adapter", *_OF_THE_MODEL} if given.get("adapter") else frozenset()
+        kept = {name: self.settings[name] for name in self.settings.keys() - left_out}
+        for name in _FILES:
+            if name in kept and given.get(name) is None and _is_gone(name, kept[name]):
+                raise InputError(
+                    f"the {name} of the run cannot be read: {kept[name]}, seen from {self.begun}",
+                    where=self.record,
+                    remedy=f"Say where it is (--{name}), or name the scene itself and its classes.",
+                )
+        return kept if given.get("adapter") else dict(refuse_code(kept, self.record, given))
 
 
 def read_run(folder: str | Path) -> FinishedRun:
@@ -93,7 +104,19 @@ def read_run(folder: str | Path) -> FinishedRun:
             where=path,
             remedy="Name the scene itself, and its classes.",
         )
-    return FinishedRun(path, scene, legend, kept)
+    return FinishedRun(path, scene, legend, kept, begun)
+
+
+def _is_gone(name: str, value: str) -> bool:
+    """Tell whether a setting names a file that is not there, or an area that cannot be read."""
+    if name == "aoi":
+        try:
+            check_aoi(value)
+        except OptionError:
+            return True
+        return False
+    path = template_file(value) if name == "templates" else expand(value)
+    return path is not None and not is_there(path)
 
 
 def _found(name: str, begun: Path) -> str:

@@ -98,10 +98,11 @@ def suggest(
     few = None if labels is None else read_labels(labels, read.legend)
     inputs = [each for each in (scene, labels) if each is not None]
     inputs += files_read(read.file, settings)
-    places = {"suggestions": path.name}
     with (
         gdal_env(),
-        Staging(path.parent, places, overwrite=settings.overwrite, inputs=inputs) as staging,
+        Staging.for_file(
+            path, "suggestions", overwrite=settings.overwrite, inputs=inputs
+        ) as staging,
         contextlib.ExitStack() as stack,
     ):
         opened = stack.enter_context(open_scene(scene, settings))

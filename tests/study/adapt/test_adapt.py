@@ -17,8 +17,8 @@ from safetensors import safe_open
 from safetensors.numpy import load_file, save_file
 
 import rsclip as library
-from rsclip.adapters.fitted_for import read_header
-from rsclip.config import SegmentConfig
+from rsclip.adapters.fitted_for import adapter_layer, read_header
+from rsclip.config import SegmentConfig, build_config
 from rsclip.errors import (
     InputError,
     LegendError,
@@ -26,11 +26,13 @@ from rsclip.errors import (
     RsclipWarning,
     SceneError,
     WriteError,
+    collect_warnings,
 )
 from rsclip.labelling.stitcher import Stitcher
 from rsclip.labelling.windows import plan_grid
 from rsclip.run.encoder import load_model
 from rsclip.run.scenes_and_classes import open_scene
+from rsclip.run.working_pixel_size import warn_of_pixel_size
 from rsclip.scene.stretch import fit
 from rsclip.study.adapt.patches import collect
 from rsclip.words.legend import load_legend
@@ -111,10 +113,8 @@ def test_the_command_is_the_library(scene, few, adapter, tmp_path, tiny_model, r
         "--kind", "linear", "--model", tiny_model,
     )  # fmt: skip
     assert done.exit_code == 0, done.output
-    # The times it took stand in the header.
-    one, other = load_file(tmp_path / "y.adapter"), load_file(adapter)
-    assert one.keys() == other.keys()
-    assert all((one[name] == other[name]).all() for name in one)
+    assert (tmp_path / "y.adapter").read_bytes() == adapter.read_bytes()
+    assert re.search(r"windows, \d+ s\.", done.output)
     assert "zero-shot" in done.output
     assert rsclip("segment", scene, "--adapter", adapter, "-o", tmp_path / "a").exit_code == 0
     library.segment(scene, output_dir=tmp_path / "b", adapter=adapter)
@@ -216,6 +216,26 @@ def test_another_use_is_refused(scene, adapter, tmp_path, rsclip):
         "--classes", "roof,sea"
     )
     assert "templates imagenet80, not for simple" in refused("--templates", "simple")
+
+
+def test_another_stretch_or_window_is_told(scene, adapter, tiny_model):
+    """As far as it is another: a default may say the same as the option."""
+    legend = read_header(adapter).legend
+
+    def said(**settings):
+        config = build_config(adapter_layer({"adapter": adapter}), settings | {"adapter": adapter})
+        with open_scene(scene, config) as opened, collect_warnings() as texts:
+            warn_of_pixel_size(opened, config, None)
+            model = load_model(legend, config)
+        assert model.warnings == tuple(text for text in texts if "windows" in text)
+        return texts
+
+    side = load_model(legend, SegmentConfig(adapter=adapter, model=tiny_model)).encoder.window[0]
+    assert said() == said(stretch="none", window=side) == []
+    (text,) = said(stretch="minmax")
+    assert "stretch='minmax', but the adapter was fitted with stretch='none'" in text
+    (text,) = said(window=64)
+    assert "windows of 64 x 64 pixels, but the adapter was fitted with windows of" in text
 
 
 def test_tensors_of_another_model_are_one_message(scene, adapter, tmp_path, rsclip):

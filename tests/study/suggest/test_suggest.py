@@ -1,5 +1,6 @@
 """`suggest`: places to label, that `adapt` reads once they are filled in."""
 
+import json
 from pathlib import Path
 
 import geopandas
@@ -135,6 +136,24 @@ def test_a_run_is_found_from_another_folder(scene, tmp_path, tiny_model, rsclip,
     done = rsclip("suggest", "../out", "-o", "c.gpkg")
     assert done.exit_code == 2
     assert f"the scene of the run is not here: scene.tif, seen from {tmp_path}" in done.output
+
+
+@pytest.mark.parametrize("name", ["adapter", "aoi", "templates", "weights"])
+def test_a_file_of_the_run_that_was_moved_is_told_with_the_run_s_record(
+    scene, tmp_path, tiny_model, rsclip, name
+):
+    out, record = tmp_path / "out", tmp_path / "out/scene_run.json"
+    library.segment(scene, CLASSES, out, model=tiny_model, window=64)
+    text = json.loads(record.read_text())
+    gone = tmp_path / "moved.txt"
+    text["settings"][name] = str(gone)
+    record.write_text(json.dumps(text))
+    done = rsclip("suggest", out, "-o", tmp_path / "a.gpkg")
+    assert done.exit_code == 2, done.output
+    assert f"Error: {record}: the {name} of the run cannot be read: {gone}, seen" in done.output
+    assert f"Say where it is (--{name}), or name the scene itself" in done.output
+    other = rsclip("suggest", out, f"--{name}", tmp_path / "other", "-o", tmp_path / "a.gpkg")
+    assert str(record) not in other.output
 
 
 def test_an_adapter_brings_its_own_classes_and_settings_beside_a_run(
