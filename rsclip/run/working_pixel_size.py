@@ -90,8 +90,8 @@ def _warn_of_another_use(scene: Scene, asked: SegmentConfig, fitted: Header) -> 
     )
     if given != learned:
         warn(
-            f"{scene.source}: --stretch={given}, but the adapter was fitted with --stretch={learned}: "
-            "what it learned may not hold"
+            f"{scene.source}: --stretch={given}, but the adapter was fitted with "
+            f"--stretch={learned}: what it learned may not hold"
         )
     size = pixel_size_m(scene.crs, scene.working_transform, scene.working_shape)
     nearest = _nearest(size, fitted.pixel_size)

@@ -96,7 +96,7 @@ def render_report(
         f"What {few.path.name} teaches",
         f"{found.path.name}: {found.kind}, {labels} labels, {found.folds} folds",
         sections,
-        footer="All but the times stands in the header of the adapter's file too.",
+        footer="All of it but the times stands in the header of the adapter's file too.",
         columns=_COLUMNS,
     )
 
