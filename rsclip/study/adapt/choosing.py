@@ -204,7 +204,7 @@ def best_of(candidates: Sequence[Candidate]) -> Candidate:
 
 
 def preferred(candidates: Sequence[Candidate]) -> Candidate:
-    """Return the first candidate, or one of its kind that gains clearly more than the error of that.
+    """Return the first candidate, or one of its kind that gains clearly more than the error.
 
     Labels held out hardly tell good adapters apart: the best by them is often one that fits too
     closely. Kinds and settings stand in the order of what they gained on pixels without labels.
