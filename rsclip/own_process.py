@@ -1,4 +1,4 @@
-"""Whether this process is rsclip's command line, and nobody else's program.
+"""Whether this process is rsclip's own, its command line or a worker, and nobody else's program.
 
 Only there libraries are imported in part, to start sooner: in a program that uses rsclip, other
 code and other threads import the same libraries, and must find them whole.
@@ -10,7 +10,7 @@ _own = False
 
 
 def claim() -> None:
-    """Say that this process runs the `rsclip` command."""
+    """Say that this process runs nothing but rsclip."""
     global _own
     _own = True
 

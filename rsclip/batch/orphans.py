@@ -12,6 +12,8 @@ import threading
 import time
 from multiprocessing.connection import Connection
 
+from rsclip import own_process
+
 __all__ = ["run_watched"]
 
 # How long a worker outlives the first process at most.
@@ -25,6 +27,8 @@ def run_watched(pipe: Connection, pickled: bytes) -> None:
         pipe: First argument of the function.
         pickled: The function and its other arguments, which may take long to load.
     """
+    # The user's program is not imported here.
+    own_process.claim()
     threading.Thread(target=_end_with_parent, daemon=True).start()
     function, *arguments = pickle.loads(pickled)
     function(pipe, *arguments)
