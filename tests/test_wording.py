@@ -62,6 +62,7 @@ def messages():
         ("Use --model=nano.", "Use model='nano'.", "Use --model nano."),
         ("work at --gsd=0.5", "work at gsd=0.5", "work at --gsd 0.5"),
         ("--aoi='a b.gpkg:x'.", "aoi='a b.gpkg:x'.", "--aoi 'a b.gpkg:x'."),
+        ("leave --int8 out.", "leave int8=True out.", "leave --int8 out."),
         ("--stride and --overlap", "stride and overlap", "--stride and --overlap"),
         ("`rsclip x --model y -o F`", "`rsclip x --model y -o F`", "`rsclip x --model y -o F`"),
         ("a--gsd.tif: -- and ---", "a--gsd.tif: -- and ---", "a--gsd.tif: -- and ---"),
@@ -107,7 +108,7 @@ def test_every_flag_in_a_message_is_one_of_a_command_and_has_its_value_beside_it
     wrong = []
     for place, text in messages():
         for part in text.split("`")[::2]:
-            for flag, word in re.findall(r"(?<![\w-])(--[a-z][a-z-]*[a-z])(?: ([\w{}]+))?", part):
+            for flag, word in re.findall(r"(?<![\w-])(--[a-z][a-z0-9-]*[a-z0-9])(?: ([\w{}]+))?", part):
                 if flag not in flags or (
                     word in choices and flag[2:].replace("-", "_") not in SWITCHES
                 ):
