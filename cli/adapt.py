@@ -46,7 +46,8 @@ __all__ = ["command"]
     type=click.Choice(["auto", "bias", "prototype", "linear", "clip-adapter", "labclip", "coop"]),
     default="auto",
     show_default=True,
-    help="What is learned; auto: the first that surely gains, or nothing.",
+    help="What is learned; auto: the first that gains more accuracy than its standard error, or "
+    "nothing.",
 )
 @click.option(
     "--report", metavar="FILE.html", help="Write a page: the scores, and windows before and after."
@@ -108,7 +109,7 @@ def _show(found: "Adaptation") -> None:
     print_table(*found.choice.table(every=False))
     seconds = sum(found.seconds.values())
     click.echo(
-        f"\nIoU of labels held out, %, +- the spread over {found.folds} folds; gains in points of "
-        f"mean IoU and\nof accuracy, +- their standard errors. {found.windows} windows, "
-        f"{seconds:.0f} s."
+        f"\nIoU of labels held out, %, +- the spread over {found.folds} folds.\n"
+        "Gains of mean IoU and of accuracy in points, +- their standard errors.\n"
+        f"{found.windows} windows, {seconds:.0f} s."
     )

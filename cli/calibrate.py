@@ -80,8 +80,9 @@ def command(
     """Fit biases, thresholds and the logit scale to a few labels on each SCENE.
 
     They are written into a class file, with the classes. Scores are those of labels held out: whole
-    blocks of the scene, a window away from the others. Where nothing is gained that is sure, the
-    file holds the classes as they are.
+    blocks of the scene, a window away from the others. Where the gain is no larger than twice
+    its standard error, or the cross entropy does not fall by more than its own, the file holds the
+    classes as they are.
 
     \b
     rsclip calibrate scene.tif --labels few.gpkg --classes "pond, meadow, road" -o tuned.yaml

@@ -17,4 +17,4 @@ KINDS: dict[str, type[Adapter]] = {
 
 TRIED = ("linear", "bias")
 """The kinds that are tried where none is asked for, fitted in seconds; the first comes first where
-several are surely better than the model as it is."""
+several are better than the model as it is."""

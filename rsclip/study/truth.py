@@ -215,7 +215,11 @@ def read_vector(
         raise SceneError("a table without geometries", where=path, remedy=remedy)
     if len(layers) > 1:
         others = ", ".join(layers[1:])
-        warn(f"{path}: labels are read from its first layer, {layers[0]}, and not from {others}")
+        own = " ".join(in_shell(each) for each in (f"{path.stem}_layer.gpkg", path))
+        warn(
+            f"{path}: labels are read from its first layer, {layers[0]}, and not from {others}; "
+            f"for another, write it to a file of its own: `ogr2ogr {own} {shlex.quote(layers[1])}`"
+        )
     bare = frame.geometry.isna() | frame.geometry.is_empty
     if bare.any():
         warn(

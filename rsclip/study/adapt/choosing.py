@@ -13,7 +13,7 @@ from rsclip.adapters.kinds import KINDS
 from rsclip.study.adapt.fitting import class_scores, fit_adapter
 from rsclip.study.adapt.folds import Fold
 
-__all__ = ["Candidate", "Choice", "best_of", "choose", "preferred", "validate"]
+__all__ = ["Candidate", "Choice", "best_of", "choose", "preferred", "shortfall", "validate"]
 
 Floats = NDArray[np.float64]
 _RIVAL = 1.5
@@ -219,50 +219,51 @@ def preferred(candidates: Sequence[Candidate]) -> Candidate:
 
 
 def choose(candidates: Sequence[Candidate], *, auto: bool) -> Choice:
-    """Choose the preferred candidate of those that surely beat the model as it is.
+    """Choose the preferred candidate of those that beat the model as it is.
 
     Args:
         candidates: The model as it is, then at least one more.
-        auto: Where none surely does, choose the model as it is, else the best of the others.
+        auto: Where none does, choose the model as it is, else the best of the others.
     """
     unchanged, *others = candidates
-    sure = [each for each in others if each.beats(unchanged)]
-    if sure:
-        chosen = preferred(sure)
-        why = "chosen: the first that surely gains"
-        if chosen is not sure[0]:
-            gain, error = chosen.accuracy_gain(sure[0])
+    better = [each for each in others if each.beats(unchanged)]
+    if better:
+        chosen = preferred(better)
+        why = "chosen: the first that gains more accuracy than its standard error"
+        if chosen is not better[0]:
+            gain, error = chosen.accuracy_gain(better[0])
             why = f"chosen: {100 * gain:.1f} +- {100 * error:.1f} more accuracy "
-            why += f"than {sure[0].name}"
+            why += f"than {better[0].name}"
     elif auto:
-        chosen, why = unchanged, "chosen: no adapter surely gains"
+        chosen = unchanged
+        why = "chosen: no adapter gains more accuracy than its standard error, and a point of IoU"
     else:
         chosen = best_of(others)
-        why = f"chosen: the best of the kind asked for, but it {_not_sure(chosen, unchanged)}"
+        why = f"chosen: the best of the kind asked for, but it {shortfall(chosen, unchanged)}"
     reasons = []
     for each in candidates:
         if each is chosen:
             reasons.append(why)
         elif each is unchanged:
             reasons.append("")
-        elif each not in sure:
-            reasons.append(_not_sure(each, unchanged))
+        elif each not in better:
+            reasons.append(shortfall(each, unchanged))
         elif each.kind != chosen.kind:
-            reasons.append(f"surely gains too, but {chosen.kind} comes first")
-        elif each is sure[0]:
-            reasons.append(f"surely gains too, but {chosen.name} surely more")
+            reasons.append(f"gains too, but {chosen.kind} comes first")
+        elif each is better[0]:
+            reasons.append(f"gains too, but {chosen.name} more, by {_RIVAL:g} standard errors")
         else:
-            gain, error = each.accuracy_gain(sure[0])
+            gain, error = each.accuracy_gain(better[0])
             reasons.append(
-                f"surely gains too, but no more than {chosen.name}"
+                f"gains too, but no more than {chosen.name}"
                 if gain > _RIVAL * error
-                else f"surely gains too, but not surely more than {sure[0].name}"
+                else f"gains too, but within {_RIVAL:g} standard errors of {better[0].name}"
             )
     return Choice(candidates, chosen, reasons)
 
 
-def _not_sure(one: Candidate, unchanged: Candidate) -> str:
-    """Return why a candidate does not surely beat the model as it is."""
+def shortfall(one: Candidate, unchanged: Candidate) -> str:
+    """Return why a candidate does not beat the model as it is."""
     gain, error = one.accuracy_gain(unchanged)
     if gain <= 0:
         return "gains nothing"

@@ -6,7 +6,6 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-import shapely
 import torch
 from numpy.typing import NDArray
 
@@ -18,7 +17,7 @@ from rsclip.run.encoder import Model
 from rsclip.run.working_pixel_size import apply_defaults, warn_of_pixel_size
 from rsclip.scene.scene import Scene
 from rsclip.study.adapt.folds import Fold, make_folds
-from rsclip.study.adapt.labels import FewLabels
+from rsclip.study.adapt.labels import FewLabels, lie_on, say_outside
 from rsclip.study.adapt.patches import Patches, collect, joined
 from rsclip.study.truth_messages import listed_ids
 from rsclip.types import Synonyms
@@ -78,14 +77,22 @@ def gather(
         scale = apply_defaults(each, settings, model.defaults).logit_scale
     assert scale is not None
     placed = _place(scenes, few)
-    _refuse_one_class(few, few.values[placed.scene >= 0])
     encoder = model.encoder
     assert isinstance(encoder, Segmenter)
-    patches = _encode(scenes, placed, few, encoder, settings, progress)
-    task = _task(patches, few, model, legend, scale, settings.synonyms)
-    counts = _count(few, patches.label, legend)
     window = max(settings.window or 0, *encoder.window)
-    folds = _folds(placed, few, patches.label, window, must=must)
+
+    def checked(kept: NDArray[np.int64]) -> tuple[dict[str, int], list[Fold]]:
+        counts = _count(few, kept, legend)
+        return counts, _folds(placed, few, kept, legend, window, must=must)
+
+    # Before hours of encoding; of what lies where there is no data, only encoding tells.
+    on_scenes = np.flatnonzero(placed.scene >= 0)
+    counts, folds = checked(on_scenes)
+    patches = _encode(scenes, placed, few, encoder, settings, progress)
+    kept = np.unique(patches.label)
+    if len(kept) < len(on_scenes):
+        counts, folds = checked(kept)
+    task = _task(patches, few, model, legend, scale, settings.synonyms)
     return Examples(task, patches.label, counts, folds, patches.windows)
 
 
@@ -112,25 +119,19 @@ def _place(scenes: Sequence[Scene], few: FewLabels) -> _Placed:
     of_scene = np.full(len(shapes), -1)
     for number, scene in enumerate(scenes):
         on = few.on(scene)
-        height, width = scene.working_shape
-        touching = shapely.intersects(on, shapely.box(0, 0, width, height))
+        touching = lie_on(on, scene)
         inside = touching & (of_scene < 0)
         shapes[inside], of_scene[inside] = on[inside], number
         if not inside.any() and len(scenes) > 1:
             why = "its labels count on the scenes named before it, on which they lie too"
             warn(f"{scene.source}: {why if touching.any() else 'no label lies on it'}")
-    outside = few.frame.index[of_scene < 0]
-    if len(outside) == len(shapes):
+    if (of_scene < 0).all():
         raise SceneError(
             "no label lies on the scene" if len(scenes) == 1 else "no label lies on any scene",
             where=few.path,
             remedy="Check their CRS and place.",
         )
-    if len(outside):
-        warn(
-            f"{few.path}: {len(outside)} of {len(shapes)} labels lie outside and do not count: "
-            f"{listed_ids(outside)}"
-        )
+    say_outside(few, of_scene < 0)
     return _Placed(shapes, of_scene)
 
 
@@ -201,9 +202,17 @@ def _task(
     )
 
 
-def _count(few: FewLabels, label: NDArray[np.int64], legend: Legend) -> dict[str, int]:
-    """Return class -> number of its labels that have patches; say which classes have few."""
-    values = few.values[np.unique(label)]
+def _count(few: FewLabels, kept: NDArray[np.int64], legend: Legend) -> dict[str, int]:
+    """Return class -> number of its labels; say which classes have none.
+
+    Raises:
+        LegendError: All are of one class, or a class has neither words nor labels.
+    """
+    values = few.values[kept]
+    if len({*values.tolist()}) < 2:
+        raise LegendError(
+            "all labels are of one class", where=few.path, remedy="Label another class too."
+        )
     names = dict(legend.names)
     unclassified = names.pop(0)
     counts = {name: int((values == value).sum()) for value, name in names.items()}
@@ -216,35 +225,27 @@ def _count(few: FewLabels, label: NDArray[np.int64], legend: Legend) -> dict[str
             where=few.path,
             remedy="Label each class without words, or leave it out of --classes.",
         )
-    for many, say in (
-        (0, "no label: nothing is learned of"),
-        (1, "one label, too few to be validated:"),
-    ):
-        named = [name for name, count in counts.items() if count == many and name != unclassified]
-        if named:
-            warn(f"{few.path}: {say} {', '.join(named)}")
-    _refuse_one_class(few, values)
+    named = [name for name, count in counts.items() if not count and name != unclassified]
+    if named:
+        warn(f"{few.path}: no label: nothing is learned of {', '.join(named)}")
     return counts
 
 
-def _refuse_one_class(few: FewLabels, values: NDArray[np.integer]) -> None:
-    if len({*values.tolist()}) < 2:
-        raise LegendError(
-            "all labels are of one class", where=few.path, remedy="Label another class too."
-        )
-
-
 def _folds(
-    placed: _Placed, few: FewLabels, label: NDArray[np.int64], window: int, *, must: str | None
+    placed: _Placed,
+    few: FewLabels,
+    kept: NDArray[np.int64],
+    legend: Legend,
+    window: int,
+    *,
+    must: str | None,
 ) -> list[Fold]:
-    """Return folds of the labels that have patches, by their own numbers.
+    """Return folds of labels, by their own numbers; say which classes none of them tests.
 
     Raises:
         SceneError: There are none, though there must be.
     """
-    kept = np.unique(label)
-    boxes = shapely.bounds(placed.shapes[kept])
-    found = make_folds(boxes, placed.scene[kept], few.values[kept], window)
+    found = make_folds(placed.shapes[kept], placed.scene[kept], few.values[kept], window)
     if len(found) < 2:
         what = f"the labels of each class lie in one block ({window} pixels are one)"
         more = "Label farther apart"
@@ -263,4 +264,12 @@ def _folds(
             f"{few.path}: some labels held out lie within a window of others of their class: the "
             "scores may flatter"
         )
-    return [replace(each, train=kept[each.train], test=kept[each.test]) for each in found]
+    folds = [replace(each, train=kept[each.train], test=kept[each.test]) for each in found]
+    tested = few.values[np.concatenate([each.test for each in folds])]
+    if untested := np.setdiff1d(few.values[kept], tested).tolist():
+        warn(
+            f"{few.path}: too few labels, or too near one another, to be validated: "
+            f"{', '.join(legend.names[value] for value in untested)}. The mean IoU leaves them "
+            f"out; label each at places {window} pixels apart"
+        )
+    return folds

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import shapely
 from numpy.typing import NDArray
 
 __all__ = ["Fold", "make_folds"]
@@ -11,6 +12,7 @@ __all__ = ["Fold", "make_folds"]
 _FOLDS = 10
 
 Index = NDArray[np.int64]
+Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,17 +31,17 @@ class Fold:
 
 
 def make_folds(
-    boxes: NDArray[np.float64], scenes: Index, classes: NDArray[Any], window: int
+    shapes: NDArray[Any], scenes: Index, classes: NDArray[Any], window: int
 ) -> list[Fold]:
     """Cut labels into folds of contiguous blocks.
 
     The labels of a scene are halved along the longer side of where they lie, again and again; where
-    there are more blocks than folds, each class is spread over the folds. Labels within a
-    window of those held out see some of the same pixels: they are left out of the fitting, unless
-    a class would be without labels.
+    there are more blocks than folds, each class is spread over the folds. Labels that overlap stay
+    in one block. Labels within a window of those held out see some of the same pixels: they are
+    left out of the fitting, except those of a class that would be without labels.
 
     Args:
-        boxes: float64 (P, 4): left, top, right, bottom in pixels of the working grid.
+        shapes: (P,) geometries in pixels of the working grid.
         scenes: Number of each label's scene.
         classes: Each label's class.
         window: Longer side of a window in pixels.
@@ -47,22 +49,53 @@ def make_folds(
     Returns:
         Folds with labels to test; none where no class lies in two blocks.
     """
-    places = np.stack([boxes[:, [0, 2]].mean(axis=1), boxes[:, [1, 3]].mean(axis=1)], axis=1)
+    bounds = shapely.bounds(shapes)
     blocks: list[Index] = []
     for scene in np.unique(scenes):
         own = np.flatnonzero(scenes == scene)
-        parts = max(round(_FOLDS * len(own) / len(boxes)), 1)
-        blocks += _halved(places, own, parts, window)
+        parts = max(round(_FOLDS * len(own) / len(shapes)), 1)
+        group = _overlapping(shapes[own])
+        sizes = np.bincount(group)
+        low, high = np.full((len(sizes), 2), np.inf), np.full((len(sizes), 2), -np.inf)
+        np.minimum.at(low, group, bounds[own, :2])
+        np.maximum.at(high, group, bounds[own, 2:])
+        for block in _halved((low + high) / 2, sizes, np.arange(len(sizes)), parts, window):
+            blocks.append(own[np.isin(group, block)])
     folds = []
     for test in _spread(blocks, classes):
-        rest = np.setdiff1d(np.arange(len(boxes)), test)
-        far = rest[~_near(boxes, scenes, rest, test, window)]
-        apart = {*classes[far]} == {*classes[rest]}
-        train = far if apart else rest
+        rest = np.setdiff1d(np.arange(len(shapes)), test)
+        near = _near(bounds, scenes, rest, test, window)
+        lacking = np.setdiff1d(classes[rest], classes[rest[~near]])
+        train = rest[~near | np.isin(classes[rest], lacking)]
         known = test[np.isin(classes[test], classes[train])]
         if len(known) and len({*classes[train]}) > 1:
-            folds.append(Fold(train, known, apart))
+            folds.append(Fold(train, known, not len(lacking)))
     return folds
+
+
+def _overlapping(shapes: NDArray[Any]) -> Index:
+    """Number labels by groups that overlap, through others too: (P,), from 0.
+
+    A point takes up a pixel; neighbours that share an edge do not overlap.
+    """
+    # Many labels of one place would be many pairs.
+    _, first, same = np.unique(shapely.to_wkb(shapes), return_index=True, return_inverse=True)
+    areas = shapes[first]
+    areas = np.where(shapely.area(areas) > 0, areas, shapely.buffer(areas, 0.5, cap_style="square"))
+    one, other = shapely.STRtree(areas).query(areas, predicate="intersects")
+    one, other = one[one < other], other[one < other]
+    overlap = ~shapely.touches(areas[one], areas[other])
+    one, other = one[overlap], other[overlap]
+    group = np.arange(len(areas))
+    while (group[one] != group[other]).any():
+        least = np.minimum(group[one], group[other])
+        np.minimum.at(group, one, least)
+        np.minimum.at(group, other, least)
+        group = group[group]
+    # Groups are numbered in the order of the labels.
+    lowest = np.full(len(areas), len(shapes))
+    np.minimum.at(lowest, group[same], np.arange(len(shapes)))
+    return np.unique(lowest[group[same]], return_inverse=True)[1]
 
 
 def _spread(blocks: list[Index], classes: NDArray[Any]) -> list[Index]:
@@ -82,8 +115,8 @@ def _spread(blocks: list[Index], classes: NDArray[Any]) -> list[Index]:
     return [np.sort(np.concatenate(each)) for each in folds if each]
 
 
-def _halved(places: NDArray[np.float64], which: Index, parts: int, window: int) -> list[Index]:
-    """Cut labels into parts of about equal number, each cut across the longer side."""
+def _halved(places: Floats, sizes: Index, which: Index, parts: int, window: int) -> list[Index]:
+    """Cut groups of labels into parts of about as many labels, each cut across the longer side."""
     if parts == 1 or len(which) < 2:
         return [which]
     extent = np.ptp(places[which], axis=0)
@@ -93,20 +126,27 @@ def _halved(places: NDArray[np.float64], which: Index, parts: int, window: int) 
         return [which]
     order = which[np.argsort(places[which, axis], kind="stable")]
     first = parts // 2
-    cut = max(round(len(order) * first / parts), 1)
+    held = np.cumsum(sizes[order])
+    share = max(round(held[-1] * first / parts), 1)
+    cut = min(int(np.searchsorted(held, share)) + 1, len(order) - 1)
     return [
-        *_halved(places, np.sort(order[:cut]), first, window),
-        *_halved(places, np.sort(order[cut:]), parts - first, window),
+        *_halved(places, sizes, np.sort(order[:cut]), first, window),
+        *_halved(places, sizes, np.sort(order[cut:]), parts - first, window),
     ]
 
 
 def _near(
-    boxes: NDArray[np.float64], scenes: Index, some: Index, others: Index, window: int
+    bounds: Floats, scenes: Index, some: Index, others: Index, window: int
 ) -> NDArray[np.bool_]:
     """Say which labels lie less than a window from any of others, in the same scene."""
-    one, other = boxes[some][:, None], boxes[others][None]
-    gap_x = np.maximum(one[..., 0] - other[..., 2], other[..., 0] - one[..., 2])
-    gap_y = np.maximum(one[..., 1] - other[..., 3], other[..., 1] - one[..., 3])
-    same = scenes[some][:, None] == scenes[others][None]
-    near: NDArray[np.bool_] = (same & (np.maximum(gap_x, gap_y) < window)).any(axis=1)
+    near = np.zeros(len(some), bool)
+    # A hair less than a window: what touches does not count.
+    reach = np.array([-1, -1, 1, 1]) * (window - 1e-6)
+    for scene in np.unique(scenes[others]):
+        own = np.flatnonzero(scenes[some] == scene)
+        around = shapely.union_all(
+            shapely.box(*(bounds[others[scenes[others] == scene]] + reach).T)
+        )
+        shapely.prepare(around)
+        near[own] = shapely.intersects(around, shapely.box(*bounds[some[own]].T))
     return near

@@ -13,13 +13,13 @@ from rsclip.scene.scene import Scene
 from rsclip.study.truth import classes_of, on_the_grid, read_vector
 from rsclip.study.truth_classes import LabelClasses, names_nothing
 from rsclip.study.truth_grids import UNKNOWN, Values
-from rsclip.study.truth_messages import no_labels
+from rsclip.study.truth_messages import listed_ids, no_labels
 from rsclip.words.legend import Legend
 
 if TYPE_CHECKING:
     import geopandas
 
-__all__ = ["FewLabels", "read_labels"]
+__all__ = ["FewLabels", "lie_on", "read_labels", "say_outside"]
 
 _SHOWN = 6
 _KINDS = {"Point", "MultiPoint", "Polygon", "MultiPolygon"}
@@ -105,6 +105,22 @@ def read_labels(path: str | Path, legend: Legend, *, keep_others: bool = False) 
     if note:
         warn(note)
     return FewLabels(path, frame, values[told])
+
+
+def lie_on(shapes: NDArray[Any], scene: Scene) -> NDArray[np.bool_]:
+    """Say which labels (P,) in pixels of a scene's working grid lie on it, if only in part."""
+    height, width = scene.working_shape
+    inside: NDArray[np.bool_] = shapely.intersects(shapes, shapely.box(0, 0, width, height))
+    return inside
+
+
+def say_outside(few: FewLabels, outside: NDArray[np.bool_]) -> None:
+    """Warn of labels that lie on no scene."""
+    if outside.any():
+        warn(
+            f"{few.path}: {outside.sum()} of {len(outside)} labels lie outside and do not count: "
+            f"{listed_ids(few.frame.index[outside])}"
+        )
 
 
 def _refuse_contradictions(

@@ -31,7 +31,7 @@ Index = NDArray[np.int64]
 MOST_OF_ONE = 64
 """Patches that are taken of one label, drawn at random where it covers more."""
 MOST = 20_000
-"""Patches of all labels of a scene."""
+"""Patches of all labels of a scene; where there are more labels, one of each."""
 _BLOCK = 128  # patches a side that a label is drawn on at once
 _SEED = 0
 

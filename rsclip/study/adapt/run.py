@@ -25,12 +25,12 @@ from rsclip.run.provenance import software
 from rsclip.run.scenes_and_classes import ClassesRead, files_read, open_scene
 from rsclip.scene.scene import Scene, gdal_env
 from rsclip.study.adapt.adaptation import Adaptation
-from rsclip.study.adapt.choosing import Candidate, Choice, best_of, choose, validate
+from rsclip.study.adapt.choosing import Candidate, Choice, best_of, choose, shortfall, validate
 from rsclip.study.adapt.examples import gather
 from rsclip.study.adapt.fitting import fit_adapter
 from rsclip.study.adapt.labels import read_labels
 from rsclip.study.adapt.report import draw_windows, render_report
-from rsclip.words.legend import LegendSpec
+from rsclip.words.legend import Legend, LegendSpec
 
 if TYPE_CHECKING:
     from rsclip.model import Backbone
@@ -64,8 +64,8 @@ def adapt(
         labels: Polygons or points with a column that tells their class, for all scenes.
         classes: As `rsclip.segment` takes them.
         output: The adapter's file.
-        kind: A kind (`rsclip.adapters.kinds.KINDS`), or "auto": the first that surely gains,
-            the model as it is among the candidates.
+        kind: A kind (`rsclip.adapters.kinds.KINDS`), or "auto": the first that gains
+            more accuracy than its standard error, the model as it is among the candidates.
         report: An HTML page to write: the scores, and windows before and after.
         config: Settings; `config.ADAPT_OPTIONS` are those that count.
         backbone: A ready model, in place of the configuration's.
@@ -125,7 +125,7 @@ def adapt(
         chosen = Candidate(kind, KINDS[kind].settings[0]) if kind in KINDS else None
         if folds:
             choice = choose(validate(kinds, task, found.label, folds), auto=kind == AUTO)
-            _warn_if_unsure(choice)
+            _warn_of_no_gain(choice, read.legend)
             chosen = choice.chosen
         assert chosen is not None
         adapter = None
@@ -155,7 +155,7 @@ def _settings(config: SegmentConfig | None, options: Mapping[str, Any]) -> Segme
     return build_config({name: kept[name] for name in ADAPT_OPTIONS})
 
 
-def _warn_if_unsure(choice: Choice) -> None:
+def _warn_of_no_gain(choice: Choice, legend: Legend) -> None:
     chosen, others = choice.chosen, choice.candidates[1:]
     best = best_of(others) if chosen.kind is None else chosen
     if best.beats(choice.candidates[0]):
@@ -164,11 +164,16 @@ def _warn_if_unsure(choice: Choice) -> None:
     found = f"{100 * gain:+.1f} points of accuracy, standard error {100 * error:.1f}"
     if chosen.kind is None:
         warn(
-            f"no adapter surely beats the model as it is (the best of them, {best.kind}: {found}):"
-            " this one changes nothing"
+            "no adapter gains more accuracy than its standard error, and a point of mean IoU (the "
+            f"best of them, {best.kind}: {found}): this one changes nothing"
         )
+        if bare := [item.name for item in legend.classes if not item.words]:
+            warn(
+                "without words, and with nothing learned, a class can hardly win a pixel: "
+                f"{', '.join(bare)}. Label more places, or name a --kind"
+            )
     else:
-        warn(f"the adapter does not surely beat the model as it is ({found})")
+        warn(f"the adapter {shortfall(best, choice.candidates[0])} ({found})")
 
 
 def _facts(

@@ -38,7 +38,7 @@ class Calibrated:
         labels: Class -> number of its labels.
         before: The model as it is, on labels held out.
         after: Calibrated, on labels held out.
-        used: Whether the file holds the numbers: both scores surely gained on labels held out.
+        used: Whether the file holds the numbers: enough was gained on labels held out.
         folds: Number of folds.
         windows: Windows that were encoded.
         seconds: Wall time.
@@ -139,8 +139,9 @@ def calibrate(
             legend = read.legend
             gain, error = after.gain(before)
             warn(
-                f"calibration gains nothing that is sure ({100 * gain:+.1f} points of mean IoU, "
-                f"standard error {100 * error:.1f}): the file holds the classes as they are"
+                "calibration does not gain more than twice the standard error, with a lower cross "
+                f"entropy ({100 * gain:+.1f} points of mean IoU, standard error "
+                f"{100 * error:.1f}): the file holds the classes as they are"
             )
         write_class_file(staging.path("classes"), legend)
         staging.publish()

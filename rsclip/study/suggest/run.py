@@ -23,7 +23,7 @@ from rsclip.run.scenes_and_classes import ClassesRead, files_read, open_scene
 from rsclip.run.working_pixel_size import apply_defaults, warn_of_pixel_size
 from rsclip.scene.gdal import GDAL_ERRORS
 from rsclip.scene.scene import Scene, gdal_env
-from rsclip.study.adapt.labels import read_labels
+from rsclip.study.adapt.labels import lie_on, read_labels, say_outside
 from rsclip.study.label_form import form_qml
 from rsclip.study.suggest.candidates import Candidates, find_candidates
 from rsclip.study.suggest.choosing import choose
@@ -113,7 +113,10 @@ def suggest(
         encoder = model.encoder
         assert isinstance(encoder, Segmenter)
         layout = Layout.of(read.legend, model.queries, settings.synonyms)
-        shapes = np.empty(0, object) if few is None else few.on(opened)
+        shapes = np.empty(0, object)
+        if few is not None:
+            shapes = few.on(opened)
+            say_outside(few, ~lie_on(shapes, opened))
         found = find_candidates(opened, encoder, layout, settings, _CELLS, shapes, progress)
         side = _CELLS * encoder.patch
         chosen = _chosen(found, side, count)

@@ -9,6 +9,7 @@ import re
 
 import geopandas
 import numpy as np
+import pandas as pd
 import pytest
 import rasterio
 import shapely
@@ -338,7 +339,7 @@ def test_an_adapter_that_gains_nothing_is_not_used(scene, tmp_path, tiny_model):
     ]
     geopandas.GeoDataFrame({"class": names}, geometry=points, crs=crs).to_file(tmp_path / "p.gpkg")
     path = tmp_path / "x.adapter"
-    with pytest.warns(UserWarning, match="no adapter surely beats the model as it is"):
+    with pytest.warns(UserWarning, match="no adapter gains more accuracy than its standard error"):
         found = library.adapt(scene, tmp_path / "p.gpkg", CLASSES, path, model=tiny_model)
     assert found.kind == "none"
     again = library.segment(
@@ -427,14 +428,40 @@ def test_scenes_that_teach_nothing_are_told(few, scene, make_scene, tmp_path, ti
                       model=tiny_model)  # fmt: skip
 
 
-def test_one_label_of_a_class_is_said_not_to_be_validated(few, scene, tmp_path, tiny_model):
+@pytest.fixture
+def blind(monkeypatch):
+    """Encoding is an error."""
+
+    def refuse(*_):
+        raise AssertionError("windows were encoded")
+
+    monkeypatch.setattr("rsclip.study.adapt.examples.collect", refuse)
+
+
+@pytest.mark.parametrize("name", ["one class", "one label a class", "one block"])
+def test_faults_of_labels_are_told_before_anything_is_encoded(
+    name, few, scene, tmp_path, tiny_model, blind
+):
+    change, error, message = BAD[name]
+    change(few).to_file(tmp_path / "bad.gpkg")
+    with pytest.raises(error, match=message):
+        library.adapt(scene, tmp_path / "bad.gpkg", CLASSES, tmp_path / "x", model=tiny_model)
+    with pytest.raises(LegendError, match="neither words nor labels: pond type B"):
+        library.adapt(scene, few, f"{CLASSES}, ?pond type B", tmp_path / "x", model=tiny_model)
+
+
+@pytest.mark.parametrize("copies", [1, 3])
+def test_classes_that_no_fold_tests_are_named(copies, few, scene, tmp_path, tiny_model):
+    """A class with one label, or with several of one place."""
     frame = geopandas.read_file(few)
-    frame[(frame["class"] == "dark ground") | (frame.index == 20)].to_file(tmp_path / "one.gpkg")
-    with pytest.warns(UserWarning, match="one label, too few to be validated: bright ground"):
-        found = library.adapt(
-            scene, tmp_path / "one.gpkg", CLASSES, tmp_path / "x", kind="linear", model=tiny_model
-        )
-    assert found.labels["bright ground"] == 1
+    frame.loc[[11, 23], "class"] = "pond", "roof"
+    more = pd.concat([frame, *[frame.loc[[11, 23]]] * (copies - 1)])
+    more.to_file(tmp_path / "few.gpkg")
+    with pytest.warns(UserWarning, match=r"to be validated: pond, roof\. The mean IoU leaves"):
+        found = library.adapt(scene, tmp_path / "few.gpkg", f"{CLASSES}, pond, roof",
+                              tmp_path / "x", kind="linear", model=tiny_model)  # fmt: skip
+    assert found.labels["pond"] == copies
+    assert np.isnan(found.chosen.classes[2:]).all()
 
 
 def test_a_raster_or_junk_is_no_file_of_labels(scene, tmp_path):

@@ -8,8 +8,9 @@ import shapely
 
 import rsclip as library
 from rsclip.config import SegmentConfig
-from rsclip.errors import LegendError
+from rsclip.errors import LegendError, RsclipWarning
 from rsclip.run.encoder import load_model
+from rsclip.study.adapt.choosing import Candidate
 from rsclip.words.legend import load_legend
 
 CLASSES = "dark ground, bright ground, ?Teich Typ B"
@@ -91,3 +92,14 @@ def test_without_words_and_labels_there_is_nothing_to_learn(scene, tmp_path, tin
         assert "'Teich Typ B' has no words: only labels can teach it" in done.output
     todo = library.suggest(scene, tmp_path / "t.gpkg", 5, classes=CLASSES, model=tiny_model)
     assert len(geopandas.read_file(todo)) == 5
+
+
+def test_where_nothing_is_learned_it_is_said_that_it_can_hardly_win_a_pixel(
+    scene, tmp_path, tiny_model, monkeypatch
+):
+    few = labels(scene, tmp_path / "few.gpkg", ["dark ground", "bright ground", "Teich Typ B"])
+    monkeypatch.setattr(Candidate, "gain", lambda self, other: (0.0, 0.02))
+    path = tmp_path / "x.adapter"
+    with pytest.warns(RsclipWarning, match="can hardly win a pixel: Teich Typ B"):
+        assert library.adapt(scene, few, CLASSES, path, model=tiny_model).kind == "none"
+    assert 3 not in library.segment(scene, output_dir=tmp_path / "out", adapter=path).mask()

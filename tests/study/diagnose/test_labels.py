@@ -2,6 +2,9 @@
 
 import contextlib
 import itertools
+import shlex
+import shutil
+import subprocess
 import warnings
 
 import geopandas
@@ -54,9 +57,15 @@ def test_which_layer_of_a_file_is_read_is_said(make_scene, tmp_path):
     for name in ("road", "water"):
         frame = geopandas.GeoDataFrame({"class": [name]}, geometry=shapes, crs=32633)
         frame.to_file(path, layer=f"{name}s")
-    with pytest.warns(RsclipWarning, match="from its first layer, roads, and not from waters"):
+    with pytest.warns(
+        RsclipWarning, match="from its first layer, roads, and not from waters"
+    ) as said:
         _, classes = read(path, scene)
     assert classes == (1,)
+    if shutil.which("ogr2ogr"):
+        command = str(said[0].message).split("`")[1]
+        subprocess.run(shlex.split(command), check=True, cwd=tmp_path)
+        assert read(tmp_path / "labels_layer.gpkg", scene)[1] == (2,)
 
 
 def test_a_raster_of_the_same_grid_is_read_as_it_is(truth):

@@ -5,13 +5,21 @@ from pathlib import Path
 
 import geopandas
 import numpy as np
+import pandas as pd
 import pyogrio
 import pytest
 import rasterio
 import shapely
 
 import rsclip as library
-from rsclip.errors import ExistsError, LegendError, OptionError, OutputError, SceneError
+from rsclip.errors import (
+    ExistsError,
+    LegendError,
+    OptionError,
+    OutputError,
+    RsclipWarning,
+    SceneError,
+)
 from rsclip.study.adapt.labels import read_labels
 from rsclip.study.suggest.choosing import choose
 from rsclip.words.legend import load_legend
@@ -60,17 +68,12 @@ def test_new_places_lie_away_from_labels(scene, tmp_path, tiny_model):
     first = library.suggest(scene, tmp_path / "a.gpkg", 10, classes=CLASSES, model=tiny_model)
     labels = geopandas.read_file(first)
     labels["label"] = "dark ground"
-    labels.to_file(tmp_path / "few.gpkg")
-    again = geopandas.read_file(
-        library.suggest(
-            scene,
-            tmp_path / "b.gpkg",
-            10,
-            classes=CLASSES,
-            labels=tmp_path / "few.gpkg",
-            model=tiny_model,
-        )
-    )
+    outside = labels.iloc[[0]].set_geometry([shapely.box(0, 0, 1, 1)], crs=labels.crs)
+    pd.concat([labels, outside]).to_file(tmp_path / "few.gpkg")
+    with pytest.warns(RsclipWarning, match="1 of 11 labels lie outside and do not count: id 11"):
+        path = library.suggest(scene, tmp_path / "b.gpkg", 10, classes=CLASSES,
+                               labels=tmp_path / "few.gpkg", model=tiny_model)  # fmt: skip
+    again = geopandas.read_file(path)
     assert again.geometry.apply(lambda shape: labels.distance(shape).min()).min() > 8
 
 
