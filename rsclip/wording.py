@@ -18,7 +18,7 @@ SWITCHES = frozenset({
 })  # fmt: skip
 """Options that are True or False in Python."""
 
-_FLAG = re.compile(r"(?<![\w-])--([a-z][a-z0-9-]*[a-z0-9])(?:=('[^']*'|\S*[^\s.,;:)]))?")
+_FLAG = re.compile(r"(?<![\w-])--([a-z][a-z\d-]*[a-z\d])(?:=('[^']*'|\S*[^\s.,;:)]))?")
 _OUTPUT = re.compile(r" \(-o\)| with -o\b")
 _LITERAL = re.compile(r"[A-Z]+|[-+]?\d+(\.\d*)?")
 

@@ -108,7 +108,9 @@ def test_every_flag_in_a_message_is_one_of_a_command_and_has_its_value_beside_it
     wrong = []
     for place, text in messages():
         for part in text.split("`")[::2]:
-            for flag, word in re.findall(r"(?<![\w-])(--[a-z][a-z0-9-]*[a-z0-9])(?: ([\w{}]+))?", part):
+            for flag, word in re.findall(
+                r"(?<![\w-])(--[a-z][a-z\d-]*[a-z\d])(?: ([\w{}]+))?", part
+            ):
                 if flag not in flags or (
                     word in choices and flag[2:].replace("-", "_") not in SWITCHES
                 ):
