@@ -85,7 +85,7 @@ def gather(
         counts = _count(few, kept, legend)
         return counts, _folds(placed, few, kept, legend, window, must=must)
 
-    # Before hours of encoding; of what lies where there is no data, only encoding tells.
+    # Before the encoding, which may take hours; only it tells what lies where there is no data.
     on_scenes = np.flatnonzero(placed.scene >= 0)
     counts, folds = checked(on_scenes)
     patches = _encode(scenes, placed, few, encoder, settings, progress)
