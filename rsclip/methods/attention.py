@@ -17,12 +17,23 @@ if TYPE_CHECKING:
 __all__ = ["changed_blocks", "gaussian", "merge_heads", "scaled_layer", "split_heads"]
 
 
-def split_heads(block: Any, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Return q, k, v, each (B, heads, N, d), of a block for its input tokens X (B, N, C)."""
-    projected = F.linear(block.ln_1(x), block.attn.in_proj_weight, block.attn.in_proj_bias)
-    parts = projected.reshape(*x.shape[:2], 3, block.attn.num_heads, -1)
-    q, k, v = parts.permute(2, 0, 3, 1, 4)
-    return q, k, v
+def split_heads(block: Any, x: Tensor, wanted: str = "qkv") -> tuple[Tensor, ...]:
+    """Return q, k, v, each (B, heads, N, d), of a block for its input tokens X (B, N, C).
+
+    Args:
+        block: Of the image tower.
+        x: X.
+        wanted: Which of them, in the order of "qkv"; others are not worked out.
+    """
+    weight, bias = block.attn.in_proj_weight, block.attn.in_proj_bias
+    if wanted != "qkv":
+        weight, bias = (
+            torch.cat([each.chunk(3)["qkv".index(name)] for name in wanted])
+            for each in (weight, bias)
+        )
+    projected = F.linear(block.ln_1(x), weight, bias)
+    parts = projected.reshape(*x.shape[:2], len(wanted), block.attn.num_heads, -1)
+    return parts.permute(2, 0, 3, 1, 4).unbind()
 
 
 def merge_heads(block: Any, mixed: Tensor) -> Tensor:

@@ -52,7 +52,7 @@ def _features(trunk: Trunk, options: SurgeryOptions) -> DenseFeatures:
     first = len(blocks) - options.blocks
     path = trunk.entering(first)
     for index in range(first, len(blocks)):
-        _, _, v = split_heads(blocks[index], trunk.entering(index))
+        (v,) = split_heads(blocks[index], trunk.entering(index), "v")
         attended = F.scaled_dot_product_attention(v, v, v)
         path = path + merge_heads(blocks[index], attended)
     return DenseFeatures(trunk.head(path[:, 1:]), trunk.cls)

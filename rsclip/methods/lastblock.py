@@ -85,12 +85,14 @@ def attention_output(
     block: Any, x: Tensor, grid: Shape, attention: Attention, gaussian_std: float = 1.0
 ) -> Tensor:
     """Return X_attn (B, 1 + h*w, C) of a block for its input tokens X of the same shape."""
-    named = dict(zip("qkv", split_heads(block, x), strict=True))
     terms = attention.split("+")
-    bias = None
-    if "gaussian" in terms:
+    spread = "gaussian" in terms
+    if spread:
         terms.remove("gaussian")
-        bias = gaussian(grid, gaussian_std, named["q"])
+    used = {"v"}.union(*(term for term in terms if term != "identity"))
+    wanted = "".join(part for part in "qkv" if part in used)
+    named = dict(zip(wanted, split_heads(block, x, wanted), strict=True))
+    bias = gaussian(grid, gaussian_std, named["v"]) if spread else None
     mixed = torch.zeros_like(named["v"])
     for term in terms:
         mixed = mixed + (named["v"] if term == "identity" else _attend(named, term, bias))

@@ -5,6 +5,8 @@
 The graph holds the image tower as the method runs it. Words are compared outside of it: other words
 need no other graph.
 
+Each thread has a window of its own: threads that share one wait for each other at every layer.
+
 In int8, activations are quantized as they come, by the extremes of one window, and weights by
 output channel to 7 bits: a CPU without VNNI adds products in 16 bits, which 8 bits overflow.
 """
@@ -15,11 +17,11 @@ import hashlib
 import importlib.util
 import io
 import json
-import math
 import mmap
 import tempfile
 import warnings
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, cast
 
@@ -62,18 +64,22 @@ def onnx_version(where: str = "--engine=onnx") -> str:
     return f"onnxruntime {onnxruntime.__version__}"
 
 
-def on_onnx(method: Method, backbone: Backbone, *, int8: bool = False) -> Method:
+def on_onnx(
+    method: Method, backbone: Backbone, *, int8: bool = False, at_once: int | None = None
+) -> Method:
     """Return a method whose features ONNX Runtime computes; as it is, with a warning, if it cannot.
 
     Args:
         method: The method.
         backbone: The model, on a CPU and in float32.
         int8: Compute linear layers in 8 bits.
+        at_once: Windows that will come at a time; threads share one where these are more. Default:
+            as many as threads.
     """
     if not method.fixed_graph:
         warn(f"the method {method.name} is no fixed graph: PyTorch runs it, not ONNX Runtime")
         return method
-    return dataclasses.replace(method, features=_OnnxFeatures(method, backbone, int8))
+    return dataclasses.replace(method, features=_OnnxFeatures(method, backbone, int8, at_once))
 
 
 def export_model(
@@ -148,18 +154,25 @@ def export_model(
 class _OnnxFeatures:
     """Stands in for `Method.features`; a session for each size of windows and each options."""
 
-    def __init__(self, method: Method, backbone: Backbone, int8: bool) -> None:
+    def __init__(self, method: Method, backbone: Backbone, int8: bool, at_once: int | None) -> None:
         self._method, self._backbone, self._int8 = method, backbone, int8
+        # As many threads as PyTorch uses.
+        threads = torch.get_num_threads()
+        self._at_once = min(at_once or threads, threads)
+        self._threads = threads // self._at_once
+        self._pool = ThreadPoolExecutor(self._at_once)
         self._sessions: dict[tuple[Shape, Any], Any] = {}
 
     def __call__(self, trunk: Trunk, options: Any) -> DenseFeatures:
         key = (trunk.grid, options)
         if key not in self._sessions:
             self._sessions[key] = self._session(trunk.images[:1], options)
-        # In int8 a window must not depend on its batch's extremes; in fp32 a quarter of PyTorch's
-        # batch is faster than all of it.
-        images = torch.split(trunk.images, 1 if self._int8 else math.ceil(len(trunk.images) / 4))
-        parts = [self._sessions[key].run(None, {"images": each.numpy()}) for each in images]
+
+        # One by one: in int8 a window must not depend on its batch's extremes.
+        def run(window: Tensor) -> Any:
+            return self._sessions[key].run(None, {"images": window.numpy()})
+
+        parts = self._pool.map(run, torch.split(trunk.images, 1))
         tokens, *cls = (torch.from_numpy(np.concatenate(part)) for part in zip(*parts, strict=True))
         # Asked for without a bias, the list is empty, which is an error in the method.
         return DenseFeatures(tokens, lambda: cls[0])
@@ -195,7 +208,7 @@ class _OnnxFeatures:
         )  # fmt: skip
 
     def _open(self, graph: bytes | str) -> Any:
-        """Return a session on a graph or its path, with as many threads as PyTorch uses.
+        """Return a session on a graph or its path, for one window at a time.
 
         Raises:
             EncodeError: ONNX Runtime does not take it.
@@ -203,11 +216,10 @@ class _OnnxFeatures:
         import onnxruntime
 
         settings = onnxruntime.SessionOptions()
-        settings.intra_op_num_threads = torch.get_num_threads()
+        settings.intra_op_num_threads = self._threads
         settings.log_severity_level = 4
-        if self._int8:
-            # Shapes that are known are worked out once: a small model saves a tenth of its time.
-            settings.add_free_dimension_override_by_name("batch", 1)
+        # Shapes that are known are worked out once: a small model saves a tenth of its time.
+        settings.add_free_dimension_override_by_name("batch", 1)
         try:
             return onnxruntime.InferenceSession(graph, settings, providers=["CPUExecutionProvider"])
         # Its exceptions share no public base.

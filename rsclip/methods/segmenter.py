@@ -104,12 +104,14 @@ class Segmenter:
             _check_affinity([each.method for each in self._readings], second, backbone)
         self.device = place(backbone, device, precision)
         self._second = None if second is None else second.to(self.device)
-        self.engine = None if engine == "torch" else self._export_to(backbone, precision, engine)
         self._adapter = None if adapter is None else adapter.to(self.device)
         self._precision = precision
         self.backbone = backbone
         self._batch_size = batch_size
         self._memory_limit: int | None = None
+        self.engine: str | None = None
+        if engine != "torch":
+            self.engine = self._export_to(backbone, precision, engine)
         self.text_features = self._ready(text)
 
     def _export_to(self, backbone: Backbone, precision: Precision, engine: Engine) -> str | None:
@@ -132,7 +134,9 @@ class Segmenter:
         int8 = engine != "onnx"
         self._in_pytorch = self._readings
         self._in_onnx = self._readings = [
-            each._replace(method=on_onnx(each.method, backbone, int8=int8))
+            each._replace(
+                method=on_onnx(each.method, backbone, int8=int8, at_once=self._batch_size)
+            )
             for each in self._readings
         ]
         return version + {"onnx-int8": ", int8", "auto": ", int8 or PyTorch"}.get(engine, "")
@@ -289,12 +293,14 @@ class Segmenter:
         patch = min(self.patch, self.backbone.patch)
         tokens = 1 + (shape[0] // patch) * (shape[1] // patch)
         width = self.backbone.width
-        return automatic_batch(
+        batch = automatic_batch(
             tokens,
             width if self._second is None else max(width, self._second.width),
             cpu=self.device.type == "cpu",
             pair_matrices=max(each.method.pair_matrices for each in self._readings),
         )
+        # ONNX Runtime gives each thread a window of its own.
+        return batch if self.engine is None else max(batch, torch.get_num_threads())
 
     def _ready(self, text: "Sequence[Sequence[str]] | Tensor | np.ndarray[Any, Any]") -> Tensor:
         if not isinstance(text, Tensor | np.ndarray):

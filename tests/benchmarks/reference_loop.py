@@ -5,7 +5,8 @@
 
 The loop (ours, after the published sliding windows) takes one window after another, upsamples its
 similarities to pixels, pads them to the scene and adds them to a canvas of the whole scene; crop
-224, stride 112. `rsclip segment` has the same windows, and those of `--preset fast`, also in int8.
+224, stride 112. `rsclip segment` has the same windows; `--preset fast`, also in int8, those that it
+gives its users, of the model's own size.
 The scene is a sample tile and its labels, mirrored on and on. ViT-B-16 has seeded random weights:
 its times are real, its labels are not. Times are processor time, of one run each. On a scene of
 more than 4,000 pixels the loop takes PART windows, and its time is that of one of them times their
@@ -36,7 +37,7 @@ CLASSES = {"building": 1, "road": 2, "water": 3, "forest": 4, "grassland": 5,
 CROP, STRIDE = 224, 112
 WHOLE, PART = 4000, 12
 WAYS = {
-    "rsclip segment": {"stride": STRIDE},
+    "rsclip segment": {"window": CROP, "stride": STRIDE},
     "`--preset fast`": {"preset": "fast"},
     "`--preset fast --engine onnx-int8`": {"preset": "fast", "engine": "onnx-int8"},
 }
@@ -92,7 +93,7 @@ def compare(name, side):
 def segment(scene, folder, backbone, how):
     """Return the result of a whole run."""
     return rsclip.segment(
-        scene, list(CLASSES), folder, model=backbone, window=CROP, device="cpu",
+        scene, list(CLASSES), folder, model=backbone, device="cpu",
         templates="simple", vector_format="none", areas=False, overwrite=True, **how,
     )  # fmt: skip
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import onnx
+import onnxruntime
 import pytest
 import rasterio
 import torch
@@ -14,6 +15,7 @@ import torch
 import rsclip as library
 from rsclip.errors import ExistsError, OptionError, RsclipWarning
 from rsclip.methods import METHODS, onnx_engine
+from rsclip.methods import segmenter as segmenter_module
 from rsclip.methods.segmenter import Segmenter
 from rsclip.words.prompts import load_templates, word_prompts
 from tests.methods.test_every_method import TEXT, VARIANTS, pictures
@@ -95,6 +97,52 @@ def test_the_projection_of_patches_and_cls_stays_float(method, count):
     linear = [each for each in found.node if each.op_type == "MatMul" and each.input[1] in values]
     assert len(linear) == count
     assert len({each.input[1] for each in linear}) == 1
+
+
+@pytest.mark.parametrize(("method", "parts"), [("clearclip", 2), ("maskclip", 1)])
+def test_the_last_block_computes_only_what_the_method_uses(method, parts):
+    backbone = library.wrap(tiny_clip())
+    image = torch.zeros(1, 3, *backbone.image_shape)
+    graph = onnx_engine._export(METHODS[method], backbone, image, METHODS[method].options)
+    found = onnx.load_from_string(graph).graph
+    shapes = {each.name: tuple(each.dims) for each in found.initializer}
+    linear = [
+        shapes[each.input[1]]
+        for each in found.node
+        if each.op_type == "MatMul" and each.input[1] in shapes
+    ]
+    width = backbone.width
+    assert linear[-3:] == [(width, parts * width), (width, width), (width, backbone.dim)]
+
+
+@pytest.mark.parametrize(("batch", "shared"), [(None, 1), (2, 1), (1, 3)])
+def test_each_thread_has_a_window_of_its_own(batch, shared, monkeypatch):
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 3)
+    sessions = []
+
+    class Session:
+        """Runs windows only where as many run at the same time as are asked for."""
+
+        def __init__(self, graph, settings, providers):
+            self.settings, self.together = settings, threading.Barrier(min(batch or 3, 3))
+            self.real = onnx_session(graph, settings, providers=providers)
+            sessions.append(self)
+
+        def run(self, names, feed):
+            self.together.wait(timeout=20)
+            return self.real.run(names, feed)
+
+    onnx_session = onnxruntime.InferenceSession
+    monkeypatch.setattr(onnxruntime, "InferenceSession", Session)
+    backbone = library.wrap(tiny_clip())
+    # Of windows so large that a batch would be one.
+    monkeypatch.setattr(segmenter_module, "automatic_batch", lambda *args, **settings: 1)
+    segmenter = ready(backbone, batch_size=batch)
+    images = pictures(6, 32, 32)
+    plain = Segmenter(backbone, TEXT, device="cpu").similarities(images)
+    np.testing.assert_allclose(segmenter.similarities(images), plain, rtol=0, atol=1e-4)
+    (session,) = sessions
+    assert session.settings.intra_op_num_threads == shared
 
 
 def test_nanos_labels_in_int8_are_those_of_fp32_but_for_a_few():
