@@ -1,14 +1,15 @@
-"""Windows that were read, in batches for the encoder."""
+"""Windows that are read, in batches for the encoder."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from rsclip.scene.scene import gdal_env
-from rsclip.types import Chip, FloatArray, Tile
+from rsclip.scene.scene import Scene, gdal_env
+from rsclip.scene.stretch import Radiometry
+from rsclip.types import Chip, FloatArray, Tile, Window
 
-__all__ = ["Batch", "in_batches"]
+__all__ = ["Batch", "in_batches", "read_together"]
 
 _NO_IMAGES = np.empty(0, np.float32)
 
@@ -28,6 +29,32 @@ class Batch:
     images: FloatArray
     done: int
     clean: bool = True
+
+
+def read_together(
+    scene: Scene, radiometry: Radiometry, tiles: Sequence[Tile]
+) -> Iterator[Chip | None]:
+    """Read tiles that lie side by side, and yield each one's chip; None for one without data.
+
+    Windows overlap: so what they share is read and stretched once.
+
+    Args:
+        scene: An open scene.
+        radiometry: Its stretch.
+        tiles: Of one row, from left to right.
+
+    Raises:
+        ReadError: The pixels cannot be read.
+    """
+    first, last = tiles[0].window, tiles[-1].window
+    pixels, valid = scene.read(
+        Window(first.row, first.col, first.height, last.col_stop - first.col)
+    )
+    image = radiometry.apply(pixels, valid) if valid.any() else None
+    for tile in tiles:
+        columns = slice(tile.window.col - first.col, tile.window.col_stop - first.col)
+        own = valid[:, columns]
+        yield Chip(tile, image[..., columns], own) if image is not None and own.any() else None
 
 
 def in_batches(

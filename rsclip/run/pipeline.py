@@ -25,7 +25,7 @@ from rsclip.labelling.windows import plan_grid
 from rsclip.outputs.rasters.cog import CogWriter
 from rsclip.outputs.rasters.mask import MaskWriter
 from rsclip.outputs.rasters.scores import SCORES
-from rsclip.run.batches import in_batches
+from rsclip.run.batches import in_batches, read_together
 from rsclip.run.checkpoint import Checkpoint, State
 from rsclip.run.encoder import Encoder
 from rsclip.run.evidence_bands import BandEvidence
@@ -34,7 +34,7 @@ from rsclip.run.strip_writer import MASK, Nowhere, StripWriter
 from rsclip.run.threads import Worker, prefetch
 from rsclip.scene.scene import Scene, gdal_env
 from rsclip.scene.stretch import Radiometry, fit
-from rsclip.types import BoolArray, Chip, FloatArray, Rows, Window
+from rsclip.types import BoolArray, Chip, FloatArray, Rows, Tile, Window
 from rsclip.words.class_scores import Layout
 from rsclip.words.legend import Legend
 from rsclip.words.prompts import Query
@@ -422,13 +422,17 @@ class SceneRun:
         row, col = divmod(first, columns)
         stop = self._band.windows[1] * columns - row * columns
         with self._scene.reopen() as scene:
-            for tile in itertools.islice(self.grid.tiles(row), col, stop):
-                if not scene.wanted(_around(tile.window, halo)):
-                    yield None
-                    continue
-                pixels, valid = scene.read(tile.window)
-                image = self.radiometry.apply(pixels, valid) if valid.any() else None
-                yield Chip(tile, image, valid) if image is not None else None
+            tiles = itertools.islice(self.grid.tiles(row), col, stop)
+
+            def key(tile: Tile) -> tuple[int, bool]:
+                return tile.window.row, scene.wanted(_around(tile.window, halo))
+
+            for (_, wanted), beside in itertools.groupby(tiles, key):
+                while group := list(itertools.islice(beside, self._encoder.batch_size)):
+                    if wanted:
+                        yield from read_together(scene, self.radiometry, group)
+                    else:
+                        yield from (None for _ in group)
 
 
 def _split(rows: Rows, count: int) -> Iterator[Rows]:
