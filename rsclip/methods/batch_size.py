@@ -1,25 +1,44 @@
 """How many windows go through a model at once."""
 
-__all__ = ["TOKEN_COPIES", "automatic_batch"]
+from __future__ import annotations
 
-# Tokens x channels of 4 and 64 windows of ViT-B/16 at 224 pixels: on a CPU larger batches gain
-# nothing; a GPU wants many, and still holds them in 4 GB.
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import torch
+
+__all__ = ["TOKEN_COPIES", "automatic_batch", "free_memory"]
+
+# Tokens x channels of 4 windows of ViT-B/16 at 224 pixels: larger batches gain nothing on a CPU.
 _CPU_LOAD = 4 * 197 * 768
-_GPU_LOAD = 64 * 197 * 768
+# Of 64 of them: a GPU wants many, and these fit 4 GB with the model. With more, up to four times as
+# many go together.
+_GPU_LOAD, _GPU_BYTES, _MOST_LOADS = 64 * 197 * 768, 4 * 2**30, 4
 _MAX_BATCH = 256
 TOKEN_COPIES = 14
 """Of a block: its input, q, k, v, the feed-forward part's four, and theirs."""
 
 
-def automatic_batch(tokens: int, width: int, *, cpu: bool, pair_matrices: int = 0) -> int:
+def automatic_batch(
+    tokens: int, width: int, *, free: int | None = None, pair_matrices: int = 0
+) -> int:
     """Return the windows per forward pass that suit a model.
 
     Args:
         tokens: Of one window, CLS included.
         width: Channels of the image tower.
-        cpu: The work is on a CPU.
+        free: What `free_memory` says of the device, in bytes.
         pair_matrices: The method's.
     """
-    load = _CPU_LOAD if cpu else _GPU_LOAD
+    load = _CPU_LOAD if free is None else _GPU_LOAD * min(free / _GPU_BYTES, _MOST_LOADS)
     own = tokens * (width + pair_matrices * tokens / TOKEN_COPIES)
     return min(max(round(load / own), 1), _MAX_BATCH)
+
+
+def free_memory(device: torch.device) -> int | None:
+    """Return a GPU's free bytes, as far as it tells; None for a CPU, whose batches are small."""
+    import torch
+
+    if device.type == "cpu":
+        return None
+    return torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else _GPU_BYTES

@@ -14,7 +14,7 @@ from rsclip.adapters.base import Adapter
 from rsclip.config import Engine, Precision, Tta
 from rsclip.errors import EncodeError, OptionError, first_line, is_memory_error, warn
 from rsclip.methods import Method, first_block, get_method, parse_options
-from rsclip.methods.batch_size import automatic_batch
+from rsclip.methods.batch_size import automatic_batch, free_memory
 from rsclip.methods.device import parse_device
 from rsclip.methods.flips import mean_of_views
 from rsclip.model import Backbone, SecondVit, Trunk
@@ -108,6 +108,8 @@ class Segmenter:
         self._precision = precision
         self.backbone = backbone
         self._batch_size = batch_size
+        # Asked once: with what earlier batches left behind, later ones would be smaller.
+        self._free = free_memory(self.device)
         self._memory_limit: int | None = None
         self.engine: str | None = None
         if engine != "torch":
@@ -296,7 +298,7 @@ class Segmenter:
         batch = automatic_batch(
             tokens,
             width if self._second is None else max(width, self._second.width),
-            cpu=self.device.type == "cpu",
+            free=self._free,
             pair_matrices=max(each.method.pair_matrices for each in self._readings),
         )
         # ONNX Runtime gives each thread a window of its own.

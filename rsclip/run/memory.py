@@ -121,7 +121,7 @@ def batch_within(
 
 def _own_batch(grid: Grid, model: ModelOutline, config: SegmentConfig) -> int:
     pairs = get_method(config.method).pair_matrices
-    return automatic_batch(_tokens(grid, model), model.width, cpu=True, pair_matrices=pairs)
+    return automatic_batch(_tokens(grid, model), model.width, pair_matrices=pairs)
 
 
 def _tokens(grid: Grid, model: ModelOutline) -> int:

@@ -6,6 +6,7 @@ import torch
 
 import rsclip
 from rsclip.errors import DeviceError, EncodeError, OptionError, RsclipWarning
+from rsclip.methods.batch_size import automatic_batch, free_memory
 from rsclip.methods.device import parse_device
 from rsclip.methods.segmenter import Segmenter
 from tests.model.models import open_clip, tiny_clip
@@ -41,6 +42,20 @@ def test_batches_by_model_size():
     assert Segmenter(big, TEXT, device="cpu").batch_size == 4
     small = rsclip.wrap(tiny_clip())
     assert Segmenter(small, TEXT, device="cpu").batch_size > 32
+
+
+@pytest.mark.parametrize(
+    ("gigabytes", "windows"), [(0.01, 1), (1, 16), (4, 64), (12, 192), (139, 256)]
+)
+def test_batches_by_the_memory_of_a_gpu(gigabytes, windows, monkeypatch):
+    free = int(gigabytes * 2**30)
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (free, 140 * 2**30))
+    found = free_memory(torch.device("cuda", 0))
+    assert automatic_batch(197, 768, free=found) == windows
+    # A larger model takes fewer, and small windows never more than are worth waiting for.
+    assert automatic_batch(577, 1024, free=found) == max(round(windows * 197 * 768 / 577 / 1024), 1)
+    assert automatic_batch(5, 64, free=found) <= 256
+    assert automatic_batch(197, 768, free=free_memory(torch.device("cpu"))) == 4
 
 
 def test_prompts_or_features(backbone):

@@ -24,7 +24,7 @@ from rsclip.config import (
 )
 from rsclip.errors import EncodeError, OptionError, is_memory_error
 from rsclip.keywords import StudyKeywords
-from rsclip.methods.batch_size import automatic_batch
+from rsclip.methods.batch_size import automatic_batch, free_memory
 from rsclip.methods.segmenter import place
 from rsclip.model import Backbone, Trunk, load_backbone
 from rsclip.model.second_vit import SecondVit
@@ -196,8 +196,8 @@ class _Gathered:
         side = (config.window, config.window) if config.window else model.image_shape
         patch = model.patch if second is None else min(model.patch, second.patch)
         tokens = 1 + (side[0] // patch) * (side[1] // patch)
-        cpu = model.device.type == "cpu"
-        self.batch_size = config.batch_size or automatic_batch(tokens, model.width, cpu=cpu)
+        free = free_memory(model.device)
+        self.batch_size = config.batch_size or automatic_batch(tokens, model.width, free=free)
         if legend is None:
             return
         queries = class_queries(legend, load_templates(config.templates))
