@@ -106,7 +106,8 @@ def real_picture(folder: Path, model: str) -> Bytes:
     with tempfile.TemporaryDirectory() as place:
         path = Path(place, "scene.tif")
         write_geotiff(image.pixels.transpose(2, 0, 1), path, image.of.gsd)
-        mask = segment(path, words_of(image.of), place, model=model).mask()
+        # Black without data, which the sets in the public domain do not declare.
+        mask = segment(path, words_of(image.of), place, model=model, nodata=0).mask()
     legend = load_legend(words_of(image.of))
     first = np.cumsum([0, *(len(group) for group in groups(image.of))])[:-1] + 1
     truth = np.where(image.truth < 0, 0, first[image.truth]).astype(np.uint8)

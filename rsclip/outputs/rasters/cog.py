@@ -195,6 +195,7 @@ class CogWriter:
                 PREDICTOR="NO",
                 OVERVIEW_RESAMPLING=self._bands.overviews,
                 BIGTIFF="IF_SAFER",
+                NUM_THREADS="ALL_CPUS",
             )
             # Errors of the last writes can get lost in a close: only reading tells.
             if checksums_of(self._path, self._rows) != self._checksums:
