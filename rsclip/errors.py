@@ -158,7 +158,7 @@ def first_line(error: BaseException) -> str:
 # torch has a RuntimeError of its own on each device, and its libraries may not fit in.
 _OUT_OF_MEMORY = (
     "not enough memory", "can't allocate memory", "cannot allocate memory", "out of memory",
-    "failed to map segment",
+    "failed to map segment", "failed to allocate memory",
 )  # fmt: skip
 
 

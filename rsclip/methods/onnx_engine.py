@@ -73,8 +73,8 @@ def on_onnx(
         method: The method.
         backbone: The model, on a CPU and in float32.
         int8: Compute linear layers in 8 bits.
-        at_once: Windows that will come at a time; threads share one where these are more. Default:
-            as many as threads.
+        at_once: Windows that will come at a time: where there are more threads by a factor, so
+            many share a window. Default: as many as threads.
     """
     if not method.fixed_graph:
         warn(f"the method {method.name} is no fixed graph: PyTorch runs it, not ONNX Runtime")
@@ -170,7 +170,13 @@ class _OnnxFeatures:
 
         # One by one: in int8 a window must not depend on its batch's extremes.
         def run(window: Tensor) -> Any:
-            return self._sessions[key].run(None, {"images": window.numpy()})
+            try:
+                return self._sessions[key].run(None, {"images": window.numpy()})
+            except MemoryError:
+                raise
+            # ONNX Runtime's exceptions share no public base; whoever splits batches knows torch's.
+            except Exception as error:
+                raise RuntimeError(first_line(error)) from error
 
         parts = self._pool.map(run, torch.split(trunk.images, 1))
         tokens, *cls = (torch.from_numpy(np.concatenate(part)) for part in zip(*parts, strict=True))

@@ -301,8 +301,10 @@ class Segmenter:
             free=self._free,
             pair_matrices=max(each.method.pair_matrices for each in self._readings),
         )
+        if self.engine is None or not all(each.method.fixed_graph for each in self._readings):
+            return batch
         # ONNX Runtime gives each thread a window of its own.
-        return batch if self.engine is None else max(batch, torch.get_num_threads())
+        return max(batch, torch.get_num_threads())
 
     def _ready(self, text: "Sequence[Sequence[str]] | Tensor | np.ndarray[Any, Any]") -> Tensor:
         if not isinstance(text, Tensor | np.ndarray):

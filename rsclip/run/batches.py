@@ -7,11 +7,14 @@ import numpy as np
 
 from rsclip.scene.scene import Scene, gdal_env
 from rsclip.scene.stretch import Radiometry
-from rsclip.types import Chip, FloatArray, Tile, Window
+from rsclip.types import Chip, FloatArray, Shape, Tile, Window
 
-__all__ = ["Batch", "in_batches", "read_together"]
+__all__ = ["Batch", "at_a_time", "in_batches", "read_together"]
 
 _NO_IMAGES = np.empty(0, np.float32)
+# Pixels that are read at once. Windows of 224 pixels that overlap by half so share most of what
+# they could; more would only take memory.
+_PIXELS = 2**18
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +32,11 @@ class Batch:
     images: FloatArray
     done: int
     clean: bool = True
+
+
+def at_a_time(window: Shape) -> int:
+    """Return how many windows of a shape `read_together` is for."""
+    return max(_PIXELS // (window[0] * window[1]), 1)
 
 
 def read_together(
@@ -51,10 +59,14 @@ def read_together(
         Window(first.row, first.col, first.height, last.col_stop - first.col)
     )
     image = radiometry.apply(pixels, valid) if valid.any() else None
+    height, width = scene.working_shape
     for tile in tiles:
-        columns = slice(tile.window.col - first.col, tile.window.col_stop - first.col)
+        row, col = tile.window.row, tile.window.col
+        columns = slice(col - first.col, tile.window.col_stop - first.col)
         own = valid[:, columns]
-        yield Chip(tile, image[..., columns], own) if image is not None and own.any() else None
+        # What hangs over the scene is its mirror image, and tells nothing.
+        seen = own[: height - row, : max(width - col, 0)].any()
+        yield Chip(tile, image[..., columns], own) if image is not None and seen else None
 
 
 def in_batches(

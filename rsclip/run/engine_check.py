@@ -41,23 +41,23 @@ def choose_engine(scene: Scene, grid: Grid, model: Model, config: SegmentConfig)
         return {}
     segmenter = cast("Segmenter", model.encoder)
     classes = np.array([query.class_index for query in model.queries])
-    equal = []
-    for image in itertools.islice(_images(scene, grid, config), _WINDOWS):
+    images = list(itertools.islice(_images(scene, grid, config), _WINDOWS))
+    # Where no window has a valid pixel, the encoder has nothing to do.
+    share = 1.0
+    if images:
         labels = []
         for plain in (True, False):
             segmenter.use_pytorch(plain)
-            labels.append(classes[segmenter.similarities(image[None]).argmax(axis=1)])
-        equal.append(np.mean(labels[0] == labels[1]))
-    # Where no window has a valid pixel, the encoder has nothing to do.
-    share = float(np.mean(equal)) if equal else 1.0
+            labels.append(classes[segmenter.similarities(np.stack(images)).argmax(axis=1)])
+        share = float(np.mean(labels[0] == labels[1]))
     segmenter.use_pytorch(share < _LEAST)
     if share < _LEAST:
         warn(
-            f"{scene.source}: int8 changes {1 - share:.1%} of the labels in {len(equal)} windows: "
+            f"{scene.source}: int8 changes {1 - share:.1%} of the labels in {len(images)} windows: "
             "PyTorch runs the encoder (--engine=onnx-int8 does not check)"
         )
     used = "torch" if share < _LEAST else "onnx-int8"
-    return {"engine_check": {"windows": len(equal), "equal": round(share, 6), "used": used}}
+    return {"engine_check": {"windows": len(images), "equal": round(share, 6), "used": used}}
 
 
 def _images(scene: Scene, grid: Grid, config: SegmentConfig) -> Iterator[FloatArray]:

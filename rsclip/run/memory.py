@@ -120,8 +120,14 @@ def batch_within(
 
 
 def _own_batch(grid: Grid, model: ModelOutline, config: SegmentConfig) -> int:
-    pairs = get_method(config.method).pair_matrices
-    return automatic_batch(_tokens(grid, model), model.width, pair_matrices=pairs)
+    method = get_method(config.method)
+    batch = automatic_batch(_tokens(grid, model), model.width, pair_matrices=method.pair_matrices)
+    if config.engine == "torch" or not method.fixed_graph:
+        return batch
+    # Imported here because `rsclip info` needs none.
+    import torch
+
+    return max(batch, torch.get_num_threads())
 
 
 def _tokens(grid: Grid, model: ModelOutline) -> int:

@@ -25,7 +25,7 @@ from rsclip.labelling.windows import plan_grid
 from rsclip.outputs.rasters.cog import CogWriter
 from rsclip.outputs.rasters.mask import MaskWriter
 from rsclip.outputs.rasters.scores import SCORES
-from rsclip.run.batches import in_batches, read_together
+from rsclip.run.batches import at_a_time, in_batches, read_together
 from rsclip.run.checkpoint import Checkpoint, State
 from rsclip.run.encoder import Encoder
 from rsclip.run.evidence_bands import BandEvidence
@@ -428,7 +428,7 @@ class SceneRun:
                 return tile.window.row, scene.wanted(_around(tile.window, halo))
 
             for (_, wanted), beside in itertools.groupby(tiles, key):
-                while group := list(itertools.islice(beside, self._encoder.batch_size)):
+                while group := list(itertools.islice(beside, at_a_time(self.grid.window))):
                     if wanted:
                         yield from read_together(scene, self.radiometry, group)
                     else:

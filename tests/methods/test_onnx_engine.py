@@ -13,7 +13,7 @@ import rasterio
 import torch
 
 import rsclip as library
-from rsclip.errors import ExistsError, OptionError, RsclipWarning
+from rsclip.errors import EncodeError, ExistsError, OptionError, RsclipWarning
 from rsclip.methods import METHODS, onnx_engine
 from rsclip.methods import segmenter as segmenter_module
 from rsclip.methods.segmenter import Segmenter
@@ -143,6 +143,40 @@ def test_each_thread_has_a_window_of_its_own(batch, shared, monkeypatch):
     np.testing.assert_allclose(segmenter.similarities(images), plain, rtol=0, atol=1e-4)
     (session,) = sessions
     assert session.settings.intra_op_num_threads == shared
+
+
+def test_what_onnx_runtime_cannot_do_is_told_and_memory_makes_batches_smaller(monkeypatch):
+    class Session:
+        """Fails as ONNX Runtime does, with an error that is no RuntimeError."""
+
+        def __init__(self, message):
+            self.message, self.windows = message, 0
+
+        def run(self, names, feed):
+            self.windows += 1
+            raise type("Fail", (Exception,), {})(self.message)
+
+    for message, said in [
+        ("Failed to allocate memory for requested buffer of size 8", "does not fit the memory"),
+        ("Non-zero status code returned", "the encoder failed .*Non-zero status"),
+    ]:
+        session = Session(message)
+        monkeypatch.setattr(
+            onnx_engine._OnnxFeatures, "_open", lambda self, graph, own=session: own
+        )
+        segmenter = ready(library.wrap(tiny_clip()), batch_size=4)
+        with pytest.raises(EncodeError, match=said):
+            segmenter.similarities(pictures(4, 32, 32))
+        assert session.windows >= 1
+
+
+def test_a_method_that_pytorch_runs_keeps_pytorchs_batch(monkeypatch):
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 300)
+    backbone = library.wrap(tiny_clip(vision={"layers": 4}))
+    plain = Segmenter(backbone, TEXT, method="scclip", device="cpu").batch_size
+    with pytest.warns(RsclipWarning, match="no fixed graph"):
+        assert ready(backbone, method="scclip").batch_size == plain < 300
+    assert ready(backbone).batch_size == 300
 
 
 def test_nanos_labels_in_int8_are_those_of_fp32_but_for_a_few():

@@ -41,3 +41,22 @@ def test_windows_read_together_are_those_read_alone(make_scene, gsd, batch_size,
             np.testing.assert_array_equal(chip.image, run.radiometry.apply(pixels, valid))
             np.testing.assert_array_equal(chip.valid, valid)
             assert (chip.tile, valid.any()) == (tile, True)
+
+
+@pytest.mark.parametrize("batch_size", [1, 64])
+def test_a_window_without_data_but_in_its_mirror_image_is_left_out(make_scene, batch_size):
+    path = make_scene(shape=(65, 100), nodata=0)
+    with rasterio.open(path, "r+") as dataset:
+        pixels = dataset.read()
+        pixels[:, 64, :60] = 0
+        dataset.write(pixels)
+    legend, config = load_legend("bright, dark"), SegmentConfig(window=8, overlap=0)
+    encoder = StubEncoder(batch_size=batch_size)
+    queries = loader(encoder)(legend, config).queries
+    with Scene.open(path) as scene:
+        run = SceneRun(scene, encoder, legend, queries, config)
+        run.radiometry = fit(scene, config.stretch)
+        chips = list(run.chips())
+        alone = [scene.read(tile.window)[1].any() for tile in run.grid.tiles()]
+    assert [chip is not None for chip in chips] == alone
+    assert alone.count(False) == 7

@@ -32,7 +32,11 @@ _LEAST_ROWS = 16
 _ALL_FILES = 2.7
 # Every block is read once, so that a large cache and large chunks for overviews only fill memory:
 # at 20,000 pixels a side the COG takes as long with 301 MB as with 167 MB.
-_COPY_SETTINGS = {"GDAL_CACHEMAX": 16 * 2**20, "GDAL_OVR_CHUNK_MAX_SIZE": 2_000_000}
+_COPY_SETTINGS = {
+    "GDAL_CACHEMAX": 16 * 2**20,
+    "GDAL_OVR_CHUNK_MAX_SIZE": 2_000_000,
+    "GDAL_NUM_THREADS": "ALL_CPUS",
+}
 
 ColourTable = Mapping[int, tuple[int, int, int, int]]
 
@@ -195,7 +199,6 @@ class CogWriter:
                 PREDICTOR="NO",
                 OVERVIEW_RESAMPLING=self._bands.overviews,
                 BIGTIFF="IF_SAFER",
-                NUM_THREADS="ALL_CPUS",
             )
             # Errors of the last writes can get lost in a close: only reading tells.
             if checksums_of(self._path, self._rows) != self._checksums:
