@@ -73,8 +73,8 @@ def on_onnx(
         method: The method.
         backbone: The model, on a CPU and in float32.
         int8: Compute linear layers in 8 bits.
-        at_once: Windows that will come at a time: where there are more threads by a factor, so
-            many share a window. Default: as many as threads.
+        at_once: Windows that will come at a time. Default: as many as there are threads. Of fewer,
+            each has an equal number of threads.
     """
     if not method.fixed_graph:
         warn(f"the method {method.name} is no fixed graph: PyTorch runs it, not ONNX Runtime")
@@ -158,9 +158,9 @@ class _OnnxFeatures:
         self._method, self._backbone, self._int8 = method, backbone, int8
         # As many threads as PyTorch uses.
         threads = torch.get_num_threads()
-        self._at_once = min(at_once or threads, threads)
-        self._threads = threads // self._at_once
-        self._pool = ThreadPoolExecutor(self._at_once)
+        at_once = min(at_once or threads, threads)
+        self._threads_a_window = threads // at_once
+        self._pool = ThreadPoolExecutor(at_once)
         self._sessions: dict[tuple[Shape, Any], Any] = {}
 
     def __call__(self, trunk: Trunk, options: Any) -> DenseFeatures:
@@ -222,7 +222,7 @@ class _OnnxFeatures:
         import onnxruntime
 
         settings = onnxruntime.SessionOptions()
-        settings.intra_op_num_threads = self._threads
+        settings.intra_op_num_threads = self._threads_a_window
         settings.log_severity_level = 4
         # Shapes that are known are worked out once: a small model saves a tenth of its time.
         settings.add_free_dimension_override_by_name("batch", 1)

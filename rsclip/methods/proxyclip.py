@@ -59,10 +59,12 @@ def _features(trunk: Trunk, options: ProxyOptions) -> DenseFeatures:
         own = trunk.entering(_first_block(backbone.depth, options))[:, 1:]
         affinity = own.reshape(len(own), *trunk.grid, -1)
     grid: Shape = (affinity.shape[1], affinity.shape[2])
-    wanted = "qv" if options.values == "qq" else "v"
-    *q, v = split_heads(block, trunk.entering(backbone.depth - 1), wanted)
-    if q:
-        v = F.scaled_dot_product_attention(q[0], q[0], v)
+    entering = trunk.entering(backbone.depth - 1)
+    if options.values == "qq":
+        q, v = split_heads(block, entering, "qv")
+        v = F.scaled_dot_product_attention(q, q, v)
+    else:
+        (v,) = split_heads(block, entering, "v")
     values = _resized(v[:, :, 1:], trunk.grid, grid)
     # Which patches are similar must not hang on half precision.
     with torch.autocast(v.device.type, enabled=False):

@@ -141,6 +141,8 @@ class Segmenter:
             )
             for each in self._readings
         ]
+        if not any(each.method.fixed_graph for each in self._readings):
+            return None
         return version + {"onnx-int8": ", int8", "auto": ", int8 or PyTorch"}.get(engine, "")
 
     def use_pytorch(self, yes: bool) -> None:

@@ -16,7 +16,8 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from engines import LOADERS, WORDS, timed_run, write_scene
+from engines import LOADERS, TILE, WORDS, timed_run
+from reference_loop import mirrored
 
 from rsclip.config import SegmentConfig
 from rsclip.run.encoder import load_model
@@ -78,7 +79,7 @@ def main() -> None:
     print("|---|---|---|")
     with tempfile.TemporaryDirectory() as folder:
         scene = Path(folder) / "scene.tif"
-        write_scene(scene, args.side)
+        mirrored(TILE, args.side, scene)
         for what in args.simulate or ("fp32", "bf16"):
             config = SegmentConfig(
                 templates="simple", device="cpu" if args.simulate else args.device,

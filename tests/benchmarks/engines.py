@@ -15,8 +15,8 @@ import time
 from pathlib import Path
 
 import numpy as np
-import rasterio
 import torch
+from reference_loop import mirrored
 
 import rsclip
 from rsclip.config import SegmentConfig
@@ -36,22 +36,6 @@ LOADERS = {
 }
 
 
-def mirrored(side: int):
-    """Return a sample tile of that many pixels a side, mirrored at its borders, and its profile."""
-    with rasterio.open(TILE) as tile:
-        rows, cols = tile.shape
-        pad = ((0, 0), (0, max(side - rows, 0)), (0, max(side - cols, 0)))
-        pixels = np.pad(tile.read(), pad, mode="symmetric")[:, :side, :side]
-        return pixels, {**tile.profile, "width": side, "height": side}
-
-
-def write_scene(path: Path, side: int) -> None:
-    """Write a scene of that many pixels a side."""
-    pixels, profile = mirrored(side)
-    with rasterio.open(path, "w", **profile) as file:
-        file.write(pixels)
-
-
 def timed_run(scene: Path, model, config: SegmentConfig):
     """Segment a scene; return its times, labels and windows.
 
@@ -69,7 +53,7 @@ def timed_run(scene: Path, model, config: SegmentConfig):
 def timed_windows(encoder):
     """Encode windows that lie ready; return times of one, and the class of each patch."""
     side = encoder.window[0]
-    pixels = mirrored(ACROSS * side)[0][:3].astype(np.float32) / 255
+    pixels = mirrored(TILE, ACROSS * side, None)[:3].astype(np.float32) / 255
     cut = pixels.reshape(3, ACROSS, side, ACROSS, side).transpose(1, 3, 0, 2, 4)
     images = cut.reshape(-1, 3, side, side)
     began = time.process_time(), time.perf_counter()
@@ -92,7 +76,7 @@ def compare(name: str, sides: list[int], runs: int, folder: Path) -> None:
     in_turn(name, "encoder alone", runs, lambda engine: timed_windows(models[engine].encoder))
     for side in sides:
         scene = folder / f"{name}-{side}.tif"
-        write_scene(scene, side)
+        mirrored(TILE, side, scene)
         run = functools.partial(timed_run, scene, config=config)
         in_turn(name, f"{side} x {side}", runs, lambda engine: run(models[engine])[:2])  # noqa: B023
 

@@ -145,29 +145,31 @@ def test_each_thread_has_a_window_of_its_own(batch, shared, monkeypatch):
     assert session.settings.intra_op_num_threads == shared
 
 
-def test_what_onnx_runtime_cannot_do_is_told_and_memory_makes_batches_smaller(monkeypatch):
-    class Session:
-        """Fails as ONNX Runtime does, with an error that is no RuntimeError."""
+class FailingSession:
+    """Fails as ONNX Runtime does, with an error that is no RuntimeError."""
 
-        def __init__(self, message):
-            self.message, self.windows = message, 0
+    def __init__(self, message):
+        self.message = message
 
-        def run(self, names, feed):
-            self.windows += 1
-            raise type("Fail", (Exception,), {})(self.message)
+    def run(self, names, feed):
+        raise type("Fail", (Exception,), {})(self.message)
 
-    for message, said in [
-        ("Failed to allocate memory for requested buffer of size 8", "does not fit the memory"),
-        ("Non-zero status code returned", "the encoder failed .*Non-zero status"),
-    ]:
-        session = Session(message)
-        monkeypatch.setattr(
-            onnx_engine._OnnxFeatures, "_open", lambda self, graph, own=session: own
-        )
-        segmenter = ready(library.wrap(tiny_clip()), batch_size=4)
-        with pytest.raises(EncodeError, match=said):
-            segmenter.similarities(pictures(4, 32, 32))
-        assert session.windows >= 1
+
+def test_where_onnx_runtime_lacks_memory_the_batch_is_halved(monkeypatch):
+    session = FailingSession("Failed to allocate memory for requested buffer of size 8")
+    monkeypatch.setattr(onnx_engine._OnnxFeatures, "_open", lambda self, graph: session)
+    with (
+        pytest.warns(RsclipWarning, match="goes on with smaller ones"),
+        pytest.raises(EncodeError, match=r"one window of 32 x 32 .* does not fit the memory"),
+    ):
+        ready(library.wrap(tiny_clip()), batch_size=4).similarities(pictures(4, 32, 32))
+
+
+def test_what_onnx_runtime_cannot_run_is_told(monkeypatch):
+    session = FailingSession("Non-zero status code returned")
+    monkeypatch.setattr(onnx_engine._OnnxFeatures, "_open", lambda self, graph: session)
+    with pytest.raises(EncodeError, match=r"the encoder failed .*Non-zero status"):
+        ready(library.wrap(tiny_clip()), batch_size=4).similarities(pictures(4, 32, 32))
 
 
 def test_a_method_that_pytorch_runs_keeps_pytorchs_batch(monkeypatch):
@@ -175,7 +177,9 @@ def test_a_method_that_pytorch_runs_keeps_pytorchs_batch(monkeypatch):
     backbone = library.wrap(tiny_clip(vision={"layers": 4}))
     plain = Segmenter(backbone, TEXT, method="scclip", device="cpu").batch_size
     with pytest.warns(RsclipWarning, match="no fixed graph"):
-        assert ready(backbone, method="scclip").batch_size == plain < 300
+        segmenter = ready(backbone, method="scclip")
+    assert (segmenter.batch_size, segmenter.engine) == (plain, None)
+    assert plain < 300
     assert ready(backbone).batch_size == 300
 
 
